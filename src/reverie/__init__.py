@@ -1,0 +1,67 @@
+"""Sample-efficient continuous control: NAF, DDPG and what makes them need few real episodes.
+
+    import reverie as rv
+    learner = rv.Learner(rv.NAF(), env="Pendulum-v1", seed=0, out="runs/pendulum")
+    learner.learn(20_000)
+
+Names are imported when first used, so that `import reverie` costs nothing by itself.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reverie.algorithms.ddpg import DDPG
+    from reverie.algorithms.naf import NAF
+    from reverie.core.errors import (
+        ConfigError,
+        DivergedError,
+        ReverieError,
+        SpaceError,
+        StorageError,
+        WorldError,
+    )
+    from reverie.core.types import EnvSpec, Transition
+    from reverie.loops.callbacks import EpisodeEnded, Evaluate, Evaluated, SaveBest, StepEnded, StopAtReturn
+    from reverie.loops.learner import Learner
+
+_HOMES = {
+    "reverie.algorithms.naf": ("NAF",),
+    "reverie.algorithms.ddpg": ("DDPG",),
+    "reverie.core.errors": ("ConfigError", "DivergedError", "ReverieError", "SpaceError", "StorageError", "WorldError"),
+    "reverie.core.types": ("EnvSpec", "Transition"),
+    "reverie.loops.callbacks": ("EpisodeEnded", "Evaluate", "Evaluated", "SaveBest", "StepEnded", "StopAtReturn"),
+    "reverie.loops.learner": ("Learner",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [
+    "DDPG",
+    "NAF",
+    "ConfigError",
+    "DivergedError",
+    "EnvSpec",
+    "EpisodeEnded",
+    "Evaluate",
+    "Evaluated",
+    "Learner",
+    "ReverieError",
+    "SaveBest",
+    "SpaceError",
+    "StepEnded",
+    "StopAtReturn",
+    "StorageError",
+    "Transition",
+    "WorldError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'reverie' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,176 @@
+"""DDPG: deep deterministic policy gradient.  Lillicrap et al. 2016 (arXiv 1509.02971), Algorithm 1.
+
+A critic Q(x, u) learns from y = r + γ Q'(x', μ'(x')); an actor μ(x) climbs the critic's gradient; both have target
+networks that follow slowly.  The baseline of Gu et al. 2016, on the same footing as NAF.
+
+Differences (ours / the paper's):
+ 1. One learning rate for both networks, as in Gu et al. 2016 / 1e-4 for the actor, 1e-3 for the critic.
+ 2. No weight decay / 1e-2 on the critic.
+ 3. The action joins the observation at the critic's input, as in Stable-Baselines3 / at its second hidden layer.
+ 4. 2x200 units, as in Gu et al. 2016 / 400 and 300.
+ 5. target_rate .005 / .001 (set by `DDPG.paper()`); minibatch 100 / 64 (likewise).
+ 6. The actor climbs the critic just updated / not said.
+ 7. The first `warmup_steps` actions are uniform / not mentioned; 0 in `DDPG.paper()`.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from reverie.algorithms.acting import acting
+from reverie.algorithms.settings import OffPolicy
+from reverie.core.agent import Agent
+from reverie.core.errors import ConfigError
+from reverie.core.types import EnvSpec, Transition
+from reverie.maths import networks, normalise
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DDPG(OffPolicy):
+    """Settings of DDPG.  `build(spec)` returns its pure functions."""
+
+    name = "ddpg"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.noise == "precision":
+            raise ConfigError("noise is 'precision'; DDPG has no precision matrix: use 'ou' or 'gaussian'")
+
+    @classmethod
+    def paper(cls, domain: str | None = None, **changes) -> "DDPG":
+        """Return Gu et al.'s printed settings (see `NAF.paper`) with the DDPG paper's target rate and minibatch."""
+        del domain
+        printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
+        unprinted = {"target_rate": 0.001, "batch_size": 64}
+        return cls(**(printed | unprinted | changes))
+
+    def build(self, spec: EnvSpec) -> Agent:
+        """Return DDPG's pure functions for a world of `spec`."""
+        return _build(self, spec)
+
+
+class DDPGState(NamedTuple):
+    """Everything DDPG has learnt, and all it needs to go on."""
+
+    actor: Any  # layers, the last linear
+    critic: Any
+    moments: Any  # {"actor": …, "critic": …}: batch normalisation's, per hidden layer
+    target: Any  # {"actor": …, "critic": …, "moments": …}
+    actor_optimiser: Any
+    critic_optimiser: Any
+    observations: Any
+    updates: jax.Array
+
+
+class Policy(NamedTuple):
+    """What acting reads."""
+
+    actor: Any
+    moments: Any
+    observations: Any
+
+
+def _build(config: DDPG, spec: EnvSpec) -> Agent:
+    n, m = spec.observation_dim, spec.action_dim
+    optimiser = optax.adam(config.learning_rate)
+
+    def init(key) -> DDPGState:
+        keys = jax.random.split(key, 4)
+
+        def network(k_layers, k_out, i, o):
+            layers = networks.init_layers(k_layers, (i, *config.hidden), config.normalisation)
+            return [*layers, networks.init_head(k_out, (i, *config.hidden)[-1], o)]
+
+        actor, critic = network(keys[0], keys[1], n, m), network(keys[2], keys[3], n + m, 1)
+        moments = {"actor": networks.init_moments(actor[:-1]), "critic": networks.init_moments(critic[:-1])}
+        target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic, "moments": moments})
+        optimisers = optimiser.init(actor), optimiser.init(critic)
+        return DDPGState(
+            actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32)
+        )
+
+    def see(observations, x):
+        return normalise.apply(observations, x) if config.observation_normalisation else x
+
+    def forward(layers, moments, x, training=False):
+        features, used = networks.hidden(layers[:-1], moments, x, config.normalisation, training)
+        return networks.linear(layers[-1], features), used
+
+    def mu(actor, moments, x, training=False):
+        """μ(x) [..., m], in [-1, 1] by tanh."""
+        out, used = forward(actor, moments, x, training)
+        return out.__array_namespace__().tanh(out), used
+
+    def q(critic, moments, x, u, training=False):
+        """Q(x, u) [...]."""
+        out, used = forward(critic, moments, jnp.concatenate([x, u], axis=-1), training)
+        return out[..., 0], used
+
+    # Lillicrap et al. 2016, Alg. 1: y = r + γ Q'(x', μ'(x')), L = mean (y - Q(x, u))²
+    def critic_loss(critic, moments, target, batch: Transition, x, x_next):
+        u_next, _ = mu(target["actor"], target["moments"]["actor"], x_next)
+        q_next, _ = q(target["critic"], target["moments"]["critic"], x_next, u_next)
+        discount_t = config.discount * batch.discount
+        y = jax.lax.stop_gradient(config.reward_scale * batch.reward + discount_t * q_next)
+        value, used = q(critic, moments, x, batch.action, training=True)
+        return jnp.mean((y - value) ** 2), (used, jnp.mean(value))
+
+    # Lillicrap et al. 2016, eq. 6: ∇J = mean ∇_u Q(x, u)|u=μ(x) ∇_θ μ(x)
+    def actor_loss(actor, critic, moments, x):
+        u, used = mu(actor, moments["actor"], x, training=True)
+        value, _ = q(critic, moments["critic"], x, u)
+        return -jnp.mean(value), used
+
+    def step(gradient, opt_state, params):
+        change, opt_state = optimiser.update(gradient, opt_state, params)
+        return optax.apply_updates(params, change), opt_state
+
+    def update_once(state: DDPGState, batch: Transition):
+        observations = state.observations
+        if config.observation_normalisation:
+            observations = normalise.update(observations, batch.observation)
+        x, x_next = see(observations, batch.observation), see(observations, batch.next_observation)
+
+        (error, (used_critic, value)), gradient = jax.value_and_grad(critic_loss, has_aux=True)(
+            state.critic, state.moments["critic"], state.target, batch, x, x_next
+        )
+        critic, critic_optimiser = step(gradient, state.critic_optimiser, state.critic)
+        (_, used_actor), gradient = jax.value_and_grad(actor_loss, has_aux=True)(
+            state.actor, critic, state.moments, x
+        )
+        actor, actor_optimiser = step(gradient, state.actor_optimiser, state.actor)
+
+        used = {"actor": used_actor, "critic": used_critic}
+        moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
+        online = {"actor": actor, "critic": critic, "moments": moments}
+        target = networks.move_towards(state.target, online, config.target_rate)
+        new = DDPGState(
+            actor, critic, moments, target, actor_optimiser, critic_optimiser, observations, state.updates + 1
+        )
+        return new, {"loss": error, "q_mean": value}
+
+    def update(state: DDPGState, batches: Transition, key=None):
+        """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
+        del key  # the update draws nothing
+        state, metrics = jax.lax.scan(update_once, state, batches)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    def diagnose(state: DDPGState, batch: Transition):
+        x = see(state.observations, batch.observation)
+        u, _ = mu(state.actor, state.moments["actor"], x)
+        value, _ = q(state.critic, state.moments["critic"], x, u)
+        return {"value_mean": jnp.mean(value), "mean_saturated": jnp.mean(jnp.abs(u) > 0.97)}
+
+    def policy(state: DDPGState) -> Policy:
+        seen = state.observations if config.observation_normalisation else None
+        return Policy(state.actor, state.moments["actor"], seen)
+
+    def greedy(policy: Policy, observation):
+        """μ(x)."""
+        return mu(policy.actor, policy.moments, see(policy.observations, observation))[0]
+
+    begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy)
+    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)

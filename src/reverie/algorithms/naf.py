@@ -1,0 +1,195 @@
+"""NAF: Q-learning with normalized advantage functions.  Gu et al. 2016 (arXiv 1603.00748), Algorithm 1.
+
+Q(x, u) = V(x) + A(x, u) with A(x, u) = -½ (u - μ(x))ᵀ P(x) (u - μ(x)), so that the greedy action is μ(x) and the best
+value V(x): Q-learning over continuous actions with no actor and no inner maximisation.
+
+Where the paper is silent or we differ (ours / the paper's):
+ 1. Discount .99, minibatch 100, replay 1e6 / not printed.
+ 2. target_rate .005 / not printed (DDPG's paper: .001).
+ 3. μ is bounded by tanh (`mean_bound`) / not printed.  "clip" leaves μ free in the loss and clips the action only.
+ 4. Layers start uniform in ±1/√fan-in, outputs in ±3e-3, so P starts as the identity / not printed (DDPG's rule).
+ 5. The first `warmup_steps` actions are uniform / not mentioned; 0 in `NAF.paper()`.
+ 6. Batch normalisation: before each ReLU of hidden layers; the target network uses running moments, moved at
+    `target_rate` with its weights / where and how is not printed.
+ 7. noise_scale is σ of the Ornstein-Uhlenbeck innovations with θ = .15 / only "noise scale" is printed.
+"""
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from reverie.algorithms.acting import acting
+from reverie.algorithms.settings import OffPolicy
+from reverie.core.agent import Agent
+from reverie.core.types import EnvSpec, Transition
+from reverie.maths import networks, normalise, quadratic
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NAF(OffPolicy):
+    """Settings of NAF.  `build(spec)` returns its pure functions."""
+
+    trunk: Literal["separate", "shared"] = "separate"
+    """V, μ and L as a network each (the paper's), or as heads of one."""
+    mean_bound: Literal["tanh", "clip"] = "tanh"
+    """How μ stays in [-1, 1].  tanh: smooth, and max_u Q = V within the box; clip: μ itself is free."""
+
+    name = "naf"
+
+    @classmethod
+    def paper(cls, domain: str | None = None, **changes) -> "NAF":
+        """Return the settings the paper prints, and for what it does not print those of the DDPG paper.
+
+        The paper searched learning rate, batch normalisation and noise per domain and printed only those of table 2
+        (batch normalisation on, 1e-3, 0.3): they are returned for every `domain`; `changes` override.
+        """
+        del domain
+        printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
+        unprinted = {"target_rate": 0.001, "batch_size": 64}
+        return cls(**(printed | unprinted | changes))
+
+    def build(self, spec: EnvSpec) -> Agent:
+        """Return NAF's pure functions for a world of `spec`."""
+        return _build(self, spec)
+
+
+class NAFState(NamedTuple):
+    """Everything NAF has learnt, and all it needs to go on."""
+
+    params: Any  # trunk (empty when separate) and one list of layers each: value, mean, lower
+    moments: Any  # of batch normalisation, per hidden layer, as params
+    target: Any  # V's part of (params, moments) alone: nothing else of a target network is ever read
+    optimiser: Any
+    observations: Any  # running moments of observations; untouched where they are not normalised
+    updates: jax.Array
+
+
+class Policy(NamedTuple):
+    """What acting reads."""
+
+    trunk: Any  # (layers, moments)
+    mean: Any
+    lower: Any  # None unless the noise is shaped by it
+    observations: Any
+
+
+HEADS = ("value", "mean", "lower")
+
+
+def _build(config: NAF, spec: EnvSpec) -> Agent:
+    n, m = spec.observation_dim, spec.action_dim
+    outputs = {"value": 1, "mean": m, "lower": quadratic.entries(m)}
+    optimiser = optax.adam(config.learning_rate)
+    sizes = (n, *config.hidden)
+
+    def init(key) -> NAFState:
+        k_trunk, *k_heads = jax.random.split(key, 1 + len(HEADS))
+        shared = config.trunk == "shared"
+        params = {"trunk": networks.init_layers(k_trunk, sizes, config.normalisation) if shared else []}
+        for name, k in zip(HEADS, k_heads, strict=True):
+            k_layers, k_out = jax.random.split(k)
+            layers = [] if shared else networks.init_layers(k_layers, sizes, config.normalisation)
+            params[name] = [*layers, networks.init_head(k_out, sizes[-1], outputs[name])]
+        moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
+        target = jax.tree.map(jnp.copy, _value_part(params, moments))
+        return NAFState(
+            params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32)
+        )
+
+    def see(observations, x):
+        return normalise.apply(observations, x) if config.observation_normalisation else x
+
+    def head(layers, moments, features, training=False):
+        """Return (output [..., o], moments used) of one of V, μ, L."""
+        features, used = networks.hidden(layers[:-1], moments, features, config.normalisation, training)
+        return networks.linear(layers[-1], features), used
+
+    def bounded(mean):
+        return mean.__array_namespace__().tanh(mean) if config.mean_bound == "tanh" else mean
+
+    def heads(params, moments, x, training=False):
+        """Return V [..., 1], μ [..., m], L [..., m, m] and the moments used."""
+        features, trunk = networks.hidden(
+            params["trunk"], moments["trunk"], x, config.normalisation, training
+        )
+        out, used = {}, {"trunk": trunk}
+        for name in HEADS:
+            out[name], used[name] = head(params[name], moments[name], features, training)
+        return out["value"], bounded(out["mean"]), quadratic.lower_triangle(out["lower"], m), used
+
+    def target_value(target, x):
+        """V'(x) [B], by the target network with its running moments."""
+        params, moments = target
+        features, _ = networks.hidden(params["trunk"], moments["trunk"], x, config.normalisation)
+        return head(params["value"], moments["value"], features)[0][..., 0]
+
+    # Gu et al. 2016, Alg. 1: y = r + γ V'(x'), loss = mean (y - Q(x, u))²
+    def loss(params, state: NAFState, batch: Transition, observations):
+        discount_t = config.discount * batch.discount
+        y = config.reward_scale * batch.reward + discount_t * target_value(
+            state.target, see(observations, batch.next_observation)
+        )
+        value, mean, lower, used = heads(params, state.moments, see(observations, batch.observation), training=True)
+        q = value[..., 0] + jax.vmap(quadratic.advantage)(batch.action, mean, lower)
+        return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), (used, jnp.mean(q))
+
+    def update_once(state: NAFState, batch: Transition):
+        observations = state.observations
+        if config.observation_normalisation:
+            observations = normalise.update(observations, batch.observation)
+        (error, (used, q)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, state, batch, observations)
+        step, opt_state = optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, step)
+        moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
+        target = networks.move_towards(state.target, _value_part(params, moments), config.target_rate)
+        new = NAFState(params, moments, target, opt_state, observations, state.updates + 1)
+        return new, {"loss": error, "q_mean": q}
+
+    def update(state: NAFState, batches: Transition, key=None):
+        """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
+        del key  # Q-learning's update draws nothing
+        state, metrics = jax.lax.scan(update_once, state, batches)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    def diagnose(state: NAFState, batch: Transition):
+        x = see(state.observations, batch.observation)
+        value, mean, lower, _ = heads(state.params, state.moments, x)
+        scales = jnp.linalg.svd(lower, compute_uv=False)  # κ(P) = κ(L)²
+        return {
+            "value_mean": jnp.mean(value),
+            "p_condition": jnp.median((scales[..., 0] / scales[..., -1]) ** 2),
+            "mean_saturated": jnp.mean(jnp.abs(mean) > 0.97),
+        }
+
+    def policy(state: NAFState) -> Policy:
+        part = {name: (state.params[name], state.moments[name]) for name in state.params}
+        shaped = config.noise == "precision"
+        seen = state.observations if config.observation_normalisation else None
+        return Policy(part["trunk"], part["mean"], part["lower"] if shaped else None, seen)
+
+    def features_of(policy: Policy, observation):
+        return networks.hidden(*policy.trunk, see(policy.observations, observation), config.normalisation)[0]
+
+    def greedy(policy: Policy, observation):
+        """argmax_u Q(x, u) = μ(x)."""
+        return bounded(head(*policy.mean, features_of(policy, observation))[0]).clip(-1.0, 1.0)
+
+    def shape(policy: Policy, observation, innovation):
+        """Innovations drawn from N(0, c P⁻¹).  Gu et al. 2016, appendix 8.2."""
+        flat, _ = head(*policy.lower, features_of(policy, observation))
+        return quadratic.precision_noise(quadratic.lower_triangle(flat, m), innovation)
+
+    shaping = {"shape": shape} if config.noise == "precision" else {}
+    begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy, **shaping)
+    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
+
+
+def _value_part(params, moments):
+    """Return what V reads: the trunk and its own layers, as (params, moments)."""
+    return tuple({name: part[name] for name in ("trunk", "value")} for part in (params, moments))
+
+
+__all__ = ["NAF", "NAFState"]

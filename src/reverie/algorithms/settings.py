@@ -1,0 +1,115 @@
+"""Hyper-parameters that every off-policy algorithm here has, their meaning and their checks."""
+
+import dataclasses
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from reverie.core.agent import Feed
+from reverie.core.errors import ConfigError, unknown
+from reverie.maths.exploration import Noise
+from reverie.maths.networks import Normalisation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OffPolicy:
+    """Settings shared by algorithms that learn from replay.  Raises ConfigError where a value cannot work."""
+
+    learning_rate: float = 1e-3
+    """Adam's step size, for all networks."""
+    discount: float = 0.99
+    """γ, per step."""
+    target_rate: float = 0.005
+    """τ: the share of the online network that the target takes on at each update."""
+    batch_size: int = 100
+    """Transitions in one minibatch."""
+    updates_per_step: int = 5
+    """I: minibatch updates for each real step."""
+    update_after: Literal["step", "episode"] = "step"
+    """When they run: "episode" is for machines with no time between ticks."""
+    warmup_steps: int = 200
+    """Real steps of uniformly random actions before the first update."""
+    replay_capacity: int = 1_000_000
+    """Transitions kept for learning; the journal on disk keeps all."""
+    hidden: tuple[int, ...] = (200, 200)
+    """Units of each hidden layer."""
+    normalisation: Normalisation = "none"
+    """Of hidden layers: "none", "layer" or "batch"."""
+    observation_normalisation: bool = False
+    """Standardise observations by running moments."""
+    reward_scale: float = 1.0
+    """Multiplies rewards inside the update only: stored and reported rewards stay as they are."""
+    noise: Noise = "ou"
+    """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2)."""
+    noise_scale: float = 0.3
+    """σ of the noise's innovations, where actions span [-1, 1]."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, coerce(type(self), field.name, getattr(self, field.name)))
+        at_least = {"batch_size": 1, "updates_per_step": 0, "warmup_steps": 0, "replay_capacity": 1, "noise_scale": 0}
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("learning_rate", "reward_scale"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name, low_open in (("discount", False), ("target_rate", True)):
+            value = getattr(self, name)
+            if not (0 <= value <= 1) or (low_open and value == 0):
+                raise ConfigError(f"{name} is {value}; it must lie in {'(0, 1]' if low_open else '[0, 1]'}")
+        if any(units < 1 for units in self.hidden):
+            raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
+
+    @property
+    def feed(self) -> Feed:
+        """What loops need to know of these settings."""
+        return Feed(
+            self.batch_size, self.updates_per_step, self.warmup_steps, self.replay_capacity, self.update_after
+        )
+
+
+def coerce(config_type: type, name: str, value: Any) -> Any:
+    """Return `value` (of its type, or text as typed after `--set`) as field `name` of `config_type` wants it.
+
+    Raises ConfigError: an unknown name gets the nearest right one, a wrong value the kind that is wanted.
+    """
+    hints = {field.name: get_type_hints(config_type)[field.name] for field in dataclasses.fields(config_type)}
+    if name not in hints:
+        raise unknown("setting", name, hints)
+    hint = hints[name]
+    try:
+        if get_origin(hint) is Literal:
+            if value in get_args(hint):
+                return value
+            raise ValueError
+        if hint is bool:
+            return {True: True, False: False, "true": True, "false": False, "1": True, "0": False}[
+                value.lower() if isinstance(value, str) else value
+            ]
+        if get_origin(hint) is tuple:
+            items = [part for part in value.strip("()[] ").split(",") if part.strip()] if isinstance(value, str) else value
+            return tuple(_whole(item) for item in items)
+        return _whole(value) if hint is int else _finite(value)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{name} is {value!r}; it must be {_wanted(hint)}") from None
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if number != int(number) or isinstance(value, bool):
+        raise ValueError
+    return int(number)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if number - number != 0 or isinstance(value, bool):
+        raise ValueError
+    return number
+
+
+def _wanted(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return "whole numbers separated by commas, such as 200,200"
+    return {bool: "true or false", int: "a whole number"}.get(hint, "a finite number")

@@ -1,0 +1,47 @@
+"""The one contract between algorithms and loops: pure functions of an explicit state."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+from reverie.core.types import EnvSpec
+
+
+class Feed(NamedTuple):
+    """Numbers that loops obey without knowing the algorithm."""
+
+    batch_size: int  # rows of one minibatch
+    updates_per_step: int  # I: minibatch updates for each real step
+    warmup_steps: int  # real steps of uniformly random actions before the first update
+    replay_capacity: int  # transitions kept; the oldest go first
+    update_after: Literal["step", "episode"]  # when updates run; after an episode all of its steps' updates run at once
+
+
+class Agent(NamedTuple):
+    """An algorithm built for one world.  Every array lives in `state` (learnt) or `memory` (one episode's noise).
+
+    `init`, `begin`, `act` and `update` are JAX functions: `jit`, `vmap` over keys and `lax.scan` just work.
+    `greedy` and `explore` are the two halves of `act`; they read only what `policy` picks from the state and run on
+    NumPy arrays as well as on JAX arrays, so that a control loop need not call into a compiled program to act.
+    """
+
+    spec: EnvSpec
+    feed: Feed
+    init: Callable[..., Any]  # (key) -> state
+    begin: Callable[..., Any]  # (state, key) -> memory
+    act: Callable[..., Any]  # (state, memory, observation [n], key, explore) -> (action [m] in [-1, 1], memory)
+    update: Callable[..., Any]  # (state, Transition [I, B, ...], key) -> (state, metrics: dict of scalars)
+    diagnose: Callable[..., Any]  # (state, Transition [B, ...]) -> dict of scalars too costly for every update
+    policy: Callable[..., Any]  # (state) -> the arrays that acting reads
+    greedy: Callable[..., Any]  # (policy, observation [..., n]) -> action [..., m]
+    explore: Callable[..., Any]  # (policy, memory, observation [n], innovation [m]) -> (action [m], memory)
+
+
+@runtime_checkable
+class Algorithm(Protocol):
+    """A frozen dataclass of hyper-parameters that can build its agent for a world."""
+
+    name: str
+
+    def build(self, spec: EnvSpec) -> Agent:
+        """Return the agent's pure functions for `spec`."""
+        ...

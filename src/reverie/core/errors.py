@@ -1,0 +1,36 @@
+"""The errors a user can cause and mend: one sentence each, naming what, where and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ReverieError(Exception):
+    """Wrong input or a broken world.  The command line prints its one line and exits with 2."""
+
+
+class ConfigError(ReverieError, ValueError):
+    """A hyper-parameter, name or option that cannot be used as given."""
+
+
+class SpaceError(ReverieError, ValueError):
+    """An environment or array whose spaces, shapes or bounds the agent cannot work with."""
+
+
+class WorldError(ReverieError, RuntimeError):
+    """The environment raised, or returned what no learner can use; the experience before it is safe."""
+
+
+class StorageError(ReverieError, OSError):
+    """A file that is damaged, foreign, in use by another process, or could not be written."""
+
+
+class DivergedError(ReverieError, ArithmeticError):
+    """Learning produced a non-finite loss; the last good checkpoint is kept."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Return the error for a `name` that is no known `kind`, naming the nearest right one."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    return ConfigError(f"unknown {kind} {name!r}; {hint}")

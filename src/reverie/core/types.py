@@ -1,0 +1,92 @@
+"""What flows between worlds, memories and algorithms."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reverie.core.errors import SpaceError
+
+Array = Any  # a NumPy or a JAX array: acting runs on either
+
+
+class Transition(NamedTuple):
+    """One step of experience; leading axes ([B] or [I, B]) are added outside.
+
+    `discount` is 0 where the episode died and 1 where it lives on or merely ran out of time: it never holds gamma.
+    """
+
+    observation: Array  # [..., n]
+    action: Array  # [..., m], in [-1, 1]: the action that was executed
+    reward: Array  # [...], unscaled
+    discount: Array  # [...]
+    next_observation: Array  # [..., n], the true successor, also on the last step
+
+    @classmethod
+    def unpack(cls, rows: Array, observation_dim: int, action_dim: int) -> "Transition":
+        """Split rows [..., `row_width(n, m)`] into fields.  Inverse of `pack`."""
+        n, m = observation_dim, action_dim
+        return cls(
+            rows[..., :n], rows[..., n : n + m], rows[..., n + m], rows[..., n + m + 1], rows[..., n + m + 2 :]
+        )
+
+    def pack(self) -> np.ndarray:
+        """Return the fields side by side as float32 rows [..., `row_width(n, m)`]: one gather samples all of them."""
+        columns = (self.observation, self.action, self.reward, self.discount, self.next_observation)
+        wide = [np.asarray(c)[..., None] if i in (2, 3) else np.asarray(c) for i, c in enumerate(columns)]
+        return np.concatenate(wide, axis=-1, dtype=np.float32)
+
+
+def row_width(observation_dim: int, action_dim: int) -> int:
+    """Return the number of columns of a packed transition."""
+    return 2 * observation_dim + action_dim + 2
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvSpec:
+    """All an algorithm may know of the world: sizes, action bounds (in the world's own units) and a name.
+
+    Raises SpaceError where a bound is not finite or a range is empty.
+    """
+
+    observation_dim: int
+    action_low: Sequence[float]
+    action_high: Sequence[float]
+    name: str = "world"
+
+    def __post_init__(self):
+        for field in ("action_low", "action_high"):
+            bounds = np.atleast_1d(np.asarray(getattr(self, field), dtype=float)).ravel()
+            object.__setattr__(self, field, tuple(bounds.tolist()))
+        if self.observation_dim < 1:
+            raise SpaceError(f"{self.name}: observation_dim is {self.observation_dim}; it must be at least 1")
+        if len(self.action_low) != len(self.action_high) or not self.action_low:
+            raise SpaceError(
+                f"{self.name}: action_low has {len(self.action_low)} entries and action_high "
+                f"{len(self.action_high)}; give both, one entry per actuator"
+            )
+        for i, (low, high) in enumerate(zip(self.action_low, self.action_high, strict=True)):
+            if not (math.isfinite(low) and math.isfinite(high)):
+                raise SpaceError(
+                    f"{self.name}: action {i} has bounds [{low}, {high}]; give finite ones "
+                    "(gymnasium.wrappers.RescaleAction, or a Box with the actuator's limits)"
+                )
+            if not low < high:
+                raise SpaceError(f"{self.name}: action {i} has bounds [{low}, {high}]; low must be below high")
+
+    @property
+    def action_dim(self) -> int:
+        """The number of actuators, m."""
+        return len(self.action_low)
+
+    def to_world(self, action: Array) -> np.ndarray:
+        """Map actions [..., m] from [-1, 1] to the world's bounds, never outside them."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        return np.clip(low + (np.asarray(action, dtype=float) + 1.0) * (0.5 * (high - low)), low, high)
+
+    def from_world(self, action: Array) -> np.ndarray:
+        """Map actions [..., m] from the world's bounds to [-1, 1]."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        return np.clip((np.asarray(action, dtype=float) - low) / (0.5 * (high - low)) - 1.0, -1.0, 1.0)

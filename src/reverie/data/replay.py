@@ -1,0 +1,34 @@
+"""Replay on the host: one preallocated matrix of packed transitions, the oldest overwritten first."""
+
+import numpy as np
+
+
+class Replay:
+    """Up to `capacity` rows of `width` float32 numbers, sampled uniformly with replacement.
+
+    Memory is reserved at once and touched only as it fills.
+    """
+
+    def __init__(self, capacity: int, width: int):
+        self.rows = np.zeros((capacity, width), np.float32)
+        self.added = 0
+
+    def __len__(self) -> int:
+        return min(self.added, len(self.rows))
+
+    def add(self, row: np.ndarray) -> None:
+        """Store one packed transition [width]."""
+        self.rows[self.added % len(self.rows)] = row
+        self.added += 1
+
+    def extend(self, rows: np.ndarray) -> None:
+        """Store packed transitions [N, width] in order; leaves what N calls of `add` would."""
+        capacity = len(self.rows)
+        kept = rows[-capacity:]
+        first = self.added + len(rows) - len(kept)
+        self.rows[(first + np.arange(len(kept))) % capacity] = kept
+        self.added += len(rows)
+
+    def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Return rows [*shape, width] drawn uniformly from those written."""
+        return self.rows[generator.integers(len(self), size=shape)]

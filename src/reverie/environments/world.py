@@ -1,0 +1,169 @@
+"""The border between a Gymnasium environment and a learner: flat float32 inside, the world's own units outside."""
+
+import importlib
+import importlib.util
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import utils as space_utils
+
+from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError, unknown
+from reverie.core.types import EnvSpec
+
+EnvSource = str | Callable[..., gym.Env] | gym.Env
+
+
+class World:
+    """A Gymnasium environment with a Box action space, any observation space that flattens, and checked steps.
+
+    Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there.
+    Raises SpaceError where the spaces do not fit, WorldError where a step does not.
+    """
+
+    def __init__(self, env: gym.Env, name: str):
+        self.env, self.name = env, name
+        self._observations = env.observation_space
+        actions = env.action_space
+        if not isinstance(actions, gym.spaces.Box) or not np.issubdtype(actions.dtype, np.floating):
+            raise SpaceError(f"{name}: the action space is {actions}; this agent needs a continuous Box")
+        if not self._observations.is_np_flattenable:
+            raise SpaceError(f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened")
+        self._action_shape, self._action_dtype = actions.shape, actions.dtype
+        size = space_utils.flatdim(self._observations)
+        self.spec = EnvSpec(size, actions.low.ravel().tolist(), actions.high.ravel().tolist(), name)
+
+    def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
+        """Return an observation of the environment as a finite float32 vector [n], or raise WorldError saying which entry is not."""
+        try:
+            if isinstance(self._observations, gym.spaces.Box):
+                if np.shape(observation) != self._observations.shape:
+                    raise WorldError(
+                        f"{self.name}: {where} has shape {np.shape(observation)}; "
+                        f"observation_space says {self._observations.shape}"
+                    )
+                flat = np.asarray(observation, np.float32).ravel()
+            else:
+                flat = np.asarray(space_utils.flatten(self._observations, observation), np.float32)
+        except ReverieError:
+            raise
+        except Exception as error:
+            raise WorldError(f"{self.name}: {where} does not fit observation_space ({_sentence(error)})") from error
+        return finite_vector(self.name, where, flat)
+
+    def shape(self, action: np.ndarray) -> np.ndarray:
+        """Return actions [..., m] with the environment's dtype and shape."""
+        return action.astype(self._action_dtype).reshape(*action.shape[:-1], *self._action_shape)
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Start an episode; return the first observation [n]."""
+        try:
+            observation, _ = self.env.reset(seed=seed)
+        except Exception as error:
+            raise WorldError(f"{self.name} raised in reset: {_sentence(error)}") from error
+        return self.flatten(observation, "the first observation of an episode")
+
+    def step(self, action: np.ndarray, number: int) -> tuple[float, np.ndarray, bool, bool]:
+        """Take step `number` with an action [m] in the world's units: reward, next observation [n], terminated, truncated."""
+        try:
+            observation, reward, terminated, truncated, _ = self.env.step(self.shape(action))
+        except Exception as error:
+            raise WorldError(f"{self.name} raised in step {number}: {_sentence(error)}") from error
+        value = finite_number(self.name, f"the reward of step {number}", reward)
+        return value, self.flatten(observation, f"the observation of step {number}"), bool(terminated), bool(truncated)
+
+    def render(self) -> np.ndarray:
+        """Return a picture [h, w, 3] of the world now."""
+        return np.asarray(self.env.render())
+
+    def close(self) -> None:
+        """Release the environment."""
+        self.env.close()
+
+
+def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
+    """Return `vector`, or raise WorldError naming its first non-finite entry."""
+    if not np.isfinite(vector).all():
+        i = int(np.flatnonzero(~np.isfinite(vector))[0])
+        raise WorldError(f"{name}: {where} holds {vector[i]} at index {i}; observations must be finite")
+    return vector
+
+
+def finite_number(name: str, where: str, value: Any) -> float:
+    """Return `value` (any real dtype, or an array of one) as a float, or raise WorldError."""
+    try:
+        number = float(np.asarray(value).item())
+    except (TypeError, ValueError) as error:
+        raise WorldError(f"{name}: {where} is {value!r}; it must be one number") from error
+    if not math.isfinite(number):
+        raise WorldError(f"{name}: {where} is {number}; rewards must be finite")
+    return number
+
+
+def make_world(source: EnvSource, **options: Any) -> World:
+    """Build the World of a Gymnasium id, a "package.module:callable", a callable that returns an environment, or one itself.
+
+    options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
+    """
+    if isinstance(source, gym.Env):
+        return World(source, describe(source))
+    if isinstance(source, str):
+        if ":" in source and not source.rpartition(":")[2].rpartition("-v")[2].isdigit():
+            return World(_called(_imported(source), source, options), source)
+        return World(_registered(source, options), source)
+    if callable(source):
+        return World(_called(source, describe(source), options), describe(source))
+    raise ConfigError(f"env is {source!r}; give a Gymnasium id, a 'package.module:callable', a callable or an environment")
+
+
+def describe(source: EnvSource) -> str:
+    """Return the name of an environment source, by which config.json remembers it and which `make_world` may take again."""
+    if isinstance(source, str):
+        return source
+    if isinstance(source, gym.Env):
+        return source.spec.id if source.spec is not None else type(source.unwrapped).__name__
+    return f"{getattr(source, '__module__', '?')}:{getattr(source, '__qualname__', type(source).__name__)}"
+
+
+def _registered(name: str, options: dict) -> gym.Env:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Gymnasium's hint at newer versions: the user chose this one
+        try:
+            return gym.make(name, disable_env_checker=True, **options)
+        except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
+            raise unknown("environment", name, gym.registry) from None
+        except gym.error.DependencyNotInstalled as error:
+            extra = "mujoco" if "mujoco" in str(error).lower() else "video"
+            raise ConfigError(f"{name} needs a package that is not installed: pip install 'reverie[{extra}]'") from error
+        except Exception as error:
+            raise WorldError(f"{name} could not be made: {_sentence(error)}") from error
+
+
+def _imported(source: str) -> Callable[..., gym.Env]:
+    module_name, _, attribute = source.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ConfigError(f"cannot import {module_name!r} for environment {source!r}: {_sentence(error)}") from error
+    if not hasattr(module, attribute):
+        raise unknown(f"name in module {module_name}", attribute, [k for k in vars(module) if not k.startswith("_")])
+    return getattr(module, attribute)
+
+
+def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
+    try:
+        env = maker(**options)
+    except Exception as error:
+        raise WorldError(f"{name} raised when called: {_sentence(error)}") from error
+    if not isinstance(env, gym.Env):
+        raise ConfigError(f"{name} returned {type(env).__name__}; it must return a gymnasium.Env")
+    return env
+
+
+def _sentence(error: BaseException) -> str:
+    """Return an exception as one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

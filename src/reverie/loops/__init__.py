@@ -1,0 +1,1 @@
+"""Everything that runs in time: learning, evaluating, saving, going on."""

@@ -1,0 +1,76 @@
+"""Callbacks of `Learner.learn`: functions (learner, event) -> True to stop, anything else to go on."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from reverie.loops.learner import Learner
+
+
+class StepEnded(NamedTuple):
+    """A step was learnt from."""
+
+    step: int
+
+
+class EpisodeEnded(NamedTuple):
+    """An episode ended; `row` as in episodes.csv."""
+
+    row: dict[str, Any]
+
+
+class Evaluated(NamedTuple):
+    """An evaluation was written; `row` as in evaluations.csv, `best` if none before was as good."""
+
+    row: dict[str, Any]
+    best: bool
+
+
+Event = StepEnded | EpisodeEnded | Evaluated
+
+
+class Callback(Protocol):
+    """What `Learner.learn(callbacks=…)` takes."""
+
+    def __call__(self, learner: "Learner", event: Event) -> bool | None:
+        """Look at an event; return True to stop learning."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class StopAtReturn:
+    """Stop once the mean return of the last `episodes` training episodes reaches `target`."""
+
+    target: float
+    episodes: int = 10
+
+    def __call__(self, learner: "Learner", event: Event) -> bool:
+        """See the class."""
+        if not isinstance(event, EpisodeEnded):
+            return False
+        last = list(learner.recent_returns)[-self.episodes :]
+        return len(last) == self.episodes and sum(last) / len(last) >= self.target
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Evaluate the greedy policy every `every` steps over `episodes` episodes, on an environment of its own."""
+
+    every: int
+    episodes: int = 10
+
+    def __call__(self, learner: "Learner", event: Event) -> None:
+        """See the class."""
+        # Counted from the last one, so that an evaluation which a crash swallowed is made up for.
+        if isinstance(event, StepEnded) and event.step // self.every > learner.evaluated_at // self.every:
+            learner.evaluate(self.episodes)
+
+
+@dataclasses.dataclass(frozen=True)
+class SaveBest:
+    """Keep the policy with the best evaluation in checkpoint/best.safetensors."""
+
+    def __call__(self, learner: "Learner", event: Event) -> None:
+        """See the class."""
+        if isinstance(event, Evaluated) and event.best:
+            learner.save_best()

@@ -1,0 +1,36 @@
+"""The tables' numbers for TensorBoard, where it is asked for."""
+
+from pathlib import Path
+from typing import Any
+
+from reverie.core.errors import ConfigError
+
+
+class Charts:
+    """Writes numbers under `folder`, or nowhere if that is None."""
+
+    def __init__(self, folder: Path | None):
+        self._writer: Any = None
+        if folder is not None:
+            try:
+                from tensorboardX import SummaryWriter
+            except ImportError:
+                raise ConfigError("TensorBoard files need a package: pip install 'reverie[tensorboard]'") from None
+            self._writer = SummaryWriter(str(folder))
+
+    def add(self, group: str, step: int, row: dict[str, Any]) -> None:
+        """Add each number of a row as `group/name`."""
+        if self._writer is not None:
+            for name, value in row.items():
+                if name not in ("step", "episode") and isinstance(value, int | float):
+                    self._writer.add_scalar(f"{group}/{name}", value, step)
+
+    def flush(self) -> None:
+        """Have what was added on its way to disk."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,398 @@
+"""`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.agent import Algorithm
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, StorageError
+from reverie.core.types import EnvSpec
+from reverie.environments.world import EnvSource, World, finite_number, finite_vector, make_world
+from reverie.loops import evaluation, provenance
+from reverie.loops.callbacks import Callback, EpisodeEnded, Evaluated, Event, StepEnded
+from reverie.loops.interrupts import at_a_good_moment
+from reverie.loops.records import Records, Step, flags_of, packed
+from reverie.loops.trainer import METRICS_EVERY, RESET, Trainer, seed_of
+from reverie.storage.episodes import Tally
+from reverie.storage.run import RunDirectory
+
+
+class Learner:
+    """Learns, acts, and keeps a run directory from which it goes on exactly where it stopped.
+
+    config: an algorithm's settings, such as `rv.NAF()`.  env: a Gymnasium id, "package.module:callable", a callable that
+    returns an environment, or an environment; or `spec`, where your own program owns the loop.  seed: decides every
+    random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
+    another environment made as `env` was.  tensorboard: also write the tables' numbers there.
+
+    Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
+    """
+
+    def __init__(
+        self,
+        config: Algorithm,
+        env: EnvSource | None = None,
+        *,
+        spec: EnvSpec | None = None,
+        seed: int = 0,
+        out: str | Path | None = None,
+        evaluation_env: EnvSource | None = None,
+        tensorboard: bool = False,
+    ):
+        if out is not None and RunDirectory(out).holds_run:
+            raise StorageError(f"{out} already holds a run; go on with --resume (Learner.load), or choose another directory")
+        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, new=True)
+
+    def _open(self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, new: bool) -> None:
+        if isinstance(config, type) or not isinstance(config, Algorithm):
+            raise ConfigError(f"the first argument is {config!r}; give an algorithm's settings, such as rv.NAF()")
+        if (env is None) == (spec is None):
+            raise ConfigError("give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)")
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+            raise ConfigError(f"seed is {seed!r}; give a whole number from 0 to 2**32 - 1")
+        self.config, self.seed = config, int(seed)
+        self._source, self._evaluation_source = env, evaluation_env
+        self._world: World | None = None if env is None else make_world(env)
+        self._evaluation_world: World | None = None
+        self.spec: EnvSpec = spec if self._world is None else self._world.spec
+        self._trainer = Trainer(config.build(self.spec), self.seed)
+
+        self._observation: np.ndarray | None = None  # of the environment, where an episode is under way
+        self._asked: tuple[np.ndarray, np.ndarray] | None = None  # (observation, action), until told what came of it
+        self._in_episode = False
+        self._whole = True  # False while a told step is in the journal but not yet learnt from
+        self._tally = Tally()
+        self._newest: Step | None = None
+        self._callbacks: Sequence[Callback] = ()
+        self._stop = False
+        self.recent_returns: deque[float] = deque(maxlen=100)
+        self.best_return: float | None = None
+        self.evaluated_at = 0
+
+        # One way of working for all: a run without a directory of its own lives in a passing one.
+        self._passing = tempfile.TemporaryDirectory(prefix="reverie-") if out is None else None
+        run = RunDirectory(out if self._passing is None else self._passing.name)
+        run.open()
+        try:
+            if new:
+                run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
+            n, m = self.spec.observation_dim, self.spec.action_dim
+            self._records = Records(run, n, m, self._trainer.metric_names, tensorboard)
+        except BaseException:
+            run.close()
+            raise
+
+    # ---- what it knows
+
+    @property
+    def steps(self) -> int:
+        """Real steps learnt from."""
+        return self._trainer.steps
+
+    @property
+    def out(self) -> Path:
+        """The run directory."""
+        return self._records.run.path
+
+    @property
+    def cut_bytes(self) -> int:
+        """Bytes of a torn record that were cut from the journal's end when it was opened."""
+        return self._records.journal.cut_bytes
+
+    def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
+        """Return the greedy action in the world's units; a batch of flat observations [B, n] gives actions [B, m].
+
+        explore: add the exploration noise of the episode under way (one observation only).
+        """
+        flat = self._flat(observation)
+        if explore:
+            if flat.ndim != 1:
+                raise ConfigError("predict(explore=True) takes one observation: noise runs along one episode")
+            self._ensure_episode()
+            return self._outside(self._trainer.act(flat))
+        return self._outside(self._trainer.greedy(flat))
+
+    def _flat(self, observation: Any) -> np.ndarray:
+        """Return an observation [n] or a batch [B, n] as finite float32."""
+        n = self.spec.observation_dim
+        if self._world is None or isinstance(observation, np.ndarray):
+            flat = np.asarray(observation, np.float32)
+            if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
+                return finite_vector(self.spec.name, "the observation", flat.ravel()).reshape(flat.shape)
+        if self._world is None:
+            raise ConfigError(f"{self.spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})")
+        return self._world.flatten(observation)
+
+    def _one(self, observation: Any) -> np.ndarray:
+        flat = self._flat(observation)
+        if flat.ndim != 1:
+            raise ConfigError(f"{self.spec.name}: the observation has shape {flat.shape}; give one, not a batch")
+        return flat
+
+    def _outside(self, action: np.ndarray) -> np.ndarray:
+        """Return an action in the world's units and shape."""
+        scaled = self.spec.to_world(action)
+        return scaled if self._world is None else self._world.shape(scaled)
+
+    # ---- ask and tell
+
+    def ask(self, observation: Any) -> np.ndarray:
+        """Return the action to take now, in the world's units, exploration included; `tell` what came of it."""
+        if self._asked is not None:
+            raise ConfigError(f"{self.spec.name}: ask() came twice; tell() what came of the last action first")
+        return self._outside(self._act(self._one(observation)))
+
+    def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
+        """Learn from what came of the last `ask`; the transition is on the disk when this returns.
+
+        terminated: the episode ended in a state of no further value.  truncated: it merely ran out of time.
+        Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
+        transition then does not count as told.
+        """
+        if self._asked is None:
+            raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
+        value = finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward)
+        self._take(value, self._one(next_observation), bool(terminated), bool(truncated))
+
+    def _act(self, observation: np.ndarray) -> np.ndarray:
+        if not self._whole:
+            raise StorageError(f"{self.out}: the last step could not be finished; go on with Learner.load, which has it")
+        self._ensure_episode()
+        action = self._trainer.act(observation)
+        self._asked = observation, action
+        return action
+
+    def _ensure_episode(self) -> None:
+        if self._in_episode:
+            return
+        if self._tally.length and self._newest is not None:  # cut off: it neither terminated nor ran out of time
+            self._end_episode(self._tally.close(*self._newest[:3]))
+        self._trainer.begin_episode()
+        self._in_episode = True
+
+    def _take(self, reward: float, next_observation: np.ndarray, terminated: bool, truncated: bool) -> dict[str, Any] | None:
+        """Write one transition down, then learn from it; return the row of the episode that it ended, if it did."""
+        assert self._asked is not None
+        observation, action = self._asked
+        flags = flags_of(terminated, truncated)
+        step = Step(
+            self.steps + 1, time.time(), self._trainer.episodes, flags, reward, action, observation, next_observation
+        )
+        self._records.write_step(step, durable=self._world is None)
+        self._asked, self._whole = None, False
+        row = self._learn(step)
+        if row is not None:
+            self._end_episode(row)
+        self._whole = True
+        if self._records.checkpoint_is_due:
+            self._checkpoint()
+        return row
+
+    def _learn(self, step: Step) -> dict[str, Any] | None:
+        """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
+        self._trainer.learn(step.pack(), step.last)
+        self._newest, self._in_episode = step, not step.last
+        if step.step % METRICS_EVERY == 0 and (metrics := self._trainer.metrics()):
+            self._records.write_metrics(metrics)
+        return self._tally.add(*step.tally)
+
+    def _end_episode(self, row: dict[str, Any]) -> None:
+        self._records.write_episode(row)
+        self.recent_returns.append(row["return"])
+
+    # ---- the loop over an environment
+
+    def learn(self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[Callback] = ()) -> "Learner":
+        """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
+
+        At the end, on an error or on an interrupt (Ctrl-C, SIGTERM) journal and checkpoint are written first.
+        """
+        if self._world is None:
+            raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
+        if (steps is None) == (episodes is None):
+            raise ConfigError("learn() takes either a number of steps or episodes=")
+        amount = steps if steps is not None else episodes
+        if isinstance(amount, bool) or not isinstance(amount, int | np.integer) or amount < 0:
+            raise ConfigError(f"learn() got {amount!r}; give a whole number of at least 0")
+        steps_left = float("inf") if steps is None else steps
+        episodes_left = float("inf") if episodes is None else episodes
+        self._stop, self._callbacks = False, callbacks
+        with at_a_good_moment(self.stop), self._closing_books():
+            while steps_left > 0 and episodes_left > 0 and not self._stop:
+                row = self._step(self._world)
+                steps_left -= 1
+                self._emit(StepEnded(self.steps))
+                if row is not None:
+                    episodes_left -= 1
+                    self._emit(EpisodeEnded(row))
+        return self
+
+    def stop(self) -> None:
+        """End `learn` after the step under way."""
+        self._stop = True
+
+    def _step(self, world: World) -> dict[str, Any] | None:
+        if self._observation is None:
+            self._in_episode = False
+            self._observation = world.reset(seed_of(self.seed, RESET, self._trainer.episodes + 1))
+        action = self._act(self._observation)
+        outcome = world.step(self.spec.to_world(action), self.steps + 1)
+        row = self._take(*outcome)
+        self._observation = None if row is not None else outcome[1]
+        return row
+
+    def _emit(self, event: Event) -> None:
+        for callback in self._callbacks:
+            if callback(self, event) is True:
+                self._stop = True
+
+    @contextlib.contextmanager
+    def _closing_books(self) -> Iterator[None]:
+        """Have everything on disk, whatever ends the block."""
+        try:
+            yield
+        except BaseException as error:
+            self._observation = self._asked = None
+            with contextlib.suppress(ReverieError):  # the first error is the one to tell
+                self._records.sync()
+                if self._whole and not isinstance(error, DivergedError):  # else the last checkpoint is the one to keep
+                    self._checkpoint()
+            raise
+        self.save()
+
+    # ---- evaluation
+
+    def evaluate(self, episodes: int = 10) -> dict[str, Any]:
+        """Evaluate the greedy policy over whole episodes and append the result to evaluations.csv; return its summary.
+
+        The episodes start alike at every call, on an environment apart from the one that is learnt on.
+        """
+        facts = evaluation.summary(evaluation.evaluate(self._trainer.greedy, self._evaluator(), episodes, self.seed))
+        row = {
+            "step": self.steps,
+            "episode": self._trainer.episodes,
+            "return_mean": facts["mean"],
+            "return_std": facts["std"],
+            "returns": " ".join(map(repr, facts["returns"])),
+        }
+        self._records.write_evaluation(row)
+        self.evaluated_at = self.steps
+        best = self.best_return is None or facts["mean"] > self.best_return
+        self.best_return = facts["mean"] if best else self.best_return
+        self._emit(Evaluated(row, best))
+        return facts
+
+    def _evaluator(self) -> World:
+        if self._evaluation_world is None:
+            source = self._evaluation_source if self._evaluation_source is not None else self._source
+            if isinstance(source, gym.Env) and source is self._source:
+                source = None if source.spec is None else source.spec.id
+            if source is None:
+                raise ConfigError("evaluate() needs an environment of its own: give evaluation_env= to the Learner")
+            self._evaluation_world = make_world(source)
+        return self._evaluation_world
+
+    # ---- saving and going on
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is."""
+        self._records.sync()
+        self._checkpoint()
+        if path is None or Path(path).resolve() == self.out.resolve():
+            return self.out
+        if RunDirectory(path).holds_run:
+            raise StorageError(f"{path} already holds a run; choose another directory")
+        shutil.copytree(self.out, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".lock"))
+        return Path(path)
+
+    def save_best(self) -> None:
+        """Write the policy as it is now to checkpoint/best.safetensors."""
+        self._checkpoint(best=True)
+
+    def _checkpoint(self, best: bool = False) -> None:
+        arrays, facts = self._trainer.snapshot()
+        self._records.write_checkpoint(arrays, facts | {"agent": self.config.name, "in_episode": self._in_episode}, best)
+
+    @classmethod
+    def load(cls, path: str | Path, env: EnvSource | None = None, *, evaluation_env: EnvSource | None = None) -> "Learner":
+        """Go on with the run in `path` exactly where it stopped, however it stopped.
+
+        Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same
+        draws.  env: needed where the run was given an environment itself that no name can make again.
+        """
+        run = RunDirectory(path)
+        written = run.read_config()
+        source = env if env is not None else written.get("env")
+        self = cls.__new__(cls)
+        self._open(
+            provenance.config_of(written, run),
+            source,
+            provenance.spec_of(written) if source is None else None,
+            written["seed"],
+            path,
+            evaluation_env,
+            written["tensorboard"],
+            new=False,
+        )
+        try:
+            self._go_on()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _go_on(self) -> None:
+        """Take up the checkpoint's state, then learn from what the journal holds beyond it."""
+        records = self._records.journal.records
+        done = 0
+        if (found := self._records.read_checkpoint(self._trainer.snapshot()[0])) is not None:
+            arrays, facts = found
+            done = facts["steps"]
+            self._trainer.restore(arrays, facts, packed(records[:done]))
+            self._in_episode = facts["in_episode"]
+        rows, evaluations = self._records.mend_tables(done)
+        self.recent_returns.extend(row["return"] for row in rows)
+        if evaluations:
+            self.best_return = max(float(row["return_mean"]) for row in evaluations)
+            self.evaluated_at = int(evaluations[-1]["step"])
+        if done:
+            self._newest = Step.of(records[done - 1])
+            for record in records[:done][records["episode"][:done] == self._newest.episode] if self._in_episode else ():
+                self._tally.add(*Step.of(record).tally)
+        for record in records[done:]:
+            self._learn_again(Step.of(record))
+
+    def _learn_again(self, step: Step) -> None:
+        """Learn from a record as when it was new: its action stands, the noise behind it is drawn again."""
+        while self._trainer.episodes < step.episode:
+            self._tally = Tally()  # mend_tables has written the row of an episode that was cut off
+            self._trainer.begin_episode()
+        self._trainer.act(step.observation)
+        self._learn(step)
+        if self._records.checkpoint_is_due:
+            self._checkpoint()
+
+    def close(self) -> None:
+        """Close files and environments, and let others use the run directory."""
+        try:
+            self._records.close()
+        finally:
+            for world in (self._world, self._evaluation_world):
+                if world is not None:
+                    world.close()
+            if self._passing is not None:
+                self._passing.cleanup()
+
+    def __enter__(self) -> "Learner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

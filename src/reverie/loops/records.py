@@ -1,0 +1,149 @@
+"""Everything a learner writes down, in one place: journal, tables, charts, checkpoints."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reverie.core.errors import StorageError
+from reverie.core.types import Transition
+from reverie.loops import evaluation
+from reverie.loops.charts import Charts
+from reverie.storage import checkpoint, episodes, tables
+from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
+from reverie.storage.run import RunDirectory
+
+SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
+CHECKPOINT_SHARE = 0.1  # a crash costs at most this share of a session in learning done again from the journal,
+CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
+
+
+class Step(NamedTuple):
+    """One journal record."""
+
+    step: int
+    time: float
+    episode: int
+    flags: int
+    reward: float
+    action: np.ndarray
+    observation: np.ndarray
+    next_observation: np.ndarray
+
+    @classmethod
+    def of(cls, record: np.void) -> "Step":
+        """Return a record that was read."""
+        numbers = (record[name].item() for name in cls._fields[:5])
+        return cls(*numbers, record["action"], record["observation"], record["next_observation"])
+
+    @property
+    def last(self) -> bool:
+        """Whether an episode ended here, of either kind."""
+        return bool(self.flags)
+
+    @property
+    def tally(self) -> tuple[int, float, int, int, float]:
+        """What a Tally counts."""
+        return self[:5]
+
+    def pack(self) -> np.ndarray:
+        """Return the transition as replay keeps it: a time-out is not a death."""
+        alive = 0.0 if self.flags & TERMINATED else 1.0
+        return Transition(self.observation, self.action, self.reward, alive, self.next_observation).pack()
+
+
+def packed(records: np.ndarray) -> np.ndarray:
+    """Return journal records [N] as replay rows [N, width]."""
+    alive = np.where(records["flags"] & TERMINATED, 0.0, 1.0)
+    return Transition(records["observation"], records["action"], records["reward"], alive, records["next_observation"]).pack()
+
+
+def flags_of(terminated: bool, truncated: bool) -> int:
+    """Return a record's flags."""
+    return TERMINATED * terminated | TRUNCATED * truncated
+
+
+class Records:
+    """The open files of one run.  Raises StorageError where one of them cannot be used or written."""
+
+    def __init__(self, run: RunDirectory, observation_dim: int, action_dim: int, metric_names: Iterable[str], charts: bool):
+        self.run = run
+        self.journal = Journal(run.journal_file, observation_dim, action_dim)
+        self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
+        self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
+        self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
+        self.charts = Charts(run.tensorboard_folder if charts else None)
+        self._synced = self._saved = self._began = time.monotonic()
+
+    def write_step(self, step: Step, durable: bool) -> None:
+        """Append a transition: with the operating system at once; `durable`: on the disk itself."""
+        self.journal.append(*step)
+        if durable or time.monotonic() - self._synced > SYNC_SECONDS:
+            self.journal.sync()
+            self._synced = time.monotonic()
+
+    def write_episode(self, row: dict[str, Any]) -> None:
+        """Append an episode's row."""
+        self.episodes.append(row)
+        self.charts.add("episode", row["step"], {"return": row["return"], "length": row["length"]})
+
+    def write_evaluation(self, row: dict[str, Any]) -> None:
+        """Append an evaluation's row."""
+        self.evaluations.append(row)
+        self.charts.add("evaluation", row["step"], row)
+
+    def write_metrics(self, row: dict[str, Any]) -> None:
+        """Append a row of metrics."""
+        self.metrics.append(row)
+        self.charts.add("metrics", row["step"], row)
+
+    @property
+    def checkpoint_is_due(self) -> bool:
+        """Whether enough time has passed that the learning since the last checkpoint is worth one."""
+        now, (low, high) = time.monotonic(), CHECKPOINT_SECONDS
+        return now - self._saved > min(max(low, CHECKPOINT_SHARE * (now - self._began)), high)
+
+    def write_checkpoint(self, arrays: Any, facts: dict[str, Any], best: bool = False) -> None:
+        """Write the latest (or best) checkpoint, whole or not at all."""
+        checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts)
+        if not best:
+            self._saved = time.monotonic()
+
+    def read_checkpoint(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
+        """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if the journal lacks steps it has seen."""
+        if not self.run.latest_file.exists():
+            return None
+        arrays, facts = checkpoint.load(self.run.latest_file, like)
+        if facts["steps"] > len(self.journal.records):
+            raise StorageError(
+                f"{self.journal.path} holds {len(self.journal.records)} steps but the checkpoint has seen {facts['steps']}; "
+                "restore the journal from a backup"
+            )
+        return arrays, facts
+
+    def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+        """Make the tables agree with the journal and a checkpoint of `learnt_steps`; return rows of (episodes, evaluations).
+
+        Episodes are computed anew; metrics of steps that will be learnt again go; evaluations cost real episodes and stay.
+        """
+        rows = episodes.rows_of(self.journal.records)
+        self.episodes.replace(rows)
+        self.metrics.replace(row for row in tables.read_rows(self.metrics.path) if int(row["step"]) <= learnt_steps)
+        evaluations = tables.read_rows(self.evaluations.path)
+        self.evaluations.replace(evaluations)
+        return rows, evaluations
+
+    def sync(self) -> None:
+        """Return once the journal is on the disk itself."""
+        self.journal.sync()
+        self.charts.flush()
+
+    def close(self) -> None:
+        """Close every file and give the directory's lock back."""
+        try:
+            for file in (self.episodes, self.evaluations, self.metrics, self.charts, self.journal):
+                file.close()
+        finally:
+            self.run.close()

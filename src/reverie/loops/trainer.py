@@ -1,0 +1,180 @@
+"""An agent at work on the host: acting, remembering and updating, with every random draw in its state.  No disk, no world."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.agent import Agent
+from reverie.core.errors import DivergedError
+from reverie.core.types import Transition, row_width
+from reverie.data.replay import Replay
+
+INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
+NOISE, SAMPLE, RESET, EVALUATE = range(4)  # streams of NumPy seeds
+METRICS_EVERY = 200  # steps between rows of metrics.csv
+
+
+def seed_of(seed: int, stream: int, number: int = 0) -> int:
+    """Return the seed for draw `number` of a stream: a function of its arguments alone, so nothing need be stored."""
+    return int(np.random.SeedSequence([seed, stream, number]).generate_state(1)[0])
+
+
+class Trainer:
+    """Holds an agent's state, replay, noise and generators.
+
+    A new policy is read back as one flat array, and only when it is next needed: the update runs on while the world
+    moves.  Acting on it is plain NumPy, since a compiled call costs more than the small network itself.
+    """
+
+    def __init__(self, agent: Agent, seed: int):
+        self.agent, self.seed = agent, seed
+        self.root = jax.random.key(seed)
+        n, m = agent.spec.observation_dim, agent.spec.action_dim
+        self.state = jax.jit(agent.init)(jax.random.fold_in(self.root, INIT))
+        self.replay = Replay(agent.feed.replay_capacity, row_width(n, m))
+        self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
+        self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
+        self.steps = self.episodes = self.updates = self.owed = 0
+        self.memory = np.asarray(agent.begin(self.state, self.root))
+
+        def unpack(rows):
+            return Transition.unpack(rows, n, m)
+
+        def update(state, rows, number):
+            key = jax.random.fold_in(jax.random.fold_in(self.root, UPDATE), number)
+            state, metrics = agent.update(state, unpack(rows), key)
+            return state, _flat(metrics, agent.policy(state))
+
+        rows = jax.ShapeDtypeStruct((1, 1, row_width(n, m)), jnp.float32)
+        metrics = jax.eval_shape(lambda rows: agent.update(self.state, unpack(rows), self.root)[1], rows)
+        diagnosis = jax.eval_shape(lambda rows: agent.diagnose(self.state, unpack(rows[0])), rows)
+        self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
+        self._sums, self._count = np.zeros(len(metrics)), 0
+        self._update = jax.jit(update, donate_argnums=0)
+        self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
+        self._pack = jax.jit(lambda state: _flat(jnp.zeros(len(metrics)), agent.policy(state)))
+        self._split = _splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
+        self._flat: Any = None  # of the newest update, perhaps still being computed
+        self._policy = self._split(np.asarray(self._pack(self.state)))
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The columns of `metrics`, in order."""
+        return ("step", "updates", *self._metric_names, *self._diagnosis_names, "exploration", "episode")
+
+    @property
+    def policy(self) -> Any:
+        """What acting reads, as NumPy arrays, from the newest update.  Raises DivergedError if that came out non-finite."""
+        if self._flat is not None:
+            flat, self._flat = np.asarray(self._flat), None
+            values = flat[: len(self._metric_names)]
+            if not np.isfinite(values).all():
+                raise DivergedError(
+                    f"learning diverged: {self._metric_names[int(np.argmin(np.isfinite(values)))]} is not finite after step "
+                    f"{self.steps}; lower learning_rate or reward_scale, or set observation_normalisation=true"
+                )
+            self._sums += values
+            self._count += 1
+            self._policy = self._split(flat)
+        return self._policy
+
+    def begin_episode(self) -> None:
+        """Restart the exploration noise."""
+        self.episodes += 1
+        key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
+        self.memory = np.asarray(self.agent.begin(self.state, key))
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on."""
+        action_dim = self.agent.spec.action_dim
+        if self.steps < self.agent.feed.warmup_steps:
+            return self.noise_generator.uniform(-1.0, 1.0, action_dim).astype(np.float32)
+        innovation = self.noise_generator.standard_normal(action_dim, np.float32)
+        action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
+        return action
+
+    def greedy(self, observation: np.ndarray) -> np.ndarray:
+        """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
+        return self.agent.greedy(self.policy, observation)
+
+    def learn(self, row: np.ndarray, last: bool) -> None:
+        """Take in one packed transition and run the updates that are due; `last` marks an episode's end of either kind."""
+        feed = self.agent.feed
+        self.replay.add(row)
+        self.steps += 1
+        if self.steps > feed.warmup_steps and self.steps >= feed.batch_size and feed.updates_per_step:
+            self.owed += 1
+        if feed.update_after == "step" or last:
+            for _ in range(self.owed):
+                self._run_update()
+            self.owed = 0
+
+    def _run_update(self) -> None:
+        _ = self.policy  # counts the metrics of the update before, and stops at its first non-finite one
+        feed = self.agent.feed
+        rows = self.replay.sample(self.sample_generator, (feed.updates_per_step, feed.batch_size))
+        self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
+        self.updates += 1
+
+    def metrics(self) -> dict[str, float] | None:
+        """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt."""
+        policy = self.policy
+        if not self._count:
+            return None
+        size = len(self.replay)
+        spread = np.linspace(0, size - 1, min(size, 256)).astype(int)  # covers old and new, and draws nothing
+        diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
+        newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
+        recent = Transition.unpack(self.replay.rows[newest], self.agent.spec.observation_dim, self.agent.spec.action_dim)
+        apart = recent.action - self.agent.greedy(policy, recent.observation)
+        means = dict(zip(self._metric_names, (self._sums / self._count).tolist(), strict=True))
+        self._sums, self._count = np.zeros(len(self._metric_names)), 0
+        counts = {"step": self.steps, "updates": self.updates * self.agent.feed.updates_per_step}
+        exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
+        return counts | means | diagnosis | exploration
+
+    def snapshot(self) -> tuple[Any, dict[str, Any]]:
+        """Return (arrays, facts): everything but replay, which the journal holds."""
+        _ = self.policy
+        facts = {
+            "steps": self.steps,
+            "episodes": self.episodes,
+            "updates": self.updates,
+            "owed": self.owed,
+            "noise_generator": self.noise_generator.bit_generator.state,
+            "sample_generator": self.sample_generator.bit_generator.state,
+            "metric_sums": self._sums.tolist(),
+            "metric_count": self._count,
+        }
+        return {"state": jax.tree.map(np.asarray, self.state), "memory": self.memory}, facts
+
+    def restore(self, arrays: Any, facts: dict[str, Any], rows: np.ndarray) -> None:
+        """Become what `snapshot` saw; rows: packed transitions [steps, width] of all experience until then."""
+        self.state = jax.tree.map(jnp.asarray, arrays["state"])
+        self.memory = arrays["memory"]
+        self.noise_generator.bit_generator.state = facts["noise_generator"]
+        self.sample_generator.bit_generator.state = facts["sample_generator"]
+        for name in ("steps", "episodes", "updates", "owed"):
+            setattr(self, name, facts[name])
+        self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
+        self._flat, self._policy = None, self._split(np.asarray(self._pack(self.state)))
+        self.replay.extend(rows)
+
+
+def _flat(metrics: Any, policy: Any) -> jax.Array:
+    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves((metrics, policy))])
+
+
+def _splitter(like: Any, skip: int) -> Callable[[np.ndarray], Any]:
+    """Return a function that cuts a flat array, after `skip` numbers, into views shaped as the pytree `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    ends = np.cumsum([skip] + [int(np.prod(leaf.shape)) for leaf in leaves]).tolist()
+    cuts = [(slice(a, b), leaf.shape) for a, b, leaf in zip(ends[:-1], ends[1:], leaves, strict=True)]
+
+    def split(flat: np.ndarray) -> Any:
+        return jax.tree.unflatten(structure, [flat[part].reshape(shape) for part, shape in cuts])
+
+    return split

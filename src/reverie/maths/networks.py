@@ -1,0 +1,81 @@
+"""Multilayer perceptrons as plain lists of layers, with optional layer or batch normalisation.
+
+A layer is a dict: weight `w` [i, o], bias `b` [o] and, where it is normalised, `gain` and `shift` [o].  Running moments
+of batch normalisation are no parameters; they travel beside as one dict (`mean`, `var`) per normalised layer.
+`hidden` and `linear` take NumPy or JAX arrays alike (array API standard).
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+Normalisation = Literal["none", "layer", "batch"]
+MOMENTS_RATE = 0.01  # at which running moments of batch normalisation follow each minibatch's
+EPSILON = 1e-5  # added to variances, as in Ioffe & Szegedy 2015 and Ba et al. 2016
+
+
+def init_layers(key, sizes: tuple[int, ...], normalisation: Normalisation = "none"):
+    """Return one layer for each pair of neighbouring `sizes`, uniform in ±1/√fan-in.  Lillicrap et al. 2016, section 7."""
+    layers = []
+    for k, i, o in zip(jax.random.split(key, max(len(sizes) - 1, 1)), sizes[:-1], sizes[1:], strict=False):
+        kw, kb = jax.random.split(k)
+        bound = 1.0 / float(i) ** 0.5
+        layer = {
+            "w": jax.random.uniform(kw, (i, o), jnp.float32, -bound, bound),
+            "b": jax.random.uniform(kb, (o,), jnp.float32, -bound, bound),
+        }
+        if normalisation != "none":
+            layer |= {"gain": jnp.ones(o, jnp.float32), "shift": jnp.zeros(o, jnp.float32)}
+        layers.append(layer)
+    return layers
+
+
+def init_head(key, i: int, o: int, bound: float = 3e-3):
+    """Return an output layer, uniform in ±`bound`, so that first outputs are near zero.  Lillicrap et al. 2016, section 7."""
+    kw, kb = jax.random.split(key)
+    return {
+        "w": jax.random.uniform(kw, (i, o), jnp.float32, -bound, bound),
+        "b": jax.random.uniform(kb, (o,), jnp.float32, -bound, bound),
+    }
+
+
+def init_moments(layers):
+    """Return running moments (mean 0, variance 1) for each layer of `layers`."""
+    return [{"mean": jnp.zeros_like(p["b"]), "var": jnp.ones_like(p["b"])} for p in layers]
+
+
+def linear(layer, x):
+    """Return x w + b."""
+    return x @ layer["w"] + layer["b"]
+
+
+def hidden(layers, moments, x, normalisation: Normalisation = "none", training: bool = False):
+    """Return (features, moments used): each layer is x ← relu(norm(x w + b)).
+
+    x: [..., i].  moments: running ones, one per layer, read by batch normalisation when not `training`; in training
+    the batch's own moments over all leading axes are used and returned.
+    """
+    xp = x.__array_namespace__()
+    used = []
+    for layer, running in zip(layers, moments, strict=True):
+        x = linear(layer, x)
+        if normalisation == "layer":
+            x = _standardise(x, x.mean(-1, keepdims=True), x.var(-1, keepdims=True), layer)
+        elif normalisation == "batch":
+            axes = tuple(range(x.ndim - 1))
+            now = {"mean": x.mean(axes), "var": x.var(axes)} if training else running
+            x = _standardise(x, now["mean"], now["var"], layer)
+            running = now
+        used.append(running)
+        x = xp.maximum(x, 0.0)
+    return x, used
+
+
+def _standardise(x, mean, var, layer):
+    return (x - mean) / (var + EPSILON) ** 0.5 * layer["gain"] + layer["shift"]
+
+
+def move_towards(target, online, rate):
+    """Return (1 - rate)·target + rate·online for each leaf: θ' ← τθ + (1 - τ)θ'.  Gu et al. 2016, Alg. 1."""
+    return jax.tree.map(lambda t, o: t + rate * (o - t), target, online)

@@ -1,0 +1,53 @@
+"""Rows of episodes.csv, computed from journal records alone, so that the table can always be made again."""
+
+from typing import Any
+
+from reverie.storage.journal import TERMINATED, TRUNCATED
+
+COLUMNS = ("step", "episode", "return", "length", "terminated", "truncated", "seconds")
+
+
+class Tally:
+    """Sums up one episode at a time from its steps."""
+
+    def __init__(self):
+        self.total, self.length, self.started = 0.0, 0, 0.0
+
+    def add(self, step: int, time: float, episode: int, flags: int, reward: float) -> dict[str, Any] | None:
+        """Count one step; return the episode's row if it was the last."""
+        if self.length == 0:
+            self.started = time
+        self.total += reward
+        self.length += 1
+        return self.close(step, time, episode, flags) if flags else None
+
+    def close(self, step: int, time: float, episode: int, flags: int = 0) -> dict[str, Any]:
+        """Return the row of the episode so far, and begin the next; without flags the episode was cut off, and neither ended."""
+        row = {
+            "step": step,
+            "episode": episode,
+            "return": self.total,
+            "length": self.length,
+            "terminated": int(bool(flags & TERMINATED)),
+            "truncated": int(bool(flags & TRUNCATED)),
+            "seconds": round(max(0.0, time - self.started), 3),
+        }
+        self.__init__()
+        return row
+
+
+def rows_of(records) -> list[dict[str, Any]]:
+    """Return the rows of all episodes in `records`; one that another followed without an end was cut off.
+
+    The last episode, if it has no end yet, has no row yet.
+    """
+    tally, rows, before = Tally(), [], None
+    for step, time, episode, flags, reward in zip(
+        *(records[name].tolist() for name in ("step", "time", "episode", "flags", "reward")), strict=True
+    ):
+        if before is not None and tally.length and episode != before[2]:
+            rows.append(tally.close(*before))
+        if row := tally.add(step, time, episode, flags, reward):
+            rows.append(row)
+        before = (step, time, episode)
+    return rows

@@ -1,0 +1,48 @@
+"""Writing files whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from reverie.core.errors import ReverieError, StorageError
+
+
+@contextlib.contextmanager
+def told(action: str, path: Path) -> Iterator[None]:
+    """Turn an OSError inside into a StorageError that says what failed, on which file, and what to do."""
+    try:
+        yield
+    except ReverieError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"cannot {action} {path}: {error.strerror or error}; what was written before is whole: "
+            "mend that and go on with --resume"
+        ) from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` beside `path` and rename: a crash at any moment leaves the old file or the new one."""
+    beside = path.with_name(path.name + ".new")
+    with told("write", path):
+        try:
+            with open(beside, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` survive a power cut, where the system lets folders be opened."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,145 @@
+"""The journal: every real transition, appended as it happens, checksummed.  It is the truth of a run.
+
+The file is one line of JSON (format, sizes) and then records of fixed size, so that NumPy reads it in two lines:
+
+    header, _, body = open(path, "rb").read().partition(b"\\n")
+    records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim))
+
+A record that a crash tore at the end is cut when the journal is opened, and reported.  Damage anywhere else is an error
+that names the file and the record: experience is never half loaded.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from reverie.core.errors import StorageError
+from reverie.storage.files import told, write_whole
+
+FORMAT = "reverie-journal-1"
+TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
+CHECKSUM_BYTES = 4
+
+
+def record_dtype(observation_dim: int, action_dim: int) -> np.dtype:
+    """Return the layout of one record, little-endian and packed.
+
+    step counts from 1; time is seconds since 1970; episode counts from 1; actions lie in [-1, 1]; crc is zlib.crc32
+    over all bytes before it.
+    """
+    return np.dtype(
+        [
+            ("step", "<u8"),
+            ("time", "<f8"),
+            ("episode", "<u4"),
+            ("flags", "<u4"),
+            ("reward", "<f8"),
+            ("action", "<f4", (action_dim,)),
+            ("observation", "<f4", (observation_dim,)),
+            ("next_observation", "<f4", (observation_dim,)),
+            ("crc", "<u4"),
+        ]
+    )
+
+
+class Journal:
+    """An open journal: `append` returns once the operating system has the record (`sync`: once the disk has it).
+
+    Raises StorageError where the file is foreign, damaged, of other sizes, or cannot be written.
+    """
+
+    def __init__(self, path: Path, observation_dim: int, action_dim: int):
+        self.path = path
+        self.dtype = record_dtype(observation_dim, action_dim)
+        header = {"format": FORMAT, "observation_dim": observation_dim, "action_dim": action_dim}
+        if not path.exists():
+            write_whole(path, json.dumps(header).encode() + b"\n")
+        start, found, self.cut_bytes = read(path)
+        if found.dtype != self.dtype:
+            raise StorageError(f"{path} holds records of other sizes; it belongs to another environment than this one")
+        self.records = found
+        self._record = np.zeros((), self.dtype)
+        self._size = start + len(found) * self.dtype.itemsize
+        with told("open", path):
+            self._file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            if self.cut_bytes:
+                os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+
+    def append(
+        self, step: int, time: float, episode: int, flags: int, reward: float, action, observation, next_observation
+    ) -> None:
+        """Write one record; on failure the file is cut back to its last whole record."""
+        record = self._record
+        record["step"], record["time"], record["episode"], record["flags"] = step, time, episode, flags
+        record["reward"], record["action"] = reward, action
+        record["observation"], record["next_observation"] = observation, next_observation
+        body = record.tobytes()
+        data = body[:-CHECKSUM_BYTES] + zlib.crc32(body[:-CHECKSUM_BYTES]).to_bytes(CHECKSUM_BYTES, "little")
+        with told("write", self.path):
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(self._file, data[written:])
+            except OSError:
+                os.ftruncate(self._file, self._size)
+                os.lseek(self._file, self._size, os.SEEK_SET)
+                raise
+        self._size += len(data)
+
+    def sync(self) -> None:
+        """Return once everything appended is on the disk itself and survives a power cut."""
+        with told("write", self.path):
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Sync and close; a second call does nothing."""
+        if self._file >= 0:
+            try:
+                self.sync()
+            finally:
+                os.close(self._file)
+                self._file = -1
+
+
+def read(path: Path) -> tuple[int, np.ndarray, int]:
+    """Return where records start, all whole records, and how many bytes of a torn tail follow them.
+
+    Raises StorageError on a foreign header, a damaged record before the tail, or a gap in the steps.
+    """
+    with told("read", path):
+        data = path.read_bytes()
+    line, newline, _ = data.partition(b"\n")
+    try:
+        header = json.loads(line)
+        dtype = record_dtype(int(header["observation_dim"]), int(header["action_dim"]))
+        if not newline or header["format"] != FORMAT:
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        raise StorageError(f"{path} is no journal of this version of reverie (its first line is damaged or foreign)") from None
+    start = len(line) + 1
+    count = (len(data) - start) // dtype.itemsize
+    records = np.frombuffer(data, dtype, count, start)
+    whole = _whole_records(memoryview(data), start, records)
+    good = int(np.argmin(whole)) if not whole.all() else count
+    if whole[good:].any():
+        raise StorageError(
+            f"{path}: record {good + 1} of {count} is damaged though later ones are whole; restore the file from a "
+            "backup (nothing was loaded or changed)"
+        )
+    records = records[:good]
+    if not (records["step"] == np.arange(1, good + 1)).all():
+        odd = int(np.argmax(records["step"] != np.arange(1, good + 1))) + 1
+        raise StorageError(f"{path}: record {odd} holds step {records['step'][odd - 1]}; steps are missing or doubled")
+    return start, records, len(data) - start - good * dtype.itemsize
+
+
+def _whole_records(data: memoryview, start: int, records: np.ndarray) -> np.ndarray:
+    """Return for each record whether its checksum holds."""
+    size, payload = records.dtype.itemsize, records.dtype.itemsize - CHECKSUM_BYTES
+    offsets = range(start, start + len(records) * size, size)
+    sums = np.fromiter((zlib.crc32(data[o : o + payload]) for o in offsets), np.uint32, len(records))
+    return sums == records["crc"]

@@ -1,0 +1,71 @@
+"""The run directory: where each file of a run lies, its configuration, and the lock that keeps a second process out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from reverie.core.errors import StorageError
+from reverie.storage.files import told, write_whole
+
+FORMAT = 1
+
+
+class RunDirectory:
+    """Paths of one run; see docs/run-directory.md for what each file holds."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.journal_file = self.path / "experience" / "journal.bin"
+        self.latest_file = self.path / "checkpoint" / "latest.safetensors"
+        self.best_file = self.path / "checkpoint" / "best.safetensors"
+        self.episodes_file = self.path / "episodes.csv"
+        self.evaluations_file = self.path / "evaluations.csv"
+        self.metrics_file = self.path / "metrics.csv"
+        self.tensorboard_folder = self.path / "tensorboard"
+        self._lock: filelock.BaseFileLock | None = None
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run was begun here."""
+        return self.config_file.exists()
+
+    def open(self) -> None:
+        """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
+        with told("create", self.path):
+            for file in (self.journal_file, self.latest_file):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                raise StorageError(
+                    f"{self.path} is in use by another process; wait for it to end, or choose another directory"
+                ) from None
+            self._lock = lock
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write config.json, whole or not at all."""
+        write_whole(self.config_file, (json.dumps(config, indent=2) + "\n").encode())
+
+    def read_config(self) -> dict[str, Any]:
+        """Return config.json.  Raises StorageError where there is none, or it is damaged or of another version."""
+        if not self.holds_run:
+            raise StorageError(f"{self.path} holds no run (no config.json); give the directory that training wrote")
+        try:
+            with told("read", self.config_file):
+                config = json.loads(self.config_file.read_text())
+            version = config["format"]
+        except (ValueError, KeyError, TypeError):
+            raise StorageError(f"{self.config_file} is damaged; restore it, or start another run") from None
+        if version != FORMAT:
+            raise StorageError(f"{self.config_file} has format {version}; this version of reverie reads {FORMAT}")
+        return config

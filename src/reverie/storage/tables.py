@@ -1,0 +1,53 @@
+"""CSV tables that grow a row at a time and survive being cut anywhere."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reverie.storage.files import told, write_whole
+
+
+class Table:
+    """A CSV file with fixed columns; each row is on its way to disk when `append` returns."""
+
+    def __init__(self, path: Path, columns: Sequence[str]):
+        self.path, self.columns = path, tuple(columns)
+        if not path.exists():
+            write_whole(path, _line(self.columns))
+        self._file: Any = None
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add one row; columns it lacks stay empty."""
+        with told("write", self.path):
+            if self._file is None:
+                self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (open as long as the run)
+            self._file.write(_line([row.get(name, "") for name in self.columns]))
+
+    def replace(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Rewrite the file, whole or not at all, with `rows` alone."""
+        self.close()
+        lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in rows)]
+        write_whole(self.path, b"".join(_line(line) for line in lines))
+
+    def close(self) -> None:
+        """Close the file; `append` opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the whole rows of a table as text by column; a last line without its end is left out."""
+    with told("read", path):
+        text = path.read_bytes().decode(errors="replace")
+    whole = text[: text.rfind("\n") + 1]
+    reader = csv.DictReader(io.StringIO(whole))
+    return [row for row in reader if None not in row and None not in row.values()]
+
+
+def _line(values: Sequence[Any]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(values)
+    return out.getvalue().encode()
