@@ -1,0 +1,1 @@
+"""Speed, always as a ratio against a peer or a limit, measured side by side in one call."""

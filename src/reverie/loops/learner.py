@@ -74,6 +74,7 @@ class Learner:
         self._callbacks: Sequence[Callback] = ()
         self._stop = False
         self.recent_returns: deque[float] = deque(maxlen=100)
+        self.newest_metrics: dict[str, float] | None = None
         self.best_return: float | None = None
         self.evaluated_at = 0
 
@@ -96,6 +97,11 @@ class Learner:
     def steps(self) -> int:
         """Real steps learnt from."""
         return self._trainer.steps
+
+    @property
+    def episodes(self) -> int:
+        """Episodes begun."""
+        return self._trainer.episodes
 
     @property
     def out(self) -> Path:
@@ -202,6 +208,7 @@ class Learner:
         self._newest, self._in_episode = step, not step.last
         if step.step % METRICS_EVERY == 0 and (metrics := self._trainer.metrics()):
             self._records.write_metrics(metrics)
+            self.newest_metrics = metrics
         return self._tally.add(*step.tally)
 
     def _end_episode(self, row: dict[str, Any]) -> None:

@@ -109,10 +109,11 @@ class Trainer:
             self.owed += 1
         if feed.update_after == "step" or last:
             for _ in range(self.owed):
-                self._run_update()
+                self.run_update()
             self.owed = 0
 
-    def _run_update(self) -> None:
+    def run_update(self) -> None:
+        """Start I minibatch updates in one compiled call; `policy` waits for them."""
         _ = self.policy  # counts the metrics of the update before, and stops at its first non-finite one
         feed = self.agent.feed
         rows = self.replay.sample(self.sample_generator, (feed.updates_per_step, feed.batch_size))

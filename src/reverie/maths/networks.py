@@ -1,7 +1,7 @@
 """Multilayer perceptrons as plain lists of layers, with optional layer or batch normalisation.
 
-A layer is a dict: weight `w` [i, o], bias `b` [o] and, where it is normalised, `gain` and `shift` [o].  Running moments
-of batch normalisation are no parameters; they travel beside as one dict (`mean`, `var`) per normalised layer.
+A layer is a dict: weight `w` [i, o], bias `b` [o] and, where it is normalised, `gain` and `shift` [o]; behind batch
+normalisation a bias would cancel, so there is none.  Running moments of batch normalisation are no parameters; they travel beside as one dict (`mean`, `var`) per normalised layer.
 `hidden` and `linear` take NumPy or JAX arrays alike (array API standard).
 """
 
@@ -21,10 +21,9 @@ def init_layers(key, sizes: tuple[int, ...], normalisation: Normalisation = "non
     for k, i, o in zip(jax.random.split(key, max(len(sizes) - 1, 1)), sizes[:-1], sizes[1:], strict=False):
         kw, kb = jax.random.split(k)
         bound = 1.0 / float(i) ** 0.5
-        layer = {
-            "w": jax.random.uniform(kw, (i, o), jnp.float32, -bound, bound),
-            "b": jax.random.uniform(kb, (o,), jnp.float32, -bound, bound),
-        }
+        layer = {"w": jax.random.uniform(kw, (i, o), jnp.float32, -bound, bound)}
+        if normalisation != "batch":
+            layer["b"] = jax.random.uniform(kb, (o,), jnp.float32, -bound, bound)
         if normalisation != "none":
             layer |= {"gain": jnp.ones(o, jnp.float32), "shift": jnp.zeros(o, jnp.float32)}
         layers.append(layer)
@@ -42,12 +41,13 @@ def init_head(key, i: int, o: int, bound: float = 3e-3):
 
 def init_moments(layers):
     """Return running moments (mean 0, variance 1) for each layer of `layers`."""
-    return [{"mean": jnp.zeros_like(p["b"]), "var": jnp.ones_like(p["b"])} for p in layers]
+    sizes = [layer["w"].shape[1] for layer in layers]
+    return [{"mean": jnp.zeros(o, jnp.float32), "var": jnp.ones(o, jnp.float32)} for o in sizes]
 
 
 def linear(layer, x):
     """Return x w + b."""
-    return x @ layer["w"] + layer["b"]
+    return x @ layer["w"] + layer["b"] if "b" in layer else x @ layer["w"]
 
 
 def hidden(layers, moments, x, normalisation: Normalisation = "none", training: bool = False):

@@ -17,7 +17,7 @@ FORMAT = "reverie-checkpoint-1"
 
 def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
     """Write a pytree of arrays and JSON-able `facts` to `path`, whole or not at all."""
-    arrays = {name: np.ascontiguousarray(leaf) for name, leaf in _named(tree).items()}
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in _named(tree).items()}
     text = json.dumps(facts, sort_keys=True)
     header = {"format": FORMAT, "facts": text, "crc": str(_checksum(text, arrays))}
     write_whole(path, safetensors.numpy.save(arrays, header))
@@ -64,5 +64,5 @@ def _checksum(text: str, arrays: dict[str, np.ndarray]) -> int:
     total = zlib.crc32(text.encode())
     for name in sorted(arrays):
         total = zlib.crc32(name.encode(), total)
-        total = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8), total)
+        total = zlib.crc32(np.asarray(arrays[name], order="C").reshape(-1).view(np.uint8), total)
     return total

@@ -2,7 +2,7 @@
 
 The file is one line of JSON (format, sizes) and then records of fixed size, so that NumPy reads it in two lines:
 
-    header, _, body = open(path, "rb").read().partition(b"\\n")
+    header, _, body = pathlib.Path(path).read_bytes().partition(b"\\n")
     records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim))
 
 A record that a crash tore at the end is cut when the journal is opened, and reported.  Damage anywhere else is an error
@@ -113,13 +113,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     with told("read", path):
         data = path.read_bytes()
     line, newline, _ = data.partition(b"\n")
-    try:
-        header = json.loads(line)
-        dtype = record_dtype(int(header["observation_dim"]), int(header["action_dim"]))
-        if not newline or header["format"] != FORMAT:
-            raise ValueError
-    except (ValueError, KeyError, TypeError):
-        raise StorageError(f"{path} is no journal of this version of reverie (its first line is damaged or foreign)") from None
+    dtype = record_dtype(*_sizes(path, line + newline))
     start = len(line) + 1
     count = (len(data) - start) // dtype.itemsize
     records = np.frombuffer(data, dtype, count, start)
@@ -135,6 +129,24 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
         odd = int(np.argmax(records["step"] != np.arange(1, good + 1))) + 1
         raise StorageError(f"{path}: record {odd} holds step {records['step'][odd - 1]}; steps are missing or doubled")
     return start, records, len(data) - start - good * dtype.itemsize
+
+
+def read_header(path: Path) -> tuple[int, int]:
+    """Return (observation_dim, action_dim) of a journal.  Raises StorageError where it is none."""
+    with told("read", path), open(path, "rb") as file:
+        return _sizes(path, file.readline(4096))
+
+
+def _sizes(path: Path, line: bytes) -> tuple[int, int]:
+    try:
+        header = json.loads(line)
+        if not line.endswith(b"\n") or header["format"] != FORMAT:
+            raise ValueError
+        return int(header["observation_dim"]), int(header["action_dim"])
+    except (ValueError, KeyError, TypeError):
+        raise StorageError(
+            f"{path} is no journal of this version of reverie (its first line is damaged or foreign)"
+        ) from None
 
 
 def _whole_records(data: memoryview, start: int, records: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ class RunDirectory:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.config_file = self.path / "config.json"
+        self.call_file = self.path / "call.json"
         self.journal_file = self.path / "experience" / "journal.bin"
         self.latest_file = self.path / "checkpoint" / "latest.safetensors"
         self.best_file = self.path / "checkpoint" / "best.safetensors"
@@ -69,3 +70,17 @@ class RunDirectory:
         if version != FORMAT:
             raise StorageError(f"{self.config_file} has format {version}; this version of reverie reads {FORMAT}")
         return config
+
+    def write_call(self, call: dict[str, int]) -> None:
+        """Note the command-line call under way ({"start": step, "steps": n}), so that --resume can finish it."""
+        write_whole(self.call_file, (json.dumps(call) + "\n").encode())
+
+    def read_call(self) -> dict[str, int] | None:
+        """Return the newest call, or None where there was none."""
+        try:
+            call = json.loads(self.call_file.read_text())
+            return {"start": int(call["start"]), "steps": int(call["steps"])}
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise StorageError(f"{self.call_file} is damaged; delete it, and --steps counts from where the run stands") from None

@@ -1,0 +1,47 @@
+"""Interleaved timing: every contender runs once in each round, so that a machine's moods fall on all alike."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Contender(NamedTuple):
+    """Something to time: `run` does `count` units of the same work as every other contender of the table."""
+
+    name: str
+    run: Callable[[], Any]
+    count: int
+
+
+def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float]]:
+    """Return seconds per unit of each contender, one number a round, after one round that is not counted."""
+    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for number in range(rounds + 1):
+        for contender in contenders:
+            began = time.perf_counter()
+            contender.run()
+            if number:
+                times[contender.name].append((time.perf_counter() - began) / contender.count)
+    return times
+
+
+def ratios(times: dict[str, list[float]], base: str) -> dict[str, float]:
+    """Return for each contender the median over rounds of its time over that of `base` in the same round."""
+    return {
+        name: statistics.median(a / b for a, b in zip(values, times[base], strict=True)) for name, values in times.items()
+    }
+
+
+def table(times: dict[str, list[float]], base: str) -> list[dict[str, Any]]:
+    """Return a row per contender: median and fastest microseconds, and its time over that of `base`."""
+    over = ratios(times, base)
+    return [
+        {
+            "name": name,
+            "median_us": 1e6 * statistics.median(values),
+            "min_us": 1e6 * min(values),
+            f"time_over_{base}": over[name],
+        }
+        for name, values in times.items()
+    ]

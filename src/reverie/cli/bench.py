@@ -1,0 +1,35 @@
+"""`reverie bench`."""
+
+import os
+import platform
+import warnings
+from typing import Any
+
+from reverie.bench.contests import CONTESTS
+from reverie.cli.output import emit
+from reverie.loops.provenance import versions
+
+
+def run(options: Any) -> None:
+    """Print a table per contest: medians, and each contender's time over ours."""
+    peers = [name for name in options.against.split(",") if name]
+    warnings.filterwarnings("ignore", category=DeprecationWarning)  # peers' own
+    facts: dict[str, Any] = {
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "versions": versions(),
+        "rounds": options.rounds,
+    }
+    lines = [f"{os.cpu_count()} cores, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
+    for name in [options.what] if options.what else CONTESTS:
+        facts[name] = CONTESTS[name](peers, options.rounds)
+        for part, rows in facts[name].items():
+            if part != "unit":
+                lines += ["", f"{name}: {facts[name]['unit']}", *_lines(rows)]
+    emit(options, facts, *lines)
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    columns = list(rows[0])
+    body = [[row[c] if isinstance(row[c], str) else f"{row[c]:.4g}" for c in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [columns, *body]) for i in range(len(columns))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [columns, *body]]

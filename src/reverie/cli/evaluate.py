@@ -1,0 +1,25 @@
+"""`reverie evaluate`."""
+
+from typing import Any
+
+from reverie.cli.output import emit
+from reverie.loops.evaluation import evaluate, summary
+from reverie.loops.saved import SavedPolicy
+
+
+def run(options: Any) -> None:
+    """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
+    saved = SavedPolicy(options.run_directory, best=options.best)
+    world = saved.world(options.env)
+    facts = summary(evaluate(saved.greedy, world, options.episodes, options.seed))
+    world.close()
+    facts = {"run": options.run_directory, "step": saved.step, "seed": options.seed, **facts}
+    low, high = facts["interval_95"]
+    interval = "" if low is None else f", 95 % interval [{low:.4g}, {high:.4g}]"
+    emit(
+        options,
+        facts,
+        f"{world.name}, policy of step {saved.step}, {options.episodes} greedy episodes",
+        f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}{interval}",
+        "returns " + " ".join(f"{value:.4g}" for value in facts["returns"]),
+    )

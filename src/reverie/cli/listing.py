@@ -1,0 +1,29 @@
+"""`reverie list`."""
+
+from typing import Any
+
+from reverie.algorithms import ALGORITHMS
+from reverie.cli.output import emit
+
+
+def run(options: Any) -> None:
+    """Print what there is, each with one line of text."""
+    facts: dict[str, dict[str, str]] = {
+        "algorithms": {name: _first_line(kind) for name, kind in ALGORITHMS.items()},
+        "domains": {},
+        "models": {},
+        "experiments": {},
+    }
+    lines = []
+    for group, members in facts.items():
+        lines.append(group)
+        lines += [f"  {name:10} {text}" for name, text in members.items()] or ["  none yet"]
+    lines.append("environments\n  any Gymnasium id with a Box action space, or package.module:callable (`reverie check ENV`)")
+    emit(options, facts, *lines)
+
+
+def _first_line(kind: type) -> str:
+    import sys
+
+    text = sys.modules[kind.__module__].__doc__ or ""
+    return text.strip().splitlines()[0]

@@ -1,0 +1,126 @@
+"""The verbs and their arguments.  Imports nothing heavy: `reverie --help` must answer at once."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+VERBS = ("list", "train", "evaluate", "video", "check", "bench")
+
+
+class UsageError(Exception):
+    """Arguments that do not parse; one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line that says where help is, and raise."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def _whole(text: str) -> int:
+    try:
+        value = int(text.replace("_", ""))
+        if value < 0:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0") from None
+    return value
+
+
+def _positive(text: str) -> int:
+    if (value := _whole(text)) == 0:
+        raise argparse.ArgumentTypeError("0 is too few; give at least 1")
+    return value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def _later(module: str) -> Callable[[argparse.Namespace], int | None]:
+    """Return a function that imports reverie.cli.`module` only when called, and runs it."""
+
+    def run(options: argparse.Namespace) -> int | None:
+        return importlib.import_module(f"reverie.cli.{module}").run(options)
+
+    return run
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    parser = _Parser(
+        prog="reverie",
+        description="Sample-efficient continuous control: Q-learning with normalized advantage functions.",
+        epilog="example: reverie train naf Pendulum-v1 --steps 3000 --set reward_scale=0.1",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks (works anywhere on the line)")
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
+
+    def add(name: str, module: str, text: str, example: str) -> Any:
+        verb = verbs.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"example: {example}", allow_abbrev=False
+        )
+        verb.set_defaults(run=_later(module))
+        verb.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
+        return verb
+
+    add("list", "listing", "algorithms, domains, dynamics models and experiments", "reverie list --json")
+
+    train = add(
+        "train",
+        "train",
+        "learn, and write a run directory",
+        "reverie train naf InvertedDoublePendulum-v5 --steps 15000 --set reward_scale=0.1 --out runs/idp",
+    )
+    train.add_argument("agent", metavar="AGENT", help="naf or ddpg")
+    train.add_argument("env", metavar="ENV", help="a Gymnasium id, or package.module:callable")
+    train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
+    train.add_argument("--seed", type=_whole, default=None, metavar="S", help="decides every random draw (0)")
+    train.add_argument("--out", metavar="DIR", help="the run directory (one under runs/)")
+    train.add_argument(
+        "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE", dest="settings", help="a setting of the agent"
+    )
+    train.add_argument(
+        "--resume", action="store_true", help="go on in DIR: finish a call that was cut short, else learn N steps more"
+    )
+    train.add_argument(
+        "--evaluate-every",
+        type=_whole,
+        metavar="N",
+        help="steps between evaluations; 0: none (a twentieth of the steps; none for package.module:callable)",
+    )
+    train.add_argument("--evaluate-episodes", type=_positive, default=5, metavar="N", help="greedy episodes each (5)")
+    train.add_argument("--stop-at", type=float, metavar="RETURN", help="stop once 10 episodes' mean return reaches it")
+    train.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    def add_run(verb: Any) -> None:
+        verb.add_argument("run_directory", metavar="RUN", help="the directory that training wrote")
+        verb.add_argument("--best", action="store_true", help="the best evaluated policy instead of the latest")
+        verb.add_argument("--env", metavar="ENV", help="the environment, where the run has none of its own")
+        verb.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides how episodes start (0)")
+
+    evaluate = add("evaluate", "evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20")
+    add_run(evaluate)
+    evaluate.add_argument("--episodes", type=_positive, default=10, metavar="N", help="whole episodes (10)")
+
+    video = add("video", "video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4")
+    add_run(video)
+    video.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)")
+    video.add_argument("--seconds", type=float, default=20.0, metavar="S", help="cut the film after so long (20)")
+
+    check = add("check", "check", "is this environment fit to learn on?", "reverie check my_robot:make_env")
+    check.add_argument("env", metavar="ENV", help="a Gymnasium id, or package.module:callable")
+    check.add_argument("--steps", type=_positive, default=1000, metavar="N", help="random steps to try (1000)")
+
+    bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
+    bench.add_argument("what", nargs="?", choices=("update", "step", "act"), metavar="update|step|act", help="all if left out")
+    bench.add_argument("--against", default="", metavar="sb3,sbx", help="peers to measure beside (pip install 'reverie[bench]')")
+    bench.add_argument("--rounds", type=_positive, default=15, metavar="N", help="interleaved rounds; medians count (15)")
+    return parser

@@ -1,0 +1,121 @@
+"""`reverie train`."""
+
+import itertools
+import shlex
+from pathlib import Path
+from typing import Any
+
+import reverie as rv
+from reverie.algorithms import ALGORITHMS
+from reverie.algorithms.settings import coerce
+from reverie.cli.output import emit, note
+from reverie.cli.progress import Progress
+from reverie.core.errors import ConfigError, unknown
+from reverie.storage.run import RunDirectory
+
+STEPS = 20_000  # where --steps is left out
+
+
+def run(options: Any) -> int | None:
+    """Learn as the options say."""
+    if options.agent not in ALGORITHMS:
+        raise unknown("agent", options.agent, ALGORITHMS)
+    kind = ALGORITHMS[options.agent]
+    settings = {name: coerce(kind, name, value) for name, value in options.settings}
+    out = Path(options.out) if options.out else _new_directory(options)
+    directory = RunDirectory(out)
+    if options.resume and options.out is None:
+        raise ConfigError("--resume needs --out: the directory of the run to go on with")
+    if options.resume and directory.holds_run:
+        _refuse_other(directory, options, settings)
+        learner = rv.Learner.load(out)
+        if learner.cut_bytes:
+            note(f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}")
+    else:
+        learner = rv.Learner(
+            kind(**settings), options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard
+        )
+    with learner:
+        goal = _goal(directory, learner.steps, options)
+        try:
+            with Progress(learner, goal, options) as progress:
+                learner.learn(max(0, goal - learner.steps), callbacks=[*_callbacks(options, goal), progress])
+        except KeyboardInterrupt:
+            note(f"interrupted at step {learner.steps}; all of it is saved. To go on:\n{_resume_line(options, out)}")
+            return 130
+        _report(options, learner)
+    return None
+
+
+def _goal(directory: RunDirectory, steps: int, options: Any) -> int:
+    """Return the step to learn until.  A call that was cut short is finished; after a finished one --steps are added."""
+    before = directory.read_call() if options.resume else None
+    unfinished = before is not None and steps < before["start"] + before["steps"]
+    start = before["start"] if before is not None and unfinished else steps
+    amount = options.steps
+    if amount is None:
+        amount = before["steps"] if before is not None and unfinished else STEPS
+    directory.write_call({"start": start, "steps": amount})
+    return start + amount
+
+
+def _callbacks(options: Any, goal: int) -> list[Any]:
+    every = options.evaluate_every
+    if every is None:  # episodes of somebody's own world may cost money: they are spent only when asked for
+        own = ":" in options.env
+        every = 0 if own else max(1000, goal // 20)
+    callbacks: list[Any] = []
+    if every:
+        callbacks += [rv.Evaluate(every, options.evaluate_episodes), rv.SaveBest()]
+    if options.stop_at is not None:
+        callbacks.append(rv.StopAtReturn(options.stop_at))
+    return callbacks
+
+
+def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any]) -> None:
+    """Raise ConfigError if the run there is not the one that the command line describes."""
+    written = directory.read_config()
+    there = {"agent": written["agent"]["name"], "env": written.get("env"), "seed": written["seed"]}
+    asked = {"agent": options.agent, "env": options.env, "seed": written["seed"] if options.seed is None else options.seed}
+    for name, value in settings.items():
+        found = written["agent"]["settings"].get(name)
+        there[name], asked[name] = tuple(found) if isinstance(found, list) else found, value
+    for name in there:
+        if there[name] != asked[name]:
+            raise ConfigError(
+                f"{directory.path} holds a run with {name} {there[name]!r}, the command says {asked[name]!r}; "
+                "resume with the same, or choose another --out"
+            )
+
+
+def _new_directory(options: Any) -> Path:
+    stem = f"{options.env.replace(':', '-').replace('/', '-')}-{options.agent}-{options.seed or 0}".lower()
+    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
+    return next(path for name in names if not (path := Path("runs") / name).exists())
+
+
+def _resume_line(options: Any, out: Path) -> str:
+    words = ["reverie", "train", options.agent, options.env, "--steps", str(options.steps or STEPS)]
+    words += ["--seed", str(options.seed)] if options.seed is not None else []
+    for name, value in options.settings:
+        words += ["--set", f"{name}={value}"]
+    words += ["--evaluate-every", str(options.evaluate_every)] if options.evaluate_every is not None else []
+    return shlex.join([*words, "--out", str(out), "--resume"])
+
+
+def _report(options: Any, learner: rv.Learner) -> None:
+    recent = list(learner.recent_returns)[-10:]
+    mean = sum(recent) / len(recent) if recent else None
+    facts = {
+        "run": str(learner.out),
+        "steps": learner.steps,
+        "episodes": learner.episodes,
+        "recent_return_mean": mean,
+        "best_evaluation": learner.best_return,
+    }
+    lines = [f"{learner.steps} steps, {learner.episodes} episodes: {learner.out}"]
+    if mean is not None:
+        lines.append(f"mean return of the last {len(recent)} episodes, exploring: {mean:.4g}")
+    if learner.best_return is not None:
+        lines.append(f"best evaluation: {learner.best_return:.4g}")
+    emit(options, facts, *lines)

@@ -1,0 +1,160 @@
+"""Is this environment fit to learn on?  Looks, steps, and says what to change."""
+
+import time
+from typing import Any, Literal, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.errors import ConfigError, ReverieError
+from reverie.environments.world import EnvSource, World, make_world
+
+Verdict = Literal["ok", "note", "wrong"]
+EXTREME = 100.0  # observations beyond this size train badly unless they are normalised
+SLOW_SECONDS = 0.01
+
+
+class Finding(NamedTuple):
+    """One thing looked at: how it stands and, where it is not well, what to do."""
+
+    topic: str
+    verdict: Verdict
+    text: str
+
+
+def check(source: EnvSource, steps: int = 1000, seed: int = 0) -> tuple[list[Finding], dict[str, Any]]:
+    """Return findings on spaces, bounds, values, seeding, endings and speed, and the figures behind them.
+
+    Raises ConfigError where there is no such environment; whatever else goes wrong is a finding.
+    """
+    try:
+        world = make_world(source)
+    except ConfigError:
+        raise
+    except ReverieError as error:
+        return [Finding("spaces", "wrong", str(error))], {}
+    try:
+        findings = [_spaces(world)]
+        try:
+            first = _rollout(world, steps, seed)
+            second = _rollout(world, min(steps, 200), seed)
+        except ReverieError as error:
+            return [*findings, Finding("values", "wrong", str(error))], {}
+        findings += [_values(first), _seeding(first, second, world, seed), _endings(world, first), _speed(first)]
+        return findings, _figures(world, first)
+    finally:
+        world.close()
+
+
+class _Rollout(NamedTuple):
+    observations: np.ndarray
+    rewards: np.ndarray
+    lengths: list[int]
+    terminated: int
+    truncated: int
+    both: int
+    seconds: float
+
+
+def _rollout(world: World, steps: int, seed: int) -> _Rollout:
+    generator = np.random.default_rng(seed)
+    observations, rewards, lengths, counts = [world.reset(seed)], [], [], {"terminated": 0, "truncated": 0, "both": 0}
+    length, began = 0, time.perf_counter()
+    for number in range(1, steps + 1):
+        action = world.spec.to_world(generator.uniform(-1, 1, world.spec.action_dim))
+        reward, observation, terminated, truncated = world.step(action, number)
+        observations.append(observation)
+        rewards.append(reward)
+        length += 1
+        if terminated or truncated:
+            counts["terminated"] += terminated
+            counts["truncated"] += truncated
+            counts["both"] += terminated and truncated
+            lengths.append(length)
+            length = 0
+            observations.append(world.reset(seed + len(lengths)))
+    return _Rollout(np.array(observations), np.array(rewards), lengths, *counts.values(), time.perf_counter() - began)
+
+
+def _spaces(world: World) -> Finding:
+    spec, space = world.spec, world.env.action_space
+    text = f"{spec.observation_dim} observations, {spec.action_dim} actions in {_short(spec.action_low)} … {_short(spec.action_high)} ({space.dtype})"
+    return Finding("spaces", "ok", text)
+
+
+def _short(values: Any) -> str:
+    values = list(values)
+    return f"{values[0]:g}" if len(set(values)) == 1 else "[" + ", ".join(f"{v:g}" for v in values) + "]"
+
+
+def _values(first: _Rollout) -> Finding:
+    largest = float(np.abs(first.observations).max())
+    constant = np.flatnonzero(np.ptp(first.observations, axis=0) == 0)
+    span = float(np.abs(first.rewards).max())
+    notes = []
+    if largest > EXTREME:
+        notes.append(f"observations reach {largest:.3g}: set observation_normalisation=true, or scale them")
+    if len(constant):
+        notes.append(f"observation entries {constant.tolist()} never change: leave them out")
+    if span > EXTREME or (0 < span < 0.01):
+        notes.append(f"rewards reach {span:.3g}: set reward_scale so that they are about 1")
+    if float(np.ptp(first.rewards)) == 0.0:
+        notes.append(f"every reward is {first.rewards[0]:g}: random actions learn nothing from it")
+    if notes:
+        return Finding("values", "note", "; ".join(notes))
+    return Finding("values", "ok", f"finite; observations within ±{largest:.3g}, rewards within ±{span:.3g}")
+
+
+def _seeding(first: _Rollout, second: _Rollout, world: World, seed: int) -> Finding:
+    count = len(second.observations)
+    if not np.array_equal(first.observations[:count], second.observations):
+        return Finding("seeding", "note", "the same seed and actions gave another trajectory: runs will not repeat; draw only from self.np_random")
+    if np.array_equal(world.reset(seed), world.reset(seed + 1)):
+        return Finding("seeding", "note", "two seeds gave the same start: fine if the start is fixed, else call super().reset(seed=seed)")
+    return Finding("seeding", "ok", "the same seed repeats, another starts elsewhere")
+
+
+def _endings(world: World, first: _Rollout) -> Finding:
+    spec = world.env.spec
+    limit = spec.max_episode_steps if spec is not None else None
+    if first.both:
+        return Finding("endings", "note", f"{first.both} episodes were terminated and truncated at once: they count as terminated (no value beyond)")
+    if not first.lengths:
+        if limit is None and _unlimited(world.env):
+            return Finding("endings", "wrong", f"no episode ended in {len(first.rewards)} steps and there is no time limit: wrap it in gymnasium.wrappers.TimeLimit")
+        return Finding("endings", "ok", f"no episode ended in {len(first.rewards)} steps; the limit is {limit or 'set by a wrapper'}")
+    if first.terminated and limit is not None and first.lengths.count(limit) > 0 and not first.truncated:
+        return Finding("endings", "note", f"episodes of full length {limit} are reported as terminated: a time-out should be truncated, else its value counts as zero")
+    mean = sum(first.lengths) / len(first.lengths)
+    if first.terminated > 1 and not first.truncated and len(set(first.lengths)) == 1 and first.lengths[0] > 1:
+        return Finding("endings", "note", f"every episode is terminated after exactly {first.lengths[0]} steps: if that is a time limit, report it as truncated")
+    return Finding("endings", "ok", f"{len(first.lengths)} episodes of {mean:.0f} steps on average: {first.terminated} terminated, {first.truncated} truncated")
+
+
+def _unlimited(env: gym.Env) -> bool:
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.wrappers.TimeLimit):
+            return False
+        env = env.env
+    return True
+
+
+def _speed(first: _Rollout) -> Finding:
+    each = first.seconds / len(first.rewards)
+    if each > SLOW_SECONDS:
+        return Finding("speed", "note", f"{1e3 * each:.1f} ms a step: learning will wait for it; updates_per_step can be raised at little cost")
+    return Finding("speed", "ok", f"{1e6 * each:.0f} us a step")
+
+
+def _figures(world: World, first: _Rollout) -> dict[str, Any]:
+    return {
+        "observation_dim": world.spec.observation_dim,
+        "action_low": list(world.spec.action_low),
+        "action_high": list(world.spec.action_high),
+        "largest_observation": float(np.abs(first.observations).max()),
+        "largest_reward": float(np.abs(first.rewards).max()),
+        "episodes": len(first.lengths),
+        "terminated": int(first.terminated),
+        "truncated": int(first.truncated),
+        "seconds_per_step": first.seconds / len(first.rewards),
+    }

@@ -1,0 +1,51 @@
+"""A policy read from a run directory, to act greedily and nothing else.  Takes no lock: the run may still be learning."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reverie.core.errors import ConfigError, StorageError
+from reverie.core.types import EnvSpec
+from reverie.environments.world import World, make_world
+from reverie.loops import provenance
+from reverie.storage import checkpoint
+from reverie.storage.journal import read_header
+from reverie.storage.run import RunDirectory
+
+
+class SavedPolicy:
+    """The greedy policy of a run's latest (or best) checkpoint.  Raises StorageError where there is none."""
+
+    def __init__(self, path: str | Path, best: bool = False):
+        run = RunDirectory(path)
+        self.written = run.read_config()
+        self.config = provenance.config_of(self.written, run)
+        n, m = read_header(run.journal_file)
+        file = run.best_file if best else run.latest_file
+        if not file.exists():
+            hint = "train with --evaluate-every" if best else "train on with --resume"
+            raise StorageError(f"{file} does not exist yet; {hint}")
+        self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m)  # a greedy policy knows of [-1, 1] alone
+        agent = self.config.build(self.spec)
+        like = jax.eval_shape(agent.init, jax.random.key(0))
+        arrays, facts = checkpoint.load(file, {"state": like, "memory": jax.ShapeDtypeStruct((m,), np.float32)})
+        self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
+
+    def greedy(self, observation: np.ndarray) -> np.ndarray:
+        """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
+        return self._agent.greedy(self._policy, observation)
+
+    def world(self, source: str | None = None, **options: Any) -> World:
+        """Return the run's environment, or `source`; raises ConfigError where neither can be made or sizes differ."""
+        source = source or self.written.get("env")
+        if source is None:
+            raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
+        world = make_world(source, **options)
+        here, there = (world.spec.observation_dim, world.spec.action_dim), (self.spec.observation_dim, self.spec.action_dim)
+        if here != there:
+            raise ConfigError(
+                f"{world.name} has {here[0]} observations and {here[1]} actions, this run's policy {there[0]} and {there[1]}"
+            )
+        return world

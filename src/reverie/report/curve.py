@@ -1,0 +1,43 @@
+"""The learning curve of a run as a picture."""
+
+from pathlib import Path
+
+from reverie.core.errors import ConfigError
+from reverie.storage.run import RunDirectory
+from reverie.storage.tables import read_rows
+
+
+def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
+    """Draw returns against real steps, training episodes as dots and evaluations as a line ± one standard deviation."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ConfigError("the learning curve needs a package: pip install 'reverie[plot]'") from None
+    run = RunDirectory(run_directory)
+    episodes, evaluations = read_rows(run.episodes_file), read_rows(run.evaluations_file)
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot(
+        [int(row["step"]) for row in episodes],
+        [float(row["return"]) for row in episodes],
+        ".",
+        color="#9aa7b5",
+        markersize=4,
+        label="training episodes (exploring)",
+    )
+    if evaluations:
+        steps = [int(row["step"]) for row in evaluations]
+        mean = [float(row["return_mean"]) for row in evaluations]
+        std = [float(row["return_std"]) for row in evaluations]
+        axes.plot(steps, mean, "-o", color="#0b6e4f", markersize=4, label="greedy policy, mean ± sd")
+        low = [m - s for m, s in zip(mean, std, strict=True)]
+        high = [m + s for m, s in zip(mean, std, strict=True)]
+        axes.fill_between(steps, low, high, color="#0b6e4f", alpha=0.15, linewidth=0)
+    axes.set(xlabel="real environment steps", ylabel="return of an episode", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(output, dpi=120)
+    plt.close(figure)
+    return output

@@ -1,0 +1,82 @@
+"""A policy on film."""
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reverie.core.errors import ConfigError, WorldError
+from reverie.environments.world import World
+from reverie.loops.trainer import EVALUATE, seed_of
+from reverie.report.rendering import choose_mujoco_backend
+from reverie.storage.files import told
+
+
+def record(
+    greedy: Callable[[np.ndarray], np.ndarray], make: Callable[..., World], output: Path, seed: int, seconds: float
+) -> tuple[float, bool]:
+    """Film one greedy episode from the start that evaluation number 0 has; return its return and whether it is a sketch.
+
+    make: (**options) -> World.  output: .mp4 or .gif; at most `seconds` of film.
+    Raises ConfigError where the file type is another, or a package is missing.
+    """
+    _refuse_what_cannot_be_written(output)
+    world, draw, sketched = _drawable(make)
+    frames, total, over, step = [], 0.0, False, 0
+    per_second = float(world.env.metadata.get("render_fps") or 30)
+    try:
+        observation = world.reset(seed_of(seed, EVALUATE, 0))
+        while not over:
+            if step < seconds * per_second:
+                frames.append(draw())
+            step += 1
+            reward, observation, terminated, truncated = world.step(world.spec.to_world(greedy(observation)), step)
+            total, over = total + reward, terminated or truncated
+    finally:
+        world.close()
+    write_film(frames, output, per_second)
+    return total, sketched
+
+
+def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray], bool]:
+    """Return a world, how to draw it, and whether that is a sketch: for MuJoCo worlds where no OpenGL is found."""
+    is_mujoco = importlib.util.find_spec("mujoco") is not None
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no screen to draw into an array
+    world = make()
+    model = getattr(world.env.unwrapped, "model", None)
+    if is_mujoco and type(model).__name__ == "MjModel" and not choose_mujoco_backend():
+        from reverie.report.sketch import Sketch
+
+        inner: Any = world.env.unwrapped
+        config = getattr(getattr(inner, "mujoco_renderer", None), "default_cam_config", None)
+        return world, Sketch(model, inner.data, config).render, True
+    world.close()
+    world = make(render_mode="rgb_array")
+    return world, world.render, False
+
+
+def _refuse_what_cannot_be_written(output: Path) -> None:
+    if output.suffix not in (".mp4", ".gif"):
+        raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; films are .mp4 or .gif")
+    needed = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}[output.suffix]
+    if importlib.util.find_spec("imageio") is None or importlib.util.find_spec(needed) is None:
+        raise ConfigError("films need packages: pip install 'reverie[video]'")
+
+
+def write_film(frames: list[np.ndarray], output: Path, per_second: float) -> None:
+    """Write pictures [h, w, 3] as .mp4 (H.264) or a looping .gif."""
+    import imageio.v2 as imageio
+
+    if not frames or frames[0].ndim != 3:
+        raise WorldError("the environment's render() gives no pictures; it needs render_mode 'rgb_array'")
+    with told("write", output), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)  # JAX warns of it, but ffmpeg's child execs at once
+        if output.suffix == ".gif":
+            every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
+            imageio.mimsave(output, frames[::every], duration=1000 * every / per_second, loop=0)
+        else:
+            imageio.mimsave(output, frames, fps=per_second, macro_block_size=2, quality=6)

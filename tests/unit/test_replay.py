@@ -1,0 +1,53 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reverie.core.types import Transition, row_width
+from reverie.data.replay import Replay
+
+
+def rows(count, first=1):
+    return np.arange(first, first + count, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
+
+
+@given(st.lists(st.integers(0, 12), max_size=6))
+def test_extend_leaves_what_as_many_adds_would(sizes):
+    one, many, first = Replay(5, 2), Replay(5, 2), 1
+    for size in sizes:
+        batch = rows(size, first)
+        first += size
+        many.extend(batch)
+        for row in batch:
+            one.add(row)
+    np.testing.assert_array_equal(one.rows, many.rows)
+    assert (one.added, len(one)) == (many.added, len(many))
+
+
+def test_keeps_the_newest(generator):
+    replay = Replay(4, 2)
+    for row in rows(10):
+        replay.add(row)
+    assert sorted(replay.rows[:, 0]) == [7, 8, 9, 10]
+
+
+def test_samples_only_what_was_written_and_all_of_it(generator):
+    replay = Replay(1000, 2)
+    replay.extend(rows(7))
+    drawn = replay.sample(generator, (5, 100))
+    assert drawn.shape == (5, 100, 2)
+    assert set(np.unique(drawn)) == set(range(1, 8))
+
+
+def test_sampling_is_uniform(generator):
+    replay = Replay(8, 1)
+    replay.extend(np.arange(8, dtype=np.float32)[:, None])
+    counts = np.bincount(replay.sample(generator, (80_000,)).astype(int).ravel(), minlength=8)
+    assert np.abs(counts - 10_000).max() < 500  # five standard deviations
+
+
+def test_pack_and_unpack_are_inverse(generator):
+    n, m = 3, 2
+    packed = generator.standard_normal((4, 5, row_width(n, m))).astype(np.float32)
+    there = Transition.unpack(packed, n, m)
+    assert there.observation.shape == (4, 5, 3) and there.reward.shape == (4, 5) and there.action.shape == (4, 5, 2)
+    np.testing.assert_array_equal(there.pack(), packed)

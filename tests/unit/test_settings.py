@@ -1,0 +1,75 @@
+import dataclasses
+
+import pytest
+
+from reverie.algorithms import ALGORITHMS
+from reverie.algorithms.settings import coerce
+from reverie.core.errors import ConfigError
+
+NAF, DDPG = ALGORITHMS["naf"], ALGORITHMS["ddpg"]
+
+
+@pytest.mark.parametrize(
+    "name, text, value",
+    [
+        ("learning_rate", "3e-4", 3e-4),
+        ("batch_size", "64", 64),
+        ("batch_size", "1e2", 100),
+        ("hidden", "64,32", (64, 32)),
+        ("hidden", "(64,)", (64,)),
+        ("hidden", "", ()),
+        ("observation_normalisation", "true", True),
+        ("observation_normalisation", "0", False),
+        ("noise", "gaussian", "gaussian"),
+    ],
+)
+def test_text_becomes_the_setting(name, text, value):
+    found = coerce(NAF, name, text)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be positive"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'; it must be a finite number"),
+        ({"learning_rate": float("nan")}, "it must be a finite number"),
+        ({"discount": 1.5}, "discount is 1.5; it must lie in [0, 1]"),
+        ({"target_rate": 0}, "it must lie in (0, 1]"),
+        ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        ({"batch_size": 2.5}, "it must be a whole number"),
+        ({"hidden": (200, 0)}, "every layer needs at least 1 unit"),
+        ({"hidden": "wide"}, "whole numbers separated by commas"),
+        ({"noise": "pink"}, "one of 'ou', 'gaussian', 'precision'"),
+        ({"noise_scale": -0.1}, "noise_scale is -0.1"),
+        ({"observation_normalisation": "maybe"}, "true or false"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(change, says):
+    with pytest.raises(ConfigError) as caught:
+        NAF(**change)
+    assert says in str(caught.value)
+
+
+def test_unknown_setting_gets_the_nearest():
+    with pytest.raises(ConfigError, match="unknown setting 'learning_rat'; did you mean 'learning_rate'"):
+        coerce(NAF, "learning_rat", "1")
+
+
+def test_ddpg_has_no_precision():
+    with pytest.raises(ConfigError, match="DDPG has no precision matrix"):
+        DDPG(noise="precision")
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS.values())
+def test_paper_settings(kind):
+    paper = kind.paper("reacher", learning_rate=1e-2)
+    assert paper.normalisation == "batch" and paper.learning_rate == 1e-2 and paper.updates_per_step == 5
+    assert paper.reward_scale == 1.0 and not paper.observation_normalisation and paper.warmup_steps == 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        paper.discount = 0.5
+
+
+def test_zero_is_honoured():
+    config = NAF(noise_scale=0, discount=0, warmup_steps=0, updates_per_step=0)
+    assert (config.noise_scale, config.discount, config.warmup_steps, config.updates_per_step) == (0, 0, 0, 0)
