@@ -99,7 +99,8 @@ def test_jit_vmap_and_scan_just_work(config, generator):
 
         return jax.lax.scan(step, (state, memory), jax.random.split(k_scan, 3))[1]
 
-    actions, losses = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 4))
+    with jax.debug_key_reuse(False):  # its checker does not see that vmap hands each scan keys of its own
+        actions, losses = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 4))
     assert actions.shape == (4, 3, M) and losses.shape == (4, 3)
     assert np.abs(actions).max() <= 1.0 and np.unique(losses).size == 12
 
@@ -122,13 +123,16 @@ def test_the_second_update_compiles_nothing(config, generator):
 @pytest.mark.parametrize("config", CASES)
 def test_a_time_out_is_not_a_death(config):
     """Reward 1 for ever: with discount 1 values rise beyond one step's reward, with 0 they stay there."""
-    means = {}
+    rows = np.random.default_rng(0).uniform(-1, 1, (600, B, row_width(N, M))).astype(np.float32)
+    rows[..., N + M] = 1.0
+    values = {}
     for alive in (0.0, 1.0):
-        agent = build(type(config)(hidden=(8, 8), learning_rate=1e-2, target_rate=0.1, discount=0.8))
-        state = agent.init(jax.random.key(0))
-        ones = jnp.ones((300, B, N))
-        batch = Transition(ones, jnp.zeros((300, B, M)), jnp.ones((300, B)), jnp.full((300, B), alive), ones)
-        state, _ = jax.jit(agent.update)(state, batch, jax.random.key(1))
-        means[alive] = float(agent.diagnose(state, jax.tree.map(lambda x: x[0], batch))["value_mean"])
-    assert means[0.0] == pytest.approx(1.0, abs=0.1)
-    assert means[1.0] == pytest.approx(1.0 / (1.0 - 0.8), rel=0.1)
+        rows[..., N + M + 1] = alive
+        agent = build(type(config)(hidden=(16,), learning_rate=1e-2, target_rate=0.1, discount=0.8))
+        state, _ = jax.jit(agent.update)(
+            agent.init(jax.random.key(0)), Transition.unpack(jnp.asarray(rows), N, M), jax.random.key(1)
+        )
+        _, metrics = agent.update(state, Transition.unpack(jnp.asarray(rows[-8:]), N, M), jax.random.key(2))
+        values[alive] = float(metrics["q_mean"])
+    assert values[0.0] == pytest.approx(1.0, abs=0.05)
+    assert values[1.0] == pytest.approx(1.0 / (1.0 - 0.8), rel=0.1)

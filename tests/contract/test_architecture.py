@@ -1,0 +1,61 @@
+"""Imports point down, and rooms keep to what is theirs."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOMS = ["core", "maths", "data", "algorithms", "environments", "storage", "loops", "report", "bench", "cli"]
+SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
+FILES = sorted(SRC.glob("*/**/*.py"))
+
+
+def modules_imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: absolute imports only"
+            yield from ([f"reverie.{a.name}" for a in node.names] if node.module == "reverie" else [node.module])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_imports_point_down(path):
+    room = path.relative_to(SRC).parts[0]
+    for module in modules_imported(path):
+        other = module.split(".")[1] if module.startswith("reverie.") else None
+        if other in ROOMS:
+            assert ROOMS.index(other) <= ROOMS.index(room), f"{room} must not import {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_rooms_keep_to_their_trade(path):
+    room = path.relative_to(SRC).parts[0]
+    outside = {module.split(".")[0] for module in modules_imported(path)}
+    if room in ("core", "maths", "data", "algorithms"):
+        assert not outside & {"gymnasium", "mujoco", "time", "os", "pathlib"}, "only loops and storage touch the world"
+    if room in ("environments", "report"):
+        assert "jax" not in outside
+    assert "pickle" not in outside
+
+
+def test_no_file_is_too_long_to_read_in_one_sitting():
+    long = {str(p): n for p in SRC.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_help_and_import_load_neither_jax_nor_numpy():
+    code = "import sys, reverie, reverie.cli; reverie.cli.build_parser(); print([m for m in ('jax','numpy','gymnasium') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    import reverie as rv
+
+    assert sorted(rv.__all__) == sorted(rv._HOME)
+    for name in rv.__all__:
+        assert getattr(rv, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'SAK'"):
+        _ = rv.SAK
