@@ -5,12 +5,17 @@ import numpy as np
 
 
 class Probe(gym.Env):
-    """An episode of `length` steps; `reward(step, observation, action)`; observation: two numbers of ±1 drawn in reset, or 0."""
+    """An episode of `length` steps; `reward(step, observation, action)`; observation: ±1 drawn in reset, or 0, and the step."""
 
     def __init__(self, length=1, random_observation=False, reward=lambda step, o, u: 1.0, truncates=False):
         self.observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
         self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
-        self.length, self.random_observation, self.reward, self.truncates = length, random_observation, reward, truncates
+        self.length, self.random_observation, self.reward, self.truncates = (
+            length,
+            random_observation,
+            reward,
+            truncates,
+        )
 
     def _observe(self):
         return np.array([self.sign, self.step_number], np.float32)

@@ -47,8 +47,11 @@ def test_no_file_is_too_long_to_read_in_one_sitting():
 
 
 def test_help_and_import_load_neither_jax_nor_numpy():
-    code = "import sys, reverie, reverie.cli; reverie.cli.build_parser(); print([m for m in ('jax','numpy','gymnasium') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = "import sys, reverie, reverie.cli; reverie.cli.build_parser(); "
+    code += "print([m for m in ('jax', 'numpy', 'gymnasium') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_every_public_name_is_there():

@@ -20,7 +20,11 @@ def test_three_updates_equal_the_equations(normalisation, generator):
     state = agent.init(jax.random.key(1))
     draw = generator.standard_normal
     batch = Transition(
-        draw((I, B, N)), generator.uniform(-1, 1, (I, B, M)), draw((I, B)), np.array([[1, 0, 1, 1]] * I), draw((I, B, N))
+        draw((I, B, N)),
+        generator.uniform(-1, 1, (I, B, M)),
+        draw((I, B)),
+        np.array([[1, 0, 1, 1]] * I),
+        draw((I, B, N)),
     )
     found, metrics = jax.jit(agent.update)(state, jax.tree.map(np.float32, batch), jax.random.key(2))
 
@@ -40,14 +44,14 @@ def test_three_updates_equal_the_equations(normalisation, generator):
         u_next, _ = mu(target["actor"], target["moments"]["actor"], x_next)
         y = 0.5 * r + 0.99 * alive * q(target["critic"], target["moments"]["critic"], x_next, u_next)[0]
 
-        def critic_loss(p, x=x, u=u, y=y):
+        def critic_loss(p, x=x, u=u, y=y, moments=moments):
             return np.mean((y - q(p, moments["critic"], x, u, training=True)[0]) ** 2)
 
         losses.append(critic_loss(critic))
         used_critic = q(critic, moments["critic"], x, u, training=True)[1]
         critic = critic_adam.step(critic, gradient(critic_loss, critic))
 
-        def actor_loss(p, x=x, critic=critic):
+        def actor_loss(p, x=x, critic=critic, moments=moments):
             return -np.mean(q(critic, moments["critic"], x, mu(p, moments["actor"], x, training=True)[0])[0])
 
         used_actor = mu(actor, moments["actor"], x, training=True)[1]

@@ -22,7 +22,11 @@ SETTINGS = {
 def batches(generator):
     draw = generator.standard_normal
     return Transition(
-        draw((I, B, N)), generator.uniform(-1, 1, (I, B, M)), draw((I, B)), np.array([[1, 0, 1, 1]] * I), draw((I, B, N))
+        draw((I, B, N)),
+        generator.uniform(-1, 1, (I, B, M)),
+        draw((I, B)),
+        np.array([[1, 0, 1, 1]] * I),
+        draw((I, B, N)),
     )
 
 
@@ -73,7 +77,7 @@ def test_three_updates_equal_the_equations(name, generator):
         v_next, _ = network(*target, x_next, ["value"], config.normalisation, training=False)
         y = config.reward_scale * r + config.discount * alive * v_next["value"][:, 0]
 
-        def forward(p, x=x, u=u):
+        def forward(p, x=x, u=u, moments=moments):
             out, used = network(p, moments, x, ["value", "mean", "lower"], config.normalisation, training=True)
             return q_value(out, u, config.mean_bound), used
 

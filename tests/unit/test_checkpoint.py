@@ -29,7 +29,7 @@ def test_any_flipped_byte_is_found(path):
     data = path.read_bytes()
     for i in range(len(data)):
         path.write_bytes(data[:i] + bytes([data[i] ^ 0x11]) + data[i + 1 :])
-        with pytest.raises(StorageError, match="latest.safetensors"):
+        with pytest.raises(StorageError, match=r"latest\.safetensors"):
             checkpoint.load(path, TREE)
 
 

@@ -48,5 +48,7 @@ def test_precision_noise_has_covariance_c_times_inverse_precision(generator):
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_precision_noise_keeps_its_size(scale, generator):
     lower = (np.asarray([[0.3, 0.0], [1.0, 2.0]]) * scale).astype(np.float32)
-    draws = np.array([quadratic.precision_noise(lower, z) for z in generator.standard_normal((20_000, 2)).astype(np.float32)])
+    draws = np.array(
+        [quadratic.precision_noise(lower, z) for z in generator.standard_normal((20_000, 2)).astype(np.float32)]
+    )
     assert np.mean((draws**2).sum(1)) == pytest.approx(2.0, rel=0.03)

@@ -25,7 +25,9 @@ def records(*steps):
 
 
 def test_episode_rows_by_hand():
-    found = episodes.rows_of(records((1, 0, 1.0), (1, TERMINATED, 2.0), (2, 0, 4.0), (3, 0, 8.0), (3, TRUNCATED, 16.0), (4, 0, 1.0)))
+    found = episodes.rows_of(
+        records((1, 0, 1.0), (1, TERMINATED, 2.0), (2, 0, 4.0), (3, 0, 8.0), (3, TRUNCATED, 16.0), (4, 0, 1.0))
+    )
     assert [tuple(row.values()) for row in found] == [
         (2, 1, 3.0, 2, 1, 0, 1.0),
         (3, 2, 4.0, 1, 0, 0, 0.0),  # cut off: neither terminated nor truncated

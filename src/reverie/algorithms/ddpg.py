@@ -88,9 +88,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         moments = {"actor": networks.init_moments(actor[:-1]), "critic": networks.init_moments(critic[:-1])}
         target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic, "moments": moments})
         optimisers = optimiser.init(actor), optimiser.init(critic)
-        return DDPGState(
-            actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32)
-        )
+        return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
 
     def see(observations, x):
         return normalise.apply(observations, x) if config.observation_normalisation else x
@@ -138,9 +136,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
             state.critic, state.moments["critic"], state.target, batch, x, x_next
         )
         critic, critic_optimiser = step(gradient, state.critic_optimiser, state.critic)
-        (_, used_actor), gradient = jax.value_and_grad(actor_loss, has_aux=True)(
-            state.actor, critic, state.moments, x
-        )
+        (_, used_actor), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor, critic, state.moments, x)
         actor, actor_optimiser = step(gradient, state.actor_optimiser, state.actor)
 
         used = {"actor": used_actor, "critic": used_critic}

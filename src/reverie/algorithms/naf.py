@@ -95,9 +95,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
             params[name] = [*layers, networks.init_head(k_out, sizes[-1], outputs[name])]
         moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
         target = jax.tree.map(jnp.copy, _value_part(params, moments))
-        return NAFState(
-            params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32)
-        )
+        return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 
     def see(observations, x):
         return normalise.apply(observations, x) if config.observation_normalisation else x
@@ -112,9 +110,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
 
     def heads(params, moments, x, training=False):
         """Return V [..., 1], μ [..., m], L [..., m, m] and the moments used."""
-        features, trunk = networks.hidden(
-            params["trunk"], moments["trunk"], x, config.normalisation, training
-        )
+        features, trunk = networks.hidden(params["trunk"], moments["trunk"], x, config.normalisation, training)
         out, used = {}, {"trunk": trunk}
         for name in HEADS:
             out[name], used[name] = head(params[name], moments[name], features, training)
@@ -170,16 +166,20 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
         seen = state.observations if config.observation_normalisation else None
         return Policy(part["trunk"], part["mean"], part["lower"] if shaped else None, seen)
 
-    def features_of(policy: Policy, observation):
-        return networks.hidden(*policy.trunk, see(policy.observations, observation), config.normalisation)[0]
+    def read(policy: Policy, part, observation):
+        """Return the output of one part, μ or L, of a policy."""
+        layers, moments = policy.trunk
+        features, _ = networks.hidden(layers, moments, see(policy.observations, observation), config.normalisation)
+        layers, moments = part
+        return head(layers, moments, features)[0]
 
     def greedy(policy: Policy, observation):
         """argmax_u Q(x, u) = μ(x)."""
-        return bounded(head(*policy.mean, features_of(policy, observation))[0]).clip(-1.0, 1.0)
+        return bounded(read(policy, policy.mean, observation)).clip(-1.0, 1.0)
 
     def shape(policy: Policy, observation, innovation):
         """Innovations drawn from N(0, c P⁻¹).  Gu et al. 2016, appendix 8.2."""
-        flat, _ = head(*policy.lower, features_of(policy, observation))
+        flat = read(policy, policy.lower, observation)
         return quadratic.precision_noise(quadratic.lower_triangle(flat, m), innovation)
 
     shaping = {"shape": shape} if config.noise == "precision" else {}

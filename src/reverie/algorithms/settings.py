@@ -62,9 +62,7 @@ class OffPolicy:
     @property
     def feed(self) -> Feed:
         """What loops need to know of these settings."""
-        return Feed(
-            self.batch_size, self.updates_per_step, self.warmup_steps, self.replay_capacity, self.update_after
-        )
+        return Feed(self.batch_size, self.updates_per_step, self.warmup_steps, self.replay_capacity, self.update_after)
 
 
 def coerce(config_type: type, name: str, value: Any) -> Any:
@@ -86,7 +84,9 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
                 value.lower() if isinstance(value, str) else value
             ]
         if get_origin(hint) is tuple:
-            items = [part for part in value.strip("()[] ").split(",") if part.strip()] if isinstance(value, str) else value
+            items = (
+                [part for part in value.strip("()[] ").split(",") if part.strip()] if isinstance(value, str) else value
+            )
             return tuple(_whole(item) for item in items)
         return _whole(value) if hint is int else _finite(value)
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -9,7 +9,7 @@ import numpy as np
 
 from reverie.algorithms import ALGORITHMS
 from reverie.bench.measure import Contender, interleave, table
-from reverie.bench.work import ENV, N, SETTINGS, UPDATES, filled_trainer, matmul_limit, peer, spec
+from reverie.bench.work import ENV, SETTINGS, UPDATES, N, filled_trainer, matmul_limit, peer, spec
 from reverie.loops.learner import Learner
 
 BLOCKS = 4  # compiled calls (of I updates each) in one round
@@ -32,7 +32,9 @@ def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
     def theirs(name: str) -> Contender:
         model = peer(name, gym.make(ENV))
-        return Contender(name, lambda: [model.train(UPDATES, SETTINGS["batch_size"]) for _ in range(BLOCKS)], BLOCKS * UPDATES)
+        return Contender(
+            name, lambda: [model.train(UPDATES, SETTINGS["batch_size"]) for _ in range(BLOCKS)], BLOCKS * UPDATES
+        )
 
     contenders = [*map(ours, ALGORITHMS), matmul_limit(BLOCKS), *map(theirs, peers)]
     times = interleave(contenders, rounds)
@@ -40,7 +42,7 @@ def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 
 def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time one environment step while learning, and its parts: all but the update (journal, replay, acting and world), the world alone."""
+    """Time one environment step while learning, and its parts: all but the update, and the world alone."""
     naf = ALGORITHMS["naf"]
     learner = Learner(naf(**SETTINGS), ENV).learn(2 * STEPS)
     idle = Learner(naf(**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(STEPS)
@@ -86,7 +88,9 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     ]
     for name in peers:
         model = peer(name, gym.make(ENV))
-        contenders.append(Contender(name, lambda model=model: [model.predict(observation) for _ in range(CALLS)], CALLS))
+        contenders.append(
+            Contender(name, lambda model=model: [model.predict(observation) for _ in range(CALLS)], CALLS)
+        )
     result = {"unit": "one action", "rows": table(interleave(contenders, rounds), "naf")}
     learner.close()
     return result

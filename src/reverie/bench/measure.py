@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 
 class Contender(NamedTuple):
-    """Something to time: `run` does `count` units of the same work as every other contender of the table."""
+    """Something to time: `run` does `units` units of the same work as every other contender of the table."""
 
     name: str
     run: Callable[[], Any]
-    count: int
+    units: int
 
 
 def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float]]:
@@ -22,14 +22,15 @@ def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float
             began = time.perf_counter()
             contender.run()
             if number:
-                times[contender.name].append((time.perf_counter() - began) / contender.count)
+                times[contender.name].append((time.perf_counter() - began) / contender.units)
     return times
 
 
 def ratios(times: dict[str, list[float]], base: str) -> dict[str, float]:
     """Return for each contender the median over rounds of its time over that of `base` in the same round."""
     return {
-        name: statistics.median(a / b for a, b in zip(values, times[base], strict=True)) for name, values in times.items()
+        name: statistics.median(a / b for a, b in zip(values, times[base], strict=True))
+        for name, values in times.items()
     }
 
 

@@ -12,7 +12,12 @@ from reverie.loops.trainer import Trainer
 
 ENV = "HalfCheetah-v5"
 N, M, BATCH, HIDDEN, UPDATES = 17, 6, 100, 200, 5
-SETTINGS: dict[str, Any] = {"batch_size": BATCH, "hidden": (HIDDEN, HIDDEN), "updates_per_step": UPDATES, "warmup_steps": BATCH}
+SETTINGS: dict[str, Any] = {
+    "batch_size": BATCH,
+    "hidden": (HIDDEN, HIDDEN),
+    "updates_per_step": UPDATES,
+    "warmup_steps": BATCH,
+}
 PEERS = ("sb3", "sbx")
 
 

@@ -32,4 +32,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
     columns = list(rows[0])
     body = [[row[c] if isinstance(row[c], str) else f"{row[c]:.4g}" for c in columns] for row in rows]
     widths = [max(len(line[i]) for line in [columns, *body]) for i in range(len(columns))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [columns, *body]]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [columns, *body]
+    ]

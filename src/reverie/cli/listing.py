@@ -18,7 +18,9 @@ def run(options: Any) -> None:
     for group, members in facts.items():
         lines.append(group)
         lines += [f"  {name:10} {text}" for name, text in members.items()] or ["  none yet"]
-    lines.append("environments\n  any Gymnasium id with a Box action space, or package.module:callable (`reverie check ENV`)")
+    lines.append(
+        "environments\n  any Gymnasium id with a Box action space, or package.module:callable (`reverie check ENV`)"
+    )
     emit(options, facts, *lines)
 
 

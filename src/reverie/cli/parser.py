@@ -64,7 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     def add(name: str, module: str, text: str, example: str) -> Any:
         verb = verbs.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"example: {example}", allow_abbrev=False
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"example: {example}",
+            allow_abbrev=False,
         )
         verb.set_defaults(run=_later(module))
         verb.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
@@ -84,7 +88,13 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=_whole, default=None, metavar="S", help="decides every random draw (0)")
     train.add_argument("--out", metavar="DIR", help="the run directory (one under runs/)")
     train.add_argument(
-        "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE", dest="settings", help="a setting of the agent"
+        "--set",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="a setting of the agent",
     )
     train.add_argument(
         "--resume", action="store_true", help="go on in DIR: finish a call that was cut short, else learn N steps more"
@@ -120,7 +130,13 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--steps", type=_positive, default=1000, metavar="N", help="random steps to try (1000)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
-    bench.add_argument("what", nargs="?", choices=("update", "step", "act"), metavar="update|step|act", help="all if left out")
-    bench.add_argument("--against", default="", metavar="sb3,sbx", help="peers to measure beside (pip install 'reverie[bench]')")
-    bench.add_argument("--rounds", type=_positive, default=15, metavar="N", help="interleaved rounds; medians count (15)")
+    bench.add_argument(
+        "what", nargs="?", choices=("update", "step", "act"), metavar="update|step|act", help="all if left out"
+    )
+    bench.add_argument(
+        "--against", default="", metavar="sb3,sbx", help="peers to measure beside (pip install 'reverie[bench]')"
+    )
+    bench.add_argument(
+        "--rounds", type=_positive, default=15, metavar="N", help="interleaved rounds; medians count (15)"
+    )
     return parser

@@ -76,7 +76,11 @@ def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any
     """Raise ConfigError if the run there is not the one that the command line describes."""
     written = directory.read_config()
     there = {"agent": written["agent"]["name"], "env": written.get("env"), "seed": written["seed"]}
-    asked = {"agent": options.agent, "env": options.env, "seed": written["seed"] if options.seed is None else options.seed}
+    asked = {
+        "agent": options.agent,
+        "env": options.env,
+        "seed": written["seed"] if options.seed is None else options.seed,
+    }
     for name, value in settings.items():
         found = written["agent"]["settings"].get(name)
         there[name], asked[name] = tuple(found) if isinstance(found, list) else found, value

@@ -28,9 +28,7 @@ class Transition(NamedTuple):
     def unpack(cls, rows: Array, observation_dim: int, action_dim: int) -> "Transition":
         """Split rows [..., `row_width(n, m)`] into fields.  Inverse of `pack`."""
         n, m = observation_dim, action_dim
-        return cls(
-            rows[..., :n], rows[..., n : n + m], rows[..., n + m], rows[..., n + m + 1], rows[..., n + m + 2 :]
-        )
+        return cls(rows[..., :n], rows[..., n : n + m], rows[..., n + m], rows[..., n + m + 1], rows[..., n + m + 2 :])
 
     def pack(self) -> np.ndarray:
         """Return the fields side by side as float32 rows [..., `row_width(n, m)`]: one gather samples all of them."""

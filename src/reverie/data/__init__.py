@@ -1,0 +1,1 @@
+"""Memory of what happened, for learning."""

@@ -58,8 +58,9 @@ class _Rollout(NamedTuple):
 
 def _rollout(world: World, steps: int, seed: int) -> _Rollout:
     generator = np.random.default_rng(seed)
-    observations, rewards, lengths, counts = [world.reset(seed)], [], [], {"terminated": 0, "truncated": 0, "both": 0}
-    length, began = 0, time.perf_counter()
+    observations, rewards, lengths = [world.reset(seed)], [], []
+    deaths = timeouts = both = length = 0
+    began = time.perf_counter()
     for number in range(1, steps + 1):
         action = world.spec.to_world(generator.uniform(-1, 1, world.spec.action_dim))
         reward, observation, terminated, truncated = world.step(action, number)
@@ -67,18 +68,20 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
         rewards.append(reward)
         length += 1
         if terminated or truncated:
-            counts["terminated"] += terminated
-            counts["truncated"] += truncated
-            counts["both"] += terminated and truncated
+            deaths += terminated
+            timeouts += truncated
+            both += terminated and truncated
             lengths.append(length)
             length = 0
             observations.append(world.reset(seed + len(lengths)))
-    return _Rollout(np.array(observations), np.array(rewards), lengths, *counts.values(), time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return _Rollout(np.array(observations), np.array(rewards), lengths, deaths, timeouts, both, seconds)
 
 
 def _spaces(world: World) -> Finding:
     spec, space = world.spec, world.env.action_space
-    text = f"{spec.observation_dim} observations, {spec.action_dim} actions in {_short(spec.action_low)} … {_short(spec.action_high)} ({space.dtype})"
+    bounds = f"{_short(spec.action_low)} … {_short(spec.action_high)}"
+    text = f"{spec.observation_dim} observations, {spec.action_dim} actions in {bounds} ({space.dtype})"
     return Finding("spaces", "ok", text)
 
 
@@ -108,9 +111,17 @@ def _values(first: _Rollout) -> Finding:
 def _seeding(first: _Rollout, second: _Rollout, world: World, seed: int) -> Finding:
     count = len(second.observations)
     if not np.array_equal(first.observations[:count], second.observations):
-        return Finding("seeding", "note", "the same seed and actions gave another trajectory: runs will not repeat; draw only from self.np_random")
+        return Finding(
+            "seeding",
+            "note",
+            "the same seed and actions gave another trajectory: runs will not repeat; draw only from self.np_random",
+        )
     if np.array_equal(world.reset(seed), world.reset(seed + 1)):
-        return Finding("seeding", "note", "two seeds gave the same start: fine if the start is fixed, else call super().reset(seed=seed)")
+        return Finding(
+            "seeding",
+            "note",
+            "two seeds gave the same start: fine if the start is fixed, else call super().reset(seed=seed)",
+        )
     return Finding("seeding", "ok", "the same seed repeats, another starts elsewhere")
 
 
@@ -118,17 +129,45 @@ def _endings(world: World, first: _Rollout) -> Finding:
     spec = world.env.spec
     limit = spec.max_episode_steps if spec is not None else None
     if first.both:
-        return Finding("endings", "note", f"{first.both} episodes were terminated and truncated at once: they count as terminated (no value beyond)")
+        return Finding(
+            "endings",
+            "note",
+            f"{first.both} episodes were terminated and truncated at once: they count as terminated (no value beyond)",
+        )
     if not first.lengths:
         if limit is None and _unlimited(world.env):
-            return Finding("endings", "wrong", f"no episode ended in {len(first.rewards)} steps and there is no time limit: wrap it in gymnasium.wrappers.TimeLimit")
-        return Finding("endings", "ok", f"no episode ended in {len(first.rewards)} steps; the limit is {limit or 'set by a wrapper'}")
+            return Finding(
+                "endings",
+                "wrong",
+                f"no episode ended in {len(first.rewards)} steps and there is no time limit: "
+                "wrap it in gymnasium.wrappers.TimeLimit",
+            )
+        return Finding(
+            "endings",
+            "ok",
+            f"no episode ended in {len(first.rewards)} steps; the limit is {limit or 'set by a wrapper'}",
+        )
     if first.terminated and limit is not None and first.lengths.count(limit) > 0 and not first.truncated:
-        return Finding("endings", "note", f"episodes of full length {limit} are reported as terminated: a time-out should be truncated, else its value counts as zero")
+        return Finding(
+            "endings",
+            "note",
+            f"episodes of full length {limit} are reported as terminated: "
+            "a time-out should be truncated, else its value counts as zero",
+        )
     mean = sum(first.lengths) / len(first.lengths)
     if first.terminated > 1 and not first.truncated and len(set(first.lengths)) == 1 and first.lengths[0] > 1:
-        return Finding("endings", "note", f"every episode is terminated after exactly {first.lengths[0]} steps: if that is a time limit, report it as truncated")
-    return Finding("endings", "ok", f"{len(first.lengths)} episodes of {mean:.0f} steps on average: {first.terminated} terminated, {first.truncated} truncated")
+        return Finding(
+            "endings",
+            "note",
+            f"every episode is terminated after exactly {first.lengths[0]} steps: "
+            "if that is a time limit, report it as truncated",
+        )
+    return Finding(
+        "endings",
+        "ok",
+        f"{len(first.lengths)} episodes of {mean:.0f} steps on average: "
+        f"{first.terminated} terminated, {first.truncated} truncated",
+    )
 
 
 def _unlimited(env: gym.Env) -> bool:
@@ -142,7 +181,11 @@ def _unlimited(env: gym.Env) -> bool:
 def _speed(first: _Rollout) -> Finding:
     each = first.seconds / len(first.rewards)
     if each > SLOW_SECONDS:
-        return Finding("speed", "note", f"{1e3 * each:.1f} ms a step: learning will wait for it; updates_per_step can be raised at little cost")
+        return Finding(
+            "speed",
+            "note",
+            f"{1e3 * each:.1f} ms a step: learning will wait for it; updates_per_step can be raised at little cost",
+        )
     return Finding("speed", "ok", f"{1e6 * each:.0f} us a step")
 
 

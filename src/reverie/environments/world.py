@@ -31,13 +31,15 @@ class World:
         if not isinstance(actions, gym.spaces.Box) or not np.issubdtype(actions.dtype, np.floating):
             raise SpaceError(f"{name}: the action space is {actions}; this agent needs a continuous Box")
         if not self._observations.is_np_flattenable:
-            raise SpaceError(f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened")
+            raise SpaceError(
+                f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened"
+            )
         self._action_shape, self._action_dtype = actions.shape, actions.dtype
         size = space_utils.flatdim(self._observations)
         self.spec = EnvSpec(size, actions.low.ravel().tolist(), actions.high.ravel().tolist(), name)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
-        """Return an observation of the environment as a finite float32 vector [n], or raise WorldError saying which entry is not."""
+        """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""
         try:
             if isinstance(self._observations, gym.spaces.Box):
                 if np.shape(observation) != self._observations.shape:
@@ -116,7 +118,9 @@ def make_world(source: EnvSource, **options: Any) -> World:
         return World(_registered(source, options), source)
     if callable(source):
         return World(_called(source, describe(source), options), describe(source))
-    raise ConfigError(f"env is {source!r}; give a Gymnasium id, a 'package.module:callable', a callable or an environment")
+    raise ConfigError(
+        f"env is {source!r}; give a Gymnasium id, a 'package.module:callable', a callable or an environment"
+    )
 
 
 def describe(source: EnvSource) -> str:
@@ -130,14 +134,18 @@ def describe(source: EnvSource) -> str:
 
 def _registered(name: str, options: dict) -> gym.Env:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Gymnasium's hint at newer versions: the user chose this one
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # Gymnasium's hint at newer versions: the user chose this one
         try:
             return gym.make(name, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
             raise unknown("environment", name, gym.registry) from None
         except gym.error.DependencyNotInstalled as error:
             extra = "mujoco" if "mujoco" in str(error).lower() else "video"
-            raise ConfigError(f"{name} needs a package that is not installed: pip install 'reverie[{extra}]'") from error
+            raise ConfigError(
+                f"{name} needs a package that is not installed: pip install 'reverie[{extra}]'"
+            ) from error
         except Exception as error:
             raise WorldError(f"{name} could not be made: {_sentence(error)}") from error
 

@@ -3,8 +3,6 @@
 import contextlib
 import shutil
 import tempfile
-import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,8 @@ from reverie.environments.world import EnvSource, World, finite_number, finite_v
 from reverie.loops import evaluation, provenance
 from reverie.loops.callbacks import Callback, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
-from reverie.loops.records import Records, Step, flags_of, packed
-from reverie.loops.trainer import METRICS_EVERY, RESET, Trainer, seed_of
-from reverie.storage.episodes import Tally
+from reverie.loops.session import Session
+from reverie.loops.trainer import RESET, seed_of
 from reverie.storage.run import RunDirectory
 
 
@@ -48,14 +45,18 @@ class Learner:
         tensorboard: bool = False,
     ):
         if out is not None and RunDirectory(out).holds_run:
-            raise StorageError(f"{out} already holds a run; go on with --resume (Learner.load), or choose another directory")
+            raise StorageError(
+                f"{out} already holds a run; go on with --resume (Learner.load), or choose another directory"
+            )
         self._open(config, env, spec, seed, out, evaluation_env, tensorboard, new=True)
 
     def _open(self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, new: bool) -> None:
         if isinstance(config, type) or not isinstance(config, Algorithm):
             raise ConfigError(f"the first argument is {config!r}; give an algorithm's settings, such as rv.NAF()")
         if (env is None) == (spec is None):
-            raise ConfigError("give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)")
+            raise ConfigError(
+                "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
+            )
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
             raise ConfigError(f"seed is {seed!r}; give a whole number from 0 to 2**32 - 1")
         self.config, self.seed = config, int(seed)
@@ -63,30 +64,25 @@ class Learner:
         self._world: World | None = None if env is None else make_world(env)
         self._evaluation_world: World | None = None
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
-        self._trainer = Trainer(config.build(self.spec), self.seed)
+        agent = config.build(self.spec)
 
         self._observation: np.ndarray | None = None  # of the environment, where an episode is under way
-        self._asked: tuple[np.ndarray, np.ndarray] | None = None  # (observation, action), until told what came of it
-        self._in_episode = False
-        self._whole = True  # False while a told step is in the journal but not yet learnt from
-        self._tally = Tally()
-        self._newest: Step | None = None
         self._callbacks: Sequence[Callback] = ()
         self._stop = False
-        self.recent_returns: deque[float] = deque(maxlen=100)
-        self.newest_metrics: dict[str, float] | None = None
         self.best_return: float | None = None
         self.evaluated_at = 0
 
         # One way of working for all: a run without a directory of its own lives in a passing one.
-        self._passing = tempfile.TemporaryDirectory(prefix="reverie-") if out is None else None
-        run = RunDirectory(out if self._passing is None else self._passing.name)
+        self._passing = None
+        if out is None:
+            self._passing = tempfile.TemporaryDirectory(prefix="reverie-")
+            out = self._passing.name
+        run = RunDirectory(out)
         run.open()
         try:
             if new:
                 run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
-            n, m = self.spec.observation_dim, self.spec.action_dim
-            self._records = Records(run, n, m, self._trainer.metric_names, tensorboard)
+            self._session = Session(agent, config.name, self.seed, run, tensorboard)
         except BaseException:
             run.close()
             raise
@@ -96,35 +92,44 @@ class Learner:
     @property
     def steps(self) -> int:
         """Real steps learnt from."""
-        return self._trainer.steps
+        return self._session.trainer.steps
 
     @property
     def episodes(self) -> int:
         """Episodes begun."""
-        return self._trainer.episodes
+        return self._session.trainer.episodes
 
     @property
     def out(self) -> Path:
         """The run directory."""
-        return self._records.run.path
+        return self._session.records.run.path
 
     @property
     def cut_bytes(self) -> int:
         """Bytes of a torn record that were cut from the journal's end when it was opened."""
-        return self._records.journal.cut_bytes
+        return self._session.records.journal.cut_bytes
+
+    @property
+    def recent_returns(self) -> Sequence[float]:
+        """Returns of the last training episodes, at most 100, the newest last."""
+        return self._session.recent_returns
+
+    @property
+    def newest_metrics(self) -> dict[str, float] | None:
+        """The newest row of metrics.csv, if one was written since this learner was made."""
+        return self._session.newest_metrics
 
     def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
         """Return the greedy action in the world's units; a batch of flat observations [B, n] gives actions [B, m].
 
-        explore: add the exploration noise of the episode under way (one observation only).
+        explore: add exploration noise (one observation only), from a process of its own: looking changes nothing learnt.
         """
         flat = self._flat(observation)
         if explore:
             if flat.ndim != 1:
                 raise ConfigError("predict(explore=True) takes one observation: noise runs along one episode")
-            self._ensure_episode()
-            return self._outside(self._trainer.act(flat))
-        return self._outside(self._trainer.greedy(flat))
+            return self._outside(self._session.trainer.explore(flat))
+        return self._outside(self._session.trainer.greedy(flat))
 
     def _flat(self, observation: Any) -> np.ndarray:
         """Return an observation [n] or a batch [B, n] as finite float32."""
@@ -134,7 +139,9 @@ class Learner:
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
                 return finite_vector(self.spec.name, "the observation", flat.ravel()).reshape(flat.shape)
         if self._world is None:
-            raise ConfigError(f"{self.spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})")
+            raise ConfigError(
+                f"{self.spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})"
+            )
         return self._world.flatten(observation)
 
     def _one(self, observation: Any) -> np.ndarray:
@@ -152,9 +159,7 @@ class Learner:
 
     def ask(self, observation: Any) -> np.ndarray:
         """Return the action to take now, in the world's units, exploration included; `tell` what came of it."""
-        if self._asked is not None:
-            raise ConfigError(f"{self.spec.name}: ask() came twice; tell() what came of the last action first")
-        return self._outside(self._act(self._one(observation)))
+        return self._outside(self._session.act(self._one(observation)))
 
     def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
         """Learn from what came of the last `ask`; the transition is on the disk when this returns.
@@ -163,61 +168,15 @@ class Learner:
         Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
         transition then does not count as told.
         """
-        if self._asked is None:
-            raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
         value = finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward)
-        self._take(value, self._one(next_observation), bool(terminated), bool(truncated))
-
-    def _act(self, observation: np.ndarray) -> np.ndarray:
-        if not self._whole:
-            raise StorageError(f"{self.out}: the last step could not be finished; go on with Learner.load, which has it")
-        self._ensure_episode()
-        action = self._trainer.act(observation)
-        self._asked = observation, action
-        return action
-
-    def _ensure_episode(self) -> None:
-        if self._in_episode:
-            return
-        if self._tally.length and self._newest is not None:  # cut off: it neither terminated nor ran out of time
-            self._end_episode(self._tally.close(*self._newest[:3]))
-        self._trainer.begin_episode()
-        self._in_episode = True
-
-    def _take(self, reward: float, next_observation: np.ndarray, terminated: bool, truncated: bool) -> dict[str, Any] | None:
-        """Write one transition down, then learn from it; return the row of the episode that it ended, if it did."""
-        assert self._asked is not None
-        observation, action = self._asked
-        flags = flags_of(terminated, truncated)
-        step = Step(
-            self.steps + 1, time.time(), self._trainer.episodes, flags, reward, action, observation, next_observation
-        )
-        self._records.write_step(step, durable=self._world is None)
-        self._asked, self._whole = None, False
-        row = self._learn(step)
-        if row is not None:
-            self._end_episode(row)
-        self._whole = True
-        if self._records.checkpoint_is_due:
-            self._checkpoint()
-        return row
-
-    def _learn(self, step: Step) -> dict[str, Any] | None:
-        """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
-        self._trainer.learn(step.pack(), step.last)
-        self._newest, self._in_episode = step, not step.last
-        if step.step % METRICS_EVERY == 0 and (metrics := self._trainer.metrics()):
-            self._records.write_metrics(metrics)
-            self.newest_metrics = metrics
-        return self._tally.add(*step.tally)
-
-    def _end_episode(self, row: dict[str, Any]) -> None:
-        self._records.write_episode(row)
-        self.recent_returns.append(row["return"])
+        after = self._one(next_observation)
+        self._session.take(value, after, bool(terminated), bool(truncated), durable=True)
 
     # ---- the loop over an environment
 
-    def learn(self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[Callback] = ()) -> "Learner":
+    def learn(
+        self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[Callback] = ()
+    ) -> "Learner":
         """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
 
         At the end, on an error or on an interrupt (Ctrl-C, SIGTERM) journal and checkpoint are written first.
@@ -248,11 +207,11 @@ class Learner:
 
     def _step(self, world: World) -> dict[str, Any] | None:
         if self._observation is None:
-            self._in_episode = False
-            self._observation = world.reset(seed_of(self.seed, RESET, self._trainer.episodes + 1))
-        action = self._act(self._observation)
+            self._session.leave_episode()
+            self._observation = world.reset(seed_of(self.seed, RESET, self.episodes + 1))
+        action = self._session.act(self._observation)
         outcome = world.step(self.spec.to_world(action), self.steps + 1)
-        row = self._take(*outcome)
+        row = self._session.take(*outcome, durable=False)
         self._observation = None if row is not None else outcome[1]
         return row
 
@@ -267,11 +226,14 @@ class Learner:
         try:
             yield
         except BaseException as error:
-            self._observation = self._asked = None
+            self._observation = None
+            self._session.forget_action()
             with contextlib.suppress(ReverieError):  # the first error is the one to tell
-                self._records.sync()
-                if self._whole and not isinstance(error, DivergedError):  # else the last checkpoint is the one to keep
-                    self._checkpoint()
+                self._session.records.sync()
+                if self._session.whole and not isinstance(
+                    error, DivergedError
+                ):  # else the last checkpoint is to be kept
+                    self._session.checkpoint()
             raise
         self.save()
 
@@ -282,15 +244,17 @@ class Learner:
 
         The episodes start alike at every call, on an environment apart from the one that is learnt on.
         """
-        facts = evaluation.summary(evaluation.evaluate(self._trainer.greedy, self._evaluator(), episodes, self.seed))
+        facts = evaluation.summary(
+            evaluation.evaluate(self._session.trainer.greedy, self._evaluator(), episodes, self.seed)
+        )
         row = {
             "step": self.steps,
-            "episode": self._trainer.episodes,
+            "episode": self.episodes,
             "return_mean": facts["mean"],
             "return_std": facts["std"],
             "returns": " ".join(map(repr, facts["returns"])),
         }
-        self._records.write_evaluation(row)
+        self._session.records.write_evaluation(row)
         self.evaluated_at = self.steps
         best = self.best_return is None or facts["mean"] > self.best_return
         self.best_return = facts["mean"] if best else self.best_return
@@ -311,8 +275,8 @@ class Learner:
 
     def save(self, path: str | Path | None = None) -> Path:
         """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is."""
-        self._records.sync()
-        self._checkpoint()
+        self._session.records.sync()
+        self._session.checkpoint()
         if path is None or Path(path).resolve() == self.out.resolve():
             return self.out
         if RunDirectory(path).holds_run:
@@ -322,14 +286,12 @@ class Learner:
 
     def save_best(self) -> None:
         """Write the policy as it is now to checkpoint/best.safetensors."""
-        self._checkpoint(best=True)
-
-    def _checkpoint(self, best: bool = False) -> None:
-        arrays, facts = self._trainer.snapshot()
-        self._records.write_checkpoint(arrays, facts | {"agent": self.config.name, "in_episode": self._in_episode}, best)
+        self._session.checkpoint(best=True)
 
     @classmethod
-    def load(cls, path: str | Path, env: EnvSource | None = None, *, evaluation_env: EnvSource | None = None) -> "Learner":
+    def load(
+        cls, path: str | Path, env: EnvSource | None = None, *, evaluation_env: EnvSource | None = None
+    ) -> "Learner":
         """Go on with the run in `path` exactly where it stopped, however it stopped.
 
         Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same
@@ -350,47 +312,19 @@ class Learner:
             new=False,
         )
         try:
-            self._go_on()
+            evaluations = self._session.go_on()
+            if evaluations:
+                self.best_return = max(float(row["return_mean"]) for row in evaluations)
+                self.evaluated_at = int(evaluations[-1]["step"])
         except BaseException:
             self.close()
             raise
         return self
 
-    def _go_on(self) -> None:
-        """Take up the checkpoint's state, then learn from what the journal holds beyond it."""
-        records = self._records.journal.records
-        done = 0
-        if (found := self._records.read_checkpoint(self._trainer.snapshot()[0])) is not None:
-            arrays, facts = found
-            done = facts["steps"]
-            self._trainer.restore(arrays, facts, packed(records[:done]))
-            self._in_episode = facts["in_episode"]
-        rows, evaluations = self._records.mend_tables(done)
-        self.recent_returns.extend(row["return"] for row in rows)
-        if evaluations:
-            self.best_return = max(float(row["return_mean"]) for row in evaluations)
-            self.evaluated_at = int(evaluations[-1]["step"])
-        if done:
-            self._newest = Step.of(records[done - 1])
-            for record in records[:done][records["episode"][:done] == self._newest.episode] if self._in_episode else ():
-                self._tally.add(*Step.of(record).tally)
-        for record in records[done:]:
-            self._learn_again(Step.of(record))
-
-    def _learn_again(self, step: Step) -> None:
-        """Learn from a record as when it was new: its action stands, the noise behind it is drawn again."""
-        while self._trainer.episodes < step.episode:
-            self._tally = Tally()  # mend_tables has written the row of an episode that was cut off
-            self._trainer.begin_episode()
-        self._trainer.act(step.observation)
-        self._learn(step)
-        if self._records.checkpoint_is_due:
-            self._checkpoint()
-
     def close(self) -> None:
         """Close files and environments, and let others use the run directory."""
         try:
-            self._records.close()
+            self._session.records.close()
         finally:
             for world in (self._world, self._evaluation_world):
                 if world is not None:

@@ -35,7 +35,9 @@ def command() -> str:
     return shlex.join(words)
 
 
-def configuration(config: Algorithm, source: EnvSource | None, spec: EnvSpec, seed: int, tensorboard: bool) -> dict[str, Any]:
+def configuration(
+    config: Algorithm, source: EnvSource | None, spec: EnvSpec, seed: int, tensorboard: bool
+) -> dict[str, Any]:
     """Return the content of config.json for a new run."""
     world = {"env": describe(source)} if source is not None else {"spec": dataclasses.asdict(spec)}
     return {
@@ -59,7 +61,9 @@ def config_of(written: dict[str, Any], run: RunDirectory) -> Algorithm:
             settings[setting] = tuple(value) if isinstance(value, list) else value
         return ALGORITHMS[name](**settings)
     except (ConfigError, KeyError, TypeError) as error:
-        raise StorageError(f"{run.config_file}: {error}; it was written by another version of reverie, or edited") from error
+        raise StorageError(
+            f"{run.config_file}: {error}; it was written by another version of reverie, or edited"
+        ) from error
 
 
 def spec_of(written: dict[str, Any]) -> EnvSpec | None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +32,9 @@ class Step(NamedTuple):
     next_observation: np.ndarray
 
     @classmethod
-    def of(cls, record: np.void) -> "Step":
+    def of(cls, record: Any) -> "Step":
         """Return a record that was read."""
-        numbers = (record[name].item() for name in cls._fields[:5])
-        return cls(*numbers, record["action"], record["observation"], record["next_observation"])
+        return cls(**{name: record[name] if record[name].shape else record[name].item() for name in cls._fields})
 
     @property
     def last(self) -> bool:
@@ -57,7 +55,9 @@ class Step(NamedTuple):
 def packed(records: np.ndarray) -> np.ndarray:
     """Return journal records [N] as replay rows [N, width]."""
     alive = np.where(records["flags"] & TERMINATED, 0.0, 1.0)
-    return Transition(records["observation"], records["action"], records["reward"], alive, records["next_observation"]).pack()
+    return Transition(
+        records["observation"], records["action"], records["reward"], alive, records["next_observation"]
+    ).pack()
 
 
 def flags_of(terminated: bool, truncated: bool) -> int:
@@ -68,7 +68,9 @@ def flags_of(terminated: bool, truncated: bool) -> int:
 class Records:
     """The open files of one run.  Raises StorageError where one of them cannot be used or written."""
 
-    def __init__(self, run: RunDirectory, observation_dim: int, action_dim: int, metric_names: Iterable[str], charts: bool):
+    def __init__(
+        self, run: RunDirectory, observation_dim: int, action_dim: int, metric_names: Iterable[str], charts: bool
+    ):
         self.run = run
         self.journal = Journal(run.journal_file, observation_dim, action_dim)
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
@@ -112,7 +114,7 @@ class Records:
             self._saved = time.monotonic()
 
     def read_checkpoint(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if the journal lacks steps it has seen."""
+        """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if the journal lacks its steps."""
         if not self.run.latest_file.exists():
             return None
         arrays, facts = checkpoint.load(self.run.latest_file, like)

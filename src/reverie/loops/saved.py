@@ -43,7 +43,10 @@ class SavedPolicy:
         if source is None:
             raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
         world = make_world(source, **options)
-        here, there = (world.spec.observation_dim, world.spec.action_dim), (self.spec.observation_dim, self.spec.action_dim)
+        here, there = (
+            (world.spec.observation_dim, world.spec.action_dim),
+            (self.spec.observation_dim, self.spec.action_dim),
+        )
         if here != there:
             raise ConfigError(
                 f"{world.name} has {here[0]} observations and {here[1]} actions, this run's policy {there[0]} and {there[1]}"

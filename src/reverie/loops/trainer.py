@@ -13,7 +13,7 @@ from reverie.core.types import Transition, row_width
 from reverie.data.replay import Replay
 
 INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
-NOISE, SAMPLE, RESET, EVALUATE = range(4)  # streams of NumPy seeds
+NOISE, SAMPLE, RESET, EVALUATE, LOOK = range(5)  # streams of NumPy seeds
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 
 
@@ -38,7 +38,8 @@ class Trainer:
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
         self.steps = self.episodes = self.updates = self.owed = 0
-        self.memory = np.asarray(agent.begin(self.state, self.root))
+        self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
+        self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
 
         def unpack(rows):
             return Transition.unpack(rows, n, m)
@@ -96,6 +97,12 @@ class Trainer:
         action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
         return action
 
+    def explore(self, observation: np.ndarray) -> np.ndarray:
+        """Return an exploring action as `act` does after warm-up, but from a noise process apart: learning goes on unmoved."""
+        innovation = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
+        action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, innovation)
+        return action
+
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
         return self.agent.greedy(self.policy, observation)
@@ -129,7 +136,9 @@ class Trainer:
         spread = np.linspace(0, size - 1, min(size, 256)).astype(int)  # covers old and new, and draws nothing
         diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
         newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
-        recent = Transition.unpack(self.replay.rows[newest], self.agent.spec.observation_dim, self.agent.spec.action_dim)
+        recent = Transition.unpack(
+            self.replay.rows[newest], self.agent.spec.observation_dim, self.agent.spec.action_dim
+        )
         apart = recent.action - self.agent.greedy(policy, recent.observation)
         means = dict(zip(self._metric_names, (self._sums / self._count).tolist(), strict=True))
         self._sums, self._count = np.zeros(len(self._metric_names)), 0

@@ -1,0 +1,1 @@
+"""Pure functions of arrays, one equation or idea each."""

@@ -25,13 +25,13 @@ def _begin(action_dim: int):
 
 
 def _ornstein_uhlenbeck(memory, innovation, scale):
-    """n ← (1 - θ) n + σ ε: correlated in time, restarted at zero each episode.  σ = scale; it settles at 1.90 σ."""
+    """N ← (1 - θ) n + σ ε: correlated in time, restarted at zero each episode.  σ = scale; it settles at 1.90 σ."""
     memory = (1.0 - THETA) * memory + scale * innovation
     return memory, memory
 
 
 def _gaussian(memory, innovation, scale):
-    """n = σ ε: independent from step to step."""
+    """N = σ ε: independent from step to step."""
     return scale * innovation, memory
 
 

@@ -1,7 +1,8 @@
 """Multilayer perceptrons as plain lists of layers, with optional layer or batch normalisation.
 
 A layer is a dict: weight `w` [i, o], bias `b` [o] and, where it is normalised, `gain` and `shift` [o]; behind batch
-normalisation a bias would cancel, so there is none.  Running moments of batch normalisation are no parameters; they travel beside as one dict (`mean`, `var`) per normalised layer.
+normalisation a bias would cancel, so there is none.  Running moments of batch normalisation are no parameters; they
+travel beside as one dict (`mean`, `var`) per normalised layer.
 `hidden` and `linear` take NumPy or JAX arrays alike (array API standard).
 """
 

@@ -26,7 +26,8 @@ def record(
     """
     _refuse_what_cannot_be_written(output)
     world, draw, sketched = _drawable(make)
-    frames, total, over, step = [], 0.0, False, 0
+    frames: list[Any] = []
+    total, over, step = 0.0, False, 0
     per_second = float(world.env.metadata.get("render_fps") or 30)
     try:
         observation = world.reset(seed_of(seed, EVALUATE, 0))
@@ -67,16 +68,18 @@ def _refuse_what_cannot_be_written(output: Path) -> None:
         raise ConfigError("films need packages: pip install 'reverie[video]'")
 
 
-def write_film(frames: list[np.ndarray], output: Path, per_second: float) -> None:
+def write_film(frames: list[Any], output: Path, per_second: float) -> None:
     """Write pictures [h, w, 3] as .mp4 (H.264) or a looping .gif."""
     import imageio.v2 as imageio
 
     if not frames or frames[0].ndim != 3:
         raise WorldError("the environment's render() gives no pictures; it needs render_mode 'rgb_array'")
     with told("write", output), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)  # JAX warns of it, but ffmpeg's child execs at once
+        warnings.filterwarnings(
+            "ignore", "os.fork", RuntimeWarning
+        )  # JAX warns of it, but ffmpeg's child execs at once
         if output.suffix == ".gif":
             every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
-            imageio.mimsave(output, frames[::every], duration=1000 * every / per_second, loop=0)
+            imageio.mimsave(output, [*frames[::every]], duration=1000 * every / per_second, loop=0)
         else:
             imageio.mimsave(output, frames, fps=per_second, macro_block_size=2, quality=6)

@@ -24,7 +24,9 @@ class Sketch:
         distance = camera.get("distance", 1.5 * float(model.stat.extent))
         self._follow = camera.get("trackbodyid") if camera.get("type") == 1 else None
         self._target = np.asarray(camera.get("lookat", model.stat.center), float)
-        forward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+        forward = np.array(
+            [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+        )
         right = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
         self._axes = np.stack([right, np.cross(right, forward), forward])  # of the camera: x right, y up, z away
         self._distance = distance

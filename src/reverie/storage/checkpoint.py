@@ -37,7 +37,9 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         foreign = header["format"] != FORMAT
         damaged = header["crc"] != str(_checksum(header["facts"], arrays))
     except Exception as error:  # whatever a parser says of bytes that are not ours
-        raise StorageError(f"{path} is damaged or no checkpoint ({type(error).__name__}); delete it to go on from the journal") from error
+        raise StorageError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}); delete it to go on from the journal"
+        ) from error
     if foreign:
         raise StorageError(f"{path} is of another version ({header['format']}); this one reads {FORMAT}")
     if damaged:
@@ -47,7 +49,9 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         found = arrays.get(name)
         if found is None or found.shape != np.shape(leaf) or found.dtype != leaf.dtype:
             shape = "missing" if found is None else f"{found.dtype}{list(found.shape)}"
-            raise StorageError(f"{path}: {name} is {shape}, this agent has {leaf.dtype}{list(np.shape(leaf))}: another agent wrote it")
+            raise StorageError(
+                f"{path}: {name} is {shape}, this agent has {leaf.dtype}{list(np.shape(leaf))}: another agent wrote it"
+            )
     if extra := sorted(set(arrays) - set(wanted)):
         raise StorageError(f"{path} holds {extra[0]}, which this agent does not have: another agent wrote it")
     tree = jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
@@ -64,5 +68,5 @@ def _checksum(text: str, arrays: dict[str, np.ndarray]) -> int:
     total = zlib.crc32(text.encode())
     for name in sorted(arrays):
         total = zlib.crc32(name.encode(), total)
-        total = zlib.crc32(np.asarray(arrays[name], order="C").reshape(-1).view(np.uint8), total)
+        total = zlib.crc32(np.asarray(arrays[name], order="C").tobytes(), total)
     return total

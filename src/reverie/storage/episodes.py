@@ -22,7 +22,7 @@ class Tally:
         return self.close(step, time, episode, flags) if flags else None
 
     def close(self, step: int, time: float, episode: int, flags: int = 0) -> dict[str, Any]:
-        """Return the row of the episode so far, and begin the next; without flags the episode was cut off, and neither ended."""
+        """Return the row of the episode so far, and begin the next; without flags the episode was cut off."""
         row = {
             "step": step,
             "episode": episode,

@@ -1,8 +1,8 @@
-"""The journal: every real transition, appended as it happens, checksummed.  It is the truth of a run.
+r"""The journal: every real transition, appended as it happens, checksummed.  It is the truth of a run.
 
 The file is one line of JSON (format, sizes) and then records of fixed size, so that NumPy reads it in two lines:
 
-    header, _, body = pathlib.Path(path).read_bytes().partition(b"\\n")
+    header, _, body = pathlib.Path(path).read_bytes().partition(b"\n")
     records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim))
 
 A record that a crash tore at the end is cut when the journal is opened, and reported.  Damage anywhere else is an error

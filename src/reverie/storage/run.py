@@ -83,4 +83,6 @@ class RunDirectory:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            raise StorageError(f"{self.call_file} is damaged; delete it, and --steps counts from where the run stands") from None
+            raise StorageError(
+                f"{self.call_file} is damaged; delete it, and --steps counts from where the run stands"
+            ) from None

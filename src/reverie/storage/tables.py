@@ -22,7 +22,7 @@ class Table:
         """Add one row; columns it lacks stay empty."""
         with told("write", self.path):
             if self._file is None:
-                self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 (open as long as the run)
+                self._file = open(self.path, "ab", buffering=0)
             self._file.write(_line([row.get(name, "") for name in self.columns]))
 
     def replace(self, rows: Iterable[dict[str, Any]]) -> None:

@@ -1,0 +1,143 @@
+"""A trainer and its records: what happens is written down before it is learnt from, so the run directory is enough to go on.
+
+No world here: observations and outcomes come from whoever owns the loop.
+"""
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from reverie.core.agent import Agent
+from reverie.core.errors import ConfigError, StorageError
+from reverie.loops.records import Records, Step, flags_of, packed
+from reverie.loops.trainer import METRICS_EVERY, Trainer
+from reverie.storage.episodes import Tally
+from reverie.storage.run import RunDirectory
+
+
+class Session:
+    """Acts, is told what came of it, writes that down, learns from it, and saves.
+
+    run: an open run directory; `go_on` takes up what it holds.
+    """
+
+    def __init__(self, agent: Agent, name: str, seed: int, run: RunDirectory, tensorboard: bool):
+        self.spec, self._name = agent.spec, name
+        self.trainer = Trainer(agent, seed)
+        self.records = Records(
+            run, agent.spec.observation_dim, agent.spec.action_dim, self.trainer.metric_names, tensorboard
+        )
+        self.recent_returns: deque[float] = deque(maxlen=100)
+        self.newest_metrics: dict[str, float] | None = None
+        self.whole = True  # False while a told step is in the journal but not yet learnt from
+        self._asked: tuple[np.ndarray, np.ndarray] | None = None  # (observation, action), until told what came of it
+        self._in_episode = False
+        self._tally = Tally()
+        self._newest: Step | None = None
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next."""
+        if self._asked is not None:
+            raise ConfigError(f"{self.spec.name}: ask() came twice; tell() what came of the last action first")
+        if not self.whole:
+            raise StorageError(
+                f"{self.records.run.path}: the last step could not be finished; go on with Learner.load, which has it"
+            )
+        self.ensure_episode()
+        action = self.trainer.act(observation)
+        self._asked = observation, action
+        return action
+
+    def ensure_episode(self) -> None:
+        """Begin an episode unless one is under way."""
+        if self._in_episode:
+            return
+        if self._tally.length and self._newest is not None:  # cut off: it neither terminated nor ran out of time
+            self._end_episode(self._tally.close(*self._newest[:3]))
+        self.trainer.begin_episode()
+        self._in_episode = True
+
+    def leave_episode(self) -> None:
+        """Forget an action not told of; the next one begins another episode."""
+        self._asked, self._in_episode = None, False
+
+    def forget_action(self) -> None:
+        """Forget an action not told of."""
+        self._asked = None
+
+    def take(
+        self, reward: float, next_observation: np.ndarray, terminated: bool, truncated: bool, durable: bool
+    ) -> dict[str, Any] | None:
+        """Write down what came of the last action, then learn from it; return the row of the episode that it ended, if any."""
+        if self._asked is None:
+            raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
+        observation, action = self._asked
+        flags = flags_of(terminated, truncated)
+        step = Step(
+            self.trainer.steps + 1,
+            time.time(),
+            self.trainer.episodes,
+            flags,
+            reward,
+            action,
+            observation,
+            next_observation,
+        )
+        self.records.write_step(step, durable)
+        self._asked, self.whole = None, False
+        row = self._learn(step)
+        if row is not None:
+            self._end_episode(row)
+        self.whole = True
+        if self.records.checkpoint_is_due:
+            self.checkpoint()
+        return row
+
+    def _learn(self, step: Step) -> dict[str, Any] | None:
+        """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
+        self.trainer.learn(step.pack(), step.last)
+        self._newest, self._in_episode = step, not step.last
+        if step.step % METRICS_EVERY == 0 and (metrics := self.trainer.metrics()):
+            self.records.write_metrics(metrics)
+            self.newest_metrics = metrics
+        return self._tally.add(*step.tally)
+
+    def _end_episode(self, row: dict[str, Any]) -> None:
+        self.records.write_episode(row)
+        self.recent_returns.append(row["return"])
+
+    def checkpoint(self, best: bool = False) -> None:
+        """Write the latest (or best) checkpoint."""
+        arrays, facts = self.trainer.snapshot()
+        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": self._in_episode}, best)
+
+    def go_on(self) -> list[dict[str, str]]:
+        """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far."""
+        records = self.records.journal.records
+        done = 0
+        if (found := self.records.read_checkpoint(self.trainer.snapshot()[0])) is not None:
+            arrays, facts = found
+            done = facts["steps"]
+            self.trainer.restore(arrays, facts, packed(records[:done]))
+            self._in_episode = facts["in_episode"]
+        rows, evaluations = self.records.mend_tables(done)
+        self.recent_returns.extend(row["return"] for row in rows)
+        if done:
+            self._newest = Step.of(records[done - 1])
+            for record in records[:done][records["episode"][:done] == self._newest.episode] if self._in_episode else ():
+                self._tally.add(*Step.of(record).tally)
+        for record in records[done:]:
+            self._learn_again(Step.of(record))
+        return evaluations
+
+    def _learn_again(self, step: Step) -> None:
+        """Learn from a record as when it was new: its action stands, the noise behind it is drawn again."""
+        while self.trainer.episodes < step.episode:
+            self._tally = Tally()  # mend_tables has written the row of an episode that was cut off
+            self.trainer.begin_episode()
+        self.trainer.act(step.observation)
+        self._learn(step)
+        if self.records.checkpoint_is_due:
+            self.checkpoint()
