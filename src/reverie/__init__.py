@@ -22,15 +22,35 @@ if TYPE_CHECKING:
         WorldError,
     )
     from reverie.core.types import EnvSpec, Transition
-    from reverie.loops.callbacks import EpisodeEnded, Evaluate, Evaluated, SaveBest, StepEnded, StopAtReturn
+    from reverie.loops.callbacks import (
+        Began,
+        Ended,
+        EpisodeEnded,
+        Evaluate,
+        Evaluated,
+        SaveBest,
+        StepEnded,
+        StopAtReturn,
+    )
     from reverie.loops.learner import Learner
+    from reverie.report.progress import Progress
 
 _HOMES = {
     "reverie.algorithms.naf": ("NAF",),
     "reverie.algorithms.ddpg": ("DDPG",),
     "reverie.core.errors": ("ConfigError", "DivergedError", "ReverieError", "SpaceError", "StorageError", "WorldError"),
     "reverie.core.types": ("EnvSpec", "Transition"),
-    "reverie.loops.callbacks": ("EpisodeEnded", "Evaluate", "Evaluated", "SaveBest", "StepEnded", "StopAtReturn"),
+    "reverie.report.progress": ("Progress",),
+    "reverie.loops.callbacks": (
+        "Began",
+        "Ended",
+        "EpisodeEnded",
+        "Evaluate",
+        "Evaluated",
+        "SaveBest",
+        "StepEnded",
+        "StopAtReturn",
+    ),
     "reverie.loops.learner": ("Learner",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -39,13 +59,16 @@ __version__ = "0.1.0"
 __all__ = [
     "DDPG",
     "NAF",
+    "Began",
     "ConfigError",
     "DivergedError",
+    "Ended",
     "EnvSpec",
     "EpisodeEnded",
     "Evaluate",
     "Evaluated",
     "Learner",
+    "Progress",
     "ReverieError",
     "SaveBest",
     "SpaceError",

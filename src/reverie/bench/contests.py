@@ -1,6 +1,8 @@
 """The contests of `reverie bench`: update, step, act."""
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -9,11 +11,13 @@ import numpy as np
 
 from reverie.algorithms import ALGORITHMS
 from reverie.bench.measure import Contender, interleave, table
-from reverie.bench.work import ENV, SETTINGS, UPDATES, N, filled_trainer, matmul_limit, peer, spec
+from reverie.bench.work import BATCH, ENV, SETTINGS, UPDATES, M, N, filled_trainer, matmul_limit, peer, spec
+from reverie.environments.world import make_world
 from reverie.loops.learner import Learner
+from reverie.storage.journal import Journal
 
 BLOCKS = 4  # compiled calls (of I updates each) in one round
-STEPS = 100  # environment steps in one round
+STEPS = 250  # environment steps in one round
 CALLS = 500  # actions in one round
 
 
@@ -42,35 +46,53 @@ def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 
 def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time one environment step while learning, and its parts: all but the update, and the world alone."""
-    naf = ALGORITHMS["naf"]
-    learner = Learner(naf(**SETTINGS), ENV).learn(2 * STEPS)
-    idle = Learner(naf(**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(STEPS)
-    world = gym.make(ENV)
-    world.reset(seed=0)
-    world.action_space.seed(0)
-    actions = [world.action_space.sample() for _ in range(STEPS)]
-
-    def bare() -> None:
-        world.reset()
-        for action in actions:
-            world.step(action)
-
-    contenders = [
-        Contender("naf", lambda: learner.learn(STEPS), STEPS),
-        Contender("all but the update", lambda: idle.learn(STEPS), STEPS),
-        Contender("the world alone", bare, STEPS),
-    ]
+    """Time one environment step while learning, all of it but the update, and the parts of that."""
+    learner = Learner(ALGORITHMS["naf"](**SETTINGS), ENV).learn(2 * STEPS)
+    contenders = [Contender("naf", lambda: learner.learn(STEPS), STEPS)]
     for name in peers:
         model = peer(name, gym.make(ENV))
         contenders.append(Contender(name, lambda model=model: model.learn(STEPS, reset_num_timesteps=False), STEPS))
-    times = interleave(contenders, rounds)
+    idle = Learner(ALGORITHMS["naf"](**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(STEPS)
+    contenders.append(Contender("no update", lambda: idle.learn(STEPS), STEPS))
+    with tempfile.TemporaryDirectory() as folder:
+        contenders += _parts(Path(folder) / "journal.bin")
+        times = interleave(contenders, rounds)
     learner.close()
     idle.close()
     rows = table(times, "naf")
     for row in rows:
         row["steps_per_second"] = 1e6 / row["median_us"]
     return {"unit": "one environment step, I = 5", "rows": rows}
+
+
+def _parts(file: Path) -> list[Contender]:
+    """Return what a step does besides the update, one part each."""
+    world, trainer = make_world(ENV), filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
+    journal, observation = Journal(file, N, M), np.ones(N, np.float32)
+    generator = np.random.default_rng(0)
+    actions, row = generator.uniform(-1, 1, (STEPS, M)), trainer.replay.rows[0].copy()
+
+    def move() -> None:
+        world.reset(0)
+        for number, action in enumerate(actions):
+            world.step(world.spec.to_world(action), number)
+
+    def remember() -> None:
+        for _ in range(STEPS):
+            trainer.replay.add(row)
+            trainer.replay.sample(generator, (UPDATES, BATCH))
+
+    def write() -> None:
+        for number, action in enumerate(actions):
+            journal.append(number, 0.0, 1, 0, 0.0, action, observation, observation)
+        journal.sync()
+
+    return [
+        Contender("  world", move, STEPS),
+        Contender("  acting", lambda: [trainer.act(observation) for _ in range(STEPS)], STEPS),
+        Contender("  journal", write, STEPS),
+        Contender("  replay", remember, STEPS),
+    ]
 
 
 def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`reverie train`."""
 
-import itertools
 import shlex
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.algorithms.settings import coerce
 from reverie.cli.output import emit, note
-from reverie.cli.progress import Progress
 from reverie.core.errors import ConfigError, unknown
-from reverie.storage.run import RunDirectory
+from reverie.report.progress import Progress
+from reverie.storage.run import RunDirectory, unused
 
 STEPS = 20_000  # where --steps is left out
 
@@ -38,8 +37,7 @@ def run(options: Any) -> int | None:
     with learner:
         goal = _goal(directory, learner.steps, options)
         try:
-            with Progress(learner, goal, options) as progress:
-                learner.learn(max(0, goal - learner.steps), callbacks=[*_callbacks(options, goal), progress])
+            learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
         except KeyboardInterrupt:
             note(f"interrupted at step {learner.steps}; all of it is saved. To go on:\n{_resume_line(options, out)}")
             return 130
@@ -69,6 +67,8 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
         callbacks += [rv.Evaluate(every, options.evaluate_episodes), rv.SaveBest()]
     if options.stop_at is not None:
         callbacks.append(rv.StopAtReturn(options.stop_at))
+    if not options.quiet:
+        callbacks.append(Progress())
     return callbacks
 
 
@@ -94,8 +94,7 @@ def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any
 
 def _new_directory(options: Any) -> Path:
     stem = f"{options.env.replace(':', '-').replace('/', '-')}-{options.agent}-{options.seed or 0}".lower()
-    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
-    return next(path for name in names if not (path := Path("runs") / name).exists())
+    return unused(Path("runs") / stem)
 
 
 def _resume_line(options: Any, out: Path) -> str:

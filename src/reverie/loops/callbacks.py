@@ -7,6 +7,19 @@ if TYPE_CHECKING:
     from reverie.loops.learner import Learner
 
 
+class Began(NamedTuple):
+    """`learn` began at `step`; it will end at step `goal`, or only its episodes are counted (None)."""
+
+    step: int
+    goal: int | None
+
+
+class Ended(NamedTuple):
+    """`learn` ends, whatever the reason."""
+
+    step: int
+
+
 class StepEnded(NamedTuple):
     """A step was learnt from."""
 
@@ -26,7 +39,7 @@ class Evaluated(NamedTuple):
     best: bool
 
 
-Event = StepEnded | EpisodeEnded | Evaluated
+Event = Began | StepEnded | EpisodeEnded | Evaluated | Ended
 
 
 class Callback(Protocol):

@@ -15,7 +15,7 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError, Storag
 from reverie.core.types import EnvSpec
 from reverie.environments.world import EnvSource, World, finite_number, finite_vector, make_world
 from reverie.loops import evaluation, provenance
-from reverie.loops.callbacks import Callback, EpisodeEnded, Evaluated, Event, StepEnded
+from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.session import Session
 from reverie.loops.trainer import RESET, seed_of
@@ -192,6 +192,7 @@ class Learner:
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, callbacks
         with at_a_good_moment(self.stop), self._closing_books():
+            self._emit(Began(self.steps, None if steps is None else self.steps + int(steps)))
             while steps_left > 0 and episodes_left > 0 and not self._stop:
                 row = self._step(self._world)
                 steps_left -= 1
@@ -235,7 +236,10 @@ class Learner:
                 ):  # else the last checkpoint is to be kept
                     self._session.checkpoint()
             raise
-        self.save()
+        else:
+            self.save()
+        finally:
+            self._emit(Ended(self.steps))
 
     # ---- evaluation
 

@@ -1,5 +1,6 @@
 """The run directory: where each file of a run lies, its configuration, and the lock that keeps a second process out."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,12 @@ from reverie.core.errors import StorageError
 from reverie.storage.files import told, write_whole
 
 FORMAT = 1
+
+
+def unused(path: Path) -> Path:
+    """Return `path`, or the first of `path`-2, `path`-3, … where nothing lies yet."""
+    names = itertools.chain([path.name], (f"{path.name}-{i}" for i in itertools.count(2)))
+    return next(free for name in names if not (free := path.with_name(name)).exists())
 
 
 class RunDirectory:
