@@ -53,11 +53,27 @@ def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarra
         from reverie.report.sketch import Sketch
 
         inner: Any = world.env.unwrapped
-        config = getattr(getattr(inner, "mujoco_renderer", None), "default_cam_config", None)
-        return world, Sketch(model, inner.data, config).render, True
+        return world, Sketch(model, inner.data, _camera(inner)).render, True
     world.close()
     world = make(render_mode="rgb_array")
+    renderer = getattr(world.env.unwrapped, "mujoco_renderer", None)
+    if renderer is not None:
+        renderer.default_cam_config = _camera(world.env.unwrapped)
     return world, world.render, False
+
+
+def _camera(inner: Any) -> dict[str, Any]:
+    """Return the camera that a Gymnasium MuJoCo task asks for or, where it asks for none, one near enough to see what moves."""
+    config = getattr(getattr(inner, "mujoco_renderer", None), "default_cam_config", None)
+    if config is not None:
+        return config
+    inner.reset(seed=0)  # before a first reset nothing is in its place
+    moving = inner.data.geom_xpos[inner.model.body_weldid[inner.model.geom_bodyid] > 0]
+    if not len(moving):
+        return {}
+    centre = np.median(moving, axis=0)
+    reach = float(np.linalg.norm(moving - centre, axis=1).max())
+    return {"lookat": centre, "distance": 3.5 * reach + 1.0, "elevation": -15.0}
 
 
 def _refuse_what_cannot_be_written(output: Path) -> None:

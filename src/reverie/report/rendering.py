@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-TRIAL = "import mujoco; c = mujoco.gl_context.GLContext(64, 64); c.make_current()"
+TRIAL = "import mujoco; c = mujoco.GLContext(64, 64); c.make_current()"
 
 
 def choose_mujoco_backend() -> bool:

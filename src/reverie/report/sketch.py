@@ -20,10 +20,11 @@ class Sketch:
     def __init__(self, model: Any, data: Any, camera: dict[str, Any] | None = None):
         camera = camera or {}
         self.model, self.data = model, data
-        azimuth, elevation = np.radians(camera.get("azimuth", 90.0)), np.radians(camera.get("elevation", -20.0))
-        distance = camera.get("distance", 1.5 * float(model.stat.extent))
+        # What is not configured is as in Gymnasium's viewer.
+        azimuth, elevation = np.radians(camera.get("azimuth", 90.0)), np.radians(camera.get("elevation", -45.0))
+        distance = camera.get("distance", float(model.stat.extent))
         self._follow = camera.get("trackbodyid") if camera.get("type") == 1 else None
-        self._target = np.asarray(camera.get("lookat", model.stat.center), float)
+        self._target = np.asarray(camera.get("lookat", np.median(data.geom_xpos, axis=0)), float)
         forward = np.array(
             [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
         )
