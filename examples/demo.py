@@ -9,7 +9,7 @@ from reverie.report.curve import draw_curve
 from reverie.report.film import record
 from reverie.storage.run import unused
 
-ENV, STEPS, SETTINGS = "InvertedDoublePendulum-v5", 10_000, {"reward_scale": 0.1}
+ENV, STEPS, SETTINGS = "InvertedDoublePendulum-v5", 10_000, {"reward_scale": 0.1, "noise_scale": 0.1}
 EPISODES, SEED = 10, 1  # of the score after: starts that training's own evaluations never saw
 
 

@@ -12,7 +12,8 @@ from reverie.loops.trainer import Trainer
 
 ENV = "HalfCheetah-v5"
 N, M, BATCH, HIDDEN, UPDATES = 17, 6, 100, 200, 5
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {  # plain networks, as the peers' are
+    "normalisation": "none",
     "batch_size": BATCH,
     "hidden": (HIDDEN, HIDDEN),
     "updates_per_step": UPDATES,
