@@ -39,14 +39,6 @@ class DDPG(OffPolicy):
         if self.noise == "precision":
             raise ConfigError("noise is 'precision'; DDPG has no precision matrix: use 'ou' or 'gaussian'")
 
-    @classmethod
-    def paper(cls, domain: str | None = None, **changes) -> "DDPG":
-        """Return Gu et al.'s printed settings (see `NAF.paper`) with the DDPG paper's target rate and minibatch."""
-        del domain
-        printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
-        unprinted = {"target_rate": 0.001, "batch_size": 64}
-        return cls(**(printed | unprinted | changes))
-
     def build(self, spec: EnvSpec) -> Agent:
         """Return DDPG's pure functions for a world of `spec`."""
         return _build(self, spec)

@@ -41,18 +41,6 @@ class NAF(OffPolicy):
 
     name = "naf"
 
-    @classmethod
-    def paper(cls, domain: str | None = None, **changes) -> "NAF":
-        """Return the settings the paper prints, and for what it does not print those of the DDPG paper.
-
-        The paper searched learning rate, batch normalisation and noise per domain and printed only those of table 2
-        (batch normalisation on, 1e-3, 0.3): they are returned for every `domain`; `changes` override.
-        """
-        del domain
-        printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
-        unprinted = {"target_rate": 0.001, "batch_size": 64}
-        return cls(**(printed | unprinted | changes))
-
     def build(self, spec: EnvSpec) -> Agent:
         """Return NAF's pure functions for a world of `spec`."""
         return _build(self, spec)

@@ -1,7 +1,7 @@
 """Hyper-parameters that every off-policy algorithm here has, their meaning and their checks."""
 
 import dataclasses
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from reverie.core.agent import Feed
 from reverie.core.errors import ConfigError, unknown
@@ -58,6 +58,18 @@ class OffPolicy:
                 raise ConfigError(f"{name} is {value}; it must lie in {'(0, 1]' if low_open else '[0, 1]'}")
         if any(units < 1 for units in self.hidden):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
+
+    @classmethod
+    def paper(cls, domain: str | None = None, **changes: Any) -> Self:
+        """Return the settings that Gu et al. 2016 print, and for what they do not print those of the DDPG paper.
+
+        They searched learning rate, batch normalisation and noise per domain and printed only those of table 2 (batch
+        normalisation on, 1e-3, 0.3): these are returned for every `domain`; `changes` override.
+        """
+        del domain
+        printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
+        unprinted = {"target_rate": 0.001, "batch_size": 64}
+        return cls(**(printed | unprinted | changes))
 
     @property
     def feed(self) -> Feed:
