@@ -1,8 +1,17 @@
 """Fixtures, and JAX told to be strict: a key used twice is an error in every test."""
 
 import os
+import pathlib
 
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+ROOT = pathlib.Path(__file__).parents[1]
+
+# Tests and the processes that they start compile many small and like programs: each once is enough.
+os.environ |= {
+    "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "compiled"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 import jax
 import numpy as np

@@ -5,9 +5,12 @@ import numpy as np
 
 
 class Probe(gym.Env):
-    """An episode of `length` steps; `reward(step, observation, action)`; observation: ±1 drawn in reset, or 0, and the step."""
+    """An episode of `length` steps; `reward(step, observation, action)`; observation: ±1 drawn in reset, or 0, and the step.
 
-    def __init__(self, length=1, random_observation=False, reward=lambda step, o, u: 1.0, truncates=False):
+    counts: whether the step is observed; 0 stands there if not.
+    """
+
+    def __init__(self, length=1, random_observation=False, reward=lambda step, o, u: 1.0, truncates=False, counts=True):
         self.observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
         self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
         self.length, self.random_observation, self.reward, self.truncates = (
@@ -16,9 +19,10 @@ class Probe(gym.Env):
             reward,
             truncates,
         )
+        self.counts = counts
 
     def _observe(self):
-        return np.array([self.sign, self.step_number], np.float32)
+        return np.array([self.sign, self.step_number * self.counts], np.float32)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -92,6 +96,29 @@ class Nested(gym.Env):
         self.seen.append(action)
         self.left -= 1
         return self._observe(), np.array([1]), False, self.left == 0, {}
+
+
+class Line(gym.Env):
+    """A point pushed along a line, from a start drawn in reset; 6 steps, of which the last is a death or a time-out."""
+
+    def __init__(self):
+        self.observation_space = gym.spaces.Box(-4, 4, (2,), np.float32)
+        self.action_space = gym.spaces.Box(-1, 3, (1,), np.float32)
+
+    def _observe(self):
+        return np.array([self.place, self.left / 6], np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.dies, self.left = self.np_random.uniform(-1, 1), self.np_random.random() < 0.5, 6
+        return self._observe(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.place = 0.8 * self.place + 0.2 * float(action[0])
+        self.left -= 1
+        over = self.left == 0
+        return self._observe(), -((self.place - 0.5) ** 2), over and self.dies, over and not self.dies, {}
 
 
 def make_faulty():

@@ -4,4 +4,5 @@ import sys
 
 from reverie.cli import main
 
+sys.argv[0] = "reverie"  # as config.json shall remember the command
 sys.exit(main())

@@ -51,6 +51,8 @@ def test_a_tail_torn_at_any_byte_is_cut_and_reported(path):
         path.write_bytes(data[:-missing])
         journal = Journal(path, N, M)
         assert len(journal.records) == 11 and journal.cut_bytes == size - missing
+        assert path.stat().st_size == len(data) - missing, "opening changes nothing yet"
+        journal.cut()
         journal.close()
         assert path.stat().st_size == len(data) - size
     journal = Journal(path, N, M)

@@ -1,5 +1,8 @@
 """The work that all contenders do: 17 observations, 6 actions, batch 100, 2x200 networks, I = 5 (HalfCheetah-v5)."""
 
+import importlib
+import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -19,7 +22,7 @@ SETTINGS: dict[str, Any] = {  # plain networks, as the peers' are
     "updates_per_step": UPDATES,
     "warmup_steps": BATCH,
 }
-PEERS = ("sb3", "sbx")
+PEERS = {"sb3": "stable_baselines3", "sbx": "sbx"}
 
 
 def spec() -> EnvSpec:
@@ -61,14 +64,18 @@ def matmul_limit(blocks: int) -> Contender:
     return Contender("limit", lambda: [once() for _ in range(blocks * UPDATES)], blocks * UPDATES)
 
 
+def check_peers(names: Sequence[str]) -> None:
+    """Raise ConfigError where a peer is unknown or not installed."""
+    for name in names:
+        if name not in PEERS:
+            raise unknown("peer", name, PEERS)
+        if importlib.util.find_spec(PEERS[name]) is None:
+            raise ConfigError(f"{name} is not installed: pip install 'reverie[bench]'")
+
+
 def peer(name: str, env: gym.Env) -> Any:
-    """Return Stable-Baselines3's or SBX's DDPG at the same work, warmed up.  Raises ConfigError where it is not installed."""
-    if name not in PEERS:
-        raise unknown("peer", name, PEERS)
-    try:
-        module = __import__({"sb3": "stable_baselines3", "sbx": "sbx"}[name])
-    except ImportError:
-        raise ConfigError(f"{name} is not installed: pip install 'reverie[bench]'") from None
+    """Return Stable-Baselines3's or SBX's DDPG at the same work, warmed up."""
+    module = importlib.import_module(PEERS[name])
     model = module.DDPG(
         "MlpPolicy",
         env,

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from reverie.bench.contests import CONTESTS
+from reverie.bench.work import check_peers
 from reverie.cli.output import emit
 from reverie.loops.provenance import versions
 
@@ -13,6 +14,7 @@ from reverie.loops.provenance import versions
 def run(options: Any) -> None:
     """Print a table per contest: medians, and each contender's time over ours."""
     peers = [name for name in options.against.split(",") if name]
+    check_peers(peers)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # peers' own
     facts: dict[str, Any] = {
         "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},

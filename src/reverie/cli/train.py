@@ -35,18 +35,22 @@ def run(options: Any) -> int | None:
             kind(**settings), options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard
         )
     with learner:
-        goal = _goal(directory, learner.steps, options)
+        start, amount = _call(directory, learner.steps, options)
+        goal = start + amount
         try:
             learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
         except KeyboardInterrupt:
-            note(f"interrupted at step {learner.steps}; all of it is saved. To go on:\n{_resume_line(options, out)}")
+            line = _resume_line(options, amount, out)
+            note(f"interrupted at step {learner.steps}; all of it is saved. To go on:\n{line}")
             return 130
+        except rv.WorldError as error:
+            raise rv.WorldError(f"{error}; what came before is saved: mend it and go on with --resume") from error
         _report(options, learner)
     return None
 
 
-def _goal(directory: RunDirectory, steps: int, options: Any) -> int:
-    """Return the step to learn until.  A call that was cut short is finished; after a finished one --steps are added."""
+def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
+    """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added."""
     before = directory.read_call() if options.resume else None
     unfinished = before is not None and steps < before["start"] + before["steps"]
     start = before["start"] if before is not None and unfinished else steps
@@ -54,7 +58,7 @@ def _goal(directory: RunDirectory, steps: int, options: Any) -> int:
     if amount is None:
         amount = before["steps"] if before is not None and unfinished else STEPS
     directory.write_call({"start": start, "steps": amount})
-    return start + amount
+    return start, amount
 
 
 def _callbacks(options: Any, goal: int) -> list[Any]:
@@ -97,12 +101,13 @@ def _new_directory(options: Any) -> Path:
     return unused(Path("runs") / stem)
 
 
-def _resume_line(options: Any, out: Path) -> str:
-    words = ["reverie", "train", options.agent, options.env, "--steps", str(options.steps or STEPS)]
-    words += ["--seed", str(options.seed)] if options.seed is not None else []
+def _resume_line(options: Any, amount: int, out: Path) -> str:
+    words = ["reverie", "train", options.agent, options.env, "--steps", str(amount)]
     for name, value in options.settings:
         words += ["--set", f"{name}={value}"]
-    words += ["--evaluate-every", str(options.evaluate_every)] if options.evaluate_every is not None else []
+    for name in ("seed", "evaluate_every", "evaluate_episodes", "stop_at"):
+        if (value := getattr(options, name)) is not None:
+            words += ["--" + name.replace("_", "-"), str(value)]
     return shlex.join([*words, "--out", str(out), "--resume"])
 
 

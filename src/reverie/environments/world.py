@@ -14,6 +14,8 @@ from gymnasium.spaces import utils as space_utils
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError, unknown
 from reverie.core.types import EnvSpec
 
+LARGEST = float(np.finfo(np.float32).max)
+
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
 
@@ -47,9 +49,14 @@ class World:
                         f"{self.name}: {where} has shape {np.shape(observation)}; "
                         f"observation_space says {self._observations.shape}"
                     )
-                flat = np.asarray(observation, np.float32).ravel()
+                flat = _float32(observation).ravel()
             else:
-                flat = np.asarray(space_utils.flatten(self._observations, observation), np.float32)
+                flat = _float32(space_utils.flatten(self._observations, observation))
+                if len(flat) != self.spec.observation_dim:
+                    raise WorldError(
+                        f"{self.name}: {where} flattens to {len(flat)} numbers; "
+                        f"observation_space says {self.spec.observation_dim}"
+                    )
         except ReverieError:
             raise
         except Exception as error:
@@ -86,6 +93,12 @@ class World:
         self.env.close()
 
 
+def _float32(values: Any) -> np.ndarray:
+    """Return values as float32, those beyond its range as infinities."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float32)
+
+
 def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
     """Return `vector`, or raise WorldError naming its first non-finite entry."""
     if not np.isfinite(vector).all():
@@ -102,6 +115,8 @@ def finite_number(name: str, where: str, value: Any) -> float:
         raise WorldError(f"{name}: {where} is {value!r}; it must be one number") from error
     if not math.isfinite(number):
         raise WorldError(f"{name}: {where} is {number}; rewards must be finite")
+    if abs(number) > LARGEST:
+        raise WorldError(f"{name}: {where} is {number:g}, beyond float32, in which learning calculates; scale it")
     return number
 
 

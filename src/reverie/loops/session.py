@@ -33,6 +33,7 @@ class Session:
         self.newest_metrics: dict[str, float] | None = None
         self.whole = True  # False while a told step is in the journal but not yet learnt from
         self._asked: tuple[np.ndarray, np.ndarray] | None = None  # (observation, action), until told what came of it
+        self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
         self._in_episode = False
         self._tally = Tally()
         self._newest: Step | None = None
@@ -45,6 +46,7 @@ class Session:
             raise StorageError(
                 f"{self.records.run.path}: the last step could not be finished; go on with Learner.load, which has it"
             )
+        self._before_asking = self._in_episode, self.trainer.acting()
         self.ensure_episode()
         action = self.trainer.act(observation)
         self._asked = observation, action
@@ -61,11 +63,15 @@ class Session:
 
     def leave_episode(self) -> None:
         """Forget an action not told of; the next one begins another episode."""
-        self._asked, self._in_episode = None, False
+        self.forget_action()
+        self._in_episode = False
 
     def forget_action(self) -> None:
-        """Forget an action not told of."""
-        self._asked = None
+        """Forget an action not told of; its noise will be drawn again."""
+        if self._asked is not None:
+            self._in_episode, acting = self._before_asking
+            self.trainer.rewind(acting)
+            self._asked = None
 
     def take(
         self, reward: float, next_observation: np.ndarray, terminated: bool, truncated: bool, durable: bool
@@ -110,8 +116,9 @@ class Session:
 
     def checkpoint(self, best: bool = False) -> None:
         """Write the latest (or best) checkpoint."""
-        arrays, facts = self.trainer.snapshot()
-        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": self._in_episode}, best)
+        in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking
+        arrays, facts = self.trainer.snapshot(acting)
+        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": in_episode}, best)
 
     def go_on(self) -> list[dict[str, str]]:
         """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far."""
@@ -122,11 +129,14 @@ class Session:
             done = facts["steps"]
             self.trainer.restore(arrays, facts, packed(records[:done]))
             self._in_episode = facts["in_episode"]
+        self.records.journal.cut()
         rows, evaluations = self.records.mend_tables(done)
         self.recent_returns.extend(row["return"] for row in rows)
         if done:
             self._newest = Step.of(records[done - 1])
-            for record in records[:done][records["episode"][:done] == self._newest.episode] if self._in_episode else ():
+            for record in (
+                records[:done][records["episode"][:done] == self._newest.episode] if not self._newest.last else ()
+            ):
                 self._tally.add(*Step.of(record).tally)
         for record in records[done:]:
             self._learn_again(Step.of(record))

@@ -70,13 +70,14 @@ class Trainer:
     def policy(self) -> Any:
         """What acting reads, as NumPy arrays, from the newest update.  Raises DivergedError if that came out non-finite."""
         if self._flat is not None:
-            flat, self._flat = np.asarray(self._flat), None
+            flat = np.asarray(self._flat)
             values = flat[: len(self._metric_names)]
             if not np.isfinite(values).all():
                 raise DivergedError(
                     f"learning diverged: {self._metric_names[int(np.argmin(np.isfinite(values)))]} is not finite after step "
                     f"{self.steps}; lower learning_rate or reward_scale, or set observation_normalisation=true"
                 )
+            self._flat = None
             self._sums += values
             self._count += 1
             self._policy = self._split(flat)
@@ -146,20 +147,29 @@ class Trainer:
         exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
         return counts | means | diagnosis | exploration
 
-    def snapshot(self) -> tuple[Any, dict[str, Any]]:
-        """Return (arrays, facts): everything but replay, which the journal holds."""
+    def acting(self) -> tuple[int, Any, Any]:
+        """Return what `begin_episode` and `act` move, for `rewind`."""
+        return self.episodes, self.memory, self.noise_generator.bit_generator.state
+
+    def rewind(self, acting: tuple[int, Any, Any]) -> None:
+        """Take `begin_episode` and `act` back to where `acting` stood: what they drew will be drawn again."""
+        self.episodes, self.memory, self.noise_generator.bit_generator.state = acting
+
+    def snapshot(self, acting: tuple[int, Any, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Return (arrays, facts): everything but replay, which the journal holds; acting: as it stood then, if not now."""
         _ = self.policy
+        episodes, memory, noise = self.acting() if acting is None else acting
         facts = {
             "steps": self.steps,
-            "episodes": self.episodes,
+            "episodes": episodes,
             "updates": self.updates,
             "owed": self.owed,
-            "noise_generator": self.noise_generator.bit_generator.state,
+            "noise_generator": noise,
             "sample_generator": self.sample_generator.bit_generator.state,
             "metric_sums": self._sums.tolist(),
             "metric_count": self._count,
         }
-        return {"state": jax.tree.map(np.asarray, self.state), "memory": self.memory}, facts
+        return {"state": jax.tree.map(np.asarray, self.state), "memory": memory}, facts
 
     def restore(self, arrays: Any, facts: dict[str, Any], rows: np.ndarray) -> None:
         """Become what `snapshot` saw; rows: packed transitions [steps, width] of all experience until then."""

@@ -23,11 +23,8 @@ def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
     write_whole(path, safetensors.numpy.save(arrays, header))
 
 
-def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
-    """Return (tree, facts) of a checkpoint whose tree has the structure, shapes and dtypes of `like`.
-
-    Raises StorageError where the file is damaged, foreign, or of another agent; nothing is returned by halves.
-    """
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return (arrays by name, facts) of a checkpoint.  Raises StorageError where the file is damaged or foreign."""
     with told("read", path):
         data = path.read_bytes()
     try:
@@ -44,6 +41,15 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         raise StorageError(f"{path} is of another version ({header['format']}); this one reads {FORMAT}")
     if damaged:
         raise StorageError(f"{path} is damaged (checksum); delete it to go on from the journal")
+    return arrays, json.loads(header["facts"])
+
+
+def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
+    """Return (tree, facts) of a checkpoint whose tree has the structure, shapes and dtypes of `like`.
+
+    Raises StorageError where the file is damaged, foreign, or of another agent; nothing is returned by halves.
+    """
+    arrays, facts = read(path)
     wanted = _named(like)
     for name, leaf in wanted.items():
         found = arrays.get(name)
@@ -55,7 +61,7 @@ def load(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
     if extra := sorted(set(arrays) - set(wanted)):
         raise StorageError(f"{path} holds {extra[0]}, which this agent does not have: another agent wrote it")
     tree = jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
-    return tree, json.loads(header["facts"])
+    return tree, facts
 
 
 def _named(tree: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ The file is one line of JSON (format, sizes) and then records of fixed size, so 
     header, _, body = pathlib.Path(path).read_bytes().partition(b"\n")
     records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim))
 
-A record that a crash tore at the end is cut when the journal is opened, and reported.  Damage anywhere else is an error
+A record that a crash tore at the end is cut when the run is opened, and reported.  Damage anywhere else is an error
 that names the file and the record: experience is never half loaded.
 """
 
@@ -65,9 +65,13 @@ class Journal:
         self._size = start + len(found) * self.dtype.itemsize
         with told("open", path):
             self._file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-            if self.cut_bytes:
-                os.ftruncate(self._file, self._size)
             os.lseek(self._file, self._size, os.SEEK_SET)
+
+    def cut(self) -> None:
+        """Cut the torn tail off, once it is known that the records before it are the run's."""
+        if self.cut_bytes:
+            with told("write", self.path):
+                os.ftruncate(self._file, self._size)
 
     def append(
         self, step: int, time: float, episode: int, flags: int, reward: float, action, observation, next_observation

@@ -38,7 +38,7 @@ class RunDirectory:
     @property
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
-        return self.config_file.exists()
+        return self.config_file.exists() or self.journal_file.exists()
 
     def open(self) -> None:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
@@ -72,6 +72,9 @@ class RunDirectory:
             with told("read", self.config_file):
                 config = json.loads(self.config_file.read_text())
             version = config["format"]
+            if version == FORMAT:
+                _ = [config["agent"][name] for name in ("name", "settings")], config["seed"], config["tensorboard"]
+                _ = config["env" if "env" in config else "spec"]
         except (ValueError, KeyError, TypeError):
             raise StorageError(f"{self.config_file} is damaged; restore it, or start another run") from None
         if version != FORMAT:

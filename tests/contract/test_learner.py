@@ -1,0 +1,608 @@
+"""What a Learner promises: nothing is lost, nothing is drawn twice, and wrong use gets one sentence."""
+
+import jax
+import numpy as np
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+from safetensors.numpy import load_file
+
+import reverie as rv
+from reverie.algorithms import ALGORITHMS
+from reverie.loops import records, session
+from reverie.loops.saved import SavedPolicy
+from reverie.storage import journal
+from reverie.storage.tables import read_rows
+from worlds import Faulty, Line, Nested, Probe
+
+SMALL = {
+    "hidden": (8,),
+    "batch_size": 4,
+    "warmup_steps": 4,
+    "updates_per_step": 2,
+    "learning_rate": 1e-2,
+    "replay_capacity": 500,
+}
+EPISODE = 6  # steps of one of Line's
+SPEC = rv.EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7")
+OBSERVATIONS = np.random.default_rng(7).uniform(-1, 1, (5, 2)).astype(np.float32)
+
+every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory):
+    """Let the learners of this file share what they compile: they are many and alike."""
+    wanted = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in wanted}
+    for name, value in wanted.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture(autouse=True)
+def by_steps_alone(monkeypatch):
+    """Write metrics often, and checkpoints only when told: by default they are written as time passes."""
+    monkeypatch.setattr(session, "METRICS_EVERY", 5)
+    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+
+
+def on_line(name, out=None, env="worlds:Line", seed=0, **changes):
+    return rv.Learner(ALGORITHMS[name](**(SMALL | changes)), env, seed=seed, out=out)
+
+
+def asked(name, out=None, **changes):
+    return rv.Learner(ALGORITHMS[name](**(SMALL | changes)), spec=SPEC, out=out)
+
+
+def state_of(learner):
+    """All that decides what comes next."""
+    trainer = learner._session.trainer
+    arrays, facts = trainer.snapshot()
+    return {
+        "arrays": [np.array(leaf) for leaf in jax.tree.leaves(arrays)],
+        "facts": facts,
+        "replay": (trainer.replay.added, trainer.replay.rows.copy()),
+        "returns": list(learner.recent_returns),
+    }
+
+
+def files_of(out):
+    """All that was written, aside from times."""
+    _, steps, cut = journal.read(out / "experience" / "journal.bin")
+    episodes = [{k: v for k, v in row.items() if k != "seconds"} for row in read_rows(out / "episodes.csv")]
+    tables = [(out / table).read_bytes() for table in ("metrics.csv", "evaluations.csv")]
+    return {
+        "journal": {name: steps[name].tolist() for name in steps.dtype.names if name not in ("time", "crc")},
+        "cut": cut,
+        "episodes": episodes,
+        "tables": tables,
+    }
+
+
+def same(one, other):
+    np.testing.assert_equal(one, other)
+
+
+def drive(learner, steps, observation):
+    """Be a program that owns the loop: a deterministic world of 5-step episodes; return where it stands."""
+    for _ in range(steps):
+        step = learner.steps + 1
+        action = learner.ask(observation)
+        after = 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+        learner.tell(-float(after @ after), after, terminated=step % 10 == 5, truncated=step % 10 == 0)
+        observation = OBSERVATIONS[step % 3] if step % 5 == 0 else after
+    return observation
+
+
+# ---- learning and acting
+
+
+@every_algorithm
+def test_learning_moves_what_is_learnt_and_counts(name):
+    with on_line(name) as learner:
+        before = learner.predict(OBSERVATIONS)
+        assert learner.learn(20) is learner
+        assert (learner.steps, learner.episodes, len(learner.recent_returns)) == (20, 4, 3)
+        assert learner._session.trainer.updates == 20 - SMALL["warmup_steps"]
+        assert np.abs(learner.predict(OBSERVATIONS) - before).min() > 0
+        assert set(learner.newest_metrics) >= {"loss", "q_mean", "value_mean", "exploration"}
+
+
+@every_algorithm
+def test_greedy_prediction_repeats_and_takes_a_batch(name):
+    with on_line(name) as learner:
+        learner.learn(12)
+        single = [learner.predict(observation) for observation in OBSERVATIONS]
+        many = learner.predict(OBSERVATIONS)
+        assert single[0].shape == (1,) and many.shape == (5, 1) and many.dtype == np.float32
+        np.testing.assert_allclose(many, single, rtol=1e-5)
+        assert Line().action_space.contains(single[0])
+        mean = learner.config.build(learner.spec).greedy(learner._session.trainer.policy, OBSERVATIONS)
+        np.testing.assert_allclose(many, 1.0 + 2.0 * mean, rtol=1e-5)  # of [-1, 3]
+
+
+@every_algorithm
+def test_looking_explores_and_changes_nothing_learnt(name, tmp_path):
+    with on_line(name, tmp_path / "a") as plain, on_line(name, tmp_path / "b") as looked_at:
+        plain.learn(9).learn(9)
+        looked_at.learn(9)
+        looks = [looked_at.predict(OBSERVATIONS[0], explore=True) for _ in range(5)]
+        assert len(np.unique(looks)) == 5
+        assert looked_at.predict(OBSERVATIONS[0]) not in looks
+        looked_at.learn(9)
+        same(state_of(plain), state_of(looked_at))
+        same(files_of(tmp_path / "a"), files_of(tmp_path / "b"))
+        with pytest.raises(rv.ConfigError, match=r"predict\(explore=True\) takes one observation"):
+            plain.predict(OBSERVATIONS, explore=True)
+
+
+@every_algorithm
+def test_whole_episodes_are_counted(name):
+    with on_line(name) as learner:
+        learner.learn(episodes=2)
+        assert (learner.steps, learner.episodes) == (2 * EPISODE, 2)
+        learner.learn(4).learn(episodes=2)  # the one under way is the first of the two
+        assert (learner.steps, learner.episodes) == (4 * EPISODE, 4)
+
+
+def test_learning_nothing_is_allowed():
+    with on_line("naf") as learner:
+        assert learner.learn(0).learn(episodes=0).steps == 0
+
+
+@every_algorithm
+def test_updates_wait_for_the_end_of_an_episode_where_asked_to(name):
+    updates = []
+
+    def note(learner, event):
+        if isinstance(event, rv.StepEnded):
+            updates.append(learner._session.trainer.updates)
+
+    with on_line(name, update_after="episode") as learner:
+        learner.learn(3 * EPISODE, callbacks=[note])
+    # Of the first episode's 6 steps 4 are warm-up.
+    assert updates == [0] * 5 + [2] * 6 + [8] * 6 + [14]
+
+
+@every_algorithm
+def test_noise_restarts_with_each_episode(name):
+    memories = []
+    with on_line(name, warmup_steps=EPISODE) as learner:
+        trainer = learner._session.trainer
+
+        def spy(policy, memory, observation, innovation, explore=trainer.agent.explore):
+            memories.append(np.abs(memory).max())
+            return explore(policy, memory, observation, innovation)
+
+        trainer.agent = trainer.agent._replace(explore=spy)
+        learner.learn(4 * EPISODE)
+    assert [memory == 0.0 for memory in memories] == [i % EPISODE == 0 for i in range(3 * EPISODE)]
+
+
+# ---- what reaches the world and what is written down
+
+
+@every_algorithm
+def test_the_journal_holds_the_action_that_was_executed(name, tmp_path):
+    """Nested refuses actions out of its bounds [-3, 1] and [0.5, 2.5], of warm-up and of noise alike."""
+    world = Nested()
+    with on_line(name, tmp_path, world, noise_scale=2.0) as learner:
+        learner.learn(40)
+        assert learner.spec.observation_dim == 3 + 4 + 1
+        assert learner.predict(world.reset(seed=0)[0]).shape == (2, 1)
+        actions = journal.read(tmp_path / "experience" / "journal.bin")[1]["action"]
+        np.testing.assert_array_equal(learner.spec.to_world(actions), np.reshape(world.seen, (40, 2)))
+    assert np.abs(actions).max() == 1.0  # noise was clipped before it was written down
+    warmup = actions[: SMALL["warmup_steps"]]
+    assert len(np.unique(warmup)) == warmup.size
+
+
+def test_warm_up_covers_the_bounds_and_noise_does_not_shape_it(tmp_path):
+    world = Nested()
+    with on_line("naf", tmp_path, world, warmup_steps=400, noise_scale=0.0) as learner:
+        learner.learn(400)
+    seen = np.reshape(world.seen, (400, 2))
+    np.testing.assert_allclose(seen.min(0), [-3.0, 0.5], atol=0.05)
+    np.testing.assert_allclose(seen.max(0), [1.0, 2.5], atol=0.05)
+    np.testing.assert_allclose(seen.mean(0), [-1.0, 1.5], atol=0.2)
+
+
+@pytest.mark.parametrize(
+    "reward", [np.float64(0.1), np.float16(0.5), 3, np.array([2.0]), np.array(1.5, np.float32), True], ids=repr
+)
+def test_any_kind_of_number_is_a_reward(reward, tmp_path):
+    with on_line("naf", tmp_path, lambda: Probe(reward=lambda *_: reward)) as learner:
+        learner.learn(6)
+    number = float(np.asarray(reward).item())
+    assert journal.read(tmp_path / "experience" / "journal.bin")[1]["reward"].tolist() == [number] * 6
+    assert {row["return"] for row in read_rows(tmp_path / "episodes.csv")} == {repr(number)}
+
+
+def test_a_death_and_a_time_out_are_told_apart(tmp_path):
+    with on_line("naf", tmp_path) as learner:
+        learner.learn(episodes=8)
+        rows, replay = read_rows(tmp_path / "episodes.csv"), learner._session.trainer.replay
+        deaths = [int(row["terminated"]) for row in rows]
+        assert 0 < sum(deaths) < 8 and [int(row["truncated"]) for row in rows] == [1 - death for death in deaths]
+        assert [int(row["length"]) for row in rows] == [EPISODE] * 8
+        alive = replay.rows[: 8 * EPISODE, 2 + 1 + 1].reshape(8, EPISODE)
+        assert (alive[:, :-1] == 1).all() and alive[:, -1].tolist() == [1.0 - death for death in deaths]
+
+
+# ---- repeating and going on
+
+
+@every_algorithm
+def test_a_seed_repeats_a_run_and_another_differs(name, tmp_path):
+    for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
+        on_line(name, tmp_path / folder, seed=seed).learn(20).close()
+    same(files_of(tmp_path / "a"), files_of(tmp_path / "b"))
+    latest = [load_file(tmp_path / folder / "checkpoint" / "latest.safetensors") for folder in "abc"]
+    same(latest[0], latest[1])
+    assert all((latest[0][part] != latest[2][part]).any() for part in latest[0] if part.endswith("w"))
+    for table in ("journal", "episodes", "tables"):
+        assert files_of(tmp_path / "a")[table] != files_of(tmp_path / "c")[table]
+
+
+@every_algorithm
+def test_what_was_saved_acts_the_same(name, tmp_path):
+    with on_line(name, tmp_path / "run") as learner:
+        learner.learn(15)
+        before = learner.predict(OBSERVATIONS)
+        assert learner.save() == tmp_path / "run"
+        assert learner.save(tmp_path / "copy") == tmp_path / "copy"
+        with pytest.raises(rv.StorageError, match=r"copy already holds a run"):
+            learner.save(tmp_path / "copy")
+        state = state_of(learner)
+    for folder in ("run", "copy"):
+        with rv.Learner.load(tmp_path / folder) as loaded:
+            np.testing.assert_array_equal(loaded.predict(OBSERVATIONS), before)
+            same(state_of(loaded), state)
+    np.testing.assert_array_equal(1.0 + 2.0 * SavedPolicy(tmp_path / "run").greedy(OBSERVATIONS), before)
+
+
+@pytest.mark.parametrize("update_after", ["step", "episode"])
+@every_algorithm
+def test_stopping_at_an_episodes_end_changes_nothing(name, update_after, tmp_path):
+    with on_line(name, tmp_path / "whole", update_after=update_after) as whole:
+        whole.learn(6 * EPISODE)
+        on_line(name, tmp_path / "parts", update_after=update_after).learn(3 * EPISODE).close()
+        with rv.Learner.load(tmp_path / "parts") as parts:
+            parts.learn(3 * EPISODE)
+            same(state_of(whole), state_of(parts))
+    same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
+
+
+@pytest.mark.parametrize(
+    "name, saved_every, update_after",
+    [("naf", 1, "step"), ("naf", None, "step"), ("ddpg", 3, "step"), ("naf", 3, "episode")],
+)
+def test_stopping_after_any_step_changes_nothing_for_ask_and_tell(name, saved_every, update_after, tmp_path):
+    steps, observation = 13, OBSERVATIONS[0]
+    with asked(name, tmp_path / "whole", update_after=update_after) as whole:
+        drive(whole, steps, observation)
+        parts = asked(name, tmp_path / "parts", update_after=update_after)
+        for step in range(1, steps + 1):
+            observation = drive(parts, 1, observation)
+            if saved_every is not None and step % saved_every == 0:
+                parts.save()
+            parts.close()
+            parts = rv.Learner.load(tmp_path / "parts")
+        same(state_of(whole), state_of(parts))
+        np.testing.assert_array_equal(whole.ask(observation), parts.ask(observation))
+        parts.close()
+    same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
+
+
+@pytest.mark.parametrize("step", [2, 5, 8])  # of warm-up; before an episode's first; within an episode
+@every_algorithm
+def test_a_question_without_an_answer_was_never_asked(name, step, tmp_path):
+    with asked(name, tmp_path / "whole") as whole:
+        drive(whole, 13, OBSERVATIONS[0])
+        parts = asked(name, tmp_path / "parts")
+        observation = drive(parts, step, OBSERVATIONS[0])
+        action = parts.ask(observation)
+        parts.save()
+        parts.close()
+        with rv.Learner.load(tmp_path / "parts") as parts:
+            np.testing.assert_array_equal(parts.ask(observation), action)
+            parts.save()
+        with rv.Learner.load(tmp_path / "parts") as parts:
+            drive(parts, 13 - step, observation)
+            same(state_of(whole), state_of(parts))
+    same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
+
+
+@pytest.mark.parametrize("steps", [3, 15, 3 * EPISODE])
+@every_algorithm
+def test_the_journal_alone_gives_what_the_checkpoint_does(name, steps, tmp_path):
+    on_line(name, tmp_path).learn(steps).close()
+    written = files_of(tmp_path)
+    with rv.Learner.load(tmp_path) as loaded:
+        by_checkpoint = state_of(loaded)
+    (tmp_path / "checkpoint" / "latest.safetensors").unlink()
+    with rv.Learner.load(tmp_path) as loaded:
+        same(state_of(loaded), by_checkpoint)
+        assert loaded.steps == steps
+    same(files_of(tmp_path), written)
+
+
+@pytest.mark.parametrize("at", [16, 21])  # within an episode; its first step
+def test_an_error_of_the_world_leaves_a_run_that_goes_on(at, tmp_path):
+    learner = on_line("naf", tmp_path / "run", lambda: Faulty("raise", at=at))
+    with pytest.raises(rv.WorldError, match=rf"raised in step {at}: OSError: the robot's arm fell off$"):
+        learner.learn(100)
+    assert learner.steps == at - 1
+    learner.save(tmp_path / "saved")
+    learner.save(tmp_path / "journal")
+    (tmp_path / "journal" / "checkpoint" / "latest.safetensors").unlink()
+    learner.learn(14)  # the robot is mended: what would have come is all that counts
+    live = state_of(learner)
+    learner.close()
+    for folder in ("saved", "journal"):
+        with rv.Learner.load(tmp_path / folder, Faulty) as loaded:
+            assert loaded.steps == at - 1
+            loaded.learn(14)
+            same(state_of(loaded), live)
+        same(files_of(tmp_path / folder), files_of(tmp_path / "run"))
+
+
+def test_an_episode_cut_off_has_its_row_after_errors_too(tmp_path):
+    """The world fails within its second episode, then in the reset after it; the program dies and is started again."""
+    world = Faulty("raise", at=16)
+    learner = on_line("naf", tmp_path, world)
+    with pytest.raises(rv.WorldError, match="raised in step 16"):
+        learner.learn(100)
+    world.reset = None
+    with pytest.raises(rv.WorldError, match="raised in reset: TypeError"):
+        learner.learn(100)
+    learner.close()
+    with rv.Learner.load(tmp_path, Faulty) as loaded:
+        loaded.learn(episodes=1)
+        assert list(loaded.recent_returns) == [5.0, 2.5, 5.0]
+        rows = [
+            [int(row[k]) for k in ("step", "episode", "length", "truncated")]
+            for row in read_rows(tmp_path / "episodes.csv")
+        ]
+    assert rows == [[10, 1, 10, 1], [15, 2, 5, 0], [25, 3, 10, 1]]
+
+
+def test_replay_is_built_again_where_it_holds_less_than_the_journal(tmp_path):
+    with on_line("naf", tmp_path, replay_capacity=7) as learner:
+        learner.learn(3 * EPISODE)
+        added, rows = learner._session.trainer.replay.added, learner._session.trainer.replay.rows.copy()
+        assert rows.shape[0] == 7 and added == 3 * EPISODE
+    for remove in (False, True):
+        if remove:
+            (tmp_path / "checkpoint" / "latest.safetensors").unlink()
+        with rv.Learner.load(tmp_path) as loaded:
+            assert loaded._session.trainer.replay.added == added
+            np.testing.assert_array_equal(loaded._session.trainer.replay.rows, rows)
+
+
+def test_a_checkpoint_does_not_grow_with_experience(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "METRICS_EVERY", 1000)
+    latest, sizes = tmp_path / "checkpoint" / "latest.safetensors", []
+    with on_line("naf", tmp_path) as learner:
+        for _ in range(3):
+            learner.learn(60)
+            sizes.append(latest.stat().st_size)
+    assert max(sizes) - min(sizes) < 256  # the counts' digits
+    assert max(sizes) < 16_384
+
+
+def test_one_run_has_one_owner_and_one_beginning(tmp_path):
+    with on_line("naf", tmp_path):
+        with pytest.raises(rv.StorageError, match="already holds a run; go on with"):
+            on_line("naf", tmp_path)
+        with pytest.raises(rv.StorageError, match="is in use by another process"):
+            rv.Learner.load(tmp_path)
+    rv.Learner.load(tmp_path).close()
+
+
+def test_what_diverged_never_replaces_a_good_checkpoint(tmp_path):
+    with on_line("naf", tmp_path, reward_scale=1e30) as learner:
+        learner.learn(SMALL["warmup_steps"])
+        good = (tmp_path / "checkpoint" / "latest.safetensors").read_bytes()
+        with pytest.raises(rv.DivergedError, match=r"learning diverged: .* is not finite after step \d+; lower"):
+            learner.learn(100)
+        with pytest.raises(rv.StorageError, match=r"the last step could not be finished; go on with Learner\.load"):
+            learner.learn(100)
+        with pytest.raises(rv.DivergedError):
+            learner.save()
+    assert (tmp_path / "checkpoint" / "latest.safetensors").read_bytes() == good
+
+
+# ---- callbacks
+
+
+def test_stops_at_a_return():
+    with on_line("naf", env=Probe) as learner:
+        learner.learn(50, callbacks=[rv.StopAtReturn(1.0, episodes=3)])
+        assert learner.steps == 3
+        learner.learn(5, callbacks=[rv.StopAtReturn(1.01, episodes=3)])
+        assert learner.steps == 8
+
+
+def test_evaluates_every_so_many_steps_and_goes_on_so(tmp_path):
+    with on_line("naf", tmp_path) as learner:
+        learner.learn(35, callbacks=[rv.Evaluate(10, episodes=2)])
+    with rv.Learner.load(tmp_path) as loaded:
+        loaded.learn(10, callbacks=[rv.Evaluate(10, episodes=2)])
+    rows = read_rows(tmp_path / "evaluations.csv")
+    assert [(int(row["step"]), int(row["episode"])) for row in rows] == [(10, 2), (20, 4), (30, 5), (40, 7)]
+    for row in rows:
+        returns = [float(value) for value in row["returns"].split()]
+        assert len(returns) == 2 and float(row["return_mean"]) == pytest.approx(np.mean(returns))
+        assert float(row["return_std"]) == pytest.approx(np.std(returns, ddof=1))
+
+
+def test_evaluating_changes_nothing_learnt_and_starts_alike():
+    with on_line("naf") as plain, on_line("naf") as evaluated:
+        plain.learn(20)
+        evaluated.learn(20, callbacks=[rv.Evaluate(7, episodes=1)])
+        same(state_of(plain), state_of(evaluated))
+        assert evaluated.evaluate(3) == plain.evaluate(3) == plain.evaluate(3)
+
+
+def test_keeps_the_best_policy_as_it_was(tmp_path):
+    best = {}
+
+    def note(learner, event):
+        if isinstance(event, rv.Evaluated) and event.best:
+            best.update(step=event.row["step"], mean=event.row["return_mean"], actions=learner.predict(OBSERVATIONS))
+
+    with on_line("naf", tmp_path) as learner:
+        learner.learn(60, callbacks=[rv.Evaluate(5, episodes=2), rv.SaveBest(), note])
+        means = [float(row["return_mean"]) for row in read_rows(tmp_path / "evaluations.csv")]
+        assert best["mean"] == max(means) == learner.best_return and best["step"] == 5 * (1 + int(np.argmax(means)))
+        learner.learn(10)
+        assert np.abs(learner.predict(OBSERVATIONS) - best["actions"]).max() > 0  # the policy has moved on
+    kept = SavedPolicy(tmp_path, best=True)
+    assert kept.step == best["step"]
+    np.testing.assert_array_equal(1.0 + 2.0 * kept.greedy(OBSERVATIONS), best["actions"])
+
+
+def test_events_come_in_order_and_true_stops():
+    events = []
+
+    def watch(learner, event):
+        events.append(event)
+        return isinstance(event, rv.StepEnded) and event.step == 7
+
+    with on_line("naf") as learner:
+        learner.learn(50, callbacks=[watch])
+        assert learner.steps == 7
+    assert [type(event).__name__ for event in events] == (
+        ["Began"] + ["StepEnded"] * 6 + ["EpisodeEnded", "StepEnded", "Ended"]
+    )
+    assert events[0] == rv.Began(0, 50) and events[-1] == rv.Ended(7)
+    assert {"step": 6, "episode": 1, "length": 6}.items() <= events[7].row.items()
+
+
+def test_only_true_stops():
+    with on_line("naf") as learner:
+        assert learner.learn(5, callbacks=[lambda learner, event: "go on"]).steps == 5
+
+
+@pytest.mark.parametrize("kind, steps", [("StepEnded", 8), ("EpisodeEnded", EPISODE)])
+def test_a_callback_that_raises_leaves_a_whole_run(kind, steps, tmp_path):
+    seen = []
+
+    def fall(learner, event):
+        seen.append(type(event).__name__)
+        if seen[-1] == kind and learner.steps == steps:
+            raise RuntimeError("my plot broke")
+
+    with on_line("naf", tmp_path) as learner:
+        with pytest.raises(RuntimeError, match="my plot broke"):
+            learner.learn(50, callbacks=[fall])
+        assert seen[-1] == "Ended"
+        state = state_of(learner)
+    for remove in (False, True):
+        if remove:
+            (tmp_path / "checkpoint" / "latest.safetensors").unlink()
+        with rv.Learner.load(tmp_path) as loaded:
+            assert loaded.steps == steps
+            same(state_of(loaded), state)
+
+
+def test_tensorboard_gets_the_tables_numbers(tmp_path):
+    pytest.importorskip("tensorboardX")
+    with rv.Learner(rv.NAF(**SMALL), "worlds:Line", out=tmp_path, tensorboard=True) as learner:
+        learner.learn(20)
+        learner.evaluate(1)
+    written = b"".join(file.read_bytes() for file in (tmp_path / "tensorboard").iterdir())
+    for tag in (b"episode/return", b"metrics/loss", b"evaluation/return_mean"):
+        assert tag in written
+
+
+# ---- wrong use gets one sentence
+
+
+def says(error, text, call, *args, **options):
+    with pytest.raises(error) as caught:
+        call(*args, **options)
+    assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_ask_and_tell_take_turns():
+    with asked("naf") as learner:
+        says(rv.ConfigError, "tell() came without ask(); ask for an action first", learner.tell, 0, [0, 0], False)
+        learner.ask([0, 0])
+        says(rv.ConfigError, "ask() came twice; tell() what came of the last action first", learner.ask, [0, 0])
+        learner.tell(0, [0, 0], False)
+        assert learner.steps == 1
+
+
+@pytest.mark.parametrize(
+    "reward, observation, error, text",
+    [
+        (float("nan"), [0, 0], rv.WorldError, "line7: the reward of step 1 is nan; rewards must be finite"),
+        (float("-inf"), [0, 0], rv.WorldError, "line7: the reward of step 1 is -inf"),
+        (None, [0, 0], rv.WorldError, "line7: the reward of step 1 is None; it must be one number"),
+        ([1, 2], [0, 0], rv.WorldError, "line7: the reward of step 1 is [1, 2]; it must be one number"),
+        (0.0, [0, np.inf], rv.WorldError, "line7: the observation holds inf at index 1; observations must be finite"),
+        (0.0, [0, 0, 0], rv.ConfigError, "line7: the observation has shape (3,); give (2,) or (B, 2)"),
+        (0.0, [[0, 0], [0, 0]], rv.ConfigError, "line7: the observation has shape (2, 2); give one, not a batch"),
+    ],
+)
+def test_what_was_told_wrong_may_be_told_again(reward, observation, error, text, tmp_path):
+    with asked("naf", tmp_path / "right") as right, asked("naf", tmp_path / "again") as again:
+        for learner in (right, again):
+            learner.ask(OBSERVATIONS[0])
+        says(error, text, again.tell, reward, observation, False)
+        assert again.steps == 0
+        for learner in (right, again):
+            learner.tell(1.0, OBSERVATIONS[1], False)
+            drive(learner, 8, OBSERVATIONS[1])
+        same(state_of(right), state_of(again))
+    same(files_of(tmp_path / "right"), files_of(tmp_path / "again"))
+
+
+@pytest.mark.parametrize(
+    "observation, error, text",
+    [
+        ([0, 0, 0], rv.ConfigError, "line7: the observation has shape (3,); give (2,) or (B, 2)"),
+        (0.0, rv.ConfigError, "line7: the observation has shape (); give (2,) or (B, 2)"),
+        ([[0, 0]], rv.ConfigError, "give one, not a batch"),
+        ([np.nan, 0], rv.WorldError, "line7: the observation holds nan at index 0"),
+    ],
+)
+def test_a_wrong_question_may_be_asked_again(observation, error, text):
+    with asked("naf") as right, asked("naf") as again:
+        says(error, text, again.ask, observation)
+        np.testing.assert_array_equal(right.ask([0, 0]), again.ask([0, 0]))
+
+
+def test_a_loop_needs_an_owner():
+    with asked("naf") as learner:
+        says(rv.ConfigError, "learn() needs env=; with spec= your own program calls ask() and tell()", learner.learn, 5)
+        says(rv.ConfigError, "evaluate() needs an environment of its own: give evaluation_env=", learner.evaluate)
+    says(rv.ConfigError, "give either env= (an environment) or spec=", rv.Learner, rv.NAF())
+    says(rv.ConfigError, "give either env= (an environment) or spec=", rv.Learner, rv.NAF(), Line(), spec=SPEC)
+    says(rv.ConfigError, "give an algorithm's settings, such as rv.NAF()", rv.Learner, rv.NAF, Line())
+    says(rv.ConfigError, "seed is -1; give a whole number", rv.Learner, rv.NAF(), Line(), seed=-1)
+
+
+def test_an_environment_itself_is_not_evaluated_on():
+    with on_line("naf", env=Line()) as learner:
+        says(rv.ConfigError, "evaluate() needs an environment of its own", learner.evaluate)
+    with rv.Learner(rv.NAF(**SMALL), Line(), evaluation_env=Line) as learner:
+        assert learner.evaluate(2)["episodes"] == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"steps": 1, "episodes": 1}])
+def test_learning_takes_one_amount(options):
+    with on_line("naf") as learner:
+        says(rv.ConfigError, "learn() takes either a number of steps or episodes=", learner.learn, **options)
+        for amount in (-1, 2.5, True):
+            says(rv.ConfigError, f"learn() got {amount}; give a whole number", learner.learn, amount)

@@ -1,0 +1,396 @@
+"""The `reverie` command: what each verb prints, writes and returns."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import reverie as rv
+from reverie.cli import main
+from reverie.storage import checkpoint, journal
+from reverie.storage.tables import read_rows
+
+STEPS = 400  # two of Pendulum's episodes
+SETTINGS = ("hidden=16,16", "warmup_steps=50", "updates_per_step=1", "batch_size=16")
+SMALL = [word for setting in SETTINGS for word in ("--set", setting)]
+TRAIN = ["train", "naf", "Pendulum-v1", *SMALL, "--evaluate-every", "200", "--evaluate-episodes", "1"]
+OWN_WORLD = """
+import signal
+
+import gymnasium as gym
+
+
+class Interrupted(gym.wrappers.TimeLimit):
+    steps = 0
+
+    def step(self, action):
+        type(self).steps += 1
+        if self.steps == 70:
+            signal.raise_signal(signal.SIGINT)
+        return super().step(action)
+
+
+def make():
+    return Interrupted(gym.make("Pendulum-v1").unwrapped, 30)
+"""
+
+
+def reverie(*words):
+    """Return exit status, stdout and stderr of a command run in this process."""
+    words, out, err = [str(word) for word in words], io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setattr(sys, "argv", ["/usr/local/bin/reverie", *words])
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+    return status, out.getvalue(), err.getvalue()
+
+
+def done(*words):
+    """Return what a command that must succeed printed."""
+    status, out, err = reverie(*words)
+    assert status == 0, err
+    return out
+
+
+def one_object(*words):
+    """Return the JSON object that a command printed, if it printed that and nothing else."""
+    text = done(*words, "--json")
+    assert text.count("\n") == 1 and text.endswith("}\n")
+    return json.loads(text)
+
+
+def refusal(*words):
+    """Return the one line that wrong input got."""
+    status, out, err = reverie(*words)
+    assert (status, out) == (2, "") and err.count("\n") == 1 and err.startswith("reverie: "), (status, out, err)
+    return err
+
+
+def episodes_of(run):
+    return [
+        {name: value for name, value in row.items() if name != "seconds"} for row in read_rows(run / "episodes.csv")
+    ]
+
+
+def arrays_of(run, name="latest"):
+    return checkpoint.read(run / "checkpoint" / f"{name}.safetensors")[0]
+
+
+def assert_same_run(one, other):
+    assert episodes_of(one) == episodes_of(other)
+    for table in ("metrics.csv", "evaluations.csv"):
+        assert (one / table).read_bytes() == (other / table).read_bytes()
+    arrays = arrays_of(one), arrays_of(other)
+    assert arrays[0].keys() == arrays[1].keys()
+    for name in arrays[0]:
+        assert arrays[0][name].tobytes() == arrays[1][name].tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The directory of a finished run, and the JSON that its command printed."""
+    run = tmp_path_factory.mktemp("runs") / "pendulum"
+    return run, one_object(*TRAIN, "--steps", STEPS, "--out", run)
+
+
+@pytest.fixture
+def run(trained):
+    return trained[0]
+
+
+@pytest.mark.parametrize("verb", ["list", "train", "evaluate", "video", "check", "bench"])
+def test_every_verb_explains_itself_with_an_example(verb):
+    text = done(verb, "--help")
+    assert f"usage: reverie {verb}" in text and f"example: reverie {verb}" in text and "--json" in text
+
+
+def test_the_command_explains_itself_and_names_every_verb():
+    text = done("--help")
+    assert "example: reverie train" in text
+    for verb in ("list", "train", "evaluate", "video", "check", "bench"):
+        assert f"\n    {verb} " in text
+
+
+# ---- list and check
+
+
+def test_list_names_each_algorithm_with_one_line():
+    facts = one_object("list")
+    assert {"naf", "ddpg"} <= facts["algorithms"].keys() and {"domains", "models", "experiments"} <= facts.keys()
+    assert all(text and "\n" not in text for group in facts.values() for text in group.values())
+    lines = done("list").splitlines()
+    for name, text in facts["algorithms"].items():
+        assert f"  {name:10} {text}" in lines
+
+
+def test_check_of_a_fit_environment():
+    facts = one_object("check", "Pendulum-v1", "--steps", "450")
+    assert facts["env"] == "Pendulum-v1" and facts["fit"] is True
+    assert (facts["observation_dim"], facts["action_low"], facts["action_high"]) == (3, [-2.0], [2.0])
+    assert (facts["episodes"], facts["terminated"], facts["truncated"]) == (2, 0, 2)
+    assert {finding["topic"]: finding["verdict"] for finding in facts["findings"]}["seeding"] == "ok"
+    lines = done("check", "Pendulum-v1", "--steps", "450").splitlines()
+    assert lines[0] == "Pendulum-v1" and len(lines) == 1 + len(facts["findings"])
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_check_of_an_unfit_environment_says_why_and_exits_with_2(words):
+    status, out, err = reverie("check", "CartPole-v1", *words)
+    assert status == 2 and err.count("\n") == 1
+    assert "CartPole-v1 is not fit to learn on" in err and "needs a continuous Box" in err
+    assert "needs a continuous Box" in out
+    if words:
+        facts = json.loads(out)
+        assert facts["fit"] is False and facts["findings"][0]["verdict"] == "wrong"
+
+
+# ---- train, and what it leaves
+
+
+def test_train_prints_what_it_did(trained):
+    run, facts = trained
+    assert (facts["run"], facts["steps"], facts["episodes"]) == (str(run), STEPS, 2)
+    returns = [float(row["return"]) for row in read_rows(run / "episodes.csv")]
+    assert facts["recent_return_mean"] == pytest.approx(np.mean(returns))
+    assert facts["best_evaluation"] == max(float(row["return_mean"]) for row in read_rows(run / "evaluations.csv"))
+
+
+def test_config_holds_all_that_decides_the_run(run):
+    config = json.loads((run / "config.json").read_text())
+    wanted = rv.NAF(hidden=(16, 16), warmup_steps=50, updates_per_step=1, batch_size=16)
+    assert config["agent"] == {"name": "naf", "settings": json.loads(json.dumps(dataclasses.asdict(wanted)))}
+    assert (config["env"], config["seed"], config["tensorboard"]) == ("Pendulum-v1", 0, False)
+    assert config["versions"].keys() >= {"python", "reverie", "jax", "mujoco", "gymnasium", "numpy"}
+    assert config["versions"]["reverie"] == rv.__version__
+    words = [*TRAIN, "--steps", str(STEPS), "--out", str(run), "--json"]
+    assert shlex.split(config["command"]) == ["reverie", *words]
+
+
+def test_tables_and_journal_agree(run):
+    text = (run / "episodes.csv").read_text().splitlines()
+    assert text[0] == "step,episode,return,length,terminated,truncated,seconds" and len(text) == 3
+    _, records, cut = journal.read(run / "experience" / "journal.bin")
+    assert cut == 0 and records["step"].tolist() == list(range(1, STEPS + 1))
+    for number, row in enumerate(read_rows(run / "episodes.csv"), 1):
+        assert (row["step"], row["episode"], row["length"]) == (str(200 * number), str(number), "200")
+        assert (row["terminated"], row["truncated"]) == ("0", "1") and float(row["seconds"]) >= 0
+        assert float(row["return"]) == sum(records["reward"][200 * (number - 1) : 200 * number].tolist())
+    evaluations = read_rows(run / "evaluations.csv")
+    assert (run / "evaluations.csv").read_text().startswith("step,episode,return_mean,return_std,returns\n")
+    assert [(row["step"], row["episode"]) for row in evaluations] == [("200", "1"), ("400", "2")]
+    assert [row["return_mean"] for row in evaluations] == [row["returns"] for row in evaluations]
+    metrics = read_rows(run / "metrics.csv")
+    assert [(row["step"], row["updates"]) for row in metrics] == [("200", "150"), ("400", "350")]
+    assert all(np.isfinite(float(value)) for row in metrics for value in row.values())
+
+
+def test_checkpoints_are_arrays_behind_a_json_header(run):
+    for name in ("latest", "best"):
+        data = (run / "checkpoint" / f"{name}.safetensors").read_bytes()
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        assert header["__metadata__"]["format"] == "reverie-checkpoint-1"
+        arrays, facts = checkpoint.read(run / "checkpoint" / f"{name}.safetensors")
+        assert facts["agent"] == "naf" and set(header) - {"__metadata__"} == set(arrays)
+    rows = read_rows(run / "evaluations.csv")
+    best = max(rows, key=lambda row: float(row["return_mean"]))
+    assert facts["steps"] == int(best["step"])
+    assert not (run / "tensorboard").exists() and not list(run.rglob("*.new"))
+
+
+def test_tensorboard_files_are_written_when_asked_for(tmp_path):
+    pytest.importorskip("tensorboardX")
+    done("train", "naf", "worlds:Line", *SMALL, "--steps", "10", "--out", tmp_path / "run", "--tensorboard")
+    (file,) = (tmp_path / "run" / "tensorboard").iterdir()
+    assert b"episode/return" in file.read_bytes()
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(run, tmp_path):
+    done(*TRAIN, "--steps", STEPS, "--out", tmp_path / "again")
+    assert_same_run(run, tmp_path / "again")
+    done(*TRAIN, "--steps", "200", "--seed", "1", "--out", tmp_path / "other")
+    assert episodes_of(tmp_path / "other")[0]["return"] != episodes_of(run)[0]["return"]
+
+
+def test_half_and_then_half_is_the_whole(run, tmp_path):
+    for resume in ([], ["--resume"]):
+        done(*TRAIN, "--steps", STEPS // 2, "--out", tmp_path / "parts", *resume)
+    assert_same_run(run, tmp_path / "parts")
+
+
+def test_without_out_a_run_gets_a_directory_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "naf", "worlds:Line", *SMALL, "--steps", "6", "--seed", "3", "--quiet"]
+    folders = [one_object(*words)["run"] for _ in range(2)]
+    assert folders == [os.path.join("runs", "worlds-line-naf-3"), os.path.join("runs", "worlds-line-naf-3-2")]
+    assert episodes_of(tmp_path / folders[0]) == episodes_of(tmp_path / folders[1])
+
+
+def test_an_environment_in_the_working_directory_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "found_here.py").write_text("from worlds import Line as make\n")
+    assert one_object("train", "naf", "found_here:make", *SMALL, "--steps", "6", "--out", "run")["steps"] == 6
+    assert not read_rows(tmp_path / "run" / "evaluations.csv")  # whole episodes of one's own world may cost money
+
+
+def test_training_stops_at_a_return(tmp_path):
+    words = ["train", "naf", "worlds:Probe", *SMALL, "--steps", "50", "--stop-at", "1", "--out", tmp_path / "run"]
+    assert one_object(*words)["steps"] == 10  # ten episodes of one step with reward 1
+
+
+def test_ctrl_c_prints_a_line_that_finishes_what_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "interrupted_world.py").write_text(OWN_WORLD)
+    words = ["train", "naf", "interrupted_world:make", *SMALL, "--seed", "2", "--out", "my run"]
+    done(*words, "--steps", "40")
+    status, out, err = reverie(*words, "--steps", "60", "--stop-at", "0", "--resume")
+    assert (status, out) == (130, "")
+    message, line = err.splitlines()
+    assert message == "interrupted at step 70; all of it is saved. To go on:"
+    assert checkpoint.read(tmp_path / "my run" / "checkpoint" / "latest.safetensors")[1]["steps"] == 70
+    command, *resume = shlex.split(line)
+    assert command == "reverie" and resume[resume.index("--stop-at") + 1] == "0.0"
+    done(*resume)
+    records = journal.read(tmp_path / "my run" / "experience" / "journal.bin")[1]
+    assert records["step"].tolist() == list(range(1, 101))
+
+
+def test_a_resumed_call_that_is_interrupted_keeps_its_number_of_steps(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "interrupted_again.py").write_text(OWN_WORLD)
+    words = ["train", "naf", "interrupted_again:make", *SMALL, "--out", "run"]
+    done(*words, "--steps", "60")
+    (tmp_path / "run" / "call.json").write_text('{"start": 0, "steps": 90}\n')  # as a call cut short left it
+    status, _, err = reverie(*words, "--resume")
+    line = err.splitlines()[1]
+    assert status == 130 and "--steps 90 " in line
+    done(*shlex.split(line)[1:])
+    assert len(journal.read(tmp_path / "run" / "experience" / "journal.bin")[1]) == 90
+
+
+# ---- evaluate, video, bench
+
+
+def test_evaluate_prints_every_return_and_their_interval(run):
+    facts = one_object("evaluate", run, "--episodes", "3", "--seed", "4")
+    assert (facts["run"], facts["step"], facts["seed"], facts["episodes"]) == (str(run), STEPS, 4, 3)
+    assert len(set(facts["returns"])) == 3 and facts["mean"] == pytest.approx(np.mean(facts["returns"]))
+    assert facts["std"] == pytest.approx(np.std(facts["returns"], ddof=1))
+    half = 4.303 * facts["std"] / 3**0.5  # Student's t at 2 degrees of freedom
+    assert facts["interval_95"] == pytest.approx([facts["mean"] - half, facts["mean"] + half])
+    assert one_object("evaluate", run, "--episodes", "3", "--seed", "4") == facts
+    assert one_object("evaluate", run, "--episodes", "1", "--seed", "5")["returns"][0] not in facts["returns"]
+    text = done("evaluate", run, "--episodes", "3", "--seed", "4")
+    assert text.startswith(f"Pendulum-v1, policy of step {STEPS}, 3 greedy episodes\nmean {facts['mean']:.4g}, ")
+
+
+def test_evaluate_repeats_what_training_measured(run):
+    rows = read_rows(run / "evaluations.csv")
+    assert one_object("evaluate", run, "--episodes", "1")["mean"] == pytest.approx(float(rows[-1]["return_mean"]))
+    best = one_object("evaluate", run, "--episodes", "1", "--best")["mean"]
+    assert best == pytest.approx(max(float(row["return_mean"]) for row in rows))
+    one = one_object("evaluate", run, "--episodes", "1")
+    assert one["std"] == 0.0 and one["interval_95"] == [None, None]
+
+
+def test_evaluate_reads_a_run_that_is_still_learning_and_changes_nothing(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    with rv.Learner.load(tmp_path / "run"):
+        before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+        assert one_object("evaluate", tmp_path / "run", "--episodes", "1")["step"] == STEPS
+        assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("suffix", ["gif", "mp4"])
+def test_video_films_the_policy(run, tmp_path, suffix):
+    imageio = pytest.importorskip("imageio.v2")
+    pytest.importorskip("pygame")
+    film = tmp_path / f"film.{suffix}"
+    facts = one_object("video", run, "-o", film, "--seconds", "1")
+    assert (facts["film"], facts["step"], facts["sketch"]) == (str(film), STEPS, False)
+    assert facts["return"] == pytest.approx(one_object("evaluate", run, "--episodes", "1")["mean"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # imageio forks, and leaves pipes to the garbage collector
+        frames = imageio.mimread(film, memtest=False)
+    assert len(frames) > 10 and np.abs(np.subtract(frames[0], frames[-1], dtype=float)).max() > 100
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("film.mov", "film.mov ends in .mov; films are .mp4 or .gif"),
+        ("film", "film ends in nothing; films are .mp4 or .gif"),
+        ("missing/film.gif", "cannot write missing/film.gif"),
+        ("missing/film.mp4", "cannot write missing/film.mp4"),
+    ],
+)
+def test_a_film_that_cannot_be_written_is_named(run, tmp_path, monkeypatch, file, says):
+    pytest.importorskip("imageio")
+    pytest.importorskip("pygame")
+    monkeypatch.chdir(tmp_path)
+    assert says in refusal("video", run, "-o", file, "--seconds", "0.1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_an_environment_is_evaluated_on_one_that_fits(tmp_path):
+    with rv.Learner(rv.NAF(hidden=(8,)), spec=rv.EnvSpec(3, [-2.0], [2.0]), out=tmp_path / "run") as learner:
+        learner.save()
+    assert "no environment of its own (ask and tell); give one with --env" in refusal("evaluate", tmp_path / "run")
+    assert one_object("evaluate", tmp_path / "run", "--env", "Pendulum-v1", "--episodes", "1")["step"] == 0
+    says = refusal("evaluate", tmp_path / "run", "--env", "worlds:Line")
+    assert "worlds:Line has 2 observations and 1 actions, this run's policy 3 and 1" in says
+    assert "best.safetensors does not exist yet" in refusal("evaluate", tmp_path / "run", "--best")
+
+
+def test_bench_measures_ratios_side_by_side():
+    facts = one_object("bench", "act", "--rounds", "1")
+    assert facts["rounds"] == 1 and facts["machine"]["cores"] == os.cpu_count() and "jax" in facts["versions"]
+    rows = {row["name"]: row for row in facts["act"]["rows"]}
+    assert rows.keys() == {"naf", "greedy", "predict", "compiled"}
+    assert rows["naf"]["time_over_naf"] == 1.0 and all(row["time_over_naf"] > 0 for row in rows.values())
+
+
+# ---- real processes
+
+
+def process(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "reverie", *words], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_a_wrong_word_gets_one_line_and_with_debug_a_traceback(tmp_path):
+    wrong = process("train", "naf", "Pendulun-v1", "--out", "run", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "") and not list(tmp_path.iterdir())
+    assert wrong.stderr == "reverie: unknown environment 'Pendulun-v1'; did you mean 'Pendulum-v1'?\n"
+    traced = process("--debug", "train", "naf", "Pendulum-v1", "--steps", "many")
+    assert traced.returncode not in (0, 2) and "Traceback (most recent call last)" in traced.stderr
+    assert "'many' is no whole number" in traced.stderr
+
+
+def test_an_output_that_nobody_reads_on_is_no_error():
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "reverie", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    listing.stdout.close()
+    with listing.stderr:
+        assert listing.stderr.read() == b""
+    assert listing.wait() == 0
+
+
+def test_python_m_reverie_writes_down_the_command(tmp_path):
+    words = ["train", "naf", "Pendulum-v1", "--steps", "0", "--set", "hidden=8", "--out", "run", "--json"]
+    finished = process(*words, cwd=tmp_path)
+    assert finished.returncode == 0 and json.loads(finished.stdout)["steps"] == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["command"] == " ".join(["reverie", *words])
