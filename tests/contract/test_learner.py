@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 from safetensors.numpy import load_file
 
 import reverie as rv
@@ -27,24 +26,6 @@ SPEC = rv.EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7")
 OBSERVATIONS = np.random.default_rng(7).uniform(-1, 1, (5, 2)).astype(np.float32)
 
 every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Let the learners of this file share what they compile: they are many and alike."""
-    wanted = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in wanted}
-    for name, value in wanted.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(autouse=True)

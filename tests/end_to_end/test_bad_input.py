@@ -206,6 +206,11 @@ def damaged(data):
         ("checkpoint/latest.safetensors", damaged, "latest.safetensors is damaged"),
         (
             "checkpoint/latest.safetensors",
+            lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+            "latest.safetensors is damaged (checksum)",
+        ),
+        (
+            "checkpoint/latest.safetensors",
             lambda data: b"PK" + 99 * b"\0",
             "latest.safetensors is damaged or no checkpoint",
         ),
@@ -420,8 +425,11 @@ def test_resuming_something_else_is_refused(change, sentence, tmp_path, monkeypa
     assert main(words) == 0
     assert main([*words, *change, "--resume"]) == 2
     assert main(["train", "ddpg", *words[2:], "--resume"]) == 2
+    assert main(["train", "naf", "worlds:Faulty", *words[3:], "--resume"]) == 2
     errors = capsys.readouterr().err
-    assert sentence in errors and "holds a run with agent 'naf', the command says 'ddpg'" in errors
+    assert errors.count("\n") == 3 and sentence in errors
+    assert "holds a run with agent 'naf', the command says 'ddpg'" in errors
+    assert "holds a run with env 'worlds:make_faulty', the command says 'worlds:Faulty'" in errors
 
 
 def test_diverged_learning_stops_with_the_last_good_checkpoint(tmp_path):

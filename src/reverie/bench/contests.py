@@ -16,7 +16,7 @@ from reverie.environments.world import make_world
 from reverie.loops.learner import Learner
 from reverie.storage.journal import Journal
 
-BLOCKS = 4  # compiled calls (of I updates each) in one round
+BLOCKS = 20  # compiled calls (of I updates each) in one round: long enough that a neighbour's idling threads have gone to sleep
 STEPS = 250  # environment steps in one round
 CALLS = 500  # actions in one round
 
