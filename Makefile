@@ -34,7 +34,7 @@ test-slow: $(READY)
 lint: $(READY)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
-	$(BIN)/python -m pyright
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 
 format: $(READY)
 	$(BIN)/python -m ruff format .

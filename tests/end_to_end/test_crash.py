@@ -46,6 +46,12 @@ learner.save()
 """
 
 
+@pytest.fixture(autouse=True)
+def compiled_apart(tmp_path, monkeypatch):
+    """A killed process may tear what it had compiled: keep that from other tests."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+
+
 def start(*words, **options):
     return subprocess.Popen(
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options

@@ -46,20 +46,17 @@ def matmul_limit(blocks: int) -> Contender:
 
     Forward and backward of three networks (no gradient flows into observations), forward of the target's V.
     """
-    x = np.ones((BATCH, N), np.float32)
-    h = np.ones((BATCH, HIDDEN), np.float32)
-    w1, w2 = np.ones((N, HIDDEN), np.float32), np.ones((HIDDEN, HIDDEN), np.float32)
-    heads = [np.ones((HIDDEN, o), np.float32) for o in (1, M, M * (M + 1) // 2)]
+    x, w1 = np.ones((BATCH, N), np.float32), np.ones((N, HIDDEN), np.float32)
+    h, w2 = np.ones((BATCH, HIDDEN), np.float32), np.ones((HIDDEN, HIDDEN), np.float32)
+    products = [(x, w1), (h, w2), (h, np.ones((HIDDEN, 1), np.float32))]  # the target's V
+    for outputs in (1, M, M * (M + 1) // 2):
+        head, gradient = np.ones((HIDDEN, outputs), np.float32), np.ones((BATCH, outputs), np.float32)
+        products += [(x, w1), (h, w2), (h, head)]
+        products += [(h.T, gradient), (gradient, head.T), (h.T, h), (h, w2.T), (x.T, h)]
 
     def once() -> None:
-        for head in heads:
-            y = x @ w1
-            h @ w2, (h @ head)
-            g = np.ones((BATCH, head.shape[1]), np.float32)
-            h.T @ g, g @ head.T  # head
-            h.T @ h, h @ w2.T  # second layer
-            x.T @ y  # first layer
-        x @ w1, h @ w2, h @ heads[0]
+        for left, right in products:
+            np.matmul(left, right)
 
     return Contender("limit", lambda: [once() for _ in range(blocks * UPDATES)], blocks * UPDATES)
 

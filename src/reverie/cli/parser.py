@@ -5,6 +5,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import reverie
+
 VERBS = ("list", "train", "evaluate", "video", "check", "bench")
 
 
@@ -35,6 +37,16 @@ def _positive(text: str) -> int:
     return value
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+        if not 0 < value < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds") from None
+    return value
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -59,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example: reverie train naf Pendulum-v1 --steps 3000 --set reward_scale=0.1",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"reverie {reverie.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks (works anywhere on the line)")
     verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
 
@@ -123,7 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
     video = add("video", "video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4")
     add_run(video)
     video.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)")
-    video.add_argument("--seconds", type=float, default=20.0, metavar="S", help="cut the film after so long (20)")
+    video.add_argument("--seconds", type=_seconds, default=20.0, metavar="S", help="cut the film after so long (20)")
 
     check = add("check", "check", "is this environment fit to learn on?", "reverie check my_robot:make_env")
     check.add_argument("env", metavar="ENV", help="a Gymnasium id, or package.module:callable")

@@ -90,7 +90,7 @@ def write_film(frames: list[Any], output: Path, per_second: float) -> None:
 
     if not frames or frames[0].ndim != 3:
         raise WorldError("the environment's render() gives no pictures; it needs render_mode 'rgb_array'")
-    with told("write", output), warnings.catch_warnings():
+    with told("write", output, "choose another -o"), warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "os.fork", RuntimeWarning
         )  # JAX warns of it, but ffmpeg's child execs at once

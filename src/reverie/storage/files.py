@@ -7,19 +7,18 @@ from pathlib import Path
 
 from reverie.core.errors import ReverieError, StorageError
 
+GO_ON = "what was written before is whole: mend that and go on with --resume"
+
 
 @contextlib.contextmanager
-def told(action: str, path: Path) -> Iterator[None]:
+def told(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
     """Turn an OSError inside into a StorageError that says what failed, on which file, and what to do."""
     try:
         yield
     except ReverieError:
         raise
     except OSError as error:
-        raise StorageError(
-            f"cannot {action} {path}: {error.strerror or error}; what was written before is whole: "
-            "mend that and go on with --resume"
-        ) from error
+        raise StorageError(f"cannot {action} {path}: {error.strerror or error}; {remedy}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
