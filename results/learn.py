@@ -37,6 +37,7 @@ ASKED = {
     "reacher": Experiment(
         "Reacher-v5", 15_000, 1_500, {"reward_scale": 10.0, "noise_scale": 0.1, "discount": 0.97}, -5.5, 5
     ),
+    "kettle": Experiment("kettle:make_env", 1_800, 600, {"observation_normalisation": True}, -12, 5),
 }
 
 # The same without layer normalisation: what the recommended default buys.
@@ -96,6 +97,8 @@ def verdict(name: str, experiment: Experiment, rows: list[dict[str, Any]]) -> st
 
 def main(names: list[str]) -> None:
     """Run what is missing, then print the verdicts."""
+    if unknown := set(names) - set(EXPERIMENTS):
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
     for name in names or EXPERIMENTS:
         experiment, file = EXPERIMENTS[name], HERE / f"{name}.csv"
         facts = {

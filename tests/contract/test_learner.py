@@ -587,3 +587,10 @@ def test_learning_takes_one_amount(options):
         says(rv.ConfigError, "learn() takes either a number of steps or episodes=", learner.learn, **options)
         for amount in (-1, 2.5, True):
             says(rv.ConfigError, f"learn() got {amount}; give a whole number", learner.learn, amount)
+
+
+def test_without_tensorboards_package_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(rv.ConfigError, match=r"pip install 'reverie\[tensorboard\]'"):
+        rv.Learner(rv.NAF(**SMALL), "worlds:Line", out=tmp_path / "run", tensorboard=True)
+    assert not (tmp_path / "run").exists()

@@ -1,9 +1,16 @@
 """The tables' numbers for TensorBoard, where it is asked for."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import ConfigError
+
+
+def require() -> None:
+    """Raise ConfigError where the package that writes TensorBoard files is not installed."""
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise ConfigError("TensorBoard files need a package: pip install 'reverie[tensorboard]'")
 
 
 class Charts:
@@ -12,10 +19,8 @@ class Charts:
     def __init__(self, folder: Path | None):
         self._writer: Any = None
         if folder is not None:
-            try:
-                from tensorboardX import SummaryWriter
-            except ImportError:
-                raise ConfigError("TensorBoard files need a package: pip install 'reverie[tensorboard]'") from None
+            from tensorboardX import SummaryWriter
+
             self._writer = SummaryWriter(str(folder))
 
     def add(self, group: str, step: int, row: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, StorageError
 from reverie.core.types import EnvSpec
 from reverie.environments.world import EnvSource, World, finite_number, finite_vector, make_world
-from reverie.loops import evaluation, provenance
+from reverie.loops import charts, evaluation, provenance
 from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.session import Session
@@ -59,6 +59,8 @@ class Learner:
             )
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
             raise ConfigError(f"seed is {seed!r}; give a whole number from 0 to 2**32 - 1")
+        if tensorboard:
+            charts.require()
         self.config, self.seed = config, int(seed)
         self._source, self._evaluation_source = env, evaluation_env
         self._world: World | None = None if env is None else make_world(env)
