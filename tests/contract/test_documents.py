@@ -20,7 +20,9 @@ def test_the_readmes_own_environment_learns(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     example = blocks(ROOT / "README.md")[0]
     assert 15 <= len(example.strip().splitlines()) <= 30
-    exec(compile(example.replace("episodes=30", "episodes=15"), "README.md", "exec"), {"__name__": "readme"})
+    names = {"__name__": "readme"}
+    exec(compile(example.replace("episodes=30", "episodes=15"), "README.md", "exec"), names)
+    names["learner"].close()
     mean, action = capsys.readouterr().out.split(maxsplit=1)
     assert -15 < float(mean) < 0  # full power for ever scores -27, a proportional controller -9.7
     assert 0 <= float(action.strip("[] \n")) <= 2

@@ -33,7 +33,7 @@ class NAF(OffPolicy):
     """Settings of NAF.  `build(spec)` returns its pure functions."""
 
     normalisation: networks.Normalisation = "layer"
-    """Of hidden layers: "layer" (without it tanh often saturates early and μ stays stuck), "none" or "batch"."""
+    """Of hidden layers: "layer" (without it tanh saturates more easily and μ stays stuck), "none" or "batch"."""
     trunk: Literal["separate", "shared"] = "separate"
     """V, μ and L as a network each (the paper's), or as heads of one."""
     mean_bound: Literal["tanh", "clip"] = "tanh"
