@@ -12,6 +12,8 @@ Where the paper is silent or we differ (ours / the paper's):
  6. Batch normalisation: before each ReLU of hidden layers; the target network uses running moments, moved at
     `target_rate` with its weights / where and how is not printed.
  7. noise_scale is σ of the Ornstein-Uhlenbeck innovations with θ = .15 / only "noise scale" is printed.
+ 8. Hidden layers have layer normalisation by default (docs/naf.md says why) / batch normalisation or none; `NAF.paper()`
+    has batch normalisation, as table 2.
 """
 
 import dataclasses
