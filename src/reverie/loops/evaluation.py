@@ -21,15 +21,24 @@ def evaluate(greedy: Callable[[np.ndarray], np.ndarray], world: World, episodes:
 
     greedy: observation [n] -> action [m] in [-1, 1].
     """
-    returns = []
-    for episode in range(episodes):
-        observation, total, over, step = world.reset(seed_of(seed, EVALUATE, episode)), 0.0, False, 0
-        while not over:
-            step += 1
-            reward, observation, terminated, truncated = world.step(world.spec.to_world(greedy(observation)), step)
-            total, over = total + reward, terminated or truncated
-        returns.append(total)
-    return returns
+    return [play(greedy, world, seed, episode) for episode in range(episodes)]
+
+
+def play(
+    greedy: Callable[[np.ndarray], np.ndarray],
+    world: World,
+    seed: int,
+    episode: int,
+    watch: Callable[[int], object] = lambda step: None,
+) -> float:
+    """Return the return of greedy episode number `episode` of `seed`; `watch` is called before each step, from 1 on."""
+    observation, total, over, step = world.reset(seed_of(seed, EVALUATE, episode)), 0.0, False, 0
+    while not over:
+        step += 1
+        watch(step)
+        reward, observation, terminated, truncated = world.step(world.spec.to_world(greedy(observation)), step)
+        total, over = total + reward, terminated or truncated
+    return total
 
 
 def summary(returns: list[float]) -> dict[str, Any]:

@@ -47,12 +47,12 @@ class Session:
                 f"{self.records.run.path}: the last step could not be finished; go on with Learner.load, which has it"
             )
         self._before_asking = self._in_episode, self.trainer.acting()
-        self.ensure_episode()
+        self._ensure_episode()
         action = self.trainer.act(observation)
         self._asked = observation, action
         return action
 
-    def ensure_episode(self) -> None:
+    def _ensure_episode(self) -> None:
         """Begin an episode unless one is under way."""
         if self._in_episode:
             return

@@ -11,7 +11,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, WorldError
 from reverie.environments.world import World
-from reverie.loops.trainer import EVALUATE, seed_of
+from reverie.loops.evaluation import play
 from reverie.report.rendering import choose_mujoco_backend
 from reverie.storage.files import told
 
@@ -27,16 +27,11 @@ def record(
     _refuse_what_cannot_be_written(output)
     world, draw, sketched = _drawable(make)
     frames: list[Any] = []
-    total, over, step = 0.0, False, 0
     per_second = float(world.env.metadata.get("render_fps") or 30)
     try:
-        observation = world.reset(seed_of(seed, EVALUATE, 0))
-        while not over:
-            if step < seconds * per_second:
-                frames.append(draw())
-            step += 1
-            reward, observation, terminated, truncated = world.step(world.spec.to_world(greedy(observation)), step)
-            total, over = total + reward, terminated or truncated
+        total = play(
+            greedy, world, seed, 0, lambda step: frames.append(draw()) if step - 1 < seconds * per_second else None
+        )
     finally:
         world.close()
     write_film(frames, output, per_second)
@@ -45,11 +40,10 @@ def record(
 
 def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray], bool]:
     """Return a world, how to draw it, and whether that is a sketch: for MuJoCo worlds where no OpenGL is found."""
-    is_mujoco = importlib.util.find_spec("mujoco") is not None
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no screen to draw into an array
     world = make()
     model = getattr(world.env.unwrapped, "model", None)
-    if is_mujoco and type(model).__name__ == "MjModel" and not choose_mujoco_backend():
+    if type(model).__name__ == "MjModel" and not choose_mujoco_backend():
         from reverie.report.sketch import Sketch
 
         inner: Any = world.env.unwrapped
