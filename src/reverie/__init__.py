@@ -10,6 +10,8 @@ Names are imported when first used, so that `import reverie` costs nothing by it
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from reverie.gymnasium_hook import register_with_gymnasium
+
 if TYPE_CHECKING:
     from reverie.algorithms.ddpg import DDPG
     from reverie.algorithms.naf import NAF
@@ -78,6 +80,9 @@ __all__ = [
     "Transition",
     "WorldError",
 ]
+
+
+register_with_gymnasium()
 
 
 def __getattr__(name: str) -> Any:

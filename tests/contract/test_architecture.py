@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-ROOMS = ["core", "maths", "data", "algorithms", "environments", "storage", "loops", "report", "bench", "cli"]
+ROOMS = ["core", "maths", "data", "algorithms", "domains", "environments", "storage", "loops", "report", "bench", "cli"]
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
 FILES = sorted(SRC.glob("*/**/*.py"))
 
@@ -36,8 +36,12 @@ def test_rooms_keep_to_their_trade(path):
     outside = {module.split(".")[0] for module in modules_imported(path)}
     if room in ("core", "maths", "data", "algorithms"):
         assert not outside & {"gymnasium", "mujoco", "time", "os", "pathlib"}, "only loops and storage touch the world"
-    if room in ("environments", "report"):
+    if room in ("domains", "environments", "report"):
         assert "jax" not in outside
+    if room == "domains" and path.stem not in ("plant", "env", "__init__"):
+        assert not outside & {"gymnasium", "mujoco"}, (
+            "a domain is formulas: physics and Gymnasium are for plant and env"
+        )
     assert "pickle" not in outside
 
 

@@ -4,20 +4,21 @@ from typing import Any
 
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.output import emit
+from reverie.domains import DOMAINS
 
 
 def run(options: Any) -> None:
     """Print what there is, each with one line of text."""
     facts: dict[str, dict[str, str]] = {
         "algorithms": {name: _first_line(kind) for name, kind in ALGORITHMS.items()},
-        "domains": {},
+        "domains": {domain.name: domain.text for domain in DOMAINS.values()},
         "models": {},
         "experiments": {},
     }
     lines = []
     for group, members in facts.items():
         lines.append(group)
-        lines += [f"  {name:10} {text}" for name, text in members.items()] or ["  none yet"]
+        lines += [f"  {name:14} {text}" for name, text in members.items()] or ["  none yet"]
     lines.append(
         "environments\n  any Gymnasium id with a Box action space, or package.module:callable (`reverie check ENV`)"
     )

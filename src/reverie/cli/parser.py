@@ -96,7 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
         "reverie train naf InvertedDoublePendulum-v5 --steps 15000 --set reward_scale=0.1 --out runs/idp",
     )
     train.add_argument("agent", metavar="AGENT", help="naf or ddpg")
-    train.add_argument("env", metavar="ENV", help="a Gymnasium id, or package.module:callable")
+    train.add_argument(
+        "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
+    )
     train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
     train.add_argument("--seed", type=_whole, default=None, metavar="S", help="decides every random draw (0)")
     train.add_argument("--out", metavar="DIR", help="the run directory (one under runs/)")
@@ -139,7 +141,9 @@ def build_parser() -> argparse.ArgumentParser:
     video.add_argument("--seconds", type=_seconds, default=20.0, metavar="S", help="cut the film after so long (20)")
 
     check = add("check", "check", "is this environment fit to learn on?", "reverie check my_robot:make_env")
-    check.add_argument("env", metavar="ENV", help="a Gymnasium id, or package.module:callable")
+    check.add_argument(
+        "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
+    )
     check.add_argument("--steps", type=_positive, default=1000, metavar="N", help="random steps to try (1000)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")

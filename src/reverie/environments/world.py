@@ -13,6 +13,7 @@ from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError, unknown
 from reverie.core.types import EnvSpec
+from reverie.domains import DOMAINS
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -121,7 +122,7 @@ def finite_number(name: str, where: str, value: Any) -> float:
 
 
 def make_world(source: EnvSource, **options: Any) -> World:
-    """Build the World of a Gymnasium id, a "package.module:callable", a callable that returns an environment, or one itself.
+    """Build the World of a domain, a Gymnasium id, a "package.module:callable", a callable that returns one, or one itself.
 
     options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
     """
@@ -134,7 +135,7 @@ def make_world(source: EnvSource, **options: Any) -> World:
     if callable(source):
         return World(_called(source, describe(source), options), describe(source))
     raise ConfigError(
-        f"env is {source!r}; give a Gymnasium id, a 'package.module:callable', a callable or an environment"
+        f"env is {source!r}; give a domain, a Gymnasium id, a 'package.module:callable', a callable or an environment"
     )
 
 
@@ -148,14 +149,15 @@ def describe(source: EnvSource) -> str:
 
 
 def _registered(name: str, options: dict) -> gym.Env:
+    known = DOMAINS[name].gym_id if name in DOMAINS else name
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", DeprecationWarning
         )  # Gymnasium's hint at newer versions: the user chose this one
         try:
-            return gym.make(name, disable_env_checker=True, **options)
+            return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
-            raise unknown("environment", name, gym.registry) from None
+            raise unknown("environment", name, [*DOMAINS, *gym.registry]) from None
         except gym.error.DependencyNotInstalled as error:
             extra = "mujoco" if "mujoco" in str(error).lower() else "video"
             raise ConfigError(

@@ -25,9 +25,9 @@ from reverie.storage.run import RunDirectory
 class Learner:
     """Learns, acts, and keeps a run directory from which it goes on exactly where it stopped.
 
-    config: an algorithm's settings, such as `rv.NAF()`.  env: a Gymnasium id, "package.module:callable", a callable that
-    returns an environment, or an environment; or `spec`, where your own program owns the loop.  seed: decides every
-    random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
+    config: an algorithm's settings, such as `rv.NAF()`.  env: a domain, a Gymnasium id, "package.module:callable", a
+    callable that returns an environment, or one itself; or `spec`, where your own program owns the loop.  seed: decides
+    every random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
     another environment made as `env` was.  tensorboard: also write the tables' numbers there.
 
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError, WorldError
+from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
 from reverie.loops.evaluation import play
-from reverie.report.rendering import choose_mujoco_backend
 from reverie.storage.files import told
 
 
@@ -61,6 +61,9 @@ def _camera(inner: Any) -> dict[str, Any]:
     config = getattr(getattr(inner, "mujoco_renderer", None), "default_cam_config", None)
     if config is not None:
         return config
+    for i in range(inner.model.ncam):
+        if inner.model.camera(i).name == "view":
+            return _as_free(inner.model.cam_pos[i], inner.model.cam_mat0[i].reshape(3, 3))
     inner.reset(seed=0)  # before a first reset nothing is in its place
     moving = inner.data.geom_xpos[inner.model.body_weldid[inner.model.geom_bodyid] > 0]
     if not len(moving):
@@ -68,6 +71,18 @@ def _camera(inner: Any) -> dict[str, Any]:
     centre = np.median(moving, axis=0)
     reach = float(np.linalg.norm(moving - centre, axis=1).max())
     return {"lookat": centre, "distance": 3.5 * reach + 1.0, "elevation": -15.0}
+
+
+def _as_free(place: np.ndarray, axes: np.ndarray) -> dict[str, Any]:
+    """Return a fixed camera at `place`, which looks along the negative of its third axis, as a free one."""
+    distance, forward = float(np.linalg.norm(place)), -axes[:, 2]
+    straight_down = np.hypot(forward[0], forward[1]) < 1e-6
+    return {
+        "lookat": place + distance * forward,
+        "distance": distance,
+        "azimuth": 90.0 if straight_down else float(np.degrees(np.arctan2(forward[1], forward[0]))),
+        "elevation": float(np.degrees(np.arcsin(np.clip(forward[2], -1.0, 1.0)))),
+    }
 
 
 def _refuse_what_cannot_be_written(output: Path) -> None:

@@ -1,0 +1,21 @@
+"""The paper's ten domains (Gu et al. 2016, table 1) and two with one start: for learners, and for planners."""
+
+from reverie.domains import ant, canada2d, cartpole, cheetah, gripper, gripper_m, peg, reacher, swimmer6, walker2d
+from reverie.domains.domain import Domain
+
+FILES = (cartpole, reacher, peg, gripper, gripper_m, canada2d, cheetah, swimmer6, ant, walker2d)
+DOMAINS: dict[str, Domain] = {domain.name: domain for file in FILES for domain in file.DOMAINS}
+
+
+def register() -> None:
+    """Make the domains known to Gymnasium as reverie/Cartpole-v0 …; `import reverie` sees to it."""
+    import gymnasium as gym
+
+    for domain in DOMAINS.values():
+        if domain.gym_id not in gym.registry:
+            gym.register(
+                domain.gym_id,
+                entry_point="reverie.domains.env:DomainEnv",
+                kwargs={"domain": domain.name},
+                max_episode_steps=domain.horizon,
+            )

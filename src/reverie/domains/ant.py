@@ -1,0 +1,54 @@
+"""Walk to a target on four legs: Gymnasium's ant."""
+
+from typing import Any
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.planar import distance, square
+
+TARGET = (3.0, 0.0)
+
+
+def edit(spec: Any) -> None:
+    """Show the target, from a place that start and target can both be seen from."""
+    spec.worldbody.add_camera(name="view", pos=[1.5, -6.0, 2.6], xyaxes=[1, 0, 0, 0, 0.4, 1])
+    spec.worldbody.add_body(name="target", mocap=True).add_geom(
+        name="target", size=[0.2, 0, 0], rgba=[0.2, 0.65, 0.3, 0.5], contype=0, conaffinity=0
+    )
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Return the stock pose at rest, always: a fixed posture and place, as the paper has it."""
+    del generator
+    return Start((0.0, 0.0, 0.75, 1.0, *[0.0] * 11), (0.0,) * 14, TARGET)
+
+
+def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, tuple]:
+    """Return the torso's axes in the world, the columns of its rotation matrix, from a unit quaternion."""
+    return (
+        (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)),
+        (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)),
+        (2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)),
+    )
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return the torso's height (1), its x and z axes in the world (6), target - torso in its axes within ±5 (3), joint
+    angles (8), linear velocity in its axes (3), angular velocity (3), joint rates (8).  The target is at its own height.
+    """
+    q, v = state
+    axes = rotation(*q[3:7])
+    ahead, across = target[0] - q[0], target[1] - q[1]
+    to_target = [ops.clip(ahead * axis[0] + across * axis[1], -5.0, 5.0) for axis in axes]
+    velocity = [v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2] for axis in axes]
+    return [q[2], *axes[0], *axes[2], *to_target, *q[7:], *velocity, *v[3:6], *v[6:]]
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return -0.0095 d(torso, target) - 0.0003 |u|²."""
+    del before
+    return -0.0095 * distance(state.q[0] - target[0], state.q[1] - target[1], ops) - 0.0003 * square(action)
+
+
+DOMAINS = (Domain("ant", "walk to a target on four legs", "gymnasium:ant.xml", 5, start, observe, reward, edit=edit),)

@@ -1,0 +1,37 @@
+"""A domain's formulas on whole arrays, NumPy's or JAX's: the state x [..., nq + nv] is qpos and qvel side by side.
+
+What comes back is of the kind of x.  Under JAX all of it traces, vectorises and differentiates.
+"""
+
+from typing import Any
+
+from reverie.domains.domain import Domain, State, ops_of
+
+
+def split(domain: Domain, x: Any) -> State:
+    """Return the components of x."""
+    parts = [x[..., i] for i in range(x.shape[-1])]
+    return State(parts[: domain.nq], parts[domain.nq :])
+
+
+def _parts(array: Any) -> list:
+    return [array[..., i] for i in range(array.shape[-1])] if hasattr(array, "shape") else list(array)
+
+
+def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
+    """Return the observation [..., n] of state x and target [..., 2]."""
+    xp = x.__array_namespace__()
+    parts = domain.observe(split(domain, x), _parts(target), ops_of(x))
+    return xp.stack(xp.broadcast_arrays(*parts), axis=-1)
+
+
+def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = ()) -> Any:
+    """Return the reward [...] of action u [..., m] (counted as clipped to [-1, 1]) that led from x to x_next."""
+    xp = x_next.__array_namespace__()
+    action = _parts(xp.clip(u, -1.0, 1.0))
+    return domain.reward(split(domain, x), action, split(domain, x_next), _parts(target), ops_of(x_next))
+
+
+def terminated(domain: Domain, x: Any) -> Any:
+    """Return whether state x is the death of an episode [...]."""
+    return domain.terminated(split(domain, x))

@@ -1,0 +1,32 @@
+"""Swing a pole up on a cart and keep it there."""
+
+import math
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Hanging, nearly at rest, near the middle of the rail."""
+    place, angle = generator.uniform(-0.1, 0.1, 2)
+    return Start((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return x, sin θ, cos θ, x', θ' (5); θ = 0 is up."""
+    del target
+    x, angle = state.q
+    return [x, ops.sin(angle), ops.cos(angle), *state.v]
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return -0.007 (1 - cos θ) - 0.001 x² - 0.0002 u²."""
+    del before, target
+    x, angle = state.q
+    return -0.007 * (1.0 - ops.cos(angle)) - 0.001 * x * x - 0.0002 * action[0] * action[0]
+
+
+DOMAINS = (
+    Domain("cartpole", "swing a pole up on a cart and keep it there", "cartpole.xml", 6, start, observe, reward),
+)

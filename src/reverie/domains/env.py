@@ -1,0 +1,150 @@
+"""A domain as a Gymnasium environment."""
+
+# pyright: reportAttributeAccessIssue=false
+# MuJoCo's extension module has no stubs.
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+
+from reverie.core.errors import ConfigError, SpaceError, WorldError, unknown
+from reverie.domains import DOMAINS
+from reverie.domains.domain import SCALAR, State
+from reverie.domains.headless import choose_mujoco_backend
+from reverie.domains.plant import Plant
+
+RENDER_MODES = ("rgb_array", "human")
+
+
+class DomainEnv(gym.Env):
+    """The domain named `domain`, drawn by its own camera in pictures of `width` x `height` pixels.
+
+    Actions [m] are clipped to [-1, 1] before anything else, the reward included.  `reset(options=…)` takes "state"
+    [nq + nv] and "target" [2].  Raises ConfigError for what is unknown, SpaceError for an action that is none,
+    WorldError for a step without a reset.
+    """
+
+    metadata: ClassVar[dict] = {"render_modes": list(RENDER_MODES), "render_fps": 50}
+
+    def __init__(
+        self, domain: str, render_mode: str | None = None, width: int = 480, height: int = 480, **unknown_options: Any
+    ):
+        if domain not in DOMAINS:
+            raise unknown("domain", domain, DOMAINS)
+        for option in unknown_options:
+            raise unknown(f"option of {domain}", option, ("render_mode", "width", "height"))
+        if render_mode not in (None, *RENDER_MODES):
+            raise unknown("render_mode", str(render_mode), RENDER_MODES)
+        self.domain = DOMAINS[domain]
+        self.plant = Plant(self.domain)
+        self.model, self.data = self.plant.model, self.plant.data  # where Gymnasium's own MuJoCo tasks have them
+        self.metadata = {**self.metadata, "render_fps": round(1 / self.plant.seconds)}  # type: ignore[misc]
+        self.render_mode, self._size, self._renderer = render_mode, (width, height), None
+        self._target: Sequence[float] = ()
+        self._now = State((), ())
+        self._left = 0.0  # steps to the end of the episode
+        size = len(self._begin(*self.domain.start(np.random.default_rng(0))))
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float64)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (self.plant.action_dim,), np.float32)
+
+    @property
+    def state(self) -> np.ndarray:
+        """The state x [nq + nv] now."""
+        return self.plant.state
+
+    @property
+    def target(self) -> Sequence[float]:
+        """The target (x, y) of this episode, or ()."""
+        return self._target
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Start an episode."""
+        super().reset(seed=seed)
+        begin = self.domain.start(self.np_random)
+        x, target = np.concatenate([begin.q, begin.v]), begin.target
+        for option, value in (options or {}).items():
+            if option == "state":
+                x = self._vector(value, len(x), "state")
+            elif option == "target" and target:
+                target = tuple(self._vector(value, 2, "target").tolist())
+            else:
+                raise unknown(f"reset option of {self.domain.name}", option, ["state", *["target"] * bool(target)])
+        mujoco.mj_resetData(self.model, self.data)
+        observation = self._begin(x[: self.model.nq], x[self.model.nq :], target)
+        limit = self.spec.max_episode_steps if self.spec is not None else self.domain.horizon
+        self._left = limit if limit is not None and limit > 0 else math.inf
+        if self.render_mode == "human":
+            self.render()
+        return observation, {}
+
+    def _begin(self, q: Any, v: Any, target: Sequence[float] = ()) -> np.ndarray:
+        self.plant.q[:], self.plant.v[:], self._target = q, v, target
+        if self.model.nmocap and target:
+            self.data.mocap_pos[0, :2] = target
+        mujoco.mj_forward(self.model, self.data)  # where things are, for those who look
+        self._now = State(self.plant.q.tolist(), self.plant.v.tolist())
+        return np.array(self.domain.observe(self._now, target, SCALAR))
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Take one control step."""
+        if self._left <= 0:
+            raise WorldError(f"{self.domain.name}: step() after the end of an episode; call reset() first")
+        domain, plant, before = self.domain, self.plant, self._now
+        u = [min(max(a, -1.0), 1.0) for a in self._vector(action, plant.action_dim, "action").tolist()]
+        plant.advance(u)
+        now = State(plant.q.tolist(), plant.v.tolist())
+        if not math.isfinite(sum(now.q) + sum(now.v)):
+            raise WorldError(f"{domain.name}: the physics diverged under action {u}")
+        self._now = now
+        reward = domain.reward(before, u, now, self._target, SCALAR)
+        terminated = domain.terminated(now)
+        self._left -= 1
+        truncated = self._left <= 0
+        if terminated:
+            self._left = 0
+        if self.render_mode == "human":
+            self.render()
+        return np.array(domain.observe(now, self._target, SCALAR)), reward, terminated, truncated, {}
+
+    def _vector(self, values: Any, size: int, what: str) -> np.ndarray:
+        try:
+            vector = np.asarray(values, float)
+        except (TypeError, ValueError):
+            raise SpaceError(f"{self.domain.name}: the {what} is {values!r}; give {size} numbers") from None
+        if vector.shape != (size,):
+            raise SpaceError(f"{self.domain.name}: the {what} has shape {vector.shape}; it must be ({size},)")
+        if not np.isfinite(vector).all():
+            raise SpaceError(f"{self.domain.name}: the {what} is {vector.tolist()}; it must be finite")
+        return vector
+
+    def render(self) -> Any:
+        """Return a picture [height, width, 3] ("rgb_array") or show it in a window ("human")."""
+        if self.render_mode is None:
+            raise ConfigError(f"{self.domain.name} was made without a render_mode; pass 'rgb_array' or 'human'")
+        if self._renderer is None:
+            self._renderer = self._make_renderer()
+        mujoco.mj_forward(self.model, self.data)
+        return self._renderer.render(self.render_mode)
+
+    def _make_renderer(self) -> Any:
+        if self.render_mode == "rgb_array" and not choose_mujoco_backend():
+            raise ConfigError(
+                f"{self.domain.name}: no OpenGL to draw with; install libegl1 or libosmesa6 "
+                "(`reverie video` draws lines without)"
+            )
+        from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
+
+        width, height = self._size
+        own = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_CAMERA, "view")
+        camera = max(own, 0)  # the stock models' only camera follows the body
+        return MujocoRenderer(self.model, self.data, width=width, height=height, camera_id=camera)
+
+    def close(self) -> None:
+        """Release the window or the drawing context."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None

@@ -1,0 +1,31 @@
+"""The gripper on a base that moves: the object lies, and has to go, where the arm alone does not reach as well."""
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.gripper import grasp, lay, seen
+from reverie.domains.planar import distance, square
+
+TARGET = (0.35, 0.45)
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Return the gripper's start on a base at the origin, with the object within 4 cm of (0.60, 0.08)."""
+    arm = lay(generator, 0.60, 0.08, 0.04)
+    return Start((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return what the gripper sees, with the base's position and velocity (2 + 2) after the fingers' velocities (31)."""
+    q, v = state
+    return seen(State(q[2:], v[2:]), target, State(q[:2], v[:2]), ops)
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return -0.85 d(pinch, object) - 0.56 d(object, target) - 0.0002 |u|²."""
+    del before
+    from_pinch, from_target = grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
+    return -0.85 * distance(*from_pinch, ops) - 0.56 * distance(*from_target, ops) - 0.0002 * square(action)
+
+
+DOMAINS = (Domain("gripper_m", "the gripper on a base that moves", "gripper_m.xml", 8, start, observe, reward),)

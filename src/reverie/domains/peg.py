@@ -1,0 +1,27 @@
+"""Put a peg on a planar arm into a slot that is 15 mm wider on either side."""
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.planar import distance, posture, square, to_tip
+
+HOLE = (0.53, 0.0)  # where the tip comes to with the peg's end 5 mm from the back wall
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Bent, at rest, the tip near (0.40, 0), before the mouth."""
+    return Start(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return sin q (3), cos q (3), q' (3), tip - hole (2)."""
+    return [*posture(*state, ops), *to_tip(state.q, target, ops)]
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return -0.21 d(tip, hole) - 0.0002 |u|²."""
+    del before
+    return -0.21 * distance(*to_tip(state.q, target, ops), ops) - 0.0002 * square(action)
+
+
+DOMAINS = (Domain("peg", "put a peg on a planar arm into a narrow slot", "peg.xml", 8, start, observe, reward),)

@@ -1,0 +1,44 @@
+"""Geometry in closed form, so that observations and rewards need nothing but the state.  All lengths in m, angles in rad."""
+
+from collections.abc import Iterable, Sequence
+
+from reverie.domains.domain import Number, Ops
+
+LINKS = (0.20, 0.20, 0.15)  # of the planar arms; `arm.xml` and the hands say the same, and a test compares them
+TINY = 1e-12  # m²: keeps the derivatives of a distance finite where it is zero, and moves it by less than 1e-6 m
+
+
+def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> tuple[Number, Number]:
+    """Return x and y of the free end of a chain of links from the origin, each hinged on the one before by angle q[i]."""
+    x = y = heading = 0.0
+    for angle, length in zip(q, lengths, strict=True):
+        heading = heading + angle
+        x = x + length * ops.cos(heading)
+        y = y + length * ops.sin(heading)
+    return x, y
+
+
+def to_tip(q: Sequence[Number], target: Sequence[Number], ops: Ops) -> tuple[Number, Number]:
+    """Return the vector from a target to the tip of the arm."""
+    x, y = end(q, LINKS, ops)
+    return x - target[0], y - target[1]
+
+
+def posture(q: Sequence[Number], v: Sequence[Number], ops: Ops) -> list[Number]:
+    """Return sin q, cos q, q' of joints as observations hold them: no angle is ever wrapped."""
+    return [*map(ops.sin, q), *map(ops.cos, q), *v]
+
+
+def turn(x: Number, y: Number, cosine: Number, sine: Number) -> tuple[Number, Number]:
+    """Return (x, y) of the world in axes whose x-axis points to (cosine, sine)."""
+    return cosine * x + sine * y, cosine * y - sine * x
+
+
+def distance(x: Number, y: Number, ops: Ops) -> Number:
+    """Return the length of (x, y), with finite derivatives everywhere."""
+    return ops.sqrt(x * x + y * y + TINY)
+
+
+def square(action: Iterable[Number]) -> Number:
+    """Return |u|²."""
+    return sum(u * u for u in action)

@@ -1,0 +1,127 @@
+"""What a planner holds of a domain: its physics as a pure function x' = f(x, u), derivatives, reward and observation.
+
+The state x = (qpos, qvel) [nq + nv] has no constants in it: the target stands apart.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# MuJoCo's extension module has no stubs.
+
+import importlib.util
+import pathlib
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from reverie.domains import arrays
+from reverie.domains.domain import Domain
+
+STEP = 1e-6  # of finite differences
+
+
+def compile_model(domain: Domain) -> mujoco.MjModel:
+    """Return the domain's MuJoCo model."""
+    package, _, file = domain.model.rpartition(":")
+    folder = pathlib.Path(__file__).parent
+    if package:
+        found = importlib.util.find_spec(package)
+        assert found is not None and found.origin is not None
+        folder = pathlib.Path(found.origin).parent / "envs" / "mujoco" / "assets"
+    spec = mujoco.MjSpec.from_file(str(folder / file))
+    if domain.edit is not None:
+        domain.edit(spec)
+    return spec.compile()
+
+
+class Plant:
+    """A domain's physics with a state of its own: `advance` moves that, `step` and `derivatives` ask about any other.
+
+    Each control step begins without the constraint solver's memory of the last (its warm start), so that what follows
+    depends on x and u alone.
+    """
+
+    def __init__(self, domain: Domain):
+        self.domain = domain
+        self.model = compile_model(domain)
+        self.data = mujoco.MjData(self.model)
+        self.state_dim = self.model.nq + self.model.nv
+        self.action_dim = self.model.nu
+        self.seconds = domain.frame_skip * self.model.opt.timestep  # of a control step
+        # Attributes of MjData are looked up anew at each access: these views are of the very same memory.
+        self._ctrl, self._warm = self.data.ctrl, self.data.qacc_warmstart
+        self.q, self.v = self.data.qpos, self.data.qvel
+
+    @property
+    def state(self) -> np.ndarray:
+        """The state x [nq + nv] now; set it to go elsewhere."""
+        return np.concatenate([self.q, self.v])
+
+    @state.setter
+    def state(self, x: np.ndarray) -> None:
+        self.q[:], self.v[:] = x[: self.model.nq], x[self.model.nq :]
+
+    def advance(self, u: Any) -> None:
+        """Hold action u [m], within [-1, 1], for one control step."""
+        self._ctrl[:] = u
+        self._warm[:] = 0.0
+        mujoco.mj_step(self.model, self.data, self.domain.frame_skip)
+
+    def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return the state after one control step from x under u, clipped to [-1, 1]."""
+        self.state = x
+        self.advance(np.clip(u, -1.0, 1.0))
+        return self.state
+
+    def observe(self, x: Any, target: Any = ()) -> Any:
+        """Return the observation [..., n] of states x [..., nq + nv], NumPy's or JAX's."""
+        return arrays.observe(self.domain, x, target)
+
+    def reward(self, x: np.ndarray, u: np.ndarray, target: Any = ()) -> float:
+        """Return the reward of action u in state x.  With x' at hand `arrays.reward` gives it without a step."""
+        return float(arrays.reward(self.domain, x, u, self.step(x, u), target))
+
+    def terminated(self, x: Any) -> Any:
+        """Return whether states x [..., nq + nv] are deaths."""
+        return arrays.terminated(self.domain, x)
+
+    def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return b - a [2 nv]: where a state holds a quaternion, its part is the rotation vector from a to b."""
+        turned, nq = np.empty(self.model.nv), self.model.nq
+        mujoco.mj_differentiatePos(self.model, turned, 1.0, a[:nq], b[:nq])
+        return np.concatenate([turned, b[nq:] - a[nq:]])
+
+    def shift(self, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """Return x moved by dx [2 nv], the inverse of `difference`."""
+        q, v = x[: self.model.nq].copy(), x[self.model.nq :]
+        mujoco.mj_integratePos(self.model, q, dx[: self.model.nv], 1.0)
+        return np.concatenate([q, v + dx[self.model.nv :]])
+
+    def derivatives(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return A = ∂f/∂x [2 nv, 2 nv] and B = ∂f/∂u [2 nv, m] of one control step, in the terms of `difference`."""
+        if self.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:  # mjd_transitionFD refuses it
+            return self._differences(x, u)
+        n = 2 * self.model.nv
+        total_a, total_b = np.eye(n), np.zeros((n, self.action_dim))
+        a, b = np.empty((n, n)), np.empty((n, self.action_dim))
+        self.state = x
+        self._ctrl[:] = np.clip(u, -1.0, 1.0)
+        self._warm[:] = 0.0
+        for _ in range(self.domain.frame_skip):
+            mujoco.mjd_transitionFD(self.model, self.data, STEP, True, a, b, None, None)
+            mujoco.mj_step(self.model, self.data)
+            total_a, total_b = a @ total_a, a @ total_b + b
+        return total_a, total_b
+
+    def _differences(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return A and B by central differences of the whole control step, one-sided where an action is at its bound."""
+        u = np.clip(u, -1.0, 1.0)
+        columns = []
+        for direction in STEP * np.eye(2 * self.model.nv):
+            low, high = (self.step(self.shift(x, way * direction), u) for way in (-1, 1))
+            columns.append(self.difference(low, high) / (2 * STEP))
+        for direction in STEP * np.eye(self.action_dim):
+            ends = [np.clip(u + way * direction, -1.0, 1.0) for way in (-1, 1)]
+            low, high = (self.step(x, end) for end in ends)
+            columns.append(self.difference(low, high) / float((ends[1] - ends[0]).sum()))
+        both = np.stack(columns, axis=1)
+        return both[:, : 2 * self.model.nv], both[:, 2 * self.model.nv :]

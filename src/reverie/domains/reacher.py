@@ -1,0 +1,46 @@
+"""Bring the tip of a planar arm to a target: drawn anew in each episode, or always the same one."""
+
+import math
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.planar import distance, posture, square, to_tip
+
+AT_REST = (0.0, 0.0, 0.0)
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Any posture, at rest; the target uniform over the annulus of radius 0.1 to 0.5."""
+    posture = (generator.uniform(-math.pi, math.pi), *generator.uniform(-2.0, 2.0, 2))
+    radius, direction = math.sqrt(generator.uniform(0.1**2, 0.5**2)), generator.uniform(-math.pi, math.pi)
+    return Start(posture, AT_REST, (radius * math.cos(direction), radius * math.sin(direction)))
+
+
+def start_single(generator: np.random.Generator) -> Start:
+    """Near one posture, at rest; one target."""
+    return Start(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return sin q (3), cos q (3), q' (3), target (2), tip - target (2)."""
+    return [*posture(*state, ops), *target, *to_tip(state.q, target, ops)]
+
+
+def observe_single(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return the same without the target (11)."""
+    return [*posture(*state, ops), *to_tip(state.q, target, ops)]
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return -0.033 d(tip, target) - 0.0002 |u|²."""
+    del before
+    return -0.033 * distance(*to_tip(state.q, target, ops), ops) - 0.0002 * square(action)
+
+
+DOMAINS = (
+    Domain("reacher", "bring a planar arm's tip to a random target", "reacher.xml", 4, start, observe, reward),
+    Domain(
+        "reacher_single", "the same arm, one start, one target", "reacher.xml", 4, start_single, observe_single, reward
+    ),
+)

@@ -1,0 +1,33 @@
+"""Swim to a target: a chain of seven links with six motors in a viscous fluid."""
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.planar import distance, square, turn
+
+TARGET = (2.1, 0.0)
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Return a start with the nose at the origin, headed within ±0.5 rad of the target, slightly bent, at rest."""
+    heading, bends = generator.uniform(-0.5, 0.5), generator.uniform(-0.4, 0.4, 6)
+    return Start((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return target - nose (2) and the nose's velocity (2) in the head's axes, the turning rate (1), joint angles (6),
+    their rates (6), cos and sin of the heading (2).
+    """
+    q, v = state
+    cosine, sine = ops.cos(q[2]), ops.sin(q[2])
+    ahead = turn(target[0] - q[0], target[1] - q[1], cosine, sine)
+    return [*ahead, *turn(v[0], v[1], cosine, sine), v[2], *q[3:], *v[3:], cosine, sine]
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return -1.0 d(nose, target) - 0.005 |u|²."""
+    del before
+    return -distance(state.q[0] - target[0], state.q[1] - target[1], ops) - 0.005 * square(action)
+
+
+DOMAINS = (Domain("swimmer6", "swim to a target with six joints", "swimmer6.xml", 4, start, observe, reward),)

@@ -1,0 +1,53 @@
+"""Walk as far as possible without falling: Gymnasium's walker with weaker motors, started at a walking pace."""
+
+from typing import Any
+
+import numpy as np
+
+from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.planar import square
+
+PACE = 1.1  # m/s at the start
+GEAR = 40.0  # N m; stock 100, at which a random episode lasts 7 steps
+DAMPING = 1.0  # N m s of the six leg joints; stock 0.1
+
+
+def edit(spec: Any) -> None:
+    """Weaken the motors and damp the legs."""
+    for motor in spec.actuators:
+        motor.gear[0] = GEAR
+    for joint in spec.joints:
+        if not joint.name.startswith("root"):
+            joint.damping[0] = DAMPING  # the linear term of three
+
+
+def start(generator: np.random.Generator) -> Start:
+    """Upright, walking."""
+    q = np.array([0.0, 1.25, *[0.0] * 7]) + generator.uniform(-0.005, 0.005, 9)
+    v = np.array([PACE, *[0.0] * 8]) + generator.uniform(-0.005, 0.005, 9)
+    return Start(q, v)
+
+
+def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+    """Return positions without x (8), velocities clipped to ±10 (9)."""
+    del target
+    return [*state.q[1:], *(ops.clip(v, -10.0, 10.0) for v in state.v)]
+
+
+def fallen(state: State) -> Any:
+    """Return whether the torso is outside 0.8 < z < 2.0 m or pitched by 1 rad or more."""
+    z, pitch = state.q[1], state.q[2]
+    return (z <= 0.8) | (z >= 2.0) | (abs(pitch) >= 1.0)
+
+
+def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+    """Return x(t+1) - x(t) + 0.001 while up - 0.0001 |u|²."""
+    del target, ops
+    return state.q[0] - before.q[0] + 0.001 * (1 - fallen(state)) - 0.0001 * square(action)
+
+
+DOMAINS = (
+    Domain(
+        "walker2d", "walk on without falling", "gymnasium:walker2d_v5.xml", 10, start, observe, reward, fallen, edit
+    ),
+)
