@@ -1,4 +1,4 @@
-"""Each domain's observation and reward against MuJoCo's own kinematics, in NumPy; and the same formulas on floats, NumPy and JAX."""
+"""Each domain's observation and reward against MuJoCo's own kinematics; the same formulas on floats, NumPy and JAX."""
 
 import math
 
@@ -174,9 +174,10 @@ def test_floats_numpy_and_jax_give_the_same(name, plants):
         state, old = (type(arrays.split(domain, r))(*map(lambda c: [float(v) for v in c], arrays.split(domain, r)))
                       for r in (x[i], before[i]))  # fmt: skip
         goal = tuple(target[i].tolist())
+        measured = domain.measure(state, goal, SCALAR)
         single = (
-            domain.observe(state, goal, SCALAR),
-            domain.reward(old, u[i].tolist(), state, goal, SCALAR),
+            domain.observe(state, measured, SCALAR),
+            domain.reward(old, u[i].tolist(), state, measured, SCALAR),
             domain.terminated(state),
         )
         for one, many, traced in zip(single, batch, per_state, strict=True):

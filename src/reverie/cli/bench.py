@@ -6,8 +6,10 @@ import warnings
 from typing import Any
 
 from reverie.bench.contests import CONTESTS
+from reverie.bench.physics import chosen, domains
 from reverie.bench.work import check_peers
 from reverie.cli.output import emit
+from reverie.core.errors import ConfigError
 from reverie.loops.provenance import versions
 
 
@@ -22,8 +24,11 @@ def run(options: Any) -> None:
         "rounds": options.rounds,
     }
     lines = [f"{os.cpu_count()} cores, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
-    for name in [options.what] if options.what else CONTESTS:
-        facts[name] = CONTESTS[name](peers, options.rounds)
+    if options.domains and options.what not in (None, "step"):
+        raise ConfigError(f"--domains times steps; leave {options.what} out, or write step")
+    names = chosen(options.domains) if options.domains else []
+    for name in ["step"] if names else [options.what] if options.what else CONTESTS:
+        facts[name] = domains(names, options.rounds) if names else CONTESTS[name](peers, options.rounds)
         for part, rows in facts[name].items():
             if part != "unit":
                 lines += ["", f"{name}: {facts[name]['unit']}", *_lines(rows)]

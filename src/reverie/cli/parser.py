@@ -154,6 +154,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--against", default="", metavar="sb3,sbx", help="peers to measure beside (pip install 'reverie[bench]')"
     )
     bench.add_argument(
+        "--domains", metavar="all|reacher,peg", help="time steps of our domains instead, against bare physics"
+    )
+    bench.add_argument(
         "--rounds", type=_positive, default=15, metavar="N", help="interleaved rounds; medians count (15)"
     )
     return parser

@@ -33,22 +33,30 @@ def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, 
     )
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[Number, Number]:
+    """Return the vector from the torso to the target, in the plane."""
+    del ops
+    return target[0] - state.q[0], target[1] - state.q[1]
+
+
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return the torso's height (1), its x and z axes in the world (6), target - torso in its axes within ±5 (3), joint
     angles (8), linear velocity in its axes (3), angular velocity (3), joint rates (8).  The target is at its own height.
     """
     q, v = state
     axes = rotation(*q[3:7])
-    ahead, across = target[0] - q[0], target[1] - q[1]
+    ahead, across = measured
     to_target = [ops.clip(ahead * axis[0] + across * axis[1], -5.0, 5.0) for axis in axes]
     velocity = [v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2] for axis in axes]
     return [q[2], *axes[0], *axes[2], *to_target, *q[7:], *velocity, *v[3:6], *v[6:]]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.0095 d(torso, target) - 0.0003 |u|²."""
-    del before
-    return -0.0095 * distance(state.q[0] - target[0], state.q[1] - target[1], ops) - 0.0003 * square(action)
+    del before, state
+    return -0.0095 * distance(*measured, ops) - 0.0003 * square(action)
 
 
-DOMAINS = (Domain("ant", "walk to a target on four legs", "gymnasium:ant.xml", 5, start, observe, reward, edit=edit),)
+DOMAINS = (
+    Domain("ant", "walk to a target on four legs", "gymnasium:ant.xml", 5, start, observe, reward, measure, edit=edit),
+)

@@ -21,7 +21,8 @@ def _parts(array: Any) -> list:
 def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
     """Return the observation [..., n] of state x and target [..., 2]."""
     xp = x.__array_namespace__()
-    parts = domain.observe(split(domain, x), _parts(target), ops_of(x))
+    state, ops = split(domain, x), ops_of(x)
+    parts = domain.observe(state, domain.measure(state, _parts(target), ops), ops)
     return xp.stack(xp.broadcast_arrays(*parts), axis=-1)
 
 
@@ -29,7 +30,8 @@ def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = ()) -> Any
     """Return the reward [...] of action u [..., m] (counted as clipped to [-1, 1]) that led from x to x_next."""
     xp = x_next.__array_namespace__()
     action = _parts(xp.clip(u, -1.0, 1.0))
-    return domain.reward(split(domain, x), action, split(domain, x_next), _parts(target), ops_of(x_next))
+    state, ops = split(domain, x_next), ops_of(x_next)
+    return domain.reward(split(domain, x), action, state, domain.measure(state, _parts(target), ops), ops)
 
 
 def terminated(domain: Domain, x: Any) -> Any:

@@ -1,5 +1,7 @@
 """Hit a ball with a stick on a planar arm so that it comes to rest on a target out of reach."""
 
+from typing import Any
+
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
@@ -14,22 +16,36 @@ def start(generator: np.random.Generator) -> Start:
     return Start((*joints, *ball), (0.0,) * 5, target)
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+    """Return the vectors from the tip, and from the target, to the ball."""
+    ball = state.q[3:]
+    x, y = to_tip(state.q[:3], ball, ops)
+    return (-x, -y), (ball[0] - target[0], ball[1] - target[1])
+
+
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return sin q, cos q, q' of the arm (9), ball (2), its velocity (2), ball - tip (2), target - ball (2)."""
     q, v = state
-    x, y = to_tip(q[:3], q[3:], ops)
-    return [*posture(q[:3], v[:3], ops), *q[3:], *v[3:], -x, -y, target[0] - q[3], target[1] - q[4]]
+    from_tip, (x, y) = measured
+    return [*posture(q[:3], v[:3], ops), *q[3:], *v[3:], *from_tip, -x, -y]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.02 d(ball, tip) - 0.105 d(ball, target) - 0.0002 |u|²."""
-    del before
-    x, y = state.q[3:]
-    near = distance(*to_tip(state.q[:3], (x, y), ops), ops)
-    away = distance(x - target[0], y - target[1], ops)
-    return -0.02 * near - 0.105 * away - 0.0002 * square(action)
+    del before, state
+    from_tip, from_target = measured
+    return -0.02 * distance(*from_tip, ops) - 0.105 * distance(*from_target, ops) - 0.0002 * square(action)
 
 
 DOMAINS = (
-    Domain("canada2d", "hit a ball so that it rests on a distant target", "canada2d.xml", 8, start, observe, reward),
+    Domain(
+        "canada2d",
+        "hit a ball so that it rests on a distant target",
+        "canada2d.xml",
+        8,
+        start,
+        observe,
+        reward,
+        measure,
+    ),
 )

@@ -1,6 +1,7 @@
 """Swing a pole up on a cart and keep it there."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +14,16 @@ def start(generator: np.random.Generator) -> Start:
     return Start((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return x, sin θ, cos θ, x', θ' (5); θ = 0 is up."""
-    del target
+    del measured
     x, angle = state.q
     return [x, ops.sin(angle), ops.cos(angle), *state.v]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.007 (1 - cos θ) - 0.001 x² - 0.0002 u²."""
-    del before, target
+    del before, measured
     x, angle = state.q
     return -0.007 * (1.0 - ops.cos(angle)) - 0.001 * x * x - 0.0002 * action[0] * action[0]
 

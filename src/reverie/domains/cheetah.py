@@ -23,15 +23,15 @@ def start(generator: np.random.Generator) -> Start:
     return Start(generator.uniform(-0.1, 0.1, 9), generator.normal(0.0, 0.1, 9))
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return positions without x (8), velocities (9)."""
-    del target, ops
+    del measured, ops
     return [*state.q[1:], *state.v]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return x(t+1) - x(t) - 0.0001 |u|²: metres gained."""
-    del target, ops
+    del measured, ops
     return state.q[0] - before.q[0] - 0.0001 * square(action)
 
 

@@ -49,6 +49,11 @@ def ops_of(array: Any) -> Ops:
     return Ops(xp.sin, xp.cos, xp.exp, xp.sqrt, xp.clip)
 
 
+def _nothing(state: State, target: Sequence[Number], ops: Ops) -> tuple:
+    del state, target, ops
+    return ()
+
+
 def _lives(state: State) -> Any:
     return state.q[0] != state.q[0]  # False, in the shape of a component
 
@@ -66,8 +71,9 @@ class Domain:
     model: str  # MJCF: a file beside this one, or "gymnasium:" and one of Gymnasium's
     frame_skip: int  # physics steps to a control step
     start: Callable[[np.random.Generator], Start]
-    observe: Callable[..., list[Number]]  # (state, target, ops) -> components of the observation
-    reward: Callable[..., Number]  # (before, action, state, target, ops)
+    observe: Callable[..., list[Number]]  # (state, measured, ops) -> components of the observation
+    reward: Callable[..., Number]  # (before, action, state, measured, ops)
+    measure: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward are both made from
     terminated: Callable[[State], Any] = _lives
     edit: Callable[[Any], None] | None = None  # changes to a stock model, as an mujoco.MjSpec
     horizon: int = 150  # control steps to a time-out

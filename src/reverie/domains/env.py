@@ -3,7 +3,6 @@
 # pyright: reportAttributeAccessIssue=false
 # MuJoCo's extension module has no stubs.
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -18,10 +17,14 @@ from reverie.domains.headless import choose_mujoco_backend
 from reverie.domains.plant import Plant
 
 RENDER_MODES = ("rgb_array", "human")
+OPTIONS = ("render_mode", "width", "height", "horizon")
+LARGEST = 1e10  # MuJoCo too calls what is beyond it unstable
 
 
 class DomainEnv(gym.Env):
     """The domain named `domain`, drawn by its own camera in pictures of `width` x `height` pixels.
+
+    Episodes are truncated after `horizon` steps (150 where None; Gymnasium's max_episode_steps may end them sooner).
 
     Actions [m] are clipped to [-1, 1] before anything else, the reward included.  `reset(options=…)` takes "state"
     [nq + nv] and "target" [2].  Raises ConfigError for what is unknown, SpaceError for an action that is none,
@@ -31,12 +34,18 @@ class DomainEnv(gym.Env):
     metadata: ClassVar[dict] = {"render_modes": list(RENDER_MODES), "render_fps": 50}
 
     def __init__(
-        self, domain: str, render_mode: str | None = None, width: int = 480, height: int = 480, **unknown_options: Any
+        self,
+        domain: str,
+        render_mode: str | None = None,
+        width: int = 480,
+        height: int = 480,
+        horizon: int | None = None,
+        **unknown_options: Any,
     ):
         if domain not in DOMAINS:
             raise unknown("domain", domain, DOMAINS)
         for option in unknown_options:
-            raise unknown(f"option of {domain}", option, ("render_mode", "width", "height"))
+            raise unknown(f"option of {domain}", option, OPTIONS)
         if render_mode not in (None, *RENDER_MODES):
             raise unknown("render_mode", str(render_mode), RENDER_MODES)
         self.domain = DOMAINS[domain]
@@ -46,10 +55,12 @@ class DomainEnv(gym.Env):
         self.render_mode, self._size, self._renderer = render_mode, (width, height), None
         self._target: Sequence[float] = ()
         self._now = State((), ())
-        self._left = 0.0  # steps to the end of the episode
+        self._horizon = self.domain.horizon if horizon is None else horizon
+        self._left = 0  # steps to the end of the episode
         size = len(self._begin(*self.domain.start(np.random.default_rng(0))))
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float64)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (self.plant.action_dim,), np.float32)
+        self._actions = (self.plant.action_dim,)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, self._actions, np.float32)
 
     @property
     def state(self) -> np.ndarray:
@@ -68,15 +79,16 @@ class DomainEnv(gym.Env):
         x, target = np.concatenate([begin.q, begin.v]), begin.target
         for option, value in (options or {}).items():
             if option == "state":
-                x = self._vector(value, len(x), "state")
-            elif option == "target" and target:
-                target = tuple(self._vector(value, 2, "target").tolist())
+                x = np.array(self._finite(value, x.shape, "state"))
+            elif option != "target":
+                raise unknown(f"reset option of {self.domain.name}", option, ("state", "target"))
+            elif not target:
+                raise ConfigError(f"{self.domain.name} has no target to set")
             else:
-                raise unknown(f"reset option of {self.domain.name}", option, ["state", *["target"] * bool(target)])
+                target = tuple(self._finite(value, (2,), "target"))
         mujoco.mj_resetData(self.model, self.data)
         observation = self._begin(x[: self.model.nq], x[self.model.nq :], target)
-        limit = self.spec.max_episode_steps if self.spec is not None else self.domain.horizon
-        self._left = limit if limit is not None and limit > 0 else math.inf
+        self._left = self._horizon
         if self.render_mode == "human":
             self.render()
         return observation, {}
@@ -87,39 +99,44 @@ class DomainEnv(gym.Env):
             self.data.mocap_pos[0, :2] = target
         mujoco.mj_forward(self.model, self.data)  # where things are, for those who look
         self._now = State(self.plant.q.tolist(), self.plant.v.tolist())
-        return np.array(self.domain.observe(self._now, target, SCALAR))
+        measured = self.domain.measure(self._now, target, SCALAR)
+        return np.array(self.domain.observe(self._now, measured, SCALAR))
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Take one control step."""
         if self._left <= 0:
             raise WorldError(f"{self.domain.name}: step() after the end of an episode; call reset() first")
         domain, plant, before = self.domain, self.plant, self._now
-        u = [min(max(a, -1.0), 1.0) for a in self._vector(action, plant.action_dim, "action").tolist()]
+        u = self._finite(action, self._actions, "action")
         plant.advance(u)
-        now = State(plant.q.tolist(), plant.v.tolist())
-        if not math.isfinite(sum(now.q) + sum(now.v)):
+        self._now = now = State(plant.q.tolist(), plant.v.tolist())
+        if not abs(sum(now.q) + sum(now.v)) < LARGEST:  # or not a number
             raise WorldError(f"{domain.name}: the physics diverged under action {u}")
-        self._now = now
-        reward = domain.reward(before, u, now, self._target, SCALAR)
+        clipped = [-1.0 if a < -1.0 else 1.0 if a > 1.0 else a for a in u]
+        measured = domain.measure(now, self._target, SCALAR)
+        reward = domain.reward(before, clipped, now, measured, SCALAR)
         terminated = domain.terminated(now)
         self._left -= 1
-        truncated = self._left <= 0
+        truncated = self._left == 0
         if terminated:
             self._left = 0
         if self.render_mode == "human":
             self.render()
-        return np.array(domain.observe(now, self._target, SCALAR)), reward, terminated, truncated, {}
+        return np.array(domain.observe(now, measured, SCALAR)), reward, terminated, truncated, {}
 
-    def _vector(self, values: Any, size: int, what: str) -> np.ndarray:
-        try:
-            vector = np.asarray(values, float)
-        except (TypeError, ValueError):
-            raise SpaceError(f"{self.domain.name}: the {what} is {values!r}; give {size} numbers") from None
-        if vector.shape != (size,):
-            raise SpaceError(f"{self.domain.name}: the {what} has shape {vector.shape}; it must be ({size},)")
-        if not np.isfinite(vector).all():
-            raise SpaceError(f"{self.domain.name}: the {what} is {vector.tolist()}; it must be finite")
-        return vector
+    def _finite(self, values: Any, shape: tuple[int], what: str) -> list[float]:
+        """Return `values` as floats; raise SpaceError unless they are finite and of that shape."""
+        if type(values) is not np.ndarray or values.shape != shape:
+            try:
+                values = np.asarray(values, float)
+            except (TypeError, ValueError):
+                raise SpaceError(f"{self.domain.name}: the {what} is {values!r}; give {shape[0]} numbers") from None
+            if values.shape != shape:
+                raise SpaceError(f"{self.domain.name}: the {what} has shape {values.shape}; it must be {shape}")
+        floats = values.tolist()
+        if (total := sum(floats)) - total != 0.0:  # so with infinities and with what is no number
+            raise SpaceError(f"{self.domain.name}: the {what} is {floats}; it must be finite")
+        return floats
 
     def render(self) -> Any:
         """Return a picture [height, width, 3] ("rgb_array") or show it in a window ("human")."""

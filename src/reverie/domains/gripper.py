@@ -1,6 +1,7 @@
 """Grasp an object with an arm's two fingers and bring it to a place; the same with the object always in one spot."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,40 +42,52 @@ def grasp(
     return (thing[0] - base[0] - x, thing[1] - base[1] - y), (thing[0] - target[0], thing[1] - target[1])
 
 
-def seen(state: State, target: tuple, base: State, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+    """Return the vectors from the pinch point, and from the target, to the object."""
+    return grasp(state.q[:4], state.q[6:8], (0.0, 0.0), target, ops)
+
+
+def seen(state: State, measured: Any, base: State, ops: Ops) -> list[Number]:
     """Return the observation of an arm with fingers and object, its base's after the fingers' velocities.
 
     state: j0 … j3, the two fingers, the object's x, y and spin.
     """
     q, v = state
-    from_pinch, from_target = grasp(q[:4], q[6:8], base.q or (0.0, 0.0), target, ops)
+    from_pinch, from_target = measured
     heading = q[0] + q[1] + q[2] + q[3]
     in_palm = turn(*from_pinch, ops.cos(heading), ops.sin(heading))
     arm = [*posture(q[:4], (), ops), *q[4:6], *v[:6], *base.q, *base.v]
     return [*arm, *q[6:8], *v[6:8], *from_pinch, *in_palm, *from_target, 0.1 * v[8]]
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return what is seen (27).
 
     sin, cos (4 + 4) of j0 … j3, fingers (2), velocities of these (4 + 2), object (2), its velocity (2), object - pinch in
     the world and in the palm's axes (2 + 2), object - target (2), 0.1 x spin (1).
     """
-    return seen(state, target, State((), ()), ops)
+    return seen(state, measured, State((), ()), ops)
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.35 d(pinch, object) - 0.2 d(object, target) + 0.05 exp(-(d(object, target) / 0.05)²) - 0.0002 |u|²."""
-    del before
-    from_pinch, from_target = grasp(state.q[:4], state.q[6:8], (0.0, 0.0), target, ops)
+    del before, state
+    from_pinch, from_target = measured
     away = distance(*from_target, ops)
     bonus = 0.05 * ops.exp(-((away / 0.05) * (away / 0.05)))
     return -0.35 * distance(*from_pinch, ops) - 0.2 * away + bonus - 0.0002 * square(action)
 
 
 DOMAINS = (
-    Domain("gripper", "grasp an object and bring it to a place", "gripper.xml", 8, start, observe, reward),
+    Domain("gripper", "grasp an object and bring it to a place", "gripper.xml", 8, start, observe, reward, measure),
     Domain(
-        "gripper_single", "the same, the object always in one spot", "gripper.xml", 8, start_single, observe, reward
+        "gripper_single",
+        "the same, the object always in one spot",
+        "gripper.xml",
+        8,
+        start_single,
+        observe,
+        reward,
+        measure,
     ),
 )

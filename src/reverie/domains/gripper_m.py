@@ -1,5 +1,7 @@
 """The gripper on a base that moves: the object lies, and has to go, where the arm alone does not reach as well."""
 
+from typing import Any
+
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
@@ -15,17 +17,24 @@ def start(generator: np.random.Generator) -> Start:
     return Start((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+    """Return the vectors from the pinch point, and from the target, to the object."""
+    return grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
+
+
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return what the gripper sees, with the base's position and velocity (2 + 2) after the fingers' velocities (31)."""
     q, v = state
-    return seen(State(q[2:], v[2:]), target, State(q[:2], v[:2]), ops)
+    return seen(State(q[2:], v[2:]), measured, State(q[:2], v[:2]), ops)
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.85 d(pinch, object) - 0.56 d(object, target) - 0.0002 |u|²."""
-    del before
-    from_pinch, from_target = grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
+    del before, state
+    from_pinch, from_target = measured
     return -0.85 * distance(*from_pinch, ops) - 0.56 * distance(*from_target, ops) - 0.0002 * square(action)
 
 
-DOMAINS = (Domain("gripper_m", "the gripper on a base that moves", "gripper_m.xml", 8, start, observe, reward),)
+DOMAINS = (
+    Domain("gripper_m", "the gripper on a base that moves", "gripper_m.xml", 8, start, observe, reward, measure),
+)

@@ -1,5 +1,7 @@
 """Put a peg on a planar arm into a slot that is 15 mm wider on either side."""
 
+from typing import Any
+
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
@@ -13,15 +15,22 @@ def start(generator: np.random.Generator) -> Start:
     return Start(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[Number, Number]:
+    """Return the vector from the hole to the tip."""
+    return to_tip(state.q, target, ops)
+
+
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), tip - hole (2)."""
-    return [*posture(*state, ops), *to_tip(state.q, target, ops)]
+    return [*posture(*state, ops), *measured]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.21 d(tip, hole) - 0.0002 |u|²."""
-    del before
-    return -0.21 * distance(*to_tip(state.q, target, ops), ops) - 0.0002 * square(action)
+    del before, state
+    return -0.21 * distance(*measured, ops) - 0.0002 * square(action)
 
 
-DOMAINS = (Domain("peg", "put a peg on a planar arm into a narrow slot", "peg.xml", 8, start, observe, reward),)
+DOMAINS = (
+    Domain("peg", "put a peg on a planar arm into a narrow slot", "peg.xml", 8, start, observe, reward, measure),
+)

@@ -10,11 +10,12 @@ TINY = 1e-12  # m²: keeps the derivatives of a distance finite where it is zero
 
 def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> tuple[Number, Number]:
     """Return x and y of the free end of a chain of links from the origin, each hinged on the one before by angle q[i]."""
-    x = y = heading = 0.0
-    for angle, length in zip(q, lengths, strict=True):
-        heading = heading + angle
-        x = x + length * ops.cos(heading)
-        y = y + length * ops.sin(heading)
+    sin, cos, x, y, heading, i = ops.sin, ops.cos, 0.0, 0.0, 0.0, 0
+    for length in lengths:  # a plain loop: it runs twice in every step of an arm
+        heading = heading + q[i]
+        x = x + length * cos(heading)
+        y = y + length * sin(heading)
+        i += 1
     return x, y
 
 
@@ -41,4 +42,7 @@ def distance(x: Number, y: Number, ops: Ops) -> Number:
 
 def square(action: Iterable[Number]) -> Number:
     """Return |u|²."""
-    return sum(u * u for u in action)
+    total = 0.0
+    for u in action:
+        total = total + u * u
+    return total

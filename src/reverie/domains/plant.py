@@ -30,6 +30,9 @@ def compile_model(domain: Domain) -> mujoco.MjModel:
     spec = mujoco.MjSpec.from_file(str(folder / file))
     if domain.edit is not None:
         domain.edit(spec)
+    spec.option.disableflags |= (
+        mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    )  # physics that diverges must be seen, not begun anew
     return spec.compile()
 
 
@@ -61,15 +64,15 @@ class Plant:
         self.q[:], self.v[:] = x[: self.model.nq], x[self.model.nq :]
 
     def advance(self, u: Any) -> None:
-        """Hold action u [m], within [-1, 1], for one control step."""
+        """Hold action u [m] for one control step; MuJoCo clips it to [-1, 1], the range that every motor has."""
         self._ctrl[:] = u
-        self._warm[:] = 0.0
+        self._warm.fill(0.0)
         mujoco.mj_step(self.model, self.data, self.domain.frame_skip)
 
     def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the state after one control step from x under u, clipped to [-1, 1]."""
+        """Return the state after one control step from x under u."""
         self.state = x
-        self.advance(np.clip(u, -1.0, 1.0))
+        self.advance(u)
         return self.state
 
     def observe(self, x: Any, target: Any = ()) -> Any:
@@ -105,7 +108,7 @@ class Plant:
         a, b = np.empty((n, n)), np.empty((n, self.action_dim))
         self.state = x
         self._ctrl[:] = np.clip(u, -1.0, 1.0)
-        self._warm[:] = 0.0
+        self._warm.fill(0.0)
         for _ in range(self.domain.frame_skip):
             mujoco.mjd_transitionFD(self.model, self.data, STEP, True, a, b, None, None)
             mujoco.mj_step(self.model, self.data)

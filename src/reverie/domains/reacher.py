@@ -1,6 +1,7 @@
 """Bring the tip of a planar arm to a target: drawn anew in each episode, or always the same one."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -22,25 +23,37 @@ def start_single(generator: np.random.Generator) -> Start:
     return Start(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+    """Return the target and the vector from it to the tip."""
+    return target, to_tip(state.q, target, ops)
+
+
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), target (2), tip - target (2)."""
-    return [*posture(*state, ops), *target, *to_tip(state.q, target, ops)]
+    return [*posture(*state, ops), *measured[0], *measured[1]]
 
 
-def observe_single(state: State, target: tuple, ops: Ops) -> list[Number]:
+def observe_single(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return the same without the target (11)."""
-    return [*posture(*state, ops), *to_tip(state.q, target, ops)]
+    return [*posture(*state, ops), *measured[1]]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.033 d(tip, target) - 0.0002 |u|²."""
-    del before
-    return -0.033 * distance(*to_tip(state.q, target, ops), ops) - 0.0002 * square(action)
+    del before, state
+    return -0.033 * distance(*measured[1], ops) - 0.0002 * square(action)
 
 
 DOMAINS = (
-    Domain("reacher", "bring a planar arm's tip to a random target", "reacher.xml", 4, start, observe, reward),
+    Domain("reacher", "bring a planar arm's tip to a random target", "reacher.xml", 4, start, observe, reward, measure),
     Domain(
-        "reacher_single", "the same arm, one start, one target", "reacher.xml", 4, start_single, observe_single, reward
+        "reacher_single",
+        "the same arm, one start, one target",
+        "reacher.xml",
+        4,
+        start_single,
+        observe_single,
+        reward,
+        measure,
     ),
 )

@@ -1,5 +1,7 @@
 """Swim to a target: a chain of seven links with six motors in a viscous fluid."""
 
+from typing import Any
+
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
@@ -14,20 +16,26 @@ def start(generator: np.random.Generator) -> Start:
     return Start((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[Number, Number]:
+    """Return the vector from the nose to the target."""
+    del ops
+    return target[0] - state.q[0], target[1] - state.q[1]
+
+
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return target - nose (2) and the nose's velocity (2) in the head's axes, the turning rate (1), joint angles (6),
     their rates (6), cos and sin of the heading (2).
     """
     q, v = state
     cosine, sine = ops.cos(q[2]), ops.sin(q[2])
-    ahead = turn(target[0] - q[0], target[1] - q[1], cosine, sine)
+    ahead = turn(*measured, cosine, sine)
     return [*ahead, *turn(v[0], v[1], cosine, sine), v[2], *q[3:], *v[3:], cosine, sine]
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -1.0 d(nose, target) - 0.005 |u|²."""
-    del before
-    return -distance(state.q[0] - target[0], state.q[1] - target[1], ops) - 0.005 * square(action)
+    del before, state
+    return -distance(*measured, ops) - 0.005 * square(action)
 
 
-DOMAINS = (Domain("swimmer6", "swim to a target with six joints", "swimmer6.xml", 4, start, observe, reward),)
+DOMAINS = (Domain("swimmer6", "swim to a target with six joints", "swimmer6.xml", 4, start, observe, reward, measure),)

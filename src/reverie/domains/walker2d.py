@@ -28,9 +28,9 @@ def start(generator: np.random.Generator) -> Start:
     return Start(q, v)
 
 
-def observe(state: State, target: tuple, ops: Ops) -> list[Number]:
+def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return positions without x (8), velocities clipped to ±10 (9)."""
-    del target
+    del measured
     return [*state.q[1:], *(ops.clip(v, -10.0, 10.0) for v in state.v)]
 
 
@@ -40,14 +40,22 @@ def fallen(state: State) -> Any:
     return (z <= 0.8) | (z >= 2.0) | (abs(pitch) >= 1.0)
 
 
-def reward(before: State, action: list, state: State, target: tuple, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return x(t+1) - x(t) + 0.001 while up - 0.0001 |u|²."""
-    del target, ops
+    del measured, ops
     return state.q[0] - before.q[0] + 0.001 * (1 - fallen(state)) - 0.0001 * square(action)
 
 
 DOMAINS = (
     Domain(
-        "walker2d", "walk on without falling", "gymnasium:walker2d_v5.xml", 10, start, observe, reward, fallen, edit
+        "walker2d",
+        "walk on without falling",
+        "gymnasium:walker2d_v5.xml",
+        10,
+        start,
+        observe,
+        reward,
+        terminated=fallen,
+        edit=edit,
     ),
 )
