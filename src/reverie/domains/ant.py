@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import distance, square
+from reverie.domains.planar import Vector, distance, square
 
 TARGET = (3.0, 0.0)
 
@@ -33,7 +33,7 @@ def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, 
     )
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[Number, Number]:
+def measure(state: State, target: tuple, ops: Ops) -> Vector:
     """Return the vector from the torso to the target, in the plane."""
     del ops
     return target[0] - state.q[0], target[1] - state.q[1]
@@ -54,7 +54,7 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
 def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.0095 d(torso, target) - 0.0003 |u|²."""
     del before, state
-    return -0.0095 * distance(*measured, ops) - 0.0003 * square(action)
+    return -0.0095 * distance(measured, ops) - 0.0003 * square(action)
 
 
 DOMAINS = (

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import distance, posture, square, to_tip
+from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 
 def start(generator: np.random.Generator) -> Start:
@@ -16,7 +16,7 @@ def start(generator: np.random.Generator) -> Start:
     return Start((*joints, *ball), (0.0,) * 5, target)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the tip, and from the target, to the ball."""
     ball = state.q[3:]
     x, y = to_tip(state.q[:3], ball, ops)
@@ -34,7 +34,7 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
     """Return -0.02 d(ball, tip) - 0.105 d(ball, target) - 0.0002 |u|²."""
     del before, state
     from_tip, from_target = measured
-    return -0.02 * distance(*from_tip, ops) - 0.105 * distance(*from_target, ops) - 0.0002 * square(action)
+    return -0.02 * distance(from_tip, ops) - 0.105 * distance(from_target, ops) - 0.0002 * square(action)
 
 
 DOMAINS = (

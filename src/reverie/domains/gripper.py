@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import distance, end, posture, square, turn
+from reverie.domains.planar import Vector, distance, end, posture, square, turn
 
 LINKS = (0.20, 0.20, 0.12, 0.11)  # three links, and from the palm to between the fingertips, where an object is pinched
 JOINTS = (1.4, -2.5, 1.1, 0.0)
@@ -33,7 +33,7 @@ def start_single(generator: np.random.Generator) -> Start:
 
 def grasp(
     joints: Sequence[Number], thing: Sequence[Number], base: Sequence[Number], target: tuple, ops: Ops
-) -> tuple[tuple[Number, Number], tuple[Number, Number]]:
+) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point, and from the target, to the object.
 
     joints: j0 … j3; thing: the object's x and y; base: where the arm stands.
@@ -42,7 +42,7 @@ def grasp(
     return (thing[0] - base[0] - x, thing[1] - base[1] - y), (thing[0] - target[0], thing[1] - target[1])
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point, and from the target, to the object."""
     return grasp(state.q[:4], state.q[6:8], (0.0, 0.0), target, ops)
 
@@ -55,7 +55,7 @@ def seen(state: State, measured: Any, base: State, ops: Ops) -> list[Number]:
     q, v = state
     from_pinch, from_target = measured
     heading = q[0] + q[1] + q[2] + q[3]
-    in_palm = turn(*from_pinch, ops.cos(heading), ops.sin(heading))
+    in_palm = turn(from_pinch, ops.cos(heading), ops.sin(heading))
     arm = [*posture(q[:4], (), ops), *q[4:6], *v[:6], *base.q, *base.v]
     return [*arm, *q[6:8], *v[6:8], *from_pinch, *in_palm, *from_target, 0.1 * v[8]]
 
@@ -73,9 +73,9 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
     """Return -0.35 d(pinch, object) - 0.2 d(object, target) + 0.05 exp(-(d(object, target) / 0.05)²) - 0.0002 |u|²."""
     del before, state
     from_pinch, from_target = measured
-    away = distance(*from_target, ops)
+    away = distance(from_target, ops)
     bonus = 0.05 * ops.exp(-((away / 0.05) * (away / 0.05)))
-    return -0.35 * distance(*from_pinch, ops) - 0.2 * away + bonus - 0.0002 * square(action)
+    return -0.35 * distance(from_pinch, ops) - 0.2 * away + bonus - 0.0002 * square(action)
 
 
 DOMAINS = (

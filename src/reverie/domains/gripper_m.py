@@ -6,7 +6,7 @@ import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
 from reverie.domains.gripper import grasp, lay, seen
-from reverie.domains.planar import distance, square
+from reverie.domains.planar import Vector, distance, square
 
 TARGET = (0.35, 0.45)
 
@@ -17,7 +17,7 @@ def start(generator: np.random.Generator) -> Start:
     return Start((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point, and from the target, to the object."""
     return grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
 
@@ -32,7 +32,7 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
     """Return -0.85 d(pinch, object) - 0.56 d(object, target) - 0.0002 |u|²."""
     del before, state
     from_pinch, from_target = measured
-    return -0.85 * distance(*from_pinch, ops) - 0.56 * distance(*from_target, ops) - 0.0002 * square(action)
+    return -0.85 * distance(from_pinch, ops) - 0.56 * distance(from_target, ops) - 0.0002 * square(action)
 
 
 DOMAINS = (

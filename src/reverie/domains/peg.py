@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import distance, posture, square, to_tip
+from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 HOLE = (0.53, 0.0)  # where the tip comes to with the peg's end 5 mm from the back wall
 
@@ -15,7 +15,7 @@ def start(generator: np.random.Generator) -> Start:
     return Start(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[Number, Number]:
+def measure(state: State, target: tuple, ops: Ops) -> Vector:
     """Return the vector from the hole to the tip."""
     return to_tip(state.q, target, ops)
 
@@ -28,7 +28,7 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
 def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.21 d(tip, hole) - 0.0002 |u|²."""
     del before, state
-    return -0.21 * distance(*measured, ops) - 0.0002 * square(action)
+    return -0.21 * distance(measured, ops) - 0.0002 * square(action)
 
 
 DOMAINS = (

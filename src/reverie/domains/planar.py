@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from reverie.domains.domain import Number, Ops
 
+Vector = tuple[Number, Number]  # x and y
+
 LINKS = (0.20, 0.20, 0.15)  # of the planar arms; `arm.xml` and the hands say the same, and a test compares them
 TINY = 1e-12  # m²: keeps the derivatives of a distance finite where it is zero, and moves it by less than 1e-6 m
 
 
-def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> tuple[Number, Number]:
+def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> Vector:
     """Return x and y of the free end of a chain of links from the origin, each hinged on the one before by angle q[i]."""
     sin, cos, x, y, heading, i = ops.sin, ops.cos, 0.0, 0.0, 0.0, 0
     for length in lengths:  # a plain loop: it runs twice in every step of an arm
@@ -19,7 +21,7 @@ def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> tuple[Number
     return x, y
 
 
-def to_tip(q: Sequence[Number], target: Sequence[Number], ops: Ops) -> tuple[Number, Number]:
+def to_tip(q: Sequence[Number], target: Sequence[Number], ops: Ops) -> Vector:
     """Return the vector from a target to the tip of the arm."""
     x, y = end(q, LINKS, ops)
     return x - target[0], y - target[1]
@@ -30,13 +32,15 @@ def posture(q: Sequence[Number], v: Sequence[Number], ops: Ops) -> list[Number]:
     return [*map(ops.sin, q), *map(ops.cos, q), *v]
 
 
-def turn(x: Number, y: Number, cosine: Number, sine: Number) -> tuple[Number, Number]:
-    """Return (x, y) of the world in axes whose x-axis points to (cosine, sine)."""
+def turn(vector: Vector, cosine: Number, sine: Number) -> Vector:
+    """Return a vector (x, y) of the world in axes whose x-axis points to (cosine, sine)."""
+    x, y = vector
     return cosine * x + sine * y, cosine * y - sine * x
 
 
-def distance(x: Number, y: Number, ops: Ops) -> Number:
+def distance(vector: Vector, ops: Ops) -> Number:
     """Return the length of (x, y), with finite derivatives everywhere."""
+    x, y = vector
     return ops.sqrt(x * x + y * y + TINY)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import distance, posture, square, to_tip
+from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 AT_REST = (0.0, 0.0, 0.0)
 
@@ -23,7 +23,7 @@ def start_single(generator: np.random.Generator) -> Start:
     return Start(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, tuple]:
+def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, Vector]:
     """Return the target and the vector from it to the tip."""
     return target, to_tip(state.q, target, ops)
 
@@ -41,7 +41,7 @@ def observe_single(state: State, measured: Any, ops: Ops) -> list[Number]:
 def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -0.033 d(tip, target) - 0.0002 |u|²."""
     del before, state
-    return -0.033 * distance(*measured[1], ops) - 0.0002 * square(action)
+    return -0.033 * distance(measured[1], ops) - 0.0002 * square(action)
 
 
 DOMAINS = (

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import distance, square, turn
+from reverie.domains.planar import Vector, distance, square, turn
 
 TARGET = (2.1, 0.0)
 
@@ -16,7 +16,7 @@ def start(generator: np.random.Generator) -> Start:
     return Start((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[Number, Number]:
+def measure(state: State, target: tuple, ops: Ops) -> Vector:
     """Return the vector from the nose to the target."""
     del ops
     return target[0] - state.q[0], target[1] - state.q[1]
@@ -28,14 +28,14 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """
     q, v = state
     cosine, sine = ops.cos(q[2]), ops.sin(q[2])
-    ahead = turn(*measured, cosine, sine)
-    return [*ahead, *turn(v[0], v[1], cosine, sine), v[2], *q[3:], *v[3:], cosine, sine]
+    ahead = turn(measured, cosine, sine)
+    return [*ahead, *turn((v[0], v[1]), cosine, sine), v[2], *q[3:], *v[3:], cosine, sine]
 
 
 def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
     """Return -1.0 d(nose, target) - 0.005 |u|²."""
     del before, state
-    return -distance(*measured, ops) - 0.005 * square(action)
+    return -distance(measured, ops) - 0.005 * square(action)
 
 
 DOMAINS = (Domain("swimmer6", "swim to a target with six joints", "swimmer6.xml", 4, start, observe, reward, measure),)
