@@ -128,11 +128,12 @@ def test_the_command_explains_itself_and_names_every_verb():
 
 def test_list_names_each_algorithm_with_one_line():
     facts = one_object("list")
+    assert {"reacher", "gripper_m", "walker2d"} <= facts["domains"].keys()
     assert {"naf", "ddpg"} <= facts["algorithms"].keys() and {"domains", "models", "experiments"} <= facts.keys()
     assert all(text and "\n" not in text for group in facts.values() for text in group.values())
     lines = done("list").splitlines()
     for name, text in facts["algorithms"].items():
-        assert f"  {name:10} {text}" in lines
+        assert f"  {name:14} {text}" in lines
 
 
 def test_check_of_a_fit_environment():
@@ -359,6 +360,28 @@ def test_bench_measures_ratios_side_by_side():
     rows = {row["name"]: row for row in facts["act"]["rows"]}
     assert rows.keys() == {"naf", "greedy", "predict", "compiled"}
     assert rows["naf"]["time_over_naf"] == 1.0 and all(row["time_over_naf"] > 0 for row in rows.values())
+
+
+def test_bench_sets_a_domains_steps_beside_bare_physics():
+    facts = one_object("bench", "step", "--domains", "walker2d,reacher", "--rounds", "1")
+    assert [row["name"] for row in facts["step"]["rows"]] == ["walker2d", "reacher"]
+    assert all(0 < row["share"] and row["steps_per_second"] > 0 for row in facts["step"]["rows"])
+    assert "unknown domain 'pig'; did you mean 'peg'?" in refusal("bench", "step", "--domains", "pig")
+    assert "--domains times steps; leave act out, or write step" in refusal("bench", "act", "--domains", "all")
+
+
+def test_a_domain_is_learnt_by_its_short_name_and_filmed_by_its_own_camera(tmp_path):
+    imageio, run, film = pytest.importorskip("imageio.v2"), tmp_path / "run", tmp_path / "film.gif"
+    facts = one_object(
+        "train", "naf", "reacher_single", *SMALL, "--steps", "300", "--evaluate-every", "0", "--out", run
+    )
+    assert facts["episodes"] == 2 and json.loads((run / "config.json").read_text())["env"] == "reacher_single"
+    assert -6 < one_object("evaluate", run, "--episodes", "2")["mean"] < 0
+    one_object("video", run, "-o", film, "--seconds", "0.5")
+    green = [
+        ((frame[..., 1] > 90) & (frame[..., 0] < 90) & (frame[..., 2] < 120)).sum() for frame in imageio.mimread(film)
+    ]
+    assert min(green) > 20  # the target is in every picture
 
 
 # ---- real processes
