@@ -289,6 +289,14 @@ def test_pictures_show_the_task(name):
     env.close()
 
 
+def test_a_window_needs_a_screen(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(rv.ConfigError, match="peg: no screen to open a window on; use render_mode='rgb_array'"):
+        make("peg", render_mode="human").reset(seed=0)
+
+
 def run_randomly(name, steps):
     """Return the worst penetration [m] in `steps` random control steps; assert that all stays finite and unwarned."""
     env = make(name)

@@ -13,7 +13,7 @@ import numpy as np
 from reverie.core.errors import ConfigError, SpaceError, WorldError, unknown
 from reverie.domains import DOMAINS
 from reverie.domains.domain import SCALAR, State
-from reverie.domains.headless import choose_mujoco_backend
+from reverie.domains.headless import choose_mujoco_backend, has_screen
 from reverie.domains.plant import Plant
 
 RENDER_MODES = ("rgb_array", "human")
@@ -153,6 +153,8 @@ class DomainEnv(gym.Env):
                 f"{self.domain.name}: no OpenGL to draw with; install libegl1 or libosmesa6 "
                 "(`reverie video` draws lines without)"
             )
+        if self.render_mode == "human" and not has_screen():
+            raise ConfigError(f"{self.domain.name}: no screen to open a window on; use render_mode='rgb_array'")
         from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 
         width, height = self._size

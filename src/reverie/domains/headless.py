@@ -24,3 +24,8 @@ def choose_mujoco_backend() -> bool:
                 os.environ["MUJOCO_GL"] = backend
             return True
     return False
+
+
+def has_screen() -> bool:
+    """Return whether there is a screen to open a window on: without one, GLFW brings the whole process down."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
