@@ -63,11 +63,21 @@ def test_ddpg_has_no_precision():
 
 @pytest.mark.parametrize("kind", ALGORITHMS.values())
 def test_paper_settings(kind):
-    paper = kind.paper("reacher", learning_rate=1e-2)
+    paper = kind.paper("ant", learning_rate=1e-2)
     assert paper.normalisation == "batch" and paper.learning_rate == 1e-2 and paper.updates_per_step == 5
     assert paper.reward_scale == 1.0 and not paper.observation_normalisation and paper.warmup_steps == 0
     with pytest.raises(dataclasses.FrozenInstanceError):
         paper.discount = 0.5
+
+
+def test_paper_settings_of_a_domain_are_ours_out_of_the_papers_18():
+    assert NAF.paper("peg").normalisation == "none" and NAF.paper("peg").reward_scale == 5.0
+    for domain in NAF.chosen:
+        config = NAF.paper(domain)
+        assert config.normalisation in ("none", "batch") and config.learning_rate in (1e-4, 1e-3, 1e-2)
+        assert config.noise_scale in (0.1, 0.3, 1.0) and config.updates_per_step == 5 and config.hidden == (200, 200)
+        assert config.trunk == "separate" and config.noise == "ou"
+    assert NAF.paper("peg", noise_scale=1.0).noise_scale == 1.0
 
 
 def test_zero_is_honoured():
