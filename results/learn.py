@@ -49,8 +49,8 @@ ASKED = {
 }
 
 PAPER = {
-    "paper-cartpole": paper("cartpole", 190, 19, -0.604, 5),
-    "paper-peg": paper("peg", 130, 13, -0.438, 5),
+    "paper-cartpole": paper("cartpole", 190, 10, -0.604, 5),
+    "paper-peg": paper("peg", 130, 10, -0.438, 5),
     "paper-reacher": paper("reacher", 1260, 60, -0.331, 3),
 }
 

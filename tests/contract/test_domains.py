@@ -1,5 +1,7 @@
 """What every domain owes: sizes, masses, scores, seeds, states, endings, pictures, and clear words for bad input."""
 
+import copy
+import pickle
 import re
 import subprocess
 import sys
@@ -158,6 +160,19 @@ def test_a_state_taken_and_set_elsewhere_goes_on_exactly_alike(name):
         np.testing.assert_allclose(plant.observe(inner.state, inner.target), ours[0], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", ["gripper_m", "ant"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_goes_on_by_itself(name, copied):
+    env = make(name).unwrapped
+    env.reset(seed=0)
+    action = np.ones(env.action_space.shape)
+    env.step(action)
+    other, before = copied(env), env.state
+    first = other.step(action)
+    np.testing.assert_array_equal(env.state, before)
+    np.testing.assert_array_equal(env.step(action)[0], first[0])
+
+
 @EVERY
 def test_endings(name):
     env = make(name)
@@ -204,6 +219,7 @@ def test_actions_are_clipped_and_the_clipped_one_counts(name):
         ([0.0, 0.0, np.inf], "reacher: the action is [0.0, 0.0, inf]; it must be finite"),
         (["up", "down", "left"], "reacher: the action is ['up', 'down', 'left']; give 3 numbers"),
         (None, "reacher: the action has shape (); it must be (3,)"),
+        (np.array(["up", 0, 0], object), "reacher: the action is array(['up', 0, 0], dtype=object); give 3 numbers"),
     ],
 )
 def test_actions_that_are_none(action, sentence):

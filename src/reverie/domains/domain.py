@@ -75,7 +75,7 @@ class Domain:
     reward: Callable[..., Number]  # (before, action, state, measured, ops)
     measure: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward are both made from
     terminated: Callable[[State], Any] = _lives
-    edit: Callable[[Any], None] | None = None  # changes to a stock model, as an mujoco.MjSpec
+    edit: Callable[[Any], None] | None = None  # changes to the model, an mujoco.MjSpec
     horizon: int = 150  # control steps to a time-out
 
     @functools.cached_property

@@ -126,7 +126,7 @@ class DomainEnv(gym.Env):
 
     def _finite(self, values: Any, shape: tuple[int], what: str) -> list[float]:
         """Return `values` as floats; raise SpaceError unless they are finite and of that shape."""
-        if type(values) is not np.ndarray or values.shape != shape:
+        if type(values) is not np.ndarray or values.shape != shape or values.dtype.kind not in "fiu":
             try:
                 values = np.asarray(values, float)
             except (TypeError, ValueError):

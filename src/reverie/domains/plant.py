@@ -50,9 +50,20 @@ class Plant:
         self.state_dim = self.model.nq + self.model.nv
         self.action_dim = self.model.nu
         self.seconds = domain.frame_skip * self.model.opt.timestep  # of a control step
-        # Attributes of MjData are looked up anew at each access: these views are of the very same memory.
-        self._ctrl, self._warm = self.data.ctrl, self.data.qacc_warmstart
+        self._look()
+
+    def _look(self) -> None:
+        """Keep views of what every step touches: attributes of MjData are looked up anew at each access."""
         self.q, self.v = self.data.qpos, self.data.qvel
+        self._ctrl, self._warm = self.data.ctrl, self.data.qacc_warmstart
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the views out of copies, which are to have their own."""
+        return {name: value for name, value in vars(self).items() if name not in ("q", "v", "_ctrl", "_warm")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._look()
 
     @property
     def state(self) -> np.ndarray:
