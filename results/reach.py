@@ -41,7 +41,6 @@ TRAININGS = {
     "ant": Training("reverie/Ant-v0", 1350, -2.58, 0.03),
     "walker2d": Training("reverie/Walker2d-v0", 600, 1.85, 0.03),
     "canada2d": Training("reverie/Canada2d-v0", 1500, -4.21, 0.1),
-    "reacher": Training("reverie/Reacher-v0", 1500, -0.331, 0.03, (("gamma", 0.95),)),
 }
 SETTINGS: dict[str, Any] = {
     "learning_rate": 1e-3,

@@ -30,9 +30,8 @@ def compile_model(domain: Domain) -> mujoco.MjModel:
     spec = mujoco.MjSpec.from_file(str(folder / file))
     if domain.edit is not None:
         domain.edit(spec)
-    spec.option.disableflags |= (
-        mujoco.mjtDisableBit.mjDSBL_AUTORESET
-    )  # physics that diverges must be seen, not begun anew
+    # Physics that diverges must be seen: by itself MuJoCo would begin anew.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     return spec.compile()
 
 

@@ -151,9 +151,8 @@ def describe(source: EnvSource) -> str:
 def _registered(name: str, options: dict) -> gym.Env:
     known = DOMAINS[name].gym_id if name in DOMAINS else name
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # Gymnasium's hint at newer versions: the user chose this one
+        # Gymnasium hints at newer versions, but the user chose this one.
+        warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):

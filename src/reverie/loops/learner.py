@@ -233,9 +233,8 @@ class Learner:
             self._session.forget_action()
             with contextlib.suppress(ReverieError):  # the first error is the one to tell
                 self._session.records.sync()
-                if self._session.whole and not isinstance(
-                    error, DivergedError
-                ):  # else the last checkpoint is to be kept
+                # After divergence the last good checkpoint is the one to keep.
+                if self._session.whole and not isinstance(error, DivergedError):
                     self._session.checkpoint()
             raise
         else:

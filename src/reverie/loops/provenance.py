@@ -57,8 +57,6 @@ def config_of(written: dict[str, Any], run: RunDirectory) -> Algorithm:
         name, settings = written["agent"]["name"], dict(written["agent"]["settings"])
         if name not in ALGORITHMS:
             raise unknown("agent", name, ALGORITHMS)
-        for setting, value in settings.items():
-            settings[setting] = tuple(value) if isinstance(value, list) else value
         return ALGORITHMS[name](**settings)
     except (ConfigError, KeyError, TypeError) as error:
         raise StorageError(

@@ -100,9 +100,8 @@ def write_film(frames: list[Any], output: Path, per_second: float) -> None:
     if not frames or frames[0].ndim != 3:
         raise WorldError("the environment's render() gives no pictures; it needs render_mode 'rgb_array'")
     with told("write", output, "choose another -o"), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "os.fork", RuntimeWarning
-        )  # JAX warns of it, but ffmpeg's child execs at once
+        # JAX warns of forks, but ffmpeg's child execs at once.
+        warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
         if output.suffix == ".gif":
             every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
             imageio.mimsave(output, [*frames[::every]], duration=1000 * every / per_second, loop=0)
