@@ -4,6 +4,7 @@ An outside learner on purpose: it takes the registered Gymnasium environments as
 Every 25 episodes the greedy policy is scored over 20 episodes; one that reaches NAF's score of the paper's table 1 has to
 confirm it over 100 episodes with starts never seen before, which ends the training.  `reach.csv` holds a row per score, the
 confirming one last.  Domains that it holds already are not trained again.  Needs `pip install 'reverie[bench]'`.
+For reacher see `learn.py` (NAF itself), for canada2d `shoot.py`.
 """
 
 import csv
@@ -40,7 +41,6 @@ TRAININGS = {
     "swimmer6": Training("reverie/Swimmer6-v0", 500, -172.0, 1.0),
     "ant": Training("reverie/Ant-v0", 1350, -2.58, 0.03),
     "walker2d": Training("reverie/Walker2d-v0", 600, 1.85, 0.03),
-    "canada2d": Training("reverie/Canada2d-v0", 1500, -4.21, 0.1),
 }
 SETTINGS: dict[str, Any] = {
     "learning_rate": 1e-3,
