@@ -49,9 +49,9 @@ ASKED = {
 }
 
 PAPER = {
-    "paper-cartpole": paper("cartpole", 190, 10, -0.604, 5),
-    "paper-peg": paper("peg", 130, 10, -0.438, 5),
-    "paper-reacher": paper("reacher", 1260, 60, -0.331, 3),
+    "paper-cartpole": paper("cartpole", 190, 10, -0.604, 3),
+    "paper-peg": paper("peg", 130, 10, -0.438, 3),
+    "paper-reacher": paper("reacher", 1260, 60, -0.331, 2),
 }
 
 # The same without layer normalisation: what the recommended default buys.
