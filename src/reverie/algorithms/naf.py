@@ -17,6 +17,7 @@ Where the paper is silent or we differ (ours / the paper's):
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -37,7 +38,7 @@ ARM = {
     "target_rate": 0.005,
     "observation_normalisation": True,
 }
-CHOSEN: dict[str, dict[str, Any]] = {
+CHOSEN: Mapping[str, Mapping[str, Any]] = {
     "cartpole": {"normalisation": "none", "reward_scale": 30.0},
     "peg": {**ARM, "reward_scale": 5.0},
     "reacher": {**ARM, "reward_scale": 20.0},

@@ -1,12 +1,15 @@
 """Hyper-parameters that every off-policy algorithm here has, their meaning and their checks."""
 
 import dataclasses
-from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from reverie.core.agent import Feed
 from reverie.core.errors import ConfigError, unknown
 from reverie.maths.exploration import Noise
 from reverie.maths.networks import Normalisation
+
+NOTHING: Mapping[str, Mapping[str, Any]] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class OffPolicy:
     noise_scale: float = 0.3
     """σ of the noise's innovations, where actions span [-1, 1]."""
 
-    chosen: ClassVar[dict[str, dict[str, Any]]] = {}  # by domain, see `paper`
+    chosen = NOTHING  # settings by domain, see `paper`; without annotation, for it is no field
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -71,7 +74,7 @@ class OffPolicy:
         """
         printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
         unprinted = {"target_rate": 0.001, "batch_size": 64}
-        return cls(**(printed | unprinted | cls.chosen.get(domain or "", {}) | changes))
+        return cls(**{**printed, **unprinted, **cls.chosen.get(domain or "", {}), **changes})
 
     @property
     def feed(self) -> Feed:
