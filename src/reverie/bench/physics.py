@@ -44,24 +44,29 @@ def _actions(name: str, size: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (EPISODES, DOMAINS[name].horizon, size))
 
 
-def _lengths(env: gym.Env, actions: np.ndarray) -> list[int]:
-    """Return how many of the actions each episode takes: a walker falls sooner."""
-    lengths = []
-    for seed, episode in enumerate(actions):
-        env.reset(seed=seed)
+def _episodes(env: Any, actions: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
+    """Return how each episode starts, and how many of the actions it takes: a walker falls sooner."""
+    starts, lengths = [], []
+    for number, episode in enumerate(actions):
+        _reset(env, number)
+        starts.append(env.unwrapped.state)
         lengths.append(1 + next(i for i, action in enumerate(episode) if any(env.step(action)[2:4])))
-    return lengths
+    return starts, lengths
+
+
+def _reset(env: gym.Env, number: int) -> None:
+    """Begin episode `number`: seeded once, then drawn on, as in use."""
+    env.reset(seed=None if number else 0)
 
 
 def _through_gymnasium(name: str) -> Contender:
-    env = gym.make(DOMAINS[name].gym_id)
-    assert env.action_space.shape is not None
+    env: Any = gym.make(DOMAINS[name].gym_id)
     actions = _actions(name, env.action_space.shape[0])
-    lengths = _lengths(env, actions)
+    _, lengths = _episodes(env, actions)
 
     def run() -> None:
-        for seed, (episode, length) in enumerate(zip(actions, lengths, strict=True)):
-            env.reset(seed=seed)
+        for number, (episode, length) in enumerate(zip(actions, lengths, strict=True)):
+            _reset(env, number)
             for action in episode[:length]:
                 env.step(action)
 
@@ -71,12 +76,7 @@ def _through_gymnasium(name: str) -> Contender:
 def _bare(name: str) -> Contender:
     domain, model = DOMAINS[name], compile_model(DOMAINS[name])
     data, actions = mujoco.MjData(model), _actions(name, model.nu)
-    lengths = _lengths(gym.make(domain.gym_id), actions)
-    starts = []
-    for seed in range(EPISODES):
-        env: Any = gym.make(domain.gym_id)
-        env.reset(seed=seed)
-        starts.append(env.unwrapped.state)
+    starts, lengths = _episodes(gym.make(domain.gym_id), actions)
 
     def run() -> None:
         control, skip = data.ctrl, domain.frame_skip

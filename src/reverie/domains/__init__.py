@@ -31,7 +31,6 @@ def register() -> None:
                 domain.gym_id,
                 entry_point="reverie.domains.env:DomainEnv",
                 kwargs={"domain": domain.name},
-                max_episode_steps=domain.horizon,
-                order_enforce=False,  # the environment sees to both itself, and each wrapper costs every step
-                disable_env_checker=True,
+                order_enforce=False,  # the environment itself sees to this, its time-out and its checks:
+                disable_env_checker=True,  # each wrapper would cost every step
             )

@@ -24,7 +24,7 @@ LARGEST = 1e10  # MuJoCo too calls what is beyond it unstable
 class DomainEnv(gym.Env):
     """The domain named `domain`, drawn by its own camera in pictures of `width` x `height` pixels.
 
-    Episodes are truncated after `horizon` steps (150 where None; Gymnasium's max_episode_steps may end them sooner).
+    Episodes are truncated after `horizon` steps (150 where None); Gymnasium's max_episode_steps may end them sooner.
 
     Actions [m] are clipped to [-1, 1] before anything else, the reward included.  `reset(options=…)` takes "state"
     [nq + nv] and "target" [2].  Raises ConfigError for what is unknown, SpaceError for an action that is none,
@@ -108,14 +108,14 @@ class DomainEnv(gym.Env):
             raise WorldError(f"{self.domain.name}: step() after the end of an episode; call reset() first")
         domain, plant, before = self.domain, self.plant, self._now
         u = self._finite(action, self._actions, "action")
-        plant.advance(u)
+        plant.advance(action)
         self._now = now = State(plant.q.tolist(), plant.v.tolist())
-        if not abs(sum(now.q) + sum(now.v)) < LARGEST:  # or not a number
+        if not abs(sum(now.v)) < LARGEST:  # or not a number
             raise WorldError(f"{domain.name}: the physics diverged under action {u}")
         clipped = [-1.0 if a < -1.0 else 1.0 if a > 1.0 else a for a in u]
         measured = domain.measure(now, self._target, SCALAR)
         reward = domain.reward(before, clipped, now, measured, SCALAR)
-        terminated = domain.terminated(now)
+        terminated = domain.terminated is not None and domain.terminated(now)
         self._left -= 1
         truncated = self._left == 0
         if terminated:

@@ -12,12 +12,11 @@ TINY = 1e-12  # m²: keeps the derivatives of a distance finite where it is zero
 
 def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> Vector:
     """Return x and y of the free end of a chain of links from the origin, each hinged on the one before by angle q[i]."""
-    sin, cos, x, y, heading, i = ops.sin, ops.cos, 0.0, 0.0, 0.0, 0
-    for length in lengths:  # a plain loop: it runs twice in every step of an arm
-        heading = heading + q[i]
-        x = x + length * cos(heading)
-        y = y + length * sin(heading)
-        i += 1
+    sin, cos, heading, length = ops.sin, ops.cos, q[0], lengths[0]
+    x, y = length * cos(heading), length * sin(heading)
+    for i in range(1, len(lengths)):
+        heading, length = heading + q[i], lengths[i]
+        x, y = x + length * cos(heading), y + length * sin(heading)
     return x, y
 
 

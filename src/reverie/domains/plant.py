@@ -6,6 +6,7 @@ The state x = (qpos, qvel) [nq + nv] has no constants in it: the target stands a
 # pyright: reportAttributeAccessIssue=false
 # MuJoCo's extension module has no stubs.
 
+import functools
 import importlib.util
 import pathlib
 from typing import Any
@@ -55,10 +56,11 @@ class Plant:
         """Keep views of what every step touches: attributes of MjData are looked up anew at each access."""
         self.q, self.v = self.data.qpos, self.data.qvel
         self._ctrl, self._warm = self.data.ctrl, self.data.qacc_warmstart
+        self._move = functools.partial(mujoco.mj_step, self.model, self.data, self.domain.frame_skip)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the views out of copies, which are to have their own."""
-        return {name: value for name, value in vars(self).items() if name not in ("q", "v", "_ctrl", "_warm")}
+        return {name: value for name, value in vars(self).items() if name not in ("q", "v", "_ctrl", "_warm", "_move")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -77,7 +79,7 @@ class Plant:
         """Hold action u [m] for one control step; MuJoCo clips it to [-1, 1], the range that every motor has."""
         self._ctrl[:] = u
         self._warm.fill(0.0)
-        mujoco.mj_step(self.model, self.data, self.domain.frame_skip)
+        self._move()
 
     def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return the state after one control step from x under u."""
