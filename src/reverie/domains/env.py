@@ -55,7 +55,7 @@ class DomainEnv(gym.Env):
         self.render_mode, self._size, self._renderer = render_mode, (width, height), None
         self._target: Sequence[float] = ()
         self._now = State((), ())
-        self._horizon = self.domain.horizon if horizon is None else horizon
+        self.horizon = self.domain.horizon if horizon is None else horizon
         self._left = 0  # steps to the end of the episode
         size = len(self._begin(*self.domain.start(np.random.default_rng(0))))
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float64)
@@ -88,7 +88,7 @@ class DomainEnv(gym.Env):
                 target = tuple(self._finite(value, (2,), "target"))
         mujoco.mj_resetData(self.model, self.data)
         observation = self._begin(x[: self.model.nq], x[self.model.nq :], target)
-        self._left = self._horizon
+        self._left = self.horizon
         if self.render_mode == "human":
             self.render()
         return observation, {}

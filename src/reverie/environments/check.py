@@ -127,7 +127,7 @@ def _seeding(first: _Rollout, second: _Rollout, world: World, seed: int) -> Find
 
 def _endings(world: World, first: _Rollout) -> Finding:
     spec = world.env.spec
-    limit = spec.max_episode_steps if spec is not None else None
+    limit = (spec.max_episode_steps if spec is not None else None) or getattr(world.env.unwrapped, "horizon", None)
     if first.both:
         return Finding(
             "endings",
