@@ -14,6 +14,7 @@ import numpy as np
 from reverie.bench.measure import Contender, interleave, ratios
 from reverie.core.errors import unknown
 from reverie.domains import DOMAINS
+from reverie.domains.domain import Domain
 from reverie.domains.plant import compile_model
 
 EPISODES = 4  # of random actions in one round, with the very same starts and actions on both sides
@@ -33,58 +34,45 @@ def domains(names: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time a step of each domain through `gym.make`, and `mj_step` alone with the same frame skip, starts and actions."""
     rows = []
     for name in names:
-        times = interleave([_through_gymnasium(name), _bare(name)], rounds)
+        times = interleave(_contenders(DOMAINS[name]), rounds)
         ours, bare = (1.0 / statistics.median(times[side]) for side in ("gymnasium", "mj_step"))
         share = ratios(times, "gymnasium")["mj_step"]
         rows.append({"name": name, "steps_per_second": ours, "mj_step_per_second": bare, "share": share})
     return {"unit": "one control step, under random actions", "rows": rows}
 
 
-def _actions(name: str, size: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, (EPISODES, DOMAINS[name].horizon, size))
-
-
-def _episodes(env: Any, actions: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
-    """Return how each episode starts, and how many of the actions it takes: a walker falls sooner."""
-    starts, lengths = [], []
-    for number, episode in enumerate(actions):
+def _contenders(domain: Domain) -> list[Contender]:
+    env: Any = gym.make(domain.gym_id)
+    actions = np.random.default_rng(0).uniform(-1, 1, (EPISODES, domain.horizon, env.action_space.shape[0]))
+    starts, episodes = [], []
+    for number, episode in enumerate(actions):  # a walker falls before it has taken all actions
         _reset(env, number)
         starts.append(env.unwrapped.state)
-        lengths.append(1 + next(i for i, action in enumerate(episode) if any(env.step(action)[2:4])))
-    return starts, lengths
+        length = 1 + next(i for i, action in enumerate(episode) if any(env.step(action)[2:4]))
+        episodes.append(episode[:length])
+    steps = sum(map(len, episodes))
+
+    def through_gymnasium() -> None:
+        for number, episode in enumerate(episodes):
+            _reset(env, number)
+            for action in episode:
+                env.step(action)
+
+    model = compile_model(domain)
+    data = mujoco.MjData(model)
+
+    def bare() -> None:
+        control, skip = data.ctrl, domain.frame_skip
+        for start, episode in zip(starts, episodes, strict=True):
+            mujoco.mj_resetData(model, data)
+            data.qpos[:], data.qvel[:] = start[: model.nq], start[model.nq :]
+            for action in episode:
+                control[:] = action
+                mujoco.mj_step(model, data, skip)
+
+    return [Contender("gymnasium", through_gymnasium, steps), Contender("mj_step", bare, steps)]
 
 
 def _reset(env: gym.Env, number: int) -> None:
     """Begin episode `number`: seeded once, then drawn on, as in use."""
     env.reset(seed=None if number else 0)
-
-
-def _through_gymnasium(name: str) -> Contender:
-    env: Any = gym.make(DOMAINS[name].gym_id)
-    actions = _actions(name, env.action_space.shape[0])
-    _, lengths = _episodes(env, actions)
-
-    def run() -> None:
-        for number, (episode, length) in enumerate(zip(actions, lengths, strict=True)):
-            _reset(env, number)
-            for action in episode[:length]:
-                env.step(action)
-
-    return Contender("gymnasium", run, sum(lengths))
-
-
-def _bare(name: str) -> Contender:
-    domain, model = DOMAINS[name], compile_model(DOMAINS[name])
-    data, actions = mujoco.MjData(model), _actions(name, model.nu)
-    starts, lengths = _episodes(gym.make(domain.gym_id), actions)
-
-    def run() -> None:
-        control, skip = data.ctrl, domain.frame_skip
-        for start, episode, length in zip(starts, actions, lengths, strict=True):
-            mujoco.mj_resetData(model, data)
-            data.qpos[:], data.qvel[:] = start[: model.nq], start[model.nq :]
-            for action in episode[:length]:
-                control[:] = action
-                mujoco.mj_step(model, data, skip)
-
-    return Contender("mj_step", run, sum(lengths))

@@ -26,9 +26,12 @@ def run(options: Any) -> None:
     lines = [f"{os.cpu_count()} cores, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
     if options.domains and options.what not in (None, "step"):
         raise ConfigError(f"--domains times steps; leave {options.what} out, or write step")
-    names = chosen(options.domains) if options.domains else []
-    for name in ["step"] if names else [options.what] if options.what else CONTESTS:
-        facts[name] = domains(names, options.rounds) if names else CONTESTS[name](peers, options.rounds)
+    contests = CONTESTS
+    if options.domains:
+        names = chosen(options.domains)
+        contests = {"step": lambda peers, rounds: domains(names, rounds)}
+    for name in [options.what] if options.what else contests:
+        facts[name] = contests[name](peers, options.rounds)
         for part, rows in facts[name].items():
             if part != "unit":
                 lines += ["", f"{name}: {facts[name]['unit']}", *_lines(rows)]

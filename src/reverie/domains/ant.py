@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import Vector, distance, square
+from reverie.domains.planar import distance, square, to_target
 
 TARGET = (3.0, 0.0)
 
@@ -33,12 +33,6 @@ def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, 
     )
 
 
-def measure(state: State, target: tuple, ops: Ops) -> Vector:
-    """Return the vector from the torso to the target, in the plane."""
-    del ops
-    return target[0] - state.q[0], target[1] - state.q[1]
-
-
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     """Return the torso's height (1), its x and z axes in the world (6), target - torso in its axes within ±5 (3), joint
     angles (8), linear velocity in its axes (3), angular velocity (3), joint rates (8).  The target is at its own height.
@@ -58,5 +52,7 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
 
 
 DOMAINS = (
-    Domain("ant", "walk to a target on four legs", "gymnasium:ant.xml", 5, start, observe, reward, measure, edit=edit),
+    Domain(
+        "ant", "walk to a target on four legs", "gymnasium:ant.xml", 5, start, observe, reward, to_target, edit=edit
+    ),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from reverie.domains.domain import Number, Ops
+from reverie.domains.domain import Number, Ops, State
 
 Vector = tuple[Number, Number]  # x and y
 
@@ -24,6 +24,12 @@ def to_tip(q: Sequence[Number], target: Sequence[Number], ops: Ops) -> Vector:
     """Return the vector from a target to the tip of the arm."""
     x, y = end(q, LINKS, ops)
     return x - target[0], y - target[1]
+
+
+def to_target(state: State, target: Sequence[Number], ops: Ops) -> Vector:
+    """Return the vector to the target from a body whose first two positions are its x and y."""
+    del ops
+    return target[0] - state.q[0], target[1] - state.q[1]
 
 
 def posture(q: Sequence[Number], v: Sequence[Number], ops: Ops) -> list[Number]:

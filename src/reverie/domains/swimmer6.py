@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, Number, Ops, Start, State
-from reverie.domains.planar import Vector, distance, square, turn
+from reverie.domains.planar import distance, square, to_target, turn
 
 TARGET = (2.1, 0.0)
 
@@ -14,12 +14,6 @@ def start(generator: np.random.Generator) -> Start:
     """Return a start with the nose at the origin, headed within ±0.5 rad of the target, slightly bent, at rest."""
     heading, bends = generator.uniform(-0.5, 0.5), generator.uniform(-0.4, 0.4, 6)
     return Start((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
-
-
-def measure(state: State, target: tuple, ops: Ops) -> Vector:
-    """Return the vector from the nose to the target."""
-    del ops
-    return target[0] - state.q[0], target[1] - state.q[1]
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
@@ -38,4 +32,6 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
     return -distance(measured, ops) - 0.005 * square(action)
 
 
-DOMAINS = (Domain("swimmer6", "swim to a target with six joints", "swimmer6.xml", 4, start, observe, reward, measure),)
+DOMAINS = (
+    Domain("swimmer6", "swim to a target with six joints", "swimmer6.xml", 4, start, observe, reward, to_target),
+)
