@@ -1,0 +1,53 @@
+"""How a computation ended: a code that survives `jit` and `vmap`, and a sentence for people."""
+
+import enum
+
+
+class Status(enum.IntEnum):
+    """What solvers and fits return beside their result; `text` says the likely cause and what to try."""
+
+    CONVERGED_GRADIENT = 0
+    CONVERGED_COST = 1
+    DONE = 2
+    INACTIVE = 3
+    MAX_ITERATIONS = 4
+    REGULARISATION_LIMIT = 5
+    LINE_SEARCH_FAILED = 6
+    NOT_POSITIVE_DEFINITE = 7
+    INITIAL_DIVERGED = 8
+    NONFINITE_MODEL = 9
+    BOUND_UNMET = 10
+    TIME_BUDGET = 11
+    TOO_FEW_SAMPLES = 12
+    SINGULAR = 13
+    UNSTABLE = 14
+
+    @property
+    def good(self) -> bool:
+        """Whether the result can be used as it is."""
+        return self <= Status.INACTIVE
+
+    @property
+    def text(self) -> str:
+        """One sentence: what happened, the likely cause, what to try."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Status.CONVERGED_GRADIENT: "converged: the gradient vanishes",
+    Status.CONVERGED_COST: "converged: the cost no longer falls, though the gradient has not vanished",
+    Status.DONE: "done",
+    Status.INACTIVE: "done: the best step lies within the KL bound",
+    Status.MAX_ITERATIONS: "stopped at the most iterations allowed; allow more, or accept what there is",
+    Status.REGULARISATION_LIMIT: "no step lowers the cost even under the largest regularisation; derivatives may be wrong, "
+    "or the dynamics not smooth here (contacts)",
+    Status.LINE_SEARCH_FAILED: "no step length lowers the cost as predicted; try more regularisation",
+    Status.NOT_POSITIVE_DEFINITE: "the cost is not convex in the controls; add a control cost or regularisation",
+    Status.INITIAL_DIVERGED: "the first trajectory leaves every bound; start from smaller controls",
+    Status.NONFINITE_MODEL: "the model returned a value that is not finite; look at its derivatives and its data",
+    Status.BOUND_UNMET: "no multiplier meets the KL bound; the nearest step that stays within it was taken",
+    Status.TIME_BUDGET: "stopped at the time allowed; what was found until then is returned",
+    Status.TOO_FEW_SAMPLES: "too few samples to fit a model; give more episodes, or a prior",
+    Status.SINGULAR: "the samples do not tell all directions apart; add action noise, episodes or a prior",
+    Status.UNSTABLE: "the fitted model grows without bound over the horizon; give more episodes or a stronger prior",
+}

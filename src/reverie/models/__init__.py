@@ -1,0 +1,1 @@
+"""Dynamics models fitted to few episodes."""
