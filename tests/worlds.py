@@ -138,3 +138,26 @@ def make_endless():
 
 def make_nothing():
     return 3
+
+
+class LinearWorld(gym.Env):
+    """x' = A x + B u with reward -|x|² - .1 |u|², from a start near (1, 0), truncated after `length` steps."""
+
+    A, B = np.array([[1.0, 0.1], [-0.1, 0.95]]), np.array([[0.0], [0.2]])
+
+    def __init__(self, length=20):
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+        self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+        self.length = length
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.x, self.left = np.array([1.0, 0.0]) + 0.1 * self.np_random.normal(size=2), self.length
+        return self.x.copy(), {}
+
+    def step(self, action):
+        u = np.asarray(action, float)
+        reward = -float(self.x @ self.x) - 0.1 * float(u @ u)
+        self.x = self.A @ self.x + self.B @ u
+        self.left -= 1
+        return self.x.copy(), reward, False, self.left == 0, {}

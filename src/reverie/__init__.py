@@ -14,6 +14,7 @@ from reverie.gymnasium_hook import register_with_gymnasium
 
 if TYPE_CHECKING:
     from reverie.algorithms.ddpg import DDPG
+    from reverie.algorithms.imagination import Imagination
     from reverie.algorithms.naf import NAF
     from reverie.core.errors import (
         ConfigError,
@@ -35,13 +36,22 @@ if TYPE_CHECKING:
         StopAtReturn,
     )
     from reverie.loops.learner import Learner
+    from reverie.models.exact import Exact
+    from reverie.models.linear_gaussian import LinearGaussian
+    from reverie.models.neural import Neural
+    from reverie.models.recent import Recent
     from reverie.report.progress import Progress
 
 _HOMES = {
     "reverie.algorithms.naf": ("NAF",),
     "reverie.algorithms.ddpg": ("DDPG",),
+    "reverie.algorithms.imagination": ("Imagination",),
     "reverie.core.errors": ("ConfigError", "DivergedError", "ReverieError", "SpaceError", "StorageError", "WorldError"),
     "reverie.core.types": ("EnvSpec", "Transition"),
+    "reverie.models.exact": ("Exact",),
+    "reverie.models.linear_gaussian": ("LinearGaussian",),
+    "reverie.models.neural": ("Neural",),
+    "reverie.models.recent": ("Recent",),
     "reverie.report.progress": ("Progress",),
     "reverie.loops.callbacks": (
         "Began",
@@ -69,8 +79,13 @@ __all__ = [
     "EpisodeEnded",
     "Evaluate",
     "Evaluated",
+    "Exact",
+    "Imagination",
     "Learner",
+    "LinearGaussian",
+    "Neural",
     "Progress",
+    "Recent",
     "ReverieError",
     "SaveBest",
     "SpaceError",

@@ -109,7 +109,14 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         dest="settings",
-        help="a setting of the agent",
+        help="a setting of the agent, of imagination or of its model",
+    )
+    train.add_argument(
+        "--imagine",
+        choices=("off", "linear", "neural", "exact", "recent"),
+        default="off",
+        metavar="MODEL",
+        help="learn from imagined rollouts too: linear, neural, exact; recent: no model, the last real episodes again (off)",
     )
     train.add_argument(
         "--resume", action="store_true", help="go on in DIR: finish a call that was cut short, else learn N steps more"

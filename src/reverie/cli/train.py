@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import reverie as rv
-from reverie.algorithms import ALGORITHMS
-from reverie.algorithms.settings import coerce
+from reverie.cli.agents import agent_of
 from reverie.cli.output import emit, note
-from reverie.core.errors import ConfigError, unknown
+from reverie.core.errors import ConfigError
+from reverie.loops.provenance import flat
 from reverie.report.progress import Progress
 from reverie.storage.run import RunDirectory, unused
 
@@ -17,10 +17,7 @@ STEPS = 20_000  # where --steps is left out
 
 def run(options: Any) -> int | None:
     """Learn as the options say."""
-    if options.agent not in ALGORITHMS:
-        raise unknown("agent", options.agent, ALGORITHMS)
-    kind = ALGORITHMS[options.agent]
-    settings = {name: coerce(kind, name, value) for name, value in options.settings}
+    agent, settings = agent_of(options)
     out = Path(options.out) if options.out else _new_directory(options)
     directory = RunDirectory(out)
     if options.resume and options.out is None:
@@ -31,9 +28,7 @@ def run(options: Any) -> int | None:
         if learner.cut_bytes:
             note(f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}")
     else:
-        learner = rv.Learner(
-            kind(**settings), options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard
-        )
+        learner = rv.Learner(agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard)
     with learner:
         start, amount = _call(directory, learner.steps, options)
         goal = start + amount
@@ -79,14 +74,17 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
 def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any]) -> None:
     """Raise ConfigError if the run there is not the one that the command line describes."""
     written = directory.read_config()
+    held = flat(written["agent"])
     there = {"agent": written["agent"]["name"], "env": written.get("env"), "seed": written["seed"]}
+    there["imagine"] = held.get("model", "off")
     asked = {
         "agent": options.agent,
+        "imagine": options.imagine,
         "env": options.env,
         "seed": written["seed"] if options.seed is None else options.seed,
     }
     for name, value in settings.items():
-        found = written["agent"]["settings"].get(name)
+        found = held.get(name)
         there[name], asked[name] = tuple(found) if isinstance(found, list) else found, value
     for name in there:
         if there[name] != asked[name]:
@@ -105,6 +103,8 @@ def _resume_line(options: Any, amount: int, out: Path) -> str:
     words = ["reverie", "train", options.agent, options.env, "--steps", str(amount)]
     for name, value in options.settings:
         words += ["--set", f"{name}={value}"]
+    if options.imagine != "off":
+        words += ["--imagine", options.imagine]
     for name in ("seed", "evaluate_every", "evaluate_episodes", "stop_at"):
         if (value := getattr(options, name)) is not None:
             words += ["--" + name.replace("_", "-"), str(value)]

@@ -33,7 +33,8 @@ class Agent(NamedTuple):
     diagnose: Callable[..., Any]  # (state, Transition [B, ...]) -> dict of scalars too costly for every update
     policy: Callable[..., Any]  # (state) -> the arrays that acting reads
     greedy: Callable[..., Any]  # (policy, observation [..., n]) -> action [..., m]
-    explore: Callable[..., Any]  # (policy, memory, observation [n], innovation [m]) -> (action [m], memory)
+    explore: Callable[..., Any]  # (policy, memory, observation [..., n], innovation [..., m]) -> (action, memory)
+    imagination: Any = None  # settings of imagination, where whoever feeds `update` is to dream as well
 
 
 @runtime_checkable

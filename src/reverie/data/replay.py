@@ -29,6 +29,10 @@ class Replay:
         self.rows[(first + np.arange(len(kept))) % capacity] = kept
         self.added += len(rows)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self.added = 0
+
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Return rows [*shape, width] drawn uniformly from those written."""
         return self.rows[generator.integers(len(self), size=shape)]

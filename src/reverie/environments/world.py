@@ -85,6 +85,11 @@ class World:
         value = finite_number(self.name, f"the reward of step {number}", reward)
         return value, self.flatten(observation, f"the observation of step {number}"), bool(terminated), bool(truncated)
 
+    def state(self) -> np.ndarray:
+        """Return a domain's physical state with the target behind it [k]."""
+        env: Any = self.env.unwrapped
+        return np.concatenate([env.state, env.target])
+
     def render(self) -> np.ndarray:
         """Return a picture [h, w, 3] of the world now."""
         return np.asarray(self.env.render())

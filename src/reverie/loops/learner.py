@@ -13,6 +13,7 @@ import numpy as np
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, StorageError
 from reverie.core.types import EnvSpec
+from reverie.environments.task import task_of
 from reverie.environments.world import EnvSource, World, finite_number, finite_vector, make_world
 from reverie.loops import charts, evaluation, provenance
 from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
@@ -67,6 +68,7 @@ class Learner:
         self._evaluation_world: World | None = None
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
         agent = config.build(self.spec)
+        self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
 
         self._observation: np.ndarray | None = None  # of the environment, where an episode is under way
         self._callbacks: Sequence[Callback] = ()
@@ -84,9 +86,11 @@ class Learner:
         try:
             if new:
                 run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
-            self._session = Session(agent, config.name, self.seed, run, tensorboard)
+            self._session = Session(agent, config.name, self.seed, run, tensorboard, self._task)
         except BaseException:
             run.close()
+            if self._passing is not None:
+                self._passing.cleanup()
             raise
 
     # ---- what it knows
@@ -212,9 +216,10 @@ class Learner:
         if self._observation is None:
             self._session.leave_episode()
             self._observation = world.reset(seed_of(self.seed, RESET, self.episodes + 1))
-        action = self._session.act(self._observation)
+        shows = self._task is not None
+        action = self._session.act(self._observation, world.state() if shows else ())
         outcome = world.step(self.spec.to_world(action), self.steps + 1)
-        row = self._session.take(*outcome, durable=False)
+        row = self._session.take(*outcome, durable=False, next_state=world.state() if shows else ())
         self._observation = None if row is not None else outcome[1]
         return row
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from reverie.algorithms import ALGORITHMS
+from reverie.algorithms.imagination import Imagination
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, StorageError, unknown
 from reverie.core.types import EnvSpec
 from reverie.environments.world import EnvSource, describe
+from reverie.models import MODELS
 from reverie.storage.run import FORMAT, RunDirectory
 
 PACKAGES = ("reverie", "jax", "jaxlib", "numpy", "optax", "gymnasium", "mujoco")
@@ -42,7 +44,7 @@ def configuration(
     world = {"env": describe(source)} if source is not None else {"spec": dataclasses.asdict(spec)}
     return {
         "format": FORMAT,
-        "agent": {"name": config.name, "settings": dataclasses.asdict(config)},  # type: ignore[call-overload]
+        "agent": _written(config),
         **world,
         "seed": seed,
         "tensorboard": tensorboard,
@@ -51,13 +53,44 @@ def configuration(
     }
 
 
+def _written(config: Any) -> dict[str, Any]:
+    """Return an algorithm's settings for JSON; what is wrapped in imagination keeps its own name and settings."""
+    if not isinstance(config, Imagination):
+        return {"name": config.name, "settings": dataclasses.asdict(config)}
+    settings = dataclasses.asdict(config.model)  # type: ignore[call-overload]
+    # A function (of Exact) cannot be written down: whoever goes on with the run binds it anew.
+    model = {"name": config.model.name, "settings": {k: v for k, v in settings.items() if not callable(v)}}
+    numbers = {name: getattr(config, name) for name in config.numbers()}
+    return _written(config.agent) | {"imagination": {"model": model, "settings": numbers}}
+
+
+def _read(agent: dict[str, Any]) -> Algorithm:
+    """Return the settings that `_written` wrote."""
+    if agent["name"] not in ALGORITHMS:
+        raise unknown("agent", agent["name"], ALGORITHMS)
+    inner = ALGORITHMS[agent["name"]](**agent["settings"])
+    if "imagination" not in agent:
+        return inner
+    model, settings = agent["imagination"]["model"], agent["imagination"]["settings"]
+    if model["name"] not in MODELS:
+        raise unknown("model", model["name"], MODELS)
+    return Imagination(inner, MODELS[model["name"]](**model["settings"]), **settings)
+
+
+def flat(agent: dict[str, Any]) -> dict[str, Any]:
+    """Return what config.json says of an agent as one level of names: its settings, imagination's, "model.…" the model's."""
+    found = dict(agent["settings"])
+    if "imagination" in agent:
+        model = agent["imagination"]["model"]
+        found |= agent["imagination"]["settings"] | {"model": model["name"]}
+        found |= {f"model.{name}": value for name, value in model["settings"].items()}
+    return found
+
+
 def config_of(written: dict[str, Any], run: RunDirectory) -> Algorithm:
     """Return the algorithm's settings that config.json holds.  Raises StorageError where they are not this version's."""
     try:
-        name, settings = written["agent"]["name"], dict(written["agent"]["settings"])
-        if name not in ALGORITHMS:
-            raise unknown("agent", name, ALGORITHMS)
-        return ALGORITHMS[name](**settings)
+        return _read(written["agent"])
     except (ConfigError, KeyError, TypeError) as error:
         raise StorageError(
             f"{run.config_file}: {error}; it was written by another version of reverie, or edited"

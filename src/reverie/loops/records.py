@@ -10,6 +10,7 @@ from reverie.core.errors import StorageError
 from reverie.core.types import Transition
 from reverie.loops import evaluation
 from reverie.loops.charts import Charts
+from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint, episodes, tables
 from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
 from reverie.storage.run import RunDirectory
@@ -30,11 +31,14 @@ class Step(NamedTuple):
     action: np.ndarray
     observation: np.ndarray
     next_observation: np.ndarray
+    state: np.ndarray | tuple = ()  # with what is constant in the episode behind it; () where it is not kept
+    next_state: np.ndarray | tuple = ()
 
     @classmethod
     def of(cls, record: Any) -> "Step":
         """Return a record that was read."""
-        return cls(**{name: record[name] if record[name].shape else record[name].item() for name in cls._fields})
+        names = [name for name in cls._fields if name in record.dtype.fields]
+        return cls(**{name: record[name] if record[name].shape else record[name].item() for name in names})
 
     @property
     def last(self) -> bool:
@@ -69,10 +73,14 @@ class Records:
     """The open files of one run.  Raises StorageError where one of them cannot be used or written."""
 
     def __init__(
-        self, run: RunDirectory, observation_dim: int, action_dim: int, metric_names: Iterable[str], charts: bool
+        self,
+        run: RunDirectory,
+        sizes: tuple[int, int, int],  # of observation, action and state (0: not kept)
+        metric_names: Iterable[str],
+        charts: bool,
     ):
         self.run = run
-        self.journal = Journal(run.journal_file, observation_dim, action_dim)
+        self.journal = Journal(run.journal_file, *sizes)
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
@@ -107,17 +115,19 @@ class Records:
         now, (low, high) = time.monotonic(), CHECKPOINT_SECONDS
         return now - self._saved > min(max(low, CHECKPOINT_SHARE * (now - self._began)), high)
 
-    def write_checkpoint(self, arrays: Any, facts: dict[str, Any], best: bool = False) -> None:
+    def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
         """Write the latest (or best) checkpoint, whole or not at all."""
         checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts)
         if not best:
             self._saved = time.monotonic()
 
-    def read_checkpoint(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
+    def read_checkpoint(self, like: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if the journal lacks its steps."""
         if not self.run.latest_file.exists():
             return None
-        arrays, facts = checkpoint.load(self.run.latest_file, like)
+        fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
+        arrays, facts, free = checkpoint.load(self.run.latest_file, fixed, loose=DREAMS)
+        arrays |= {DREAMS + name: value for name, value in free.items()}
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {len(self.journal.records)} steps but the checkpoint has seen {facts['steps']}; "

@@ -10,6 +10,7 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.core.types import EnvSpec
 from reverie.environments.world import World, make_world
 from reverie.loops import provenance
+from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
 from reverie.storage.journal import read_header
 from reverie.storage.run import RunDirectory
@@ -22,7 +23,7 @@ class SavedPolicy:
         run = RunDirectory(path)
         self.written = run.read_config()
         self.config = provenance.config_of(self.written, run)
-        n, m = read_header(run.journal_file)
+        n, m, _ = read_header(run.journal_file)
         file = run.best_file if best else run.latest_file
         if not file.exists():
             hint = "train with --evaluate-every" if best else "train on with --resume"
@@ -30,7 +31,8 @@ class SavedPolicy:
         self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m)  # a greedy policy knows of [-1, 1] alone
         agent = self.config.build(self.spec)
         like = jax.eval_shape(agent.init, jax.random.key(0))
-        arrays, facts = checkpoint.load(file, {"state": like, "memory": jax.ShapeDtypeStruct((m,), np.float32)})
+        like = {"state": like, "memory": jax.ShapeDtypeStruct((m,), np.float32)}
+        arrays, facts, _ = checkpoint.load(file, like, loose=DREAMS)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.agent import Agent
+from reverie.core.task import Task
 from reverie.core.errors import ConfigError, StorageError
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import METRICS_EVERY, Trainer
@@ -23,23 +24,25 @@ class Session:
     run: an open run directory; `go_on` takes up what it holds.
     """
 
-    def __init__(self, agent: Agent, name: str, seed: int, run: RunDirectory, tensorboard: bool):
+    def __init__(self, agent: Agent, name: str, seed: int, run: RunDirectory, tensorboard: bool, task: Task | None = None):
         self.spec, self._name = agent.spec, name
-        self.trainer = Trainer(agent, seed)
-        self.records = Records(
-            run, agent.spec.observation_dim, agent.spec.action_dim, self.trainer.metric_names, tensorboard
-        )
+        self.trainer = Trainer(agent, seed, task)
+        sizes = agent.spec.observation_dim, agent.spec.action_dim, self.trainer.state_dim
+        self.records = Records(run, sizes, self.trainer.metric_names, tensorboard)
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.newest_metrics: dict[str, float] | None = None
         self.whole = True  # False while a told step is in the journal but not yet learnt from
-        self._asked: tuple[np.ndarray, np.ndarray] | None = None  # (observation, action), until told what came of it
+        self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None  # (observation, state, action), until told
         self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
         self._in_episode = False
         self._tally = Tally()
         self._newest: Step | None = None
 
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next."""
+    def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
+        """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next.
+
+        state: the world's, with what is constant in the episode behind it, where the trainer wants it.
+        """
         if self._asked is not None:
             raise ConfigError(f"{self.spec.name}: ask() came twice; tell() what came of the last action first")
         if not self.whole:
@@ -48,8 +51,8 @@ class Session:
             )
         self._before_asking = self._in_episode, self.trainer.acting()
         self._ensure_episode()
-        action = self.trainer.act(observation)
-        self._asked = observation, action
+        action = self.trainer.act(observation, state)
+        self._asked = observation, state, action
         return action
 
     def _ensure_episode(self) -> None:
@@ -74,12 +77,18 @@ class Session:
             self._asked = None
 
     def take(
-        self, reward: float, next_observation: np.ndarray, terminated: bool, truncated: bool, durable: bool
+        self,
+        reward: float,
+        next_observation: np.ndarray,
+        terminated: bool,
+        truncated: bool,
+        durable: bool,
+        next_state: Any = (),
     ) -> dict[str, Any] | None:
         """Write down what came of the last action, then learn from it; return the row of the episode that it ended, if any."""
         if self._asked is None:
             raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
-        observation, action = self._asked
+        observation, state, action = self._asked
         flags = flags_of(terminated, truncated)
         step = Step(
             self.trainer.steps + 1,
@@ -90,6 +99,8 @@ class Session:
             action,
             observation,
             next_observation,
+            state,
+            next_state,
         )
         self.records.write_step(step, durable)
         self._asked, self.whole = None, False
@@ -103,9 +114,9 @@ class Session:
 
     def _learn(self, step: Step) -> dict[str, Any] | None:
         """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
-        self.trainer.learn(step.pack(), step.last)
+        fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
         self._newest, self._in_episode = step, not step.last
-        if step.step % METRICS_EVERY == 0 and (metrics := self.trainer.metrics()):
+        if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
             self.records.write_metrics(metrics)
             self.newest_metrics = metrics
         return self._tally.add(*step.tally)
@@ -147,7 +158,7 @@ class Session:
         while self.trainer.episodes < step.episode:
             self._tally = Tally()  # mend_tables has written the row of an episode that was cut off
             self.trainer.begin_episode()
-        self.trainer.act(step.observation)
+        self.trainer.act(step.observation, step.state)
         self._learn(step)
         if self.records.checkpoint_is_due:
             self.checkpoint()

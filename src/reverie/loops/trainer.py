@@ -7,14 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reverie.algorithms.dreams import Dreams
 from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
+from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
 from reverie.data.replay import Replay
 
 INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
 NOISE, SAMPLE, RESET, EVALUATE, LOOK = range(5)  # streams of NumPy seeds
 METRICS_EVERY = 200  # steps between rows of metrics.csv
+DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
 
 
 def seed_of(seed: int, stream: int, number: int = 0) -> int:
@@ -27,9 +30,10 @@ class Trainer:
 
     A new policy is read back as one flat array, and only when it is next needed: the update runs on while the world
     moves.  Acting on it is plain NumPy, since a compiled call costs more than the small network itself.
+    task: what is known of the world, for imagination; by default its observations are its state.
     """
 
-    def __init__(self, agent: Agent, seed: int):
+    def __init__(self, agent: Agent, seed: int, task: Task | None = None):
         self.agent, self.seed = agent, seed
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
@@ -37,9 +41,14 @@ class Trainer:
         self.replay = Replay(agent.feed.replay_capacity, row_width(n, m))
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
-        self.steps = self.episodes = self.updates = self.owed = 0
+        self.steps = self.episodes = self.updates = self.minibatches = self.owed = 0
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
+        self.dreams: Dreams | None = None
+        if agent.imagination is not None:
+            known = Task.of_observations(n) if task is None else task
+            self.dreams = Dreams(agent, known, lambda *which: seed_of(seed, *which), lambda: self.policy)
+        self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim
 
         def unpack(rows):
             return Transition.unpack(rows, n, m)
@@ -64,7 +73,8 @@ class Trainer:
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The columns of `metrics`, in order."""
-        return ("step", "updates", *self._metric_names, *self._diagnosis_names, "exploration", "episode")
+        dreamt = () if self.dreams is None else self.dreams.metric_names
+        return ("step", "updates", *self._metric_names, *self._diagnosis_names, "exploration", "episode", *dreamt)
 
     @property
     def policy(self) -> Any:
@@ -85,12 +95,15 @@ class Trainer:
 
     def begin_episode(self) -> None:
         """Restart the exploration noise."""
+        if self.dreams is not None:
+            self.dreams.end_episode()  # one that was cut off
         self.episodes += 1
         key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
         self.memory = np.asarray(self.agent.begin(self.state, key))
 
-    def act(self, observation: np.ndarray) -> np.ndarray:
+    def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on."""
+        del state
         action_dim = self.agent.spec.action_dim
         if self.steps < self.agent.feed.warmup_steps:
             return self.noise_generator.uniform(-1.0, 1.0, action_dim).astype(np.float32)
@@ -108,8 +121,11 @@ class Trainer:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
         return self.agent.greedy(self.policy, observation)
 
-    def learn(self, row: np.ndarray, last: bool) -> None:
-        """Take in one packed transition and run the updates that are due; `last` marks an episode's end of either kind."""
+    def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
+        """Take in one packed transition and run the updates that are due; return whether a model was fitted.
+
+        last: an episode ended, of either kind.  state, next_state: the world's [state_dim], where it is kept.
+        """
         feed = self.agent.feed
         self.replay.add(row)
         self.steps += 1
@@ -119,14 +135,24 @@ class Trainer:
             for _ in range(self.owed):
                 self.run_update()
             self.owed = 0
+        if self.dreams is None:
+            return False
+        if not self.state_dim:
+            step = Transition.unpack(row, self.agent.spec.observation_dim, self.agent.spec.action_dim)
+            state, next_state = step.observation, step.next_observation
+        return self.dreams.remember(row, np.asarray(state), np.asarray(next_state), last)
 
     def run_update(self) -> None:
-        """Start I minibatch updates in one compiled call; `policy` waits for them."""
+        """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits."""
         _ = self.policy  # counts the metrics of the update before, and stops at its first non-finite one
         feed = self.agent.feed
         rows = self.replay.sample(self.sample_generator, (feed.updates_per_step, feed.batch_size))
+        if self.dreams is not None:
+            dreamt = self.dreams.minibatches(feed.updates_per_step, feed.batch_size)
+            rows = rows if dreamt is None else np.concatenate([dreamt, rows])
         self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
         self.updates += 1
+        self.minibatches += len(rows)
 
     def metrics(self) -> dict[str, float] | None:
         """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt."""
@@ -143,9 +169,10 @@ class Trainer:
         apart = recent.action - self.agent.greedy(policy, recent.observation)
         means = dict(zip(self._metric_names, (self._sums / self._count).tolist(), strict=True))
         self._sums, self._count = np.zeros(len(self._metric_names)), 0
-        counts = {"step": self.steps, "updates": self.updates * self.agent.feed.updates_per_step}
+        counts = {"step": self.steps, "updates": self.minibatches}
         exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
-        return counts | means | diagnosis | exploration
+        dreamt = {} if self.dreams is None else self.dreams.metrics()
+        return counts | means | diagnosis | exploration | dreamt
 
     def acting(self) -> tuple[int, Any, Any]:
         """Return what `begin_episode` and `act` move, for `rewind`."""
@@ -163,25 +190,33 @@ class Trainer:
             "steps": self.steps,
             "episodes": episodes,
             "updates": self.updates,
+            "minibatches": self.minibatches,
             "owed": self.owed,
             "noise_generator": noise,
             "sample_generator": self.sample_generator.bit_generator.state,
             "metric_sums": self._sums.tolist(),
             "metric_count": self._count,
         }
-        return {"state": jax.tree.map(np.asarray, self.state), "memory": memory}, facts
+        arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
+        if self.dreams is not None:
+            dreamt, facts["dreams"] = self.dreams.snapshot()
+            arrays |= {DREAMS + name: value for name, value in dreamt.items()}
+        return arrays, facts
 
-    def restore(self, arrays: Any, facts: dict[str, Any], rows: np.ndarray) -> None:
+    def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
         """Become what `snapshot` saw; rows: packed transitions [steps, width] of all experience until then."""
         self.state = jax.tree.map(jnp.asarray, arrays["state"])
         self.memory = arrays["memory"]
         self.noise_generator.bit_generator.state = facts["noise_generator"]
         self.sample_generator.bit_generator.state = facts["sample_generator"]
-        for name in ("steps", "episodes", "updates", "owed"):
+        for name in ("steps", "episodes", "updates", "minibatches", "owed"):
             setattr(self, name, facts[name])
         self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
         self._flat, self._policy = None, self._split(np.asarray(self._pack(self.state)))
         self.replay.extend(rows)
+        if self.dreams is not None:
+            dreamt = {name.removeprefix(DREAMS): value for name, value in arrays.items() if name.startswith(DREAMS)}
+            self.dreams.restore(dreamt, facts["dreams"])
 
 
 def _flat(metrics: Any, policy: Any) -> jax.Array:

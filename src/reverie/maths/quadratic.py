@@ -33,13 +33,14 @@ def advantage(action, mean, lower):
 
 
 def precision_noise(lower, innovation):
-    """Return ε ~ N(0, c P⁻¹) with c = m / tr P⁻¹, from a standard normal `innovation` [m].  Gu et al. 2016, appendix 8.2.
+    """Return ε ~ N(0, c P⁻¹) with c = m / tr P⁻¹, from standard normals [..., m].  Gu et al. 2016, appendix 8.2.
 
     The paper leaves the adaptive rescaling of c open.  Here E|ε|² = m at every state, the size of plain unit noise, so
     precision gives the noise its shape and never its size: noise_scale keeps one meaning for all kinds of noise.
     """
     xp = innovation.__array_namespace__()
-    scaled = lower / xp.max(xp.abs(lower))  # c makes the result independent of L's scale; this only avoids overflow
+    # c makes the result independent of L's scale; this only avoids overflow
+    scaled = lower / xp.max(xp.abs(lower), axis=(-2, -1), keepdims=True)
     inverse = xp.linalg.inv(scaled)  # P⁻¹ = L⁻ᵀ L⁻¹, so L⁻ᵀ z has covariance P⁻¹
-    size = xp.sqrt(innovation.shape[0] / xp.sum(inverse * inverse))  # tr P⁻¹ = |L⁻¹|²
-    return size * (inverse.T @ innovation)
+    size = xp.sqrt(innovation.shape[-1] / xp.sum(inverse * inverse, axis=(-2, -1)))  # tr P⁻¹ = |L⁻¹|²
+    return size[..., None] * (inverse.mT @ innovation[..., None])[..., 0]

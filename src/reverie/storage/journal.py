@@ -3,7 +3,9 @@ r"""The journal: every real transition, appended as it happens, checksummed.  It
 The file is one line of JSON (format, sizes) and then records of fixed size, so that NumPy reads it in two lines:
 
     header, _, body = pathlib.Path(path).read_bytes().partition(b"\n")
-    records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim))
+    records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim, state_dim))
+
+with the sizes that the header says (state_dim is 0 where it is silent).
 
 A record that a crash tore at the end is cut when the run is opened, and reported.  Damage anywhere else is an error
 that names the file and the record: experience is never half loaded.
@@ -24,12 +26,13 @@ TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
 CHECKSUM_BYTES = 4
 
 
-def record_dtype(observation_dim: int, action_dim: int) -> np.dtype:
+def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> np.dtype:
     """Return the layout of one record, little-endian and packed.
 
-    step counts from 1; time is seconds since 1970; episode counts from 1; actions lie in [-1, 1]; crc is zlib.crc32
-    over all bytes before it.
+    step counts from 1; time is seconds since 1970; episode counts from 1; actions lie in [-1, 1]; state and next_state
+    (physical state and target) are there for models of the dynamics only; crc is zlib.crc32 over all bytes before it.
     """
+    states = [("state", "<f8", (state_dim,)), ("next_state", "<f8", (state_dim,))] if state_dim else []
     return np.dtype(
         [
             ("step", "<u8"),
@@ -40,6 +43,7 @@ def record_dtype(observation_dim: int, action_dim: int) -> np.dtype:
             ("action", "<f4", (action_dim,)),
             ("observation", "<f4", (observation_dim,)),
             ("next_observation", "<f4", (observation_dim,)),
+            *states,
             ("crc", "<u4"),
         ]
     )
@@ -51,10 +55,12 @@ class Journal:
     Raises StorageError where the file is foreign, damaged, of other sizes, or cannot be written.
     """
 
-    def __init__(self, path: Path, observation_dim: int, action_dim: int):
+    def __init__(self, path: Path, observation_dim: int, action_dim: int, state_dim: int = 0):
         self.path = path
-        self.dtype = record_dtype(observation_dim, action_dim)
+        self.dtype = record_dtype(observation_dim, action_dim, state_dim)
         header = {"format": FORMAT, "observation_dim": observation_dim, "action_dim": action_dim}
+        if state_dim:
+            header["state_dim"] = state_dim
         if not path.exists():
             write_whole(path, json.dumps(header).encode() + b"\n")
         start, found, self.cut_bytes = read(path)
@@ -74,13 +80,25 @@ class Journal:
                 os.ftruncate(self._file, self._size)
 
     def append(
-        self, step: int, time: float, episode: int, flags: int, reward: float, action, observation, next_observation
+        self,
+        step: int,
+        time: float,
+        episode: int,
+        flags: int,
+        reward: float,
+        action,
+        observation,
+        next_observation,
+        state=(),
+        next_state=(),
     ) -> None:
         """Write one record; on failure the file is cut back to its last whole record."""
         record = self._record
         record["step"], record["time"], record["episode"], record["flags"] = step, time, episode, flags
         record["reward"], record["action"] = reward, action
         record["observation"], record["next_observation"] = observation, next_observation
+        if "state" in self.dtype.fields:  # type: ignore[operator]
+            record["state"], record["next_state"] = state, next_state
         body = record.tobytes()
         data = body[:-CHECKSUM_BYTES] + zlib.crc32(body[:-CHECKSUM_BYTES]).to_bytes(CHECKSUM_BYTES, "little")
         with told("write", self.path):
@@ -135,18 +153,18 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     return start, records, len(data) - start - good * dtype.itemsize
 
 
-def read_header(path: Path) -> tuple[int, int]:
-    """Return (observation_dim, action_dim) of a journal.  Raises StorageError where it is none."""
+def read_header(path: Path) -> tuple[int, int, int]:
+    """Return (observation_dim, action_dim, state_dim) of a journal.  Raises StorageError where it is none."""
     with told("read", path), open(path, "rb") as file:
         return _sizes(path, file.readline(4096))
 
 
-def _sizes(path: Path, line: bytes) -> tuple[int, int]:
+def _sizes(path: Path, line: bytes) -> tuple[int, int, int]:
     try:
         header = json.loads(line)
         if not line.endswith(b"\n") or header["format"] != FORMAT:
             raise ValueError
-        return int(header["observation_dim"]), int(header["action_dim"])
+        return int(header["observation_dim"]), int(header["action_dim"]), int(header.get("state_dim", 0))
     except (ValueError, KeyError, TypeError):
         raise StorageError(
             f"{path} is no journal of this version of reverie (its first line is damaged or foreign)"

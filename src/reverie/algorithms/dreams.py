@@ -1,0 +1,258 @@
+"""Algorithm 2 at work: real episodes in, models fitted now and then, imagined transitions out.  No disk, no world.
+
+Everything is explicit and in `snapshot`, so that a resumed run dreams the very same dreams.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reverie.algorithms.imagination import MARGIN, Imagination, Seeds, known_of, rollout
+from reverie.core.agent import Agent
+from reverie.core.dynamics import Episode
+from reverie.core.status import Status
+from reverie.core.task import Task
+from reverie.core.types import Transition, row_width
+from reverie.data.replay import Replay
+from reverie.models import errors, reward
+from reverie.models.exact import Exact
+from reverie.models.recent import Recent
+from reverie.models.reward import RewardModel
+
+DREAM, MODEL = 100, 101  # streams of seeds, apart from those of the real world
+NEVER = -1.0  # in metrics, a figure that there is no measurement for yet
+
+
+class Dreams:
+    """Holds B_f and B_old (as the newest of the last episodes), R_f, the fitted models and the switch.
+
+    task: what is known of the world.  policy: () -> what acting reads now.
+    """
+
+    def __init__(self, agent: Agent, task: Task, seed_of: Callable[[int, int], int], policy: Callable[[], Any]):
+        assert agent.imagination is not None
+        self.settings: Imagination = agent.imagination
+        self.agent, self.task, self._seed_of, self._policy = agent, task, seed_of, policy
+        model = self.settings.model
+        self.model = model = model.bind(task) if isinstance(model, Exact) else model
+        self.history: deque[Episode] = deque(maxlen=max(getattr(model, "history", 0), model.episodes + 1))
+        self._rows: deque[np.ndarray] = deque(maxlen=model.episodes)  # packed, for a model that replays
+        self.fictional = Replay(
+            self.settings.fictional_capacity, row_width(agent.spec.observation_dim, agent.spec.action_dim)
+        )
+        self.generator = np.random.default_rng(seed_of(DREAM, 0))
+        self.dynamics: Any = None
+        self.outcome: RewardModel | None = None  # of rewards and deaths, where the task does not know them
+        self.episodes = self.fits = self.waited = self.imagined = self.cut = self.rolled = 0
+        self.trust, self.status, self.report = 1.0, Status.DONE, {}
+        self.low = np.full(task.state_dim, np.inf)
+        self.high = -self.low
+        start = np.asarray(agent.begin(None, None))
+        self.memory = np.repeat(start[None], self.settings.rollouts, axis=0)
+        self._begin()
+
+    def _begin(self, context: Any = ()) -> None:
+        self._states: list[np.ndarray] = []
+        self._actions: list[np.ndarray] = []
+        self._rewards: list[float] = []
+        self._packed: list[np.ndarray] = []
+        self._context = np.asarray(context, float)
+
+    # ---- what it tells
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The columns of `metrics`."""
+        length = self.settings.rollout_length
+        own = ("model_error_1", f"model_error_{length}" if length > 1 else "model_error", "model_reward_error")
+        return (*own, "model_status", "model_fits", "dream_trust", "dreams", "dream_cut_share")
+
+    def metrics(self) -> dict[str, float]:
+        """Return the newest fit's held-out errors (-1: none yet), its status, and what became of dreams."""
+        length = self.settings.rollout_length
+        found = [self.report.get(name, NEVER) for name in ("nrmse_1", f"nrmse_{length}", "reward")]
+        cut = self.cut / self.rolled if self.rolled else 0.0
+        values = (*found, int(self.status), self.fits, self.trust, self.imagined, cut)
+        return dict(zip(self.metric_names, map(float, values), strict=True))
+
+    @property
+    def on(self) -> bool:
+        """Whether imagination has not ended yet."""
+        return not self.settings.until_episode or self.episodes < self.settings.until_episode
+
+    # ---- what it is told
+
+    def remember(self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool) -> bool:
+        """Take in a real transition, packed and as states (with context behind them); return whether a model was fitted."""
+        n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
+        step, size = Transition.unpack(row, n, m), self.task.state_dim
+        if not self._states:
+            self._begin(x[size:])
+            self._states.append(np.asarray(x[:size], float))
+        self._states.append(np.asarray(x_next[:size], float))
+        self._actions.append(np.asarray(step.action, float))
+        self._rewards.append(float(step.reward))
+        self._packed.append(row)
+        for state in self._states[-2:]:
+            self.low, self.high = np.minimum(self.low, state), np.maximum(self.high, state)
+        fitted = self.end_episode(terminated=step.discount == 0) if last else False
+        self.waited += 1
+        if self.waited % self.settings.rollouts == 0:
+            self._imagine()
+        return fitted
+
+    def end_episode(self, terminated: bool = False) -> bool:
+        """Close the episode under way, if there is one, and fit if it is time; return whether a fit was tried."""
+        if not self._actions:
+            return False
+        states, actions = np.array(self._states), np.array(self._actions)
+        self.history.append(Episode(states, actions, np.array(self._rewards), terminated, self._context))
+        if isinstance(self.model, Recent):
+            self._rows.append(np.array(self._packed))
+        self._begin()
+        self.episodes += 1
+        wanted = self.model.episodes
+        due = self.episodes >= wanted and (self.episodes - wanted) % self.settings.refit_every == 0
+        if due and self.on:
+            self._refit()
+        return due and self.on
+
+    # ---- Algorithm 2
+
+    def _refit(self) -> None:
+        """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen."""
+        model, settings = self.model, self.settings
+        batch, history = list(self.history)[-model.episodes :], list(self.history)
+        self.fits += 1
+        if isinstance(model, Recent):
+            self.fictional.clear()
+            self.fictional.extend(np.concatenate(self._rows))
+            return
+        held_out = batch[-settings.refit_every :]
+        judged, known = self.dynamics, history[: len(history) - len(held_out)]
+        if judged is None and len(batch) > 1:  # nothing yet to judge: leave the last episode out of a fit
+            held_out, known = batch[-1:], history[:-1]
+            judged = model.fit(batch[:-1], known, None, self._seed_of(MODEL, 0)).dynamics
+        if judged is not None:
+            self._judge(judged, held_out, known)
+        if settings.fresh:
+            self.fictional.clear()
+        fit = model.fit(batch, history, self.dynamics, self._seed_of(MODEL, self.fits))
+        self.status = fit.status
+        if fit.dynamics is not None:
+            self.dynamics = fit.dynamics
+        self._fit_outcome(history)
+
+    def _judge(self, dynamics: Any, held_out: list[Episode], before: list[Episode]) -> None:
+        """Set `report` and `trust` from a model's errors on episodes it was not fitted to."""
+        self.report = errors.predictions(dynamics, held_out, (1, self.settings.rollout_length))
+        if self.task.reward is None:
+            self._fit_outcome(before)
+            self.report["reward"] = 1.0 if self.outcome is None else self.outcome.error(held_out)
+        worst = max(self.report.get(f"nrmse_{self.settings.rollout_length}", 0.0), self.report.get("reward", 0.0))
+        self.trust = self.settings.trust(worst)
+
+    def _fit_outcome(self, episodes: list[Episode]) -> None:
+        if self.task.reward is None or self.task.terminated is None:
+            self.outcome = reward.fit(episodes, self._seed_of(MODEL, self.fits)).dynamics or self.outcome
+
+    def _imagine(self) -> None:
+        """Sample m states of B_old, roll the model out from each, store in R_f."""
+        unknown = self.outcome is None and (self.task.reward is None or self.task.terminated is None)
+        if self.dynamics is None or unknown or not self.on or self.trust == 0.0:
+            return
+        batch = list(self.history)[-self.model.episodes :]
+        longest = max(map(len, batch))
+        horizon = longest if self.dynamics.horizon is None else min(longest, self.dynamics.horizon)
+        margin = MARGIN * (self.high - self.low)
+        low, high = self.low - margin, self.high + margin
+        known = known_of(self.task, self.outcome, self.dynamics, horizon, low, high)
+        policy = self._policy()
+
+        def act(memory, observations):
+            innovation = self.generator.standard_normal((len(observations), self.agent.spec.action_dim), np.float32)
+            return self.agent.explore(policy, memory, observations, innovation)
+
+        dreams, cut, self.memory = rollout(
+            known,
+            act,
+            self._seeds(batch, horizon),
+            self.memory,
+            self.settings.rollout_length,
+            self.generator,
+            self.settings.model_noise,
+        )
+        if len(dreams.reward):
+            self.fictional.extend(dreams.pack())
+        self.imagined += len(dreams.reward)
+        self.cut += cut
+        self.rolled += self.settings.rollouts
+
+    def _seeds(self, batch: list[Episode], horizon: int) -> Seeds:
+        """Return states drawn uniformly from those of real transitions."""
+        lengths = np.minimum([len(episode) for episode in batch], horizon)
+        ends = np.cumsum(lengths)
+        drawn = self.generator.integers(ends[-1], size=self.settings.rollouts)
+        which = np.searchsorted(ends, drawn, side="right")
+        times = drawn - (ends - lengths)[which]
+        states = np.stack([batch[i].states[t] for i, t in zip(which, times, strict=True)])
+        return Seeds(states, times, np.stack([batch[i].context for i in which]))
+
+    def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
+        """Return l x count minibatches of imagined transitions [l count, B, width], or None where this update has none."""
+        if not len(self.fictional) or not self.on:
+            return None
+        if self.trust < 1.0 and self.generator.random() >= self.trust:
+            return None
+        return self.fictional.sample(self.generator, (self.settings.rollout_length * count, batch_size))
+
+    # ---- saving
+
+    COUNTS = ("episodes", "fits", "waited", "imagined", "cut", "rolled", "trust", "report")
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (arrays by name, facts): all that it holds."""
+        arrays = {"low": self.low, "high": self.high, "memory": self.memory}
+        arrays["fictional"] = self.fictional.rows[: len(self.fictional)]
+        if self.dynamics is not None:
+            arrays |= {f"dynamics/{name}": value for name, value in self.dynamics.arrays().items()}
+        if self.outcome is not None:
+            arrays |= {f"outcome/{name}": value for name, value in self.outcome.arrays().items()}
+        for i, episode in enumerate(self.history):
+            arrays |= {f"episode{i}/{name}": np.asarray(value) for name, value in episode._asdict().items()}
+        for i, rows in enumerate(self._rows):
+            arrays[f"rows{i}"] = rows
+        if self._actions:
+            now = (self._states, self._actions, self._rewards, self._packed, self._context)
+            names = ("states", "actions", "rewards", "packed", "context")
+            arrays |= {f"now/{name}": np.array(value) for name, value in zip(names, now, strict=True)}
+        facts = {name: getattr(self, name) for name in self.COUNTS}
+        facts |= {"status": int(self.status), "added": self.fictional.added, "known": self.dynamics is not None}
+        return arrays, facts | {"generator": self.generator.bit_generator.state}
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Become what `snapshot` saw."""
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(f"{name}/"): v for key, v in arrays.items() if key.startswith(f"{name}/")}
+
+        self.low, self.high, self.memory = arrays["low"], arrays["high"], arrays["memory"].copy()
+        self.fictional.rows[: len(arrays["fictional"])] = arrays["fictional"]
+        self.fictional.added = facts["added"]
+        self.dynamics = self.model.restore(part("dynamics")) if facts["known"] else None
+        outcome = part("outcome")
+        self.outcome = RewardModel.restore(outcome) if outcome else None
+        for i in range(self.history.maxlen or 0):
+            if found := part(f"episode{i}"):
+                self.history.append(Episode(**(found | {"terminated": bool(found["terminated"])})))
+            if f"rows{i}" in arrays:
+                self._rows.append(arrays[f"rows{i}"])
+        if now := part("now"):
+            self._states, self._actions, self._packed = list(now["states"]), list(now["actions"]), list(now["packed"])
+            self._rewards, self._context = now["rewards"].tolist(), now["context"]
+        for name in self.COUNTS:
+            setattr(self, name, facts[name])
+        self.status = Status(facts["status"])
+        self.generator.bit_generator.state = facts["generator"]

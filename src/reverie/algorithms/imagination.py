@@ -1,0 +1,176 @@
+"""Imagination rollouts round any off-policy agent.  Gu et al. 2016 (arXiv 1603.00748), Algorithm 2.
+
+A model fitted to the last few real episodes is rolled out for a few steps from real states under the current policy; the
+agent learns from these imagined transitions as from real ones, l minibatches of them for each real one.
+
+What the paper leaves open, or we differ in (ours / the paper's); `Imagination.paper()` has the paper's:
+ 1. B and B_f of the listing are one buffer; the index i of the tuples from B_old is the time t / misprints.
+ 2. The state that models see is the world's physical state where it shows one, else the observation / not said.
+ 3. Imagined rewards and deaths: the domain's own functions where it has them, else fitted quadratics / not said.
+ 4. A rollout's actions are μ plus the same noise process, in its long-run spread / "on-policy".
+ 5. Next states are the model's mean (`model_noise`: drawn with its covariance) / not said.
+ 6. R_f keeps the last `fictional_capacity` transitions over refits (`fresh`: emptied at each) / not said.
+ 7. A rollout ends at the episode's time limit, and at the first state outside the range of real ones, widened by
+    `MARGIN`: what is beyond is counted and dropped / not said.
+ 8. `rollouts` of them begin every `rollouts` real steps / m, which is the minibatch size as well.
+ 9. The model is refitted after every `refit_every` episodes on the last n / after every n.
+10. `adaptive`: the share of updates that use imagined data falls with the model's held-out error / future work.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from reverie.core.agent import Agent, Algorithm
+from reverie.core.dynamics import Dynamics, Model
+from reverie.core.errors import ConfigError
+from reverie.core.settings import coerce
+from reverie.core.task import Task
+from reverie.core.types import EnvSpec, Transition
+from reverie.models.reward import RewardModel
+
+MARGIN = 0.5  # of the range ever seen of each coordinate, to either side: beyond it a model guesses
+
+
+@dataclasses.dataclass(frozen=True)
+class Imagination:
+    """Algorithm 2 round `agent`.  Raises ConfigError where a value cannot work."""
+
+    agent: Algorithm
+    """Any off-policy algorithm's settings."""
+    model: Model
+    """The dynamics: `rv.LinearGaussian()`, `rv.Neural()`, `rv.Exact()`, or `rv.Recent()` (no model, real data)."""
+    rollout_length: int = 5
+    """l: steps of a rollout, and imagined minibatches for each real one."""
+    rollouts: int = 25
+    """m: that many begin every m real steps."""
+    refit_every: int = 1
+    """Episodes between fits (the paper: n, the model's own `episodes`)."""
+    until_episode: int = 0
+    """Imagination ends with this episode; 0: never."""
+    adaptive: bool = True
+    """Use imagined data less as the model's held-out error grows from `error_low` to `error_high`."""
+    error_low: float = 0.5
+    """Held-out error, over rollout_length steps and relative to predicting no change, up to which a model is trusted."""
+    error_high: float = 1.0
+    """The error from which on it is not used at all."""
+    model_noise: bool = False
+    """Draw next states with the model's noise instead of taking its mean."""
+    fresh: bool = False
+    """Empty R_f at each refit."""
+    fictional_capacity: int = 100_000
+    """Imagined transitions kept in R_f."""
+
+    def __post_init__(self):
+        if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
+            raise ConfigError(f"agent is {self.agent!r}; give an algorithm's settings, such as rv.NAF()")
+        if isinstance(self.model, type) or not hasattr(self.model, "fit"):
+            raise ConfigError(f"model is {self.model!r}; give a model's settings, such as rv.LinearGaussian()")
+        for field in self.numbers():
+            object.__setattr__(self, field, coerce(type(self), field, getattr(self, field)))
+        least = {"rollout_length": 1, "rollouts": 1, "refit_every": 1, "until_episode": 0, "fictional_capacity": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {value}")
+        if not 0 <= self.error_low < self.error_high:
+            raise ConfigError(
+                f"error_low is {self.error_low} and error_high {self.error_high}; they must rise from 0 or above"
+            )
+
+    @classmethod
+    def numbers(cls) -> list[str]:
+        """Return the names of all settings but `agent` and `model`."""
+        return [field.name for field in dataclasses.fields(cls) if field.name not in ("agent", "model")]
+
+    @classmethod
+    def paper(cls, agent: Algorithm, model: Model, **changes: Any) -> Self:
+        """Return the paper's: a fit after every n episodes, one m for rollouts and minibatches, no adaptive switch."""
+        batch_size = getattr(agent, "batch_size", cls.rollouts)
+        printed = {"refit_every": model.episodes, "rollouts": batch_size, "adaptive": False, "rollout_length": 10}
+        return cls(agent, model, **{**printed, **changes})
+
+    @property
+    def name(self) -> str:
+        """The wrapped algorithm's."""
+        return self.agent.name
+
+    def build(self, spec: EnvSpec) -> Agent:
+        """Return the wrapped agent's own pure functions, marked so that who feeds it dreams as well."""
+        return self.agent.build(spec)._replace(imagination=self)
+
+    def trust(self, error: float) -> float:
+        """Return the share of updates, from 1 to 0, that may use a model of this held-out error."""
+        if not self.adaptive:
+            return 1.0
+        return float(np.clip((self.error_high - error) / (self.error_high - self.error_low), 0.0, 1.0))
+
+
+class Seeds(NamedTuple):
+    """Where rollouts begin."""
+
+    states: np.ndarray  # [B, n]
+    times: np.ndarray  # [B], the step within its episode
+    contexts: np.ndarray  # [B, k]
+
+
+class Known(NamedTuple):
+    """All that a rollout asks: the model, rewards and deaths by formula or fit, and how far to believe them."""
+
+    dynamics: Dynamics
+    observe: Callable  # (x, c) -> o
+    reward: Callable  # (x, u, x', c) -> [B]
+    terminated: Callable  # x' -> [B]
+    horizon: int  # steps of an episode
+    low: np.ndarray  # [n], the least and the greatest of each coordinate that a dream may reach
+    high: np.ndarray
+
+
+# Gu et al. 2016, Alg. 2: "Sample m (x, u, r, x', t) from B_old; for each, simulate l steps using M"
+def rollout(
+    known: Known, act: Callable, seeds: Seeds, memory: Any, length: int, generator: np.random.Generator, noise: bool
+) -> tuple[Transition, int, Any]:
+    """Return (imagined transitions, how many rollouts were cut, the noise processes' memory) of B rollouts side by side.
+
+    act: (memory, observations [B, o]) -> (actions [B, m], memory).  The transitions [N, …] have no gaps and no order.
+    """
+    x, t, contexts = seeds
+    alive, cut, steps = t < known.horizon, 0, []
+    seen = known.observe(x, contexts)
+    for _ in range(length):
+        if not alive.any():
+            break
+        u, memory = act(memory, seen.astype(np.float32))
+        clock = np.minimum(t, known.horizon - 1)  # of rows that are over: what they dream is dropped
+        with np.errstate(all="ignore"):
+            following = known.dynamics.sample(x, u, clock, generator) if noise else known.dynamics.mean(x, u, clock)
+            inside = np.all((following >= known.low) & (following <= known.high), axis=1)  # False where not finite
+        cut += int(np.sum(alive & ~inside))
+        alive = alive & inside
+        following = np.where(inside[:, None], following, x)
+        rewards, next_seen = known.reward(x, u, following, contexts), known.observe(following, contexts)
+        dead = known.terminated(following)
+        sane = np.isfinite(rewards) & np.isfinite(next_seen).all(axis=1)
+        cut += int(np.sum(alive & ~sane))
+        alive = alive & sane
+        steps.append([part[alive] for part in (seen, u, rewards, 1.0 - dead, next_seen)])
+        x, seen, t = following, next_seen, t + 1
+        alive = alive & ~dead & (t < known.horizon)
+    columns = [np.concatenate(parts) for parts in zip(*steps, strict=True)] if steps else [np.zeros((0, 0))] * 5
+    return Transition(*columns), cut, memory
+
+
+def known_of(task: Task, outcome: RewardModel | None, dynamics: Dynamics, horizon: int, low: Any, high: Any) -> Known:
+    """Return what rollouts ask: the task's own reward and death where it has them, else the fitted `outcome`'s."""
+
+    def reward(x, u, x_next, c):
+        del x_next, c
+        assert outcome is not None
+        return outcome.reward(x, u)
+
+    def terminated(x):
+        assert outcome is not None
+        return outcome.terminated(x)
+
+    return Known(dynamics, task.observe, task.reward or reward, task.terminated or terminated, horizon, low, high)

@@ -1,0 +1,97 @@
+"""Gaussians over a joint vector z = [y; w]: conditioning, the posterior under a normal-inverse-Wishart prior, divergence.
+
+Every function takes leading axes [...]: one Gaussian per time step, cluster or both.  NumPy arrays, float64.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Joint(NamedTuple):
+    """N(mean, covariance) over z."""
+
+    mean: np.ndarray  # [..., D]
+    covariance: np.ndarray  # [..., D, D]
+
+
+class Conditional(NamedTuple):
+    """w | y ~ N(F y + f, covariance)."""
+
+    F: np.ndarray  # [..., e, d]
+    f: np.ndarray  # [..., e]
+    covariance: np.ndarray  # [..., e, e]
+
+
+class Prior(NamedTuple):
+    """A normal-inverse-Wishart prior: what `weight_mean` and `weight` imagined samples would say."""
+
+    mean: np.ndarray  # μ0 [..., D]
+    scatter: np.ndarray  # Φ [..., D, D]
+    weight_mean: np.ndarray | float  # m0 [...]
+    weight: np.ndarray | float  # n0 [...]
+
+
+def outer(a: np.ndarray) -> np.ndarray:
+    """Return a aᵀ [..., D, D] of vectors [..., D]."""
+    return a[..., :, None] * a[..., None, :]
+
+
+def symmetrise(a: np.ndarray) -> np.ndarray:
+    """Return ½ (A + Aᵀ) of matrices [..., D, D]."""
+    return 0.5 * (a + a.swapaxes(-1, -2))
+
+
+def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: Prior) -> Joint:
+    """Return the most likely joint: Σ = [N S + Φ + N m0/(N + m0) (z̄ - μ0)(z̄ - μ0)ᵀ] / (N + n0).
+
+    count: N [...], 0 where nothing was seen.  mean: z̄ [..., D].  scatter: N S = Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ [..., D, D].
+    The mean is (N z̄ + m0 μ0)/(N + m0).  Levine & Abbeel 2014, appendix A.
+    """
+    total = np.maximum(count + prior.weight_mean, np.finfo(float).tiny)
+    pull = prior.weight_mean / total
+    between = (count * pull)[..., None, None] * outer(mean - prior.mean)
+    weight = np.maximum(count + prior.weight, np.finfo(float).tiny)
+    covariance = (scatter + prior.scatter + between) / weight[..., None, None]
+    return Joint(mean + pull[..., None] * (prior.mean - mean), symmetrise(covariance))
+
+
+def condition(joint: Joint, d: int) -> Conditional:
+    """Return w | y where y is the first d coordinates of z: F = Σ_wy Σ_yy⁻¹, f = w̄ - F ȳ, Σ = Σ_ww - F Σ_yw.
+
+    Raises numpy.linalg.LinAlgError where Σ_yy is singular.
+    """
+    across = joint.covariance[..., :d, d:]
+    half = np.linalg.solve(np.linalg.cholesky(joint.covariance[..., :d, :d]), np.eye(d))  # L⁻¹
+    white = half @ across
+    F = (half.swapaxes(-1, -2) @ white).swapaxes(-1, -2)
+    f = joint.mean[..., d:] - (F @ joint.mean[..., :d, None])[..., 0]
+    # A Schur complement as Σ_ww - WᵀW, W = L⁻¹ Σ_yw: what rounding takes below zero is put back by `factor`.
+    return Conditional(F, f, symmetrise(joint.covariance[..., d:, d:] - white.swapaxes(-1, -2) @ white))
+
+
+def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
+    """Return lower L [..., e, e] with L Lᵀ = `covariance`, its eigenvalues raised to `floor` where they lie below."""
+    raised = covariance + floor * np.eye(covariance.shape[-1])
+    try:
+        return np.linalg.cholesky(raised)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.maximum(values, floor))[..., None, :]
+        return np.linalg.cholesky(root @ root.swapaxes(-1, -2) + floor * np.eye(covariance.shape[-1]))
+
+
+def log_density(x: np.ndarray, mean: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Return log N(x; mean, L Lᵀ) [...] of x [..., e] under means [..., e] and lower L [..., e, e]."""
+    z = np.linalg.solve(lower, (x - mean)[..., None])[..., 0]
+    logs = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(-1)
+    return -0.5 * (z**2).sum(-1) - logs - 0.5 * x.shape[-1] * np.log(2 * np.pi)
+
+
+def divergence(p: Joint, q: Joint) -> np.ndarray:
+    """Return KL(p ‖ q) = ½ [tr(Q⁻¹P) + (μq - μp)ᵀQ⁻¹(μq - μp) - D + ln|Q| - ln|P|]  [...], in nats."""
+    lower_p, lower_q = np.linalg.cholesky(p.covariance), np.linalg.cholesky(q.covariance)
+    spread = np.linalg.solve(lower_q, lower_p)
+    shift = np.linalg.solve(lower_q, (q.mean - p.mean)[..., None])
+    logs = [np.log(np.diagonal(a, axis1=-2, axis2=-1)).sum(-1) for a in (lower_q, lower_p)]
+    return 0.5 * ((spread**2).sum((-1, -2)) + (shift**2).sum((-1, -2)) - p.mean.shape[-1]) + logs[0] - logs[1]

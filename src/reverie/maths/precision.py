@@ -1,0 +1,28 @@
+"""Float64 where it counts: fits, backward passes and duals, whatever precision networks run in."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def double(function: Callable[..., Any], **compile_with: Any) -> Callable[..., Any]:
+    """Return `function` compiled for float64: it takes arrays of any precision and gives NumPy's.
+
+    function: pure, of JAX arrays.  compile_with: for `jax.jit`; static arguments are passed on as they are.
+    """
+    compiled = jax.jit(function, **compile_with)
+
+    @functools.wraps(function)
+    def run(*arguments: Any) -> Any:
+        with jax.enable_x64(True):
+            return jax.tree.map(np.asarray, compiled(*jax.tree.map(_widened, arguments)))
+
+    return run
+
+
+def _widened(leaf: Any) -> Any:
+    """Return an array of float32 as float64; anything else as it is."""
+    return np.asarray(leaf, np.float64) if getattr(leaf, "dtype", None) == np.float32 else leaf

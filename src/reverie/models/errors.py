@@ -1,0 +1,111 @@
+"""How wrong dynamics are on episodes that they were not fitted to.
+
+Errors after l steps under the recorded actions are divided, coordinate by coordinate, by the root mean square of
+x_{t+l} - x_t: 1 is what "nothing changes" scores.  Beside them stands what "velocities stay" scores,
+x_{t+l} = x_t + l (x_t - x_{t-1}): a model that does not beat it is not worth its name.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reverie.core.dynamics import Episode
+from reverie.core.errors import ConfigError
+from reverie.maths import gaussian
+
+CAP = 1e3  # of a normalised error and of the NLL per dimension: what explodes must not hide what else there is
+
+
+def report(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
+    """Return `predictions`, and what the linearised model says of noise and growth, all finite.
+
+    nll: -ln p(x') per dimension; within_1, within_2: share of coordinates within one and two standard deviations (.68,
+    .95 if the noise is right); radius: the largest spectral radius of ∂x'/∂x.
+    """
+    return predictions(dynamics, episodes, lengths) | _noise(dynamics, episodes)
+
+
+def predictions(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
+    """Return prediction errors by name, all finite; what no episode is long enough for is left out.
+
+    nrmse_l, worst_l: over all steps, and at the worst step.  constant_velocity_l: see the module.  capped: the share of
+    errors that were cut to CAP or not finite.
+    """
+    found: dict[str, float] = {}
+    starts, capped = _starts(dynamics, episodes), 0.0
+    if not starts:
+        return found
+    at = np.array([t for _, t in starts])
+    left = np.array([_usable(dynamics, e) - t for e, t in starts])
+    x = np.array([e.states[t] for e, t in starts], float)
+    first = x
+    before = np.array([e.states[max(t - 1, 0)] for e, t in starts], float)
+    for step in range(1, max(lengths) + 1):
+        going = left >= step
+        if not going.any():
+            break
+        u = np.array([e.actions[t + step - 1] for (e, t), go in zip(starts, going, strict=True) if go], float)
+        x = x.copy()
+        with np.errstate(all="ignore"):
+            x[going] = dynamics.mean(x[going], u, at[going] + step - 1)
+        if step in lengths:
+            truth = np.array([e.states[t + step] for (e, t), go in zip(starts, going, strict=True) if go], float)
+            changes = truth - first[going]
+            error, cut = _normalised(x[going] - truth, changes)
+            found[f"nrmse_{step}"] = _score(error)
+            found[f"worst_{step}"] = max(_score(error[at[going] == t]) for t in np.unique(at[going]))
+            moving = at[going] > 0
+            steady = changes[moving] - step * (first - before)[going][moving]
+            if moving.any():
+                found[f"constant_velocity_{step}"] = _score(_normalised(steady, changes)[0])
+            capped = max(capped, cut)
+    return found | {"capped": capped}
+
+
+def _usable(dynamics: Any, episode: Episode) -> int:
+    """Return how many steps of an episode the dynamics know of."""
+    return len(episode) if dynamics.horizon is None else min(len(episode), dynamics.horizon)
+
+
+def _starts(dynamics: Any, episodes: list[Episode]) -> list[tuple[Episode, int]]:
+    return [(e, t) for e in episodes for t in range(_usable(dynamics, e))]
+
+
+def _normalised(error: np.ndarray, changes: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return errors over the size of `changes` [P, n], at most CAP, and the share that is; constant coordinates go."""
+    size = np.sqrt((changes**2).mean(0))
+    with np.errstate(all="ignore"):
+        error = np.abs(error[:, size > 0] / size[size > 0])
+    fine = error < CAP
+    return np.where(fine, error, CAP), 1.0 - float(fine.mean()) if fine.size else 0.0
+
+
+def _score(error: np.ndarray) -> float:
+    """Return the root mean square of each coordinate, averaged over coordinates; 0 where nothing ever changes."""
+    return float(np.sqrt((error**2).mean(0)).mean()) if error.size else 0.0
+
+
+def _noise(dynamics: Any, episodes: list[Episode]) -> dict[str, float]:
+    """Return what the linearised model says of noise and growth, {} for dynamics that cannot be linearised."""
+    radius, densities, ratios = 0.0, [], []
+    for episode in episodes:
+        if not (length := _usable(dynamics, episode)):
+            continue
+        states, u = np.asarray(episode.states[: length + 1], float), np.asarray(episode.actions[:length], float)
+        try:
+            model = dynamics.linearize(states, u)
+        except ConfigError:
+            return {}
+        x, n = states[:-1], states.shape[1]
+        radius = max(radius, float(np.abs(np.linalg.eigvals(model.F[:, :, :n])).max()))
+        mean = dynamics.mean(x, u, np.arange(length))
+        std = np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
+        if (std > 0).all():
+            lower = std[:, :, None] * gaussian.factor(model.covariance / gaussian.outer(std))
+            densities.append(gaussian.log_density(states[1:], mean, lower) / n)
+            ratios.append(np.abs(states[1:] - mean) / std)
+    if not densities:
+        return {"radius": radius}
+    nll, ratio = -np.concatenate(densities), np.concatenate(ratios)
+    within = {f"within_{k}": float((ratio <= k).mean()) for k in (1, 2)}
+    return {"radius": radius, "nll": float(np.clip(nll, -CAP, CAP).mean()), **within}

@@ -1,0 +1,87 @@
+"""The true dynamics, asked one row at a time: for imagination and planning without model error."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reverie.core.dynamics import Episode, Fit, Linear
+from reverie.core.errors import ConfigError
+from reverie.core.status import Status
+from reverie.core.task import Task
+
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], u [m] -> x' [n]
+Derivatives = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> A [n, n], B [n, m]
+
+
+class ExactDynamics:
+    """A step function as dynamics without noise, the same at all times."""
+
+    horizon = None
+
+    def __init__(self, step: Step, derivatives: Derivatives | None = None):
+        self.step, self.derivatives = step, derivatives
+
+    def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return the next states [B, n]."""
+        del t
+        return np.array([self.step(*row) for row in zip(x, u, strict=True)]).reshape(x.shape)
+
+    def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Return the next states [B, n], which are certain."""
+        del generator
+        return self.mean(x, u, t)
+
+    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
+        """Return the model to first order.  Raises ConfigError where it was given no derivatives."""
+        if self.derivatives is None:
+            raise ConfigError("these dynamics have no derivatives; give Exact a function `derivatives`")
+        n = states.shape[1]
+        F = np.array([np.hstack(self.derivatives(*row)) for row in zip(states, actions, strict=False)])
+        y = np.concatenate([states[: len(actions)], actions], axis=1)
+        f = self.mean(states[: len(actions)], actions, np.arange(len(actions))) - (F @ y[:, :, None])[:, :, 0]
+        return Linear(F, f, np.zeros((len(actions), n, n)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return nothing: it is all in the functions."""
+        return {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exact:
+    """True dynamics: of a world that shows its physics (`bind`), or given as a function and its derivatives."""
+
+    step: Step | None = None
+    """x [n], u [m] -> x' [n], a function of these alone."""
+    derivatives: Derivatives | None = None
+    """x, u -> A = ∂x'/∂x [n, n], B = ∂x'/∂u [n, m]."""
+
+    name = "exact"
+    episodes = 1
+
+    def bind(self, task: Task) -> "Exact":
+        """Return these settings with the task's physics.  Raises ConfigError where it shows none."""
+        if self.step is not None:
+            return self
+        if task.step is None:
+            raise ConfigError(
+                "this environment shows no physics; use a fitted model (rv.LinearGaussian, --imagine linear)"
+            )
+        return self.replace(step=task.step, derivatives=task.derivatives)
+
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> Fit:
+        """Return the true dynamics; there is nothing to fit."""
+        del batch, history, previous, seed
+        return Fit(self.restore({}), Status.DONE)
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> ExactDynamics:
+        """Return the true dynamics."""
+        del arrays
+        if self.step is None:
+            raise ConfigError("Exact knows no dynamics yet; bind it to a task, or give it a step function")
+        return ExactDynamics(self.step, self.derivatives)
+
+    def replace(self, **changes: Any) -> "Exact":
+        """Return settings with changes."""
+        return dataclasses.replace(self, **changes)

@@ -1,0 +1,225 @@
+"""Time-varying linear-Gaussian dynamics x' ~ N(F_t [x; u] + f_t, Σ_t) from few episodes.  Gu et al. 2016, section 5.3.
+
+For each step t the samples z = [x; u; x' - x] of the episodes alive give a joint Gaussian, its posterior under a
+normal-inverse-Wishart prior, and by conditioning on y = [x; u] the model.  With fewer than n + m + 2 episodes the samples
+alone cannot tell y's directions apart: the prior supplies the rest.  The paper prints none; Levine & Abbeel 2014, which it
+cites, fit a mixture.
+"""
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from reverie.core.dynamics import Episode, Fit, Linear
+from reverie.core.settings import Settings
+from reverie.core.status import Status
+from reverie.maths import gaussian
+from reverie.models import mixture, samples
+from reverie.models.samples import Scale
+
+START = 1e-6  # least variance of x_0, of the variance over all steps: starts may be all the same
+TOLD_APART = 1e-5  # least variance of u given x, of u's over all steps, that counts as action noise
+
+
+class LinearDynamics(NamedTuple):
+    """Fitted dynamics: K modes (mostly 1), each with T steps, or with 1 that stands for all where not `varying`."""
+
+    F: np.ndarray  # [K, T, n, n + m]
+    f: np.ndarray  # [K, T, n]
+    covariance: np.ndarray  # [K, T, n, n]
+    noise: np.ndarray  # its lower factor [K, T, n, n]
+    centre: np.ndarray  # mean of x_t within a mode [K, T, n]
+    whiten: np.ndarray  # L⁻¹ of x_t's covariance L Lᵀ within a mode [K, T, n, n]
+    rank: np.ndarray  # directions of y that the samples of a step span by themselves [K, T]
+    varying: np.ndarray  # whether time matters, a scalar
+
+    @property
+    def horizon(self) -> int | None:
+        """Steps of the longest episode of the batch, or None."""
+        return self.f.shape[1] if self.varying else None
+
+    def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return F y + f  [B, n].  Raises IndexError for steps beyond the horizon."""
+        at = self._at(x, t)
+        return (self.F[at] @ np.concatenate([x, u], axis=1)[:, :, None])[:, :, 0] + self.f[at]
+
+    def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Return draws from N(F y + f, Σ)  [B, n]."""
+        draw = generator.standard_normal((*x.shape, 1))
+        return self.mean(x, u, t) + (self.noise[self._at(x, t)] @ draw)[:, :, 0]
+
+    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
+        """Return the model of steps 0 … T - 1; of several modes, each step's likeliest."""
+        at = self._at(states[: len(actions)], np.arange(len(actions)))
+        return Linear(self.F[at], self.f[at], self.covariance[at])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the fields by name."""
+        return self._asdict()
+
+    def _at(self, x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray | int, np.ndarray]:
+        """Return indices (mode, step) of rows x [B, n], t [B]: the mode under whose Gaussian x_t is likeliest."""
+        t = np.asarray(t)
+        if not self.varying:
+            t = np.zeros_like(t)
+        elif t.size and not (t.min() >= 0 and t.max() < self.f.shape[1]):
+            raise IndexError(f"step {t.min()} to {t.max()}; the model knows of 0 to {self.f.shape[1] - 1}")
+        if len(self.f) == 1:
+            return 0, t
+        whiten = self.whiten[:, t]
+        far = ((whiten @ (x - self.centre[:, t])[..., None])[..., 0] ** 2).sum(-1)
+        logs = np.log(np.diagonal(whiten, axis1=-2, axis2=-1)).sum(-1)
+        return (logs - 0.5 * far).argmax(0), t
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearGaussian(Settings):
+    """Time-varying linear-Gaussian dynamics, fitted to each batch of episodes with a prior from more of them."""
+
+    episodes: int = 5
+    """Real episodes to a fit (n of Gu et al. 2016)."""
+    prior: Literal["none", "window", "pooled", "mixture"] = "mixture"
+    """What stands behind each step's few samples: neighbouring steps, one Gaussian of all steps, or a mixture."""
+    prior_strength: float = 1.0
+    """Weight of the prior in imagined episodes; with "window" that of a neighbour's samples beside the step's own."""
+    ridge: float = 1e-6
+    """Added to the variances of states and actions, in units of their variance over all steps."""
+    history: int = 20
+    """Last episodes that "pooled" and "mixture" are made from."""
+    window: int = 2
+    """Neighbours on either side for "window"."""
+    time_varying: bool = True
+    """False: one linear-Gaussian model for all steps of batch and history, as a control experiment."""
+    modes: int = 1
+    """Models for this many groups of starts; in use that under which the state is likeliest."""
+    mean: Literal["empirical", "map"] = "empirical"
+    """Whether the prior draws only covariances, or means too."""
+
+    name = "linear"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(episodes=1, prior_strength=0, ridge=0, history=1, window=0, modes=1)
+
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> Fit:
+        """Return dynamics fitted to `batch`, with the last of `history` behind the prior.
+
+        TOO_FEW_SAMPLES, NONFINITE_MODEL (data that are not finite) and a SINGULAR that no solve survives come without
+        dynamics; SINGULAR (u given x does not vary) and UNSTABLE (see `explodes`) with them: usable at your own risk.
+        """
+        del previous
+        behind = (history or batch)[-self.history :]
+        if not batch or not all(map(len, batch)):
+            return Fit(None, Status.TOO_FEW_SAMPLES)
+        if not samples.finite(batch) or not samples.finite(behind):
+            return Fit(None, Status.NONFINITE_MODEL)
+        if not self.time_varying:
+            batch, behind = behind, []
+        points = samples.pool(behind if behind and self.prior in ("pooled", "mixture") else batch)
+        scale, d = samples.scale_of(points), sum(a.shape[1] for a in batch[0][:2])
+        standard = (points - scale.mean) / scale.std
+        groups = _groups(batch, self.modes, scale)
+        z, alive = samples.stack(batch, scale)
+        if not self.time_varying:
+            groups = np.repeat(groups, alive.sum(1))
+            z, alive = z[alive][:, None], np.ones((int(alive.sum()), 1), bool)
+        model = mixture.fit(standard, seed) if self.prior == "mixture" and self.time_varying else None
+        parts = []
+        for group in range(groups.max() + 1):
+            mine = groups == group
+            behind_it = self._prior(z[mine], alive[mine], standard, model)
+            if behind_it is None or (self._alone and alive[mine].sum(0).min() <= d):
+                return Fit(None, Status.TOO_FEW_SAMPLES)
+            try:
+                parts.append(self._part(z[mine], alive[mine], behind_it, scale, d))
+            except np.linalg.LinAlgError:
+                return Fit(None, Status.SINGULAR)
+        noisy = min(part.pop("noisy") for part in parts)
+        fields = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+        dynamics = LinearDynamics(**fields, varying=np.array(self.time_varying))
+        if samples.explodes(dynamics, batch):
+            return Fit(dynamics, Status.UNSTABLE)
+        return Fit(dynamics, Status.DONE if noisy > TOLD_APART else Status.SINGULAR)
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> LinearDynamics:
+        """Return the dynamics whose `arrays` these are."""
+        return LinearDynamics(**arrays)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether a step's samples have nothing behind them."""
+        return self.prior == "none" or not self.time_varying
+
+    def _prior(self, z, alive, points, model) -> gaussian.Prior | None:
+        """Return the prior of each step; None where there are too few samples for it."""
+        (_, T, D), strength = z.shape, self.prior_strength
+        zero = np.zeros((T, D, D))
+        if self._alone:
+            return gaussian.Prior(zero[:, 0], zero, 0.0, 0.0)
+        if self.prior == "window":
+            each, weight, scatter = samples.moments(z, alive), np.zeros(T), zero
+            for shift in range(1, self.window + 1):
+                for to, of in ((slice(shift, None), slice(-shift)), (slice(-shift), slice(shift, None))):
+                    weight[to] += strength * each.number[of]
+                    scatter[to] += strength * each.scatter[of]
+            enough = (weight + each.number).min() > D - z.shape[2] // 2
+            return gaussian.Prior(each.mean, scatter, 0.0, weight) if enough else None
+        if len(points) <= D + 2:
+            return None
+        if model is None:
+            mean, covariance = points.mean(0), np.cov(points.T, bias=True)
+            mean, covariance = np.broadcast_to(mean, (T, D)), np.broadcast_to(covariance, (T, D, D))
+        else:
+            share = np.zeros((*alive.shape, len(model.weight)))
+            share[alive] = mixture.responsibilities(model, z[alive])
+            count = alive.sum(0)[:, None]
+            share = np.where(count > 0, share.sum(0) / np.maximum(count, 1), model.weight)
+            mean, covariance = mixture.mixed(model, share)
+        # As the inverse-Wishart mode of cbfinn/gps has it; without its use of a stale count of points.
+        return gaussian.Prior(mean, strength * covariance, strength, strength * (1 - (D + 2) / len(points)))
+
+    def _part(self, z, alive, prior: gaussian.Prior, scale: Scale, d: int) -> dict[str, np.ndarray]:
+        """Return the fields of one mode, in units, and how much u varies given x (`noisy`, standardised)."""
+        n = z.shape[2] - d
+        each = samples.moments(z, alive)
+        found = gaussian.posterior(*each, prior)
+        seen = (each.number > 0)[:, None]
+        mean = found.mean if self.mean == "map" else np.where(seen, each.mean, found.mean)
+        diagonal = np.full((z.shape[1], z.shape[2]), self.ridge)
+        diagonal[:, d:] = 0.0
+        diagonal[0, :n] += np.maximum(START - np.diagonal(found.covariance[0])[:n], 0.0)
+        covariance = found.covariance + diagonal[:, None] * np.eye(z.shape[2])
+        model = gaussian.condition(gaussian.Joint(mean, covariance), d)
+        noise = scale.std[d:, None] * gaussian.factor(model.covariance)
+        F = scale.std[d:, None] * model.F / scale.std[:d]
+        f = scale.std[d:] * model.f + scale.mean[d:] - F @ scale.mean[:d]
+        # The last block of Σ_yy's Cholesky factor is the factor of u's covariance given x.
+        lower = np.linalg.cholesky(covariance[:, :d, :d])
+        noisy = np.diagonal(lower, axis1=1, axis2=2)[:, n:].min(1) ** 2
+        return {
+            "F": F + np.eye(n, d),
+            "f": f,
+            "covariance": noise @ noise.swapaxes(1, 2),
+            "noise": noise,
+            "centre": mean[:, :n] * scale.std[:n] + scale.mean[:n],
+            "whiten": np.linalg.solve(lower[:, :n, :n], np.eye(n)) / scale.std[:n],
+            "rank": samples.rank(z, alive, d),
+            "noisy": np.median(noisy),
+        }
+
+
+def _groups(batch: list[Episode], modes: int, scale: Scale) -> np.ndarray:
+    """Return a group 0 … for each episode by its start [N]: farthest starts first as centres, then k-means."""
+    starts = np.array([e.states[0] for e in batch], float) / scale.std[: batch[0].states.shape[1]]
+    centres = starts[:1]
+    while len(centres) < modes:
+        far = ((starts[:, None] - centres) ** 2).sum(2).min(1)
+        if not far.max() > 0:
+            break
+        centres = np.vstack([centres, starts[far.argmax()]])
+    label = np.zeros(len(starts), int)
+    for _ in range(10):
+        label = ((starts[:, None] - centres) ** 2).sum(2).argmin(1)
+        centres = np.array([starts[label == k].mean(0) if (label == k).any() else c for k, c in enumerate(centres)])
+    return np.unique(label, return_inverse=True)[1]

@@ -1,0 +1,133 @@
+"""A Gaussian mixture over z = [x; u; x' - x], fitted by EM, as prior for fits from few episodes.  Levine & Abbeel 2014.
+
+EM maximises the log-likelihood less ½ Σ_k tr(Ψ Σ_k⁻¹), Ψ = FLOOR · SAMPLES · I: with a full cluster that adds FLOOR to the
+diagonal of its covariance, with an emptier one more, and the sum rises at every iteration.  Points are standardised.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.maths.gaussian import Joint, outer
+
+CLUSTERS, SAMPLES = 20, 40  # most clusters, points to each: the settings of Levine's arm experiments
+FLOOR = 1e-6
+ITERATIONS = 100
+GAIN = 1e-2  # nats per point: less than that in one iteration is convergence
+BUCKET = 256  # points are padded to a multiple of it, so that fits of like size share one compiled program
+
+
+class Mixture(NamedTuple):
+    """Σ_k weight_k N(mean_k, covariance_k)."""
+
+    weight: np.ndarray  # [K]
+    mean: np.ndarray  # [K, D]
+    covariance: np.ndarray  # [K, D, D]
+    objective: np.ndarray  # at each iteration, nats per point; it never falls
+
+
+def clusters_for(points: int) -> int:
+    """Return K: one cluster for each SAMPLES points, at least 2, at most CLUSTERS."""
+    return max(2, min(CLUSTERS, points // SAMPLES))
+
+
+def fit(points: np.ndarray, seed: int) -> Mixture:
+    """Return the mixture of `points` [P, D], the same for the same seed."""
+    count, clusters = len(points), clusters_for(len(points))
+    label = _lloyd(points, clusters, np.random.default_rng(seed))
+    rows = -(-count // BUCKET) * BUCKET
+    padded = np.zeros((rows, points.shape[1]))
+    padded[:count] = points
+    share = np.zeros((rows, CLUSTERS))
+    share[np.arange(count), label] = 1.0
+    with jax.enable_x64(True):
+        *found, objective = _em(padded, share, np.arange(rows) < count, np.arange(CLUSTERS) < clusters)
+    weight, mean, covariance = (np.asarray(a)[:clusters] for a in found)
+    objective = np.asarray(objective)
+    return Mixture(weight, mean, covariance, objective[np.isfinite(objective)])
+
+
+def responsibilities(mixture: Mixture, points: np.ndarray) -> np.ndarray:
+    """Return p(k | z) [P, K] of points [P, D]."""
+    whiten, logs = _whitening(np, mixture.covariance)
+    log = _log_joint(np, points, mixture.weight, mixture.mean, whiten, logs)
+    share = np.exp(log - log.max(1, keepdims=True))
+    return share / share.sum(1, keepdims=True)
+
+
+def mixed(mixture: Mixture, share: np.ndarray) -> Joint:
+    """Return mean and covariance [..., D, D] of the mixture under other weights `share` [..., K]."""
+    mean = share @ mixture.mean
+    second = np.tensordot(share, mixture.covariance + outer(mixture.mean), 1)
+    return Joint(mean, second - outer(mean))
+
+
+def _lloyd(points: np.ndarray, clusters: int, generator: np.random.Generator, iterations: int = 10) -> np.ndarray:
+    """Return labels [P] by k-means from k-means++ seeds; a centre that loses all its points stays where it is."""
+    centres = points[generator.integers(len(points))][None]
+    nearest = ((points - centres) ** 2).sum(1)
+    while len(centres) < clusters:
+        odds = nearest / nearest.sum() if nearest.any() else np.full(len(points), 1 / len(points))
+        centre = points[generator.choice(len(points), p=odds)]
+        centres = np.vstack([centres, centre])
+        nearest = np.minimum(nearest, ((points - centre) ** 2).sum(1))
+    label = np.zeros(len(points), int)
+    for _ in range(iterations):
+        label = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
+        member = np.eye(clusters)[label]
+        size = member.sum(0)
+        centres = np.where(size[:, None] > 0, member.T @ points / np.maximum(size, 1)[:, None], centres)
+    return label
+
+
+def _whitening(xp, covariance):
+    """Return L⁻¹ [K, D, D] and ln|L| [K] of covariances L Lᵀ."""
+    lower = xp.linalg.cholesky(covariance)
+    eye = xp.broadcast_to(xp.eye(lower.shape[-1]), lower.shape)
+    whiten = jax.scipy.linalg.solve_triangular(lower, eye, lower=True) if xp is jnp else np.linalg.solve(lower, eye)
+    return whiten, xp.log(xp.diagonal(lower, axis1=1, axis2=2)).sum(1)
+
+
+def _log_joint(xp, points, weight, mean, whiten, logs):
+    """Return ln [weight_k N(z; mean_k, Σ_k)]  [P, K]."""
+    z = points @ whiten.swapaxes(1, 2) - (whiten @ mean[:, :, None]).swapaxes(1, 2)  # [K, P, D]
+    log_weight = xp.log(xp.maximum(weight, 1e-300))
+    return (log_weight - logs - 0.5 * points.shape[1] * np.log(2 * np.pi))[None] - 0.5 * (z**2).sum(2).T
+
+
+@jax.jit
+def _em(points, share, real, active):
+    """Return (weight, mean, covariance, objective [ITERATIONS]) from first responsibilities `share` [P, K]."""
+    dim = points.shape[1]
+    pull = FLOOR * SAMPLES * jnp.eye(dim)
+
+    def maximise(share):
+        mass = jnp.maximum(share.sum(0), 1e-10)
+        mean = (share.T @ points) / mass[:, None]
+        centred = (points[None] - mean[:, None]) * jnp.sqrt(share.T)[:, :, None]
+        return mass / real.sum(), mean, (centred.swapaxes(1, 2) @ centred + pull) / mass[:, None, None]
+
+    def expect(weight, mean, covariance):
+        whiten, logs = _whitening(jnp, covariance)
+        log = jnp.where(active, _log_joint(jnp, points, weight, mean, whiten, logs), -jnp.inf)
+        total = jax.scipy.special.logsumexp(log, axis=1)
+        penalty = 0.5 * FLOOR * SAMPLES * jnp.where(active, (whiten**2).sum((1, 2)), 0.0).sum()
+        objective = (jnp.where(real, total, 0.0).sum() - penalty) / real.sum()
+        return jnp.where(real[:, None], jnp.exp(log - total[:, None]), 0.0), objective
+
+    def advance(state):
+        number, share, _, trace = state
+        found = maximise(share)
+        share, objective = expect(*found)
+        return number + 1, share, found, trace.at[number].set(objective)
+
+    def rising(state):
+        number, _, _, trace = state
+        gain = trace[number - 1] - trace[number - 2]
+        return (number < ITERATIONS) & ((number < 2) | (gain > GAIN))
+
+    start = advance((0, share, maximise(share), jnp.full(ITERATIONS, jnp.nan)))
+    *_, found, trace = jax.lax.while_loop(rising, advance, start)
+    return *found, trace

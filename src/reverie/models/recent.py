@@ -1,0 +1,35 @@
+"""No model at all: the last few real episodes themselves, learnt from more often.
+
+The control for imagination: the same number of updates, on data as recent, without anything imagined.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from reverie.core.dynamics import Episode, Fit
+from reverie.core.settings import Settings
+from reverie.core.status import Status
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recent(Settings):
+    """Replay of the last `episodes` real episodes beside replay of all."""
+
+    episodes: int = 5
+
+    name = "recent"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(episodes=1)
+
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> Fit:
+        """Return nothing: there is nothing to fit."""
+        del batch, history, previous, seed
+        return Fit(None, Status.DONE)
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Return nothing."""
+        del arrays
