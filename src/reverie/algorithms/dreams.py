@@ -65,17 +65,22 @@ class Dreams:
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The columns of `metrics`."""
-        length = self.settings.rollout_length
-        own = ("model_error_1", f"model_error_{length}" if length > 1 else "model_error", "model_reward_error")
+        length = max(self.settings.rollout_length, 2)
+        own = ("model_error_1", f"model_error_{length}", "model_reward_error")
         return (*own, "model_status", "model_fits", "dream_trust", "dreams", "dream_cut_share")
 
     def metrics(self) -> dict[str, float]:
         """Return the newest fit's held-out errors (-1: none yet), its status, and what became of dreams."""
-        length = self.settings.rollout_length
+        length = max(self.settings.rollout_length, 2)
         found = [self.report.get(name, NEVER) for name in ("nrmse_1", f"nrmse_{length}", "reward")]
         cut = self.cut / self.rolled if self.rolled else 0.0
         values = (*found, int(self.status), self.fits, self.trust, self.imagined, cut)
         return dict(zip(self.metric_names, map(float, values), strict=True))
+
+    @property
+    def batch(self) -> list[Episode]:
+        """The last n real episodes: B_old."""
+        return list(self.history)[-self.model.episodes :]
 
     @property
     def on(self) -> bool:
@@ -124,7 +129,7 @@ class Dreams:
     def _refit(self) -> None:
         """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen."""
         model, settings = self.model, self.settings
-        batch, history = list(self.history)[-model.episodes :], list(self.history)
+        batch, history = self.batch, list(self.history)
         self.fits += 1
         if isinstance(model, Recent):
             self.fictional.clear()
@@ -147,11 +152,12 @@ class Dreams:
 
     def _judge(self, dynamics: Any, held_out: list[Episode], before: list[Episode]) -> None:
         """Set `report` and `trust` from a model's errors on episodes it was not fitted to."""
-        self.report = errors.predictions(dynamics, held_out, (1, self.settings.rollout_length))
+        length = max(self.settings.rollout_length, 2)  # one step is a measurement more of noise than of dynamics
+        self.report = errors.predictions(dynamics, held_out, (1, length))
         if self.task.reward is None:
             self._fit_outcome(before)
             self.report["reward"] = 1.0 if self.outcome is None else self.outcome.error(held_out)
-        worst = max(self.report.get(f"nrmse_{self.settings.rollout_length}", 0.0), self.report.get("reward", 0.0))
+        worst = max(self.report.get(f"nrmse_{length}", 0.0), self.report.get("reward", 0.0))
         self.trust = self.settings.trust(worst)
 
     def _fit_outcome(self, episodes: list[Episode]) -> None:
@@ -161,9 +167,9 @@ class Dreams:
     def _imagine(self) -> None:
         """Sample m states of B_old, roll the model out from each, store in R_f."""
         unknown = self.outcome is None and (self.task.reward is None or self.task.terminated is None)
-        if self.dynamics is None or unknown or not self.on or self.trust == 0.0:
+        if self.dynamics is None or unknown or not self.on or self.trust == 0.0 or not self.settings.rollout_length:
             return
-        batch = list(self.history)[-self.model.episodes :]
+        batch = self.batch
         longest = max(map(len, batch))
         horizon = longest if self.dynamics.horizon is None else min(longest, self.dynamics.horizon)
         margin = MARGIN * (self.high - self.low)
@@ -221,7 +227,7 @@ class Dreams:
         if self.outcome is not None:
             arrays |= {f"outcome/{name}": value for name, value in self.outcome.arrays().items()}
         for i, episode in enumerate(self.history):
-            arrays |= {f"episode{i}/{name}": np.asarray(value) for name, value in episode._asdict().items()}
+            arrays |= {f"episode{i}/{name}": np.asarray(value) for name, value in vars(episode).items()}
         for i, rows in enumerate(self._rows):
             arrays[f"rows{i}"] = rows
         if self._actions:

@@ -15,11 +15,13 @@ What the paper leaves open, or we differ in (ours / the paper's); `Imagination.p
  8. `rollouts` of them begin every `rollouts` real steps / m, which is the minibatch size as well.
  9. The model is refitted after every `refit_every` episodes on the last n / after every n.
 10. `adaptive`: the share of updates that use imagined data falls with the model's held-out error / future work.
+11. iLQG's one step is bounded in KL divergence (`plan_step`) / unbounded.  Its first old controller is read from the
+    episodes of μ / not said.  Its noise is its own covariance, mpc's Gaussian / "plus noise".
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -43,7 +45,7 @@ class Imagination:
     model: Model
     """The dynamics: `rv.LinearGaussian()`, `rv.Neural()`, `rv.Exact()`, or `rv.Recent()` (no model, real data)."""
     rollout_length: int = 5
-    """l: steps of a rollout, and imagined minibatches for each real one."""
+    """l: steps of a rollout, and imagined minibatches for each real one; 0: the model serves planning alone."""
     rollouts: int = 25
     """m: that many begin every m real steps."""
     refit_every: int = 1
@@ -62,6 +64,20 @@ class Imagination:
     """Empty R_f at each refit."""
     fictional_capacity: int = 100_000
     """Imagined transitions kept in R_f."""
+    plan: Literal["off", "ilqg", "mpc"] = "off"
+    """Who else drives real episodes: iLQG on the fitted model, or model predictive control with exact physics."""
+    mixture: float = 0.5
+    """p: the probability that μ drives an episode all the same."""
+    plan_step: Literal["kl", "plain"] = "kl"
+    """iLQG's step after each fit: within `kl_bound` of the controller before, or without a bound (the paper's)."""
+    kl_bound: float = 0.2
+    """Nats a step, on the mean over an episode."""
+    plan_horizon: int = 50
+    """Steps that mpc looks ahead."""
+    plan_iterations: int = 3
+    """Of mpc at each step."""
+    plan_noise: float = 0.1
+    """σ of the Gaussian noise on mpc's actions; iLQG's controller has its own."""
 
     def __post_init__(self):
         if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
@@ -70,10 +86,17 @@ class Imagination:
             raise ConfigError(f"model is {self.model!r}; give a model's settings, such as rv.LinearGaussian()")
         for field in self.numbers():
             object.__setattr__(self, field, coerce(type(self), field, getattr(self, field)))
-        least = {"rollout_length": 1, "rollouts": 1, "refit_every": 1, "until_episode": 0, "fictional_capacity": 1}
+        least: dict[str, float] = {"rollout_length": 0, "rollouts": 1, "refit_every": 1, "until_episode": 0}
+        least |= {"fictional_capacity": 1, "plan_horizon": 1, "plan_iterations": 1, "plan_noise": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {value}")
+        if not 0 <= self.mixture <= 1:
+            raise ConfigError(f"mixture is {self.mixture}; it is a probability")
+        if not self.kl_bound > 0:
+            raise ConfigError(f"kl_bound is {self.kl_bound}; it must be positive")
+        if self.plan != "off" and self.model.name == "recent":
+            raise ConfigError(f"plan is {self.plan!r}, but model 'recent' is none that could be planned with")
         if not 0 <= self.error_low < self.error_high:
             raise ConfigError(
                 f"error_low is {self.error_low} and error_high {self.error_high}; they must rise from 0 or above"

@@ -1,4 +1,4 @@
-"""The contests of `reverie bench`: update, step, act."""
+"""The contests of `reverie bench`: update, step, act, fit, plan."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ import jax
 import numpy as np
 
 from reverie.algorithms import ALGORITHMS
+from reverie.bench.fit import fit
 from reverie.bench.measure import Contender, interleave, table
+from reverie.bench.plan import plan
 from reverie.bench.work import BATCH, ENV, SETTINGS, UPDATES, M, N, filled_trainer, matmul_limit, peer, spec
 from reverie.environments.world import make_world
 from reverie.loops.learner import Learner
@@ -118,4 +120,4 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     return result
 
 
-CONTESTS = {"update": update, "step": step, "act": act}
+CONTESTS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan}

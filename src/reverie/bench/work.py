@@ -23,6 +23,7 @@ SETTINGS: dict[str, Any] = {  # plain networks, as the peers' are
     "warmup_steps": BATCH,
 }
 PEERS = {"sb3": "stable_baselines3", "sbx": "sbx"}
+PLANNERS = {"crocoddyl": "crocoddyl", "mim": "mim_solvers", "diffilqrax": "diffilqrax"}
 
 
 def spec() -> EnvSpec:
@@ -61,12 +62,18 @@ def matmul_limit(blocks: int) -> Contender:
     return Contender("limit", lambda: [once() for _ in range(blocks * UPDATES)], blocks * UPDATES)
 
 
-def check_peers(names: Sequence[str]) -> None:
-    """Raise ConfigError where a peer is unknown or not installed."""
+def peers_of(contest: str) -> dict[str, str]:
+    """Return the peers that can take part in a contest, and their modules."""
+    return PLANNERS if contest == "plan" else PEERS
+
+
+def check_peers(names: Sequence[str], contest: str | None) -> None:
+    """Raise ConfigError where a peer is unknown to the contest (None: to all) or not installed."""
+    known = peers_of(contest) if contest else PEERS | PLANNERS
     for name in names:
-        if name not in PEERS:
-            raise unknown("peer", name, PEERS)
-        if importlib.util.find_spec(PEERS[name]) is None:
+        if name not in known:
+            raise unknown("peer", name, known)
+        if importlib.util.find_spec(known[name]) is None:
             raise ConfigError(f"{name} is not installed: pip install 'reverie[bench]'")
 
 

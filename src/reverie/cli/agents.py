@@ -6,7 +6,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.algorithms.imagination import Imagination
 from reverie.core.agent import Algorithm
-from reverie.core.errors import unknown
+from reverie.core.errors import ConfigError, unknown
 from reverie.core.settings import coerce
 from reverie.models import MODELS
 
@@ -20,6 +20,10 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     if options.agent not in ALGORITHMS:
         raise unknown("agent", options.agent, ALGORITHMS)
     kind, model = ALGORITHMS[options.agent], None if options.imagine == "off" else MODELS[options.imagine]
+    if model is None and options.plan != "off":
+        raise ConfigError(
+            "--plan needs a model: --imagine linear or exact (and --set rollout_length=0 to plan without imagining)"
+        )
     owners: dict[str, Any] = {}
     if model is not None:
         owners |= {field.name: (model, "model.") for field in dataclasses.fields(model)}
@@ -27,7 +31,7 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
         owners |= {f"model.{field.name}": (model, "model.") for field in dataclasses.fields(model)}
     owners |= {field.name: (kind, "") for field in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
-    parts: dict[Any, dict[str, Any]] = {kind: {}, Imagination: {}, model: {}}
+    parts: dict[Any, dict[str, Any]] = {kind: {}, Imagination: {"plan": options.plan}, model: {}}
     for name, text in options.settings:
         if name not in owners:
             raise unknown("setting", name, owners)

@@ -7,7 +7,7 @@ from typing import Any
 
 from reverie.bench.contests import CONTESTS
 from reverie.bench.physics import chosen, domains
-from reverie.bench.work import check_peers
+from reverie.bench.work import check_peers, peers_of
 from reverie.cli.output import emit
 from reverie.core.errors import ConfigError
 from reverie.loops.provenance import versions
@@ -16,7 +16,7 @@ from reverie.loops.provenance import versions
 def run(options: Any) -> None:
     """Print a table per contest: medians, and each contender's time over ours."""
     peers = [name for name in options.against.split(",") if name]
-    check_peers(peers)
+    check_peers(peers, options.what)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # peers' own
     facts: dict[str, Any] = {
         "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
@@ -31,7 +31,7 @@ def run(options: Any) -> None:
         names = chosen(options.domains)
         contests = {"step": lambda peers, rounds: domains(names, rounds)}
     for name in [options.what] if options.what else contests:
-        facts[name] = contests[name](peers, options.rounds)
+        facts[name] = contests[name]([peer for peer in peers if peer in peers_of(name)], options.rounds)
         for part, rows in facts[name].items():
             if part != "unit":
                 lines += ["", f"{name}: {facts[name]['unit']}", *_lines(rows)]

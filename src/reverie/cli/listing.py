@@ -5,6 +5,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.output import emit
 from reverie.domains import DOMAINS
+from reverie.models import MODELS
 
 
 def run(options: Any) -> None:
@@ -12,7 +13,7 @@ def run(options: Any) -> None:
     facts: dict[str, dict[str, str]] = {
         "algorithms": {name: _first_line(kind) for name, kind in ALGORITHMS.items()},
         "domains": {domain.name: domain.text for domain in DOMAINS.values()},
-        "models": {},
+        "models": {name: _first_line(kind) for name, kind in MODELS.items()},
         "experiments": {},
     }
     lines = []

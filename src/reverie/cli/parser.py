@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import reverie
 
-VERBS = ("list", "train", "evaluate", "video", "check", "bench")
+VERBS = ("list", "train", "evaluate", "video", "check", "plan", "bench")
 
 
 class UsageError(Exception):
@@ -119,6 +119,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="learn from imagined rollouts too: linear, neural, exact; recent: no model, the last real episodes again (off)",
     )
     train.add_argument(
+        "--plan",
+        choices=("off", "ilqg", "mpc"),
+        default="off",
+        metavar="ilqg|mpc",
+        help="let a planner drive a share of the episodes: ilqg on the fitted model, mpc on exact physics (off)",
+    )
+    train.add_argument(
         "--resume", action="store_true", help="go on in DIR: finish a call that was cut short, else learn N steps more"
     )
     train.add_argument(
@@ -153,12 +160,42 @@ def build_parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--steps", type=_positive, default=1000, metavar="N", help="random steps to try (1000)")
 
+    plan = add(
+        "plan", "plan", "trajectory optimisation on its own", "reverie plan cartpole --method ilqg -o swing-up.mp4"
+    )
+    plan.add_argument(
+        "env",
+        metavar="ENV",
+        help="a domain (`reverie list`), or a MuJoCo environment: an id, or package.module:callable",
+    )
+    plan.add_argument(
+        "--method",
+        choices=("ilqg", "mpc"),
+        required=True,
+        help="one plan for a whole episode, or a new one at each step",
+    )
+    plan.add_argument("--model", choices=("exact",), default="exact", help="the environment's own physics (exact)")
+    plan.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides starts and first controls (0)")
+    plan.add_argument(
+        "--horizon", type=_positive, metavar="H", help="steps planned (ilqg: the whole episode; mpc: 50 ahead)"
+    )
+    plan.add_argument("--iterations", type=_positive, metavar="N", help="at most, to a plan (ilqg: 100; mpc: 3)")
+    plan.add_argument("--episodes", type=_positive, default=1, metavar="N", help="starts planned from, one by one (1)")
+    plan.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
+
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(
-        "what", nargs="?", choices=("update", "step", "act"), metavar="update|step|act", help="all if left out"
+        "what",
+        nargs="?",
+        choices=("update", "step", "act", "fit", "plan"),
+        metavar="update|step|act|fit|plan",
+        help="all if left out",
     )
     bench.add_argument(
-        "--against", default="", metavar="sb3,sbx", help="peers to measure beside (pip install 'reverie[bench]')"
+        "--against",
+        default="",
+        metavar="sb3,sbx",
+        help="peers to measure beside (pip install 'reverie[bench]'); of plan: crocoddyl, mim, diffilqrax",
     )
     bench.add_argument(
         "--domains", metavar="all|reacher,peg", help="time steps of our domains instead, against bare physics"

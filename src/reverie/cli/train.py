@@ -76,10 +76,11 @@ def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any
     written = directory.read_config()
     held = flat(written["agent"])
     there = {"agent": written["agent"]["name"], "env": written.get("env"), "seed": written["seed"]}
-    there["imagine"] = held.get("model", "off")
+    there["imagine"], there["plan"] = held.get("model", "off"), held.get("plan", "off")
     asked = {
         "agent": options.agent,
         "imagine": options.imagine,
+        "plan": options.plan,
         "env": options.env,
         "seed": written["seed"] if options.seed is None else options.seed,
     }
@@ -103,8 +104,9 @@ def _resume_line(options: Any, amount: int, out: Path) -> str:
     words = ["reverie", "train", options.agent, options.env, "--steps", str(amount)]
     for name, value in options.settings:
         words += ["--set", f"{name}={value}"]
-    if options.imagine != "off":
-        words += ["--imagine", options.imagine]
+    for name in ("imagine", "plan"):
+        if (value := getattr(options, name)) != "off":
+            words += ["--" + name, value]
     for name in ("seed", "evaluate_every", "evaluate_episodes", "stop_at"):
         if (value := getattr(options, name)) is not None:
             words += ["--" + name.replace("_", "-"), str(value)]

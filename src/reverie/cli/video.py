@@ -5,7 +5,7 @@ from typing import Any
 
 from reverie.cli.output import emit, note
 from reverie.loops.saved import SavedPolicy
-from reverie.report.film import record
+from reverie.report.film import SKETCHED, record
 
 
 def run(options: Any) -> None:
@@ -16,6 +16,6 @@ def run(options: Any) -> None:
         saved.greedy, lambda **more: saved.world(options.env, **more), output, options.seed, options.seconds
     )
     if sketched:
-        note("no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)")
+        note(SKETCHED)
     facts = {"film": str(output), "step": saved.step, "return": total, "sketch": sketched}
     emit(options, facts, f"{output}: one greedy episode of the policy of step {saved.step}, return {total:.4g}")

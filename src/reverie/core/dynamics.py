@@ -4,6 +4,7 @@ Arrays are NumPy's, float64; x is the model's state [n] (a domain's physical sta
 there is), u an action [m] in [-1, 1], t the step within an episode, counted from 0.
 """
 
+import dataclasses
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -11,14 +12,15 @@ import numpy as np
 from reverie.core.status import Status
 
 
-class Episode(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Episode:
     """A real episode as models see it; episodes may differ in length T."""
 
     states: np.ndarray  # [T + 1, n]
     actions: np.ndarray  # [T, m], as executed
     rewards: np.ndarray  # [T]
     terminated: bool = False  # whether the last state was a death
-    context: np.ndarray = np.zeros(0)  # what is constant within the episode (a target), [c]
+    context: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))  # constant within it (a target), [c]
 
     def __len__(self) -> int:
         return len(self.actions)

@@ -21,6 +21,7 @@ class Task(NamedTuple):
     terminated: Callable[[Array], Array] | None = None  # x -> whether it is a death [...]
     step: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None  # exact x' of one x [n] and u [m]
     derivatives: Callable[..., tuple[np.ndarray, np.ndarray]] | None = None  # (x, u) -> ∂x'/∂x, ∂x'/∂u
+    domain: Any = None  # whose formulas these are, for planners that differentiate them
 
     @classmethod
     def of_observations(cls, observation_dim: int) -> "Task":

@@ -23,4 +23,5 @@ def task_of(world: World) -> Task | None:
         lambda x: arrays.terminated(domain, x),
         plant.step,
         plant.derivatives,
+        domain,
     )

@@ -19,7 +19,7 @@ from reverie.loops import charts, evaluation, provenance
 from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.session import Session
-from reverie.loops.trainer import RESET, seed_of
+from reverie.loops.trainer import RESET, Trainer, seed_of
 from reverie.storage.run import RunDirectory
 
 
@@ -69,6 +69,7 @@ class Learner:
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
         agent = config.build(self.spec)
         self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
+        trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind
 
         self._observation: np.ndarray | None = None  # of the environment, where an episode is under way
         self._callbacks: Sequence[Callback] = ()
@@ -86,7 +87,7 @@ class Learner:
         try:
             if new:
                 run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
-            self._session = Session(agent, config.name, self.seed, run, tensorboard, self._task)
+            self._session = Session(trainer, config.name, run, tensorboard)
         except BaseException:
             run.close()
             if self._passing is not None:

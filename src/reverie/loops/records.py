@@ -126,8 +126,7 @@ class Records:
         if not self.run.latest_file.exists():
             return None
         fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
-        arrays, facts, free = checkpoint.load(self.run.latest_file, fixed, loose=DREAMS)
-        arrays |= {DREAMS + name: value for name, value in free.items()}
+        arrays, facts = checkpoint.load(self.run.latest_file, fixed, free=DREAMS)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {len(self.journal.records)} steps but the checkpoint has seen {facts['steps']}; "

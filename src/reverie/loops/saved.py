@@ -32,7 +32,7 @@ class SavedPolicy:
         agent = self.config.build(self.spec)
         like = jax.eval_shape(agent.init, jax.random.key(0))
         like = {"state": like, "memory": jax.ShapeDtypeStruct((m,), np.float32)}
-        arrays, facts, _ = checkpoint.load(file, like, loose=DREAMS)
+        arrays, facts = checkpoint.load(file, like, free=DREAMS)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:

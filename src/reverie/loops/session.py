@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.agent import Agent
-from reverie.core.task import Task
 from reverie.core.errors import ConfigError, StorageError
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import METRICS_EVERY, Trainer
@@ -24,11 +22,10 @@ class Session:
     run: an open run directory; `go_on` takes up what it holds.
     """
 
-    def __init__(self, agent: Agent, name: str, seed: int, run: RunDirectory, tensorboard: bool, task: Task | None = None):
-        self.spec, self._name = agent.spec, name
-        self.trainer = Trainer(agent, seed, task)
-        sizes = agent.spec.observation_dim, agent.spec.action_dim, self.trainer.state_dim
-        self.records = Records(run, sizes, self.trainer.metric_names, tensorboard)
+    def __init__(self, trainer: Trainer, name: str, run: RunDirectory, tensorboard: bool):
+        self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
+        sizes = self.spec.observation_dim, self.spec.action_dim, trainer.state_dim
+        self.records = Records(run, sizes, trainer.metric_names, tensorboard)
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.newest_metrics: dict[str, float] | None = None
         self.whole = True  # False while a told step is in the journal but not yet learnt from
@@ -158,7 +155,7 @@ class Session:
         while self.trainer.episodes < step.episode:
             self._tally = Tally()  # mend_tables has written the row of an episode that was cut off
             self.trainer.begin_episode()
-        self.trainer.act(step.observation, step.state)
+        self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)
         if self.records.checkpoint_is_due:
             self.checkpoint()

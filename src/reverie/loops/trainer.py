@@ -13,11 +13,13 @@ from reverie.core.errors import DivergedError
 from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
 from reverie.data.replay import Replay
+from reverie.loops.driver import DRIVERS
 
 INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
-NOISE, SAMPLE, RESET, EVALUATE, LOOK = range(5)  # streams of NumPy seeds
+NOISE, SAMPLE, RESET, EVALUATE, LOOK, DRIVER = range(6)  # streams of NumPy seeds
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
+PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
 
 
 def seed_of(seed: int, stream: int, number: int = 0) -> int:
@@ -45,9 +47,13 @@ class Trainer:
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
         self.dreams: Dreams | None = None
+        self.driver: Any = None  # of some real episodes, in μ's stead
+        self._driven = False  # whether it drives this one
         if agent.imagination is not None:
             known = Task.of_observations(n) if task is None else task
             self.dreams = Dreams(agent, known, lambda *which: seed_of(seed, *which), lambda: self.policy)
+            if agent.imagination.plan != "off":
+                self.driver = DRIVERS[agent.imagination.plan](agent.imagination, known, m)
         self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim
 
         def unpack(rows):
@@ -74,6 +80,7 @@ class Trainer:
     def metric_names(self) -> tuple[str, ...]:
         """The columns of `metrics`, in order."""
         dreamt = () if self.dreams is None else self.dreams.metric_names
+        dreamt = dreamt if self.driver is None else (*dreamt, *PLANNED)
         return ("step", "updates", *self._metric_names, *self._diagnosis_names, "exploration", "episode", *dreamt)
 
     @property
@@ -100,16 +107,39 @@ class Trainer:
         self.episodes += 1
         key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
         self.memory = np.asarray(self.agent.begin(self.state, key))
+        self._choose_driver()
 
-    def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
-        """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on."""
-        del state
+    def _choose_driver(self) -> None:
+        """Let μ drive the episode with probability p, else the planner.  Gu et al. 2016, Alg. 2."""
+        self._driven = False
+        if self.driver is not None and self.driver.ready and self.dreams is not None and self.dreams.on:
+            drawn = np.random.default_rng(seed_of(self.seed, DRIVER, self.episodes)).random()
+            self._driven = drawn >= self.dreams.settings.mixture
+        self._fresh = True
+
+    def act(self, observation: np.ndarray, state: Any = (), again: bool = False) -> np.ndarray:
+        """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on.
+
+        state: the world's [state_dim], where it is kept.  again: only draw what that takes; the action is known.
+        """
         action_dim = self.agent.spec.action_dim
         if self.steps < self.agent.feed.warmup_steps:
             return self.noise_generator.uniform(-1.0, 1.0, action_dim).astype(np.float32)
         innovation = self.noise_generator.standard_normal(action_dim, np.float32)
+        if self._driven:
+            return innovation if again else self._drive(observation, state, innovation)
         action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
         return action
+
+    def _drive(self, observation: np.ndarray, state: Any, innovation: np.ndarray) -> np.ndarray:
+        """Return the planner's action."""
+        assert self.dreams is not None
+        x = np.asarray(state if self.state_dim else observation, float)
+        size = self.dreams.task.state_dim
+        if self._fresh:
+            self.driver.begin(x[size:])
+            self._fresh = False
+        return self.driver.act(x[:size], innovation).astype(np.float32)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
         """Return an exploring action as `act` does after warm-up, but from a noise process apart: learning goes on unmoved."""
@@ -140,7 +170,10 @@ class Trainer:
         if not self.state_dim:
             step = Transition.unpack(row, self.agent.spec.observation_dim, self.agent.spec.action_dim)
             state, next_state = step.observation, step.next_observation
-        return self.dreams.remember(row, np.asarray(state), np.asarray(next_state), last)
+        fitted = self.dreams.remember(row, np.asarray(state), np.asarray(next_state), last)
+        if fitted and self.driver is not None and self.dreams.dynamics is not None:
+            self.driver.improve(self.dreams.dynamics, self.dreams.batch, self.dreams.outcome)
+        return fitted
 
     def run_update(self) -> None:
         """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits."""
@@ -172,6 +205,9 @@ class Trainer:
         counts = {"step": self.steps, "updates": self.minibatches}
         exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
         dreamt = {} if self.dreams is None else self.dreams.metrics()
+        if self.driver is not None:
+            told = (int(self.driver.status), self.driver.failures, self.driver.repairs, self.driver.kl)
+            dreamt |= dict(zip(PLANNED, (*map(float, told), self.driver.predicted, float(self._driven)), strict=True))
         return counts | means | diagnosis | exploration | dreamt
 
     def acting(self) -> tuple[int, Any, Any]:
@@ -201,6 +237,9 @@ class Trainer:
         if self.dreams is not None:
             dreamt, facts["dreams"] = self.dreams.snapshot()
             arrays |= {DREAMS + name: value for name, value in dreamt.items()}
+        if self.driver is not None:
+            arrays |= {f"{DREAMS}plan/{name}": value for name, value in self.driver.arrays().items()}
+            facts["plan"] = {"eta": self.driver.eta, "failures": self.driver.failures, "repairs": self.driver.repairs}
         return arrays, facts
 
     def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
@@ -217,6 +256,11 @@ class Trainer:
         if self.dreams is not None:
             dreamt = {name.removeprefix(DREAMS): value for name, value in arrays.items() if name.startswith(DREAMS)}
             self.dreams.restore(dreamt, facts["dreams"])
+            if self.driver is not None:
+                plans = {k.removeprefix("plan/"): v for k, v in dreamt.items() if k.startswith("plan/")}
+                self.driver.restore(plans)
+                vars(self.driver).update(facts["plan"])
+            self._choose_driver()
 
 
 def _flat(metrics: Any, policy: Any) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Gaussians over a joint vector z = [y; w]: conditioning, the posterior under a normal-inverse-Wishart prior, divergence.
+"""Gaussians over a joint vector z = [y; w]: conditioning, the posterior under a normal-inverse-Wishart prior, density.
 
 Every function takes leading axes [...]: one Gaussian per time step, cluster or both.  NumPy arrays, float64.
 """
@@ -86,12 +86,3 @@ def log_density(x: np.ndarray, mean: np.ndarray, lower: np.ndarray) -> np.ndarra
     z = np.linalg.solve(lower, (x - mean)[..., None])[..., 0]
     logs = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(-1)
     return -0.5 * (z**2).sum(-1) - logs - 0.5 * x.shape[-1] * np.log(2 * np.pi)
-
-
-def divergence(p: Joint, q: Joint) -> np.ndarray:
-    """Return KL(p ‖ q) = ½ [tr(Q⁻¹P) + (μq - μp)ᵀQ⁻¹(μq - μp) - D + ln|Q| - ln|P|]  [...], in nats."""
-    lower_p, lower_q = np.linalg.cholesky(p.covariance), np.linalg.cholesky(q.covariance)
-    spread = np.linalg.solve(lower_q, lower_p)
-    shift = np.linalg.solve(lower_q, (q.mean - p.mean)[..., None])
-    logs = [np.log(np.diagonal(a, axis1=-2, axis2=-1)).sum(-1) for a in (lower_q, lower_p)]
-    return 0.5 * ((spread**2).sum((-1, -2)) + (shift**2).sum((-1, -2)) - p.mean.shape[-1]) + logs[0] - logs[1]

@@ -88,9 +88,7 @@ def _score(error: np.ndarray) -> float:
 def _noise(dynamics: Any, episodes: list[Episode]) -> dict[str, float]:
     """Return what the linearised model says of noise and growth, {} for dynamics that cannot be linearised."""
     radius, densities, ratios = 0.0, [], []
-    for episode in episodes:
-        if not (length := _usable(dynamics, episode)):
-            continue
+    for episode, length in ((e, _usable(dynamics, e)) for e in episodes if len(e)):
         states, u = np.asarray(episode.states[: length + 1], float), np.asarray(episode.actions[:length], float)
         try:
             model = dynamics.linearize(states, u)
@@ -105,7 +103,7 @@ def _noise(dynamics: Any, episodes: list[Episode]) -> dict[str, float]:
             densities.append(gaussian.log_density(states[1:], mean, lower) / n)
             ratios.append(np.abs(states[1:] - mean) / std)
     if not densities:
-        return {"radius": radius}
+        return {"radius": radius} if episodes else {}
     nll, ratio = -np.concatenate(densities), np.concatenate(ratios)
     within = {f"within_{k}": float((ratio <= k).mean()) for k in (1, 2)}
     return {"radius": radius, "nll": float(np.clip(nll, -CAP, CAP).mean()), **within}

@@ -81,8 +81,9 @@ class LinearGaussian(Settings):
     """Real episodes to a fit (n of Gu et al. 2016)."""
     prior: Literal["none", "window", "pooled", "mixture"] = "mixture"
     """What stands behind each step's few samples: neighbouring steps, one Gaussian of all steps, or a mixture."""
-    prior_strength: float = 1.0
-    """Weight of the prior in imagined episodes; with "window" that of a neighbour's samples beside the step's own."""
+    prior_strength: float = 10.0
+    """Weight of the prior in imagined episodes; with "window" that of a neighbour's samples beside the step's own.
+    1 (Levine & Abbeel's) is too weak where states are many: `results/priors.csv`."""
     ridge: float = 1e-6
     """Added to the variances of states and actions, in units of their variance over all steps."""
     history: int = 20
@@ -110,14 +111,12 @@ class LinearGaussian(Settings):
         """
         del previous
         behind = (history or batch)[-self.history :]
-        if not batch or not all(map(len, batch)):
-            return Fit(None, Status.TOO_FEW_SAMPLES)
-        if not samples.finite(batch) or not samples.finite(behind):
-            return Fit(None, Status.NONFINITE_MODEL)
+        if wrong := samples.unfit(batch) or samples.unfit(behind):
+            return Fit(None, wrong)
         if not self.time_varying:
             batch, behind = behind, []
         points = samples.pool(behind if behind and self.prior in ("pooled", "mixture") else batch)
-        scale, d = samples.scale_of(points), sum(a.shape[1] for a in batch[0][:2])
+        scale, d = samples.scale_of(points), batch[0].states.shape[1] + batch[0].actions.shape[1]
         standard = (points - scale.mean) / scale.std
         groups = _groups(batch, self.modes, scale)
         z, alive = samples.stack(batch, scale)

@@ -1,7 +1,9 @@
 """A Gaussian mixture over z = [x; u; x' - x], fitted by EM, as prior for fits from few episodes.  Levine & Abbeel 2014.
 
-EM maximises the log-likelihood less ½ Σ_k tr(Ψ Σ_k⁻¹), Ψ = FLOOR · SAMPLES · I: with a full cluster that adds FLOOR to the
-diagonal of its covariance, with an emptier one more, and the sum rises at every iteration.  Points are standardised.
+Each cluster has D imagined points of the covariance of all points, R, behind it: EM maximises the log-likelihood less
+½ Σ_k [tr(Ψ Σ_k⁻¹) + D ln|Σ_k|], Ψ = D (R + FLOOR I), and that rises at every iteration.  Without them clusters of 40 points,
+as in Levine's experiments, are nearly singular from some 20 dimensions on, and fits with such a prior can be worse than no
+model at all.  Points are standardised.
 """
 
 from typing import NamedTuple
@@ -12,10 +14,13 @@ import numpy as np
 
 from reverie.maths.gaussian import Joint, outer
 
-CLUSTERS, SAMPLES = 20, 40  # most clusters, points to each: the settings of Levine's arm experiments
-FLOOR = 1e-6
+CLUSTERS = 20  # at most: the setting of Levine's arm experiments, as is
+SAMPLES = 40  # points to a cluster,
+DIRECTIONS = 5  # and at least so many to each coordinate of z
+POINTS = 1024  # at most: of more, so many are drawn
+FLOOR = 1e-6  # of variances
 ITERATIONS = 100
-GAIN = 1e-2  # nats per point: less than that in one iteration is convergence
+GAIN = 0.1  # nats per point: less than that in one iteration is convergence
 BUCKET = 256  # points are padded to a multiple of it, so that fits of like size share one compiled program
 
 
@@ -28,22 +33,26 @@ class Mixture(NamedTuple):
     objective: np.ndarray  # at each iteration, nats per point; it never falls
 
 
-def clusters_for(points: int) -> int:
-    """Return K: one cluster for each SAMPLES points, at least 2, at most CLUSTERS."""
-    return max(2, min(CLUSTERS, points // SAMPLES))
+def clusters_for(points: int, dim: int) -> int:
+    """Return K for so many points [D = dim]: at least 2, at most CLUSTERS."""
+    return max(2, min(CLUSTERS, points // max(SAMPLES, DIRECTIONS * dim)))
 
 
 def fit(points: np.ndarray, seed: int) -> Mixture:
     """Return the mixture of `points` [P, D], the same for the same seed."""
-    count, clusters = len(points), clusters_for(len(points))
-    label = _lloyd(points, clusters, np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    if len(points) > POINTS:
+        points = points[generator.choice(len(points), POINTS, replace=False)]
+    count, clusters = len(points), clusters_for(*points.shape)
+    label = _lloyd(points, clusters, generator)
     rows = -(-count // BUCKET) * BUCKET
+    slots = clusters_for(rows, points.shape[1])
     padded = np.zeros((rows, points.shape[1]))
     padded[:count] = points
-    share = np.zeros((rows, CLUSTERS))
+    share = np.zeros((rows, slots))
     share[np.arange(count), label] = 1.0
     with jax.enable_x64(True):
-        *found, objective = _em(padded, share, np.arange(rows) < count, np.arange(CLUSTERS) < clusters)
+        *found, objective = _em(padded, share, np.arange(rows) < count, np.arange(slots) < clusters)
     weight, mean, covariance = (np.asarray(a)[:clusters] for a in found)
     objective = np.asarray(objective)
     return Mixture(weight, mean, covariance, objective[np.isfinite(objective)])
@@ -101,19 +110,20 @@ def _log_joint(xp, points, weight, mean, whiten, logs):
 def _em(points, share, real, active):
     """Return (weight, mean, covariance, objective [ITERATIONS]) from first responsibilities `share` [P, K]."""
     dim = points.shape[1]
-    pull = FLOOR * SAMPLES * jnp.eye(dim)
+    pull = dim * (points.T @ points / real.sum() + FLOOR * jnp.eye(dim))
 
     def maximise(share):
         mass = jnp.maximum(share.sum(0), 1e-10)
         mean = (share.T @ points) / mass[:, None]
         centred = (points[None] - mean[:, None]) * jnp.sqrt(share.T)[:, :, None]
-        return mass / real.sum(), mean, (centred.swapaxes(1, 2) @ centred + pull) / mass[:, None, None]
+        return mass / real.sum(), mean, (centred.swapaxes(1, 2) @ centred + pull) / (mass + dim)[:, None, None]
 
     def expect(weight, mean, covariance):
         whiten, logs = _whitening(jnp, covariance)
         log = jnp.where(active, _log_joint(jnp, points, weight, mean, whiten, logs), -jnp.inf)
         total = jax.scipy.special.logsumexp(log, axis=1)
-        penalty = 0.5 * FLOOR * SAMPLES * jnp.where(active, (whiten**2).sum((1, 2)), 0.0).sum()
+        spread = ((whiten @ pull) * whiten).sum((1, 2))  # tr(Ψ Σ⁻¹)
+        penalty = jnp.where(active, 0.5 * spread + dim * logs, 0.0).sum()
         objective = (jnp.where(real, total, 0.0).sum() - penalty) / real.sum()
         return jnp.where(real[:, None], jnp.exp(log - total[:, None]), 0.0), objective
 

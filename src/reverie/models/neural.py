@@ -124,16 +124,17 @@ class Neural(Settings):
         TOO_FEW_SAMPLES and NONFINITE_MODEL come without dynamics, UNSTABLE (see `explodes`) with them.
         """
         episodes = history or batch
-        if not samples.finite(episodes):
-            return Fit(None, Status.NONFINITE_MODEL)
+        if wrong := samples.unfit(episodes):
+            return Fit(None, wrong)
         if sum(map(len, episodes)) < 2 / VALIDATION:
             return Fit(None, Status.TOO_FEW_SAMPLES)
         generator = np.random.default_rng(seed)
-        z, d = generator.permutation(samples.pool(episodes)), sum(a.shape[1] for a in episodes[0][:2])
+        z, d = generator.permutation(samples.pool(episodes)), episodes[0].states.shape[1] + episodes[0].actions.shape[1]
         scale = samples.scale_of(z)
         dynamics = _rescaled(previous, scale, d) if self._continues(previous, scale, d) else self._begin(scale, d, seed)
         held, kept = np.split(z, [int(VALIDATION * len(z))])
         dynamics = self._train(dynamics, ((kept - scale.mean) / scale.std).astype(np.float32), held, generator)
+        dynamics = _stilled(dynamics, np.ptp(z[:, d:], axis=0) > 0)
         dynamics = dynamics._replace(noise=_noise(dynamics, held, scale.std[d:]))
         if not all(np.isfinite(a).all() for a in dynamics.arrays().values()):
             return Fit(None, Status.NONFINITE_MODEL)
@@ -227,6 +228,12 @@ def _noise(dynamics: NeuralDynamics, held: np.ndarray, std: np.ndarray) -> np.nd
     if len(held) < 2 * len(std):
         covariance = np.diag(np.diagonal(covariance))
     return std[:, None] * gaussian.factor(covariance)
+
+
+def _stilled(dynamics: NeuralDynamics, moving: np.ndarray) -> NeuralDynamics:
+    """Return dynamics with no output but for coordinates that were seen `moving` [n]: what never changed stays exactly."""
+    weight, bias = (a[-1] * moving.astype(np.float32) for a in (dynamics.weights, dynamics.biases))
+    return dynamics._replace(weights=(*dynamics.weights[:-1], weight), biases=(*dynamics.biases[:-1], bias))
 
 
 def _rescaled(dynamics: NeuralDynamics, scale: samples.Scale, d: int) -> NeuralDynamics:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.core.dynamics import Episode
+from reverie.core.status import Status
 
 RUN, BOUND = 20, 10.0  # `explodes`: steps of a rollout, and how many ranges from the middle are too far
 
@@ -38,9 +39,12 @@ def pool(episodes: list[Episode]) -> np.ndarray:
     return np.concatenate([joint(episode) for episode in episodes])
 
 
-def finite(episodes: list[Episode]) -> bool:
-    """Return whether every state and action is."""
-    return all(np.isfinite(e.states).all() and np.isfinite(e.actions).all() for e in episodes)
+def unfit(episodes: list[Episode]) -> Status | None:
+    """Return why no model can be fitted to episodes at all: none, one without a step, data that are not finite."""
+    if not episodes or not all(map(len, episodes)):
+        return Status.TOO_FEW_SAMPLES
+    fine = all(np.isfinite(e.states).all() and np.isfinite(e.actions).all() for e in episodes)
+    return None if fine else Status.NONFINITE_MODEL
 
 
 def scale_of(points: np.ndarray) -> Scale:

@@ -44,10 +44,10 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, json.loads(header["facts"])
 
 
-def load(path: Path, like: Any, loose: str) -> tuple[Any, dict[str, Any], dict[str, np.ndarray]]:
-    """Return (tree, facts, loose arrays) of a checkpoint whose tree has the structure, shapes and dtypes of `like`.
+def load(path: Path, like: Any, free: str | None = None) -> tuple[Any, dict[str, Any]]:
+    """Return (tree, facts) of a checkpoint whose tree has the structure, shapes and dtypes of `like`.
 
-    loose: arrays whose path starts with it are not of the tree: of any shape, by the rest of their path.
+    free: arrays whose path starts with it may be there in any number and shape; they join the tree, a dict, by their path.
     Raises StorageError where the file is damaged, foreign, or of another agent; nothing is returned by halves.
     """
     arrays, facts = read(path)
@@ -59,11 +59,11 @@ def load(path: Path, like: Any, loose: str) -> tuple[Any, dict[str, Any], dict[s
             raise StorageError(
                 f"{path}: {name} is {shape}, this agent has {leaf.dtype}{list(np.shape(leaf))}: another agent wrote it"
             )
-    free = {name.removeprefix(loose): arrays[name] for name in arrays if name.startswith(loose)}
-    if extra := sorted(name for name in set(arrays) - set(wanted) if not name.startswith(loose)):
+    beside = {name: arrays[name] for name in arrays if free is not None and name.startswith(free)}
+    if extra := sorted(set(arrays) - set(wanted) - set(beside)):
         raise StorageError(f"{path} holds {extra[0]}, which this agent does not have: another agent wrote it")
     tree = jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
-    return tree, facts, free
+    return (tree | beside if beside else tree), facts
 
 
 def _named(tree: Any) -> dict[str, Any]:

@@ -1,0 +1,230 @@
+"""Does imagination pay, and why?  `python results/imagine.py [DOMAIN …] [--only VARIANT,…] [--jobs N]` fills `imagine.csv`.
+
+NAF plain and with Algorithm 2 round it, beside the controls that the paper lacks: as many updates on uniform replay, as many
+on the last few real episodes.  Every 5 episodes the greedy policy is scored over 5 episodes.  A cell (domain, variant, seed)
+that the CSV holds is not run again.  `--verdict` prints what the CSV says: episodes to plain NAF's score of episode 100,
+ratios and paired differences with bootstrap intervals (`imagine.json` holds the same, and all settings).
+"""
+
+import argparse
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+HERE = Path(__file__).parent
+FILE = HERE / "imagine.csv"
+COLUMNS = ("domain", "variant", "seed", "episode", "return_mean", "seconds")
+EVERY, TEST = 5, 5  # episodes between scores, and to a score
+LENGTH = 5  # l
+PINNED = {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JAX_PLATFORMS": "cpu",
+}
+
+
+class Setting(NamedTuple):
+    """A domain's NAF (I = 5), its seeds, and how long the plain agent and the others learn."""
+
+    agent: dict[str, Any]
+    seeds: int
+    plain_episodes: int
+    episodes: int
+
+
+ARM = {"normalisation": "none", "discount": 0.95, "observation_normalisation": True}
+SETTINGS = {
+    "reacher_single": Setting({**ARM, "reward_scale": 20.0}, 10, 100, 50),
+    "gripper_single": Setting({**ARM, "reward_scale": 5.0}, 5, 100, 50),
+}
+
+
+def variants(agent: dict[str, Any]) -> dict[str, Any]:
+    """Return what is compared, by name."""
+    import reverie as rv
+
+    naf = rv.NAF(**agent)
+
+    def dreaming(model: Any, **settings: Any) -> Any:
+        return rv.Imagination(naf, model, rollout_length=LENGTH, **settings)
+
+    linear = rv.LinearGaussian(episodes=5)
+    return {
+        "plain": naf,
+        "uniform": dataclasses.replace(naf, updates_per_step=naf.updates_per_step * (1 + LENGTH)),
+        "recent": dreaming(rv.Recent(episodes=5)),
+        "linear": dreaming(linear),
+        "linear-n5": dreaming(linear, refit_every=5, adaptive=False),
+        "global": dreaming(linear.replace(time_varying=False)),
+        "neural": dreaming(rv.Neural(episodes=5)),
+        "exact": dreaming(rv.Exact()),
+    }
+
+
+def run(domain: str, variant: str, seed: int) -> list[dict[str, Any]]:
+    """Train one cell; return its rows."""
+    import reverie as rv
+
+    setting, rows, began = SETTINGS[domain], [], time.perf_counter()
+    agent = variants(setting.agent)[variant]
+    with rv.Learner(agent, env=domain, seed=seed) as learner:
+        while learner.episodes < (setting.plain_episodes if variant == "plain" else setting.episodes):
+            learner.learn(episodes=EVERY)
+            score, seconds = learner.evaluate(TEST)["mean"], time.perf_counter() - began
+            row = (domain, variant, seed, learner.episodes, round(score, 4), round(seconds, 1))
+            rows.append(dict(zip(COLUMNS, row, strict=True)))
+    return rows
+
+
+def read() -> list[dict[str, Any]]:
+    """Return the CSV's rows."""
+    if not FILE.exists():
+        return []
+    kinds = (str, str, int, int, float, float)
+    with FILE.open(newline="") as lines:
+        return [{c: k(row[c]) for c, k in zip(COLUMNS, kinds, strict=True)} for row in csv.DictReader(lines)]
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """Write all rows in order."""
+    rows = sorted(rows, key=lambda row: [row[c] for c in COLUMNS[:4]])
+    with FILE.open("w", newline="") as lines:
+        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def fill(domains: list[str], only: list[str], jobs: int) -> None:
+    """Run the missing cells, each in a process pinned to one thread."""
+    rows = read()
+    done = {(row["domain"], row["variant"], row["seed"]) for row in rows}
+    cells = [
+        (domain, variant, seed)
+        for domain in domains
+        for seed in range(SETTINGS[domain].seeds)
+        for variant in variants(SETTINGS[domain].agent)
+        if (not only or variant in only) and (domain, variant, seed) not in done
+    ]
+
+    def one(cell: tuple[str, str, int]) -> list[dict[str, Any]]:
+        words = [sys.executable, __file__, "--cell", *map(str, cell)]
+        found = subprocess.run(words, check=False, capture_output=True, text=True, env=os.environ | PINNED)
+        if found.returncode:
+            print(f"{cell} failed: {found.stderr[-2000:]}", file=sys.stderr, flush=True)
+            return []
+        new = json.loads(found.stdout)
+        print(*cell, [row["return_mean"] for row in new], f"{new[-1]['seconds']} s", flush=True)
+        rows.extend(new)
+        write(rows)
+        return new
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, cells))
+
+
+def curves(rows: list[dict[str, Any]], domain: str, variant: str) -> dict[int, dict[int, float]]:
+    """Return scores by seed and episode."""
+    found: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if (row["domain"], row["variant"]) == (domain, variant):
+            found.setdefault(row["seed"], {})[row["episode"]] = row["return_mean"]
+    return found
+
+
+def interval(values: list[float], statistic: Any = np.mean, draws: int = 10_000) -> list[float]:
+    """Return the 95 % bootstrap interval of a statistic over seeds."""
+    generator = np.random.default_rng(0)
+    array = np.asarray(values, float)
+    resampled = array[generator.integers(len(array), size=(draws, len(array)))]
+    return [round(float(q), 3) for q in np.quantile(statistic(resampled, axis=1), (0.025, 0.975))]
+
+
+def reached(curve: dict[int, float], score: float) -> float:
+    """Return the first tested episode at or above a score; infinite where there is none."""
+    return next((float(episode) for episode, value in sorted(curve.items()) if value >= score), float("inf"))
+
+
+def verdict(domain: str) -> dict[str, Any]:
+    """Return, per variant, episodes to plain NAF's mean score of episode 100, and differences to plain and recent."""
+    rows, setting = read(), SETTINGS[domain]
+    plain = curves(rows, domain, "plain")
+    last = setting.plain_episodes
+    goal = float(np.mean([curve[last] for curve in plain.values()]))
+    facts: dict[str, Any] = {"plain_score_at_100": round(goal, 4), "variants": {}}
+    for variant in variants(setting.agent):
+        mine = curves(rows, domain, variant)
+        shared = sorted(set(mine) & set(plain))
+        if not shared:
+            continue
+        when = [reached(mine[seed], goal) for seed in shared]
+        mean_curve = {e: float(np.mean([mine[s][e] for s in shared])) for e in sorted(mine[shared[0]])}
+        ratio = last / float(np.median(when))
+        found: dict[str, Any] = {
+            "seeds": len(shared),
+            "episodes_to_it": when,
+            "median": float(np.median(when)),
+            "mean_curve_reaches_it_at": reached(mean_curve, goal),
+            "ratio_of_medians": round(ratio, 2),
+            "ratio_interval": interval([1 / w for w in when], lambda x, axis: last * np.median(x, axis)),
+            "curve": {e: round(v, 3) for e, v in mean_curve.items()},
+        }
+        for other in ("plain", "uniform", "recent"):
+            theirs = curves(rows, domain, other)
+            both = sorted(set(mine) & set(theirs))
+            if other != variant and both:
+                differences = [
+                    float(np.mean([mine[s][e] - theirs[s][e] for e in mine[s] if e in theirs[s] and e >= 10]))
+                    for s in both
+                ]
+                found[f"minus_{other}"] = [round(float(np.mean(differences)), 3), interval(differences)]
+        facts["variants"][variant] = found
+    return facts
+
+
+def main() -> None:
+    """Fill the table, or print what it says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("domains", nargs="*", default=list(SETTINGS))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--verdict", action="store_true")
+    parser.add_argument("--cell", nargs=3)
+    options = parser.parse_args()
+    if options.cell:
+        print(json.dumps(run(options.cell[0], options.cell[1], int(options.cell[2]))))
+        return
+    if not options.verdict:
+        fill(options.domains or list(SETTINGS), [v for v in options.only.split(",") if v], options.jobs)
+    from reverie.loops.provenance import versions
+
+    facts = {
+        "command": "python results/imagine.py",
+        "versions": versions(),
+        "settings": {
+            d: s._asdict() | {"variants": {k: repr(v) for k, v in variants(s.agent).items()}}
+            for d, s in SETTINGS.items()
+        },
+        "verdict": {d: verdict(d) for d in SETTINGS if curves(read(), d, "plain")},
+    }
+    (HERE / "imagine.json").write_text(json.dumps(facts, indent=1).replace("Infinity", "null") + "\n")
+    for domain, found in facts["verdict"].items():
+        print(f"\n{domain}: plain NAF's mean score of episode 100 is {found['plain_score_at_100']}")
+        for name, v in found["variants"].items():
+            rest = {k: v[k] for k in v if k.startswith("minus")}
+            print(
+                f"  {name:10} {v['seeds']} seeds, median {v['median']}, ratio {v['ratio_of_medians']} {v['ratio_interval']} {rest}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""`reverie plan`."""
+
+import importlib.util
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reverie.cli.output import emit, note
+from reverie.core.errors import ConfigError
+from reverie.environments.world import make_world
+from reverie.loops.evaluation import play, summary
+from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
+from reverie.report.progress import Countdown
+
+if TYPE_CHECKING:
+    from reverie.loops.pilot import Pilot
+
+SECONDS = 20.0  # of film
+HORIZON = 50  # steps that mpc plans ahead
+ITERATIONS = {"ilqg": 100, "mpc": 3}
+COLUMNS = ("steps", "iteration", "cost", "fall", "expected", "regularisation", "alpha")
+HEADS = ("steps", "iteration", "cost", "fall", "expected", "λ", "α")
+
+
+def run(options: Any) -> None:
+    """Plan, act on it in the real world, film that."""
+    output = _film_file(options)
+    world = make_world(options.env)
+    if type(getattr(world.env.unwrapped, "model", None)).__name__ != "MjModel":
+        raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")
+    world.close()
+    fly = {"ilqg": _ilqg, "mpc": _mpc}[options.method]
+    flights = [fly(options, episode, None if episode else output) for episode in range(options.episodes)]
+    returns = summary([flight["return"] for flight in flights])
+    facts = {"env": options.env, "method": options.method, "model": options.model, "seed": options.seed}
+    facts |= {"film": None, "sketch": False, **flights[0], "return": returns["mean"], "episodes": flights}
+    lines = [f"{facts['film']}: the first episode"] if facts["film"] else []
+    mean = f"return {returns['mean']:.4g}" + (f", mean of {len(flights)} episodes" if len(flights) > 1 else "")
+    emit(options, facts, *lines, mean)
+
+
+def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
+    """Plan the whole of an episode, then follow the plan; return what came of it."""
+    from reverie.loops.pilot import Follower, Start, plan_episode
+
+    start = Start(options.env, options.seed, episode, options.horizon)
+    _say(options, f"{options.env}, episode {episode} of seed {options.seed}: {start.steps} steps, exact dynamics")
+    _say(options, _line(HEADS))
+    table: list[dict[str, Any]] = []
+
+    def watch(steps: int, row: dict[str, float]) -> None:
+        before = table[-1]["iteration"] if table and table[-1]["steps"] == steps else 0
+        row = {name: value if math.isfinite(value) else None for name, value in row.items()}
+        table.append({"steps": steps, "iteration": before + 1, **row})
+        _say(options, _line([table[-1][column] for column in COLUMNS]))
+
+    began = time.perf_counter()
+    plan = plan_episode(start, options.iterations or ITERATIONS["ilqg"], options.seed, watch)
+    seconds = time.perf_counter() - began
+    predicted = start.planning.foretell(plan.states, plan.actions)
+    flight = {"status": plan.status.name, "text": plan.status.text, "good": plan.status.good}
+    flight |= {"iterations": len(table), "seconds": seconds, "cost": plan.cost, "predicted": predicted}
+    flight |= _fly(Follower(start, plan), options.seed, episode, output)
+    _say(options, f"{plan.status.text} ({len(table)} iterations, {seconds:.1f} s)")
+    _say(options, f"return planned {predicted:.4g}, in the environment {flight['return']:.4g}")
+    return {**flight, "actions": plan.actions.tolist(), "table": table}
+
+
+def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
+    """Plan anew at each step of an episode; return what came of it."""
+    from reverie.control import mpc
+    from reverie.loops.pilot import BOUNDED, Replanner, Start
+
+    start = Start(options.env, options.seed, episode)
+    horizon = min(options.horizon or HORIZON, start.steps)
+    settings = mpc.Receding(horizon=horizon, iterations=options.iterations or ITERATIONS["mpc"], options=BOUNDED)
+    _say(
+        options,
+        f"{options.env}, episode {episode} of seed {options.seed}: {start.steps} steps, {horizon} planned ahead",
+    )
+    countdown = Countdown(f"mpc {options.env}", start.steps)
+    pilot = Replanner(start, settings, options.seed, countdown.show)
+    try:
+        flight = _fly(pilot, options.seed, episode, output)
+    finally:
+        countdown.stop()
+    statuses = {status.name: count for status, count in pilot.statuses.most_common()}
+    flight |= {"steps": len(pilot.seconds), "seconds": sum(pilot.seconds), "statuses": statuses}
+    flight |= {"step_seconds_median": float(np.median(pilot.seconds)), "step_seconds_most": max(pilot.seconds)}
+    _say(
+        options,
+        f"{len(pilot.seconds)} plans in {flight['seconds']:.1f} s, median {flight['step_seconds_median']:.3g} s each",
+    )
+    for status, count in pilot.statuses.most_common():
+        _say(options, f"{count:5} times {status.text}")
+    return flight
+
+
+def _fly(pilot: "Pilot", seed: int, episode: int, output: Path | None) -> dict[str, Any]:
+    if output is None:
+        return {"return": play(pilot.greedy, pilot.make(), seed, episode)}
+    total, sketched = record(pilot.greedy, pilot.make, output, seed, SECONDS)
+    if sketched:
+        note(SKETCHED)
+    return {"return": total, "film": str(output), "sketch": sketched}
+
+
+def _film_file(options: Any) -> Path | None:
+    """Return where the film goes; None where nobody asked and it cannot be made."""
+    if options.output is not None:
+        output = Path(options.output)
+        refuse_what_cannot_be_written(output)
+        return output
+    if importlib.util.find_spec("imageio_ffmpeg") is None:
+        note("no film, which needs packages: pip install 'reverie[video]'")
+        return None
+    return Path(f"{options.env.replace(':', '-').replace('/', '-')}-{options.method}.mp4".lower())
+
+
+def _say(options: Any, text: str) -> None:
+    """Print for people what they would otherwise wait for."""
+    if not options.json:
+        print(text, flush=True)
+
+
+def _line(cells: Any) -> str:
+    words = [f"{cell:.4g}" if isinstance(cell, float) else "-" if cell is None else str(cell) for cell in cells]
+    return "  ".join(word.rjust(9) for word in words)

@@ -1,0 +1,49 @@
+"""A domain's reward as a planner's cost -r(x, u, x'), smooth enough for Newton's method: values and derivatives."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.domains import arrays
+from reverie.domains.domain import Domain, Ops, ops_of
+from reverie.maths.precision import double
+
+SMOOTHING = (
+    1e-5  # m²: a planner's distance is √(d² + this), a bowl within 3 mm (as in the code of guided policy search)
+)
+
+
+def smooth_costs(domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: Any) -> np.ndarray:
+    """Return -r [T] of x [T, nx], u [T, m], x' [T, nx]."""
+    return -arrays.reward(domain, x, u, x_next, target, _smooth(ops_of(x), np.where))
+
+
+def cost_derivatives(
+    domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return `smooth_costs`, their gradients [T, 2 nx + m] and Hessians, over y = (x, u, x')."""
+    y = np.concatenate([x, u, x_next], axis=1)
+    return _compiled(domain, x.shape[1])(y, np.asarray(target, float))
+
+
+@functools.cache
+def _compiled(domain: Domain, nx: int) -> Any:
+    def cost(y: Any, target: Any) -> Any:
+        return -arrays.reward(domain, y[:nx], y[nx:-nx], y[-nx:], target, _smooth(ops_of(y), jnp.where))
+
+    def all_three(y: Any, target: Any) -> Any:
+        return cost(y, target), jax.grad(cost)(y, target), jax.hessian(cost)(y, target)
+
+    return double(jax.vmap(all_three, (0, None)))
+
+
+def _smooth(ops: Ops, where: Any) -> Ops:
+    """Return ops with √(z + SMOOTHING) for √z, and a clip whose derivative is 1 at the bounds too, where JAX's is ½."""
+
+    def clip(value: Any, low: float, high: float) -> Any:
+        return where(value < low, low, where(value > high, high, value))
+
+    return ops._replace(sqrt=lambda z: ops.sqrt(z + SMOOTHING), clip=clip)

@@ -1,0 +1,189 @@
+"""Who else drives real episodes: iLQG on the fitted model, or model predictive control.  Gu et al. 2016, Algorithm 2, π_iLQG.
+
+`Ilqg` takes one step of its time-varying controller after each fit; where no earlier controller exists, the episodes
+themselves are read as one.  `Mpc` plans anew at each step of an episode with exact physics, as in the paper's table 2.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reverie.algorithms.imagination import Imagination
+from reverie.control import ilqg, mpc
+from reverie.control.controller import Controller
+from reverie.control.dual import one_step
+from reverie.control.lqr import Quadratic
+from reverie.core.dynamics import Episode, Linear
+from reverie.core.errors import ConfigError
+from reverie.core.status import Status
+from reverie.core.task import Task
+from reverie.environments.simulator import DomainSimulator
+from reverie.loops.costs import cost_derivatives
+from reverie.loops.planning import Planning
+from reverie.maths.gaussian import symmetrise
+from reverie.models.reward import RewardModel
+
+FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
+START = 1e-6  # least variance of starts
+CURVED = 1e-6  # least curvature of the cost in actions, relative to its largest
+NEVER = -1.0  # in metrics, a figure that there is none for yet
+
+
+class Ilqg:
+    """A linear-Gaussian controller, improved within a KL bound (`plan_step` "kl") or without ("plain") at each fit."""
+
+    def __init__(self, settings: Imagination, task: Task, action_dim: int):
+        self.settings, self._task, self._action_dim = settings, task, action_dim
+        self.controller: Controller | None = None
+        self.eta, self.kl, self.predicted, self.failures, self.repairs = 1.0, NEVER, 0.0, 0, 0
+        self.status = Status.DONE
+        self._t = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a controller."""
+        return self.controller is not None
+
+    def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
+        """Take one step on freshly fitted dynamics; where it fails the old controller stays, and that is counted."""
+        length = min(map(len, batch))
+        states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
+        actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
+        model = dynamics.linearize(states, actions)
+        cost = self._cost(model, states, actions, batch[-1].context, outcome)
+        old = self.controller
+        if old is None or len(old.k) != length:
+            old = read_controller(batch, length)
+        starts = np.array([episode.states[0] for episode in batch])
+        spread = np.cov(starts.T, bias=True).reshape(2 * (starts.shape[1],)) + START * np.eye(starts.shape[1])
+        mode, bound = self.settings.plan_step, self.settings.kl_bound
+        step = one_step(model, cost, old, mode, starts.mean(0), spread, bound=bound, eta=self.eta)
+        self.status, self.repairs = step.status, self.repairs + step.repairs
+        # A step that stays short of its bound is one, too.
+        if not (step.status.good or step.status == Status.BOUND_UNMET) or not np.isfinite(step.controller.K).all():
+            self.failures += 1
+            return
+        self.controller = Controller(*map(np.asarray, step.controller))
+        self.eta = step.eta if np.isfinite(step.eta) and step.eta > 0 else 1.0
+        self.kl = NEVER if step.kl is None else float(np.mean(step.kl))
+        self.predicted = -step.expected_new
+
+    def _cost(
+        self, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray, outcome: RewardModel | None
+    ) -> Quadratic:
+        """Return -r to second order along the batch's mean, convex, as a function of y = [x; u]."""
+        T, n, d = model.F.shape
+        end = np.zeros((n, n)), np.zeros(n), np.zeros(())
+        if self._task.domain is None:
+            assert outcome is not None
+            C, c, c0 = outcome.cost(self._action_dim)
+            return Quadratic(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
+        y = np.concatenate([states[:-1], actions], axis=1)
+        following = (model.F @ y[:, :, None])[:, :, 0] + model.f
+        value, gradient, hessian = cost_derivatives(self._task.domain, states[:-1], actions, following, context)
+        inner = np.concatenate([np.broadcast_to(np.eye(d), (T, d, d)), model.F], axis=1)
+        slope = np.einsum("tyz,ty->tz", inner, gradient)
+        values, vectors = np.linalg.eigh(symmetrise(inner.swapaxes(1, 2) @ hessian @ inner))
+        C = (vectors * np.maximum(values, 0.0)[:, None, :]) @ vectors.swapaxes(1, 2)
+        C[:, n:, n:] += CURVED * max(values.max(), 1e-12) * np.eye(d - n)
+        Cy = (C @ y[:, :, None])[:, :, 0]
+        return Quadratic(C, slope - Cy, value - np.sum((slope - 0.5 * Cy) * y, axis=1), *end)
+
+    def begin(self, context: np.ndarray) -> None:
+        """Start an episode."""
+        del context
+        self._t = 0
+
+    def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
+        """Return the action [m] in state x [n], with the controller's own noise."""
+        assert self.controller is not None
+        t = min(self._t, len(self.controller.k) - 1)
+        self._t += 1
+        return self.controller.act(t, x, innovation).clip(-1.0, 1.0)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the controller, for a checkpoint."""
+        return {} if self.controller is None else self.controller._asdict()
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        self.controller = Controller(**arrays) if arrays else None
+
+
+class Mpc:
+    """A plan of `plan_horizon` steps with exact physics, made anew at each step; noise is added to its first action."""
+
+    ready = True
+
+    def __init__(self, settings: Imagination, task: Task, action_dim: int):
+        if task.domain is None or settings.model.name != "exact":
+            raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
+        self.settings, self._task = settings, task
+        self._zero = np.zeros((settings.plan_horizon, action_dim))
+        self._receding = mpc.Receding(
+            horizon=settings.plan_horizon,
+            iterations=settings.plan_iterations,
+            options=ilqg.Options(low=-1.0, high=1.0),
+        )
+        self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
+
+    def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
+        """Do nothing: all planning is done while acting."""
+
+    def begin(self, context: np.ndarray) -> None:
+        """Start an episode."""
+        self._planning = Planning(DomainSimulator(self._task.domain, tuple(context)))
+        self._t, self._memory = 0, mpc.begin(self._zero)
+
+    def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
+        """Return the action [m] in state x [n]."""
+        steps = max(self._task.domain.horizon, self._t + 1)
+        difference = self._planning.simulator.difference
+
+        def problem_at(t: int, length: int) -> Any:
+            del t
+            self._planning.count = length
+            return self._planning.problem
+
+        move = mpc.act(
+            self._receding,
+            ilqg.solve_on_host,
+            problem_at,
+            x,
+            self._t,
+            steps,
+            self._memory,
+            lambda a, b: difference(b, a),
+        )
+        self._t, self._memory, self.status = self._t + 1, move.memory, move.status
+        self.failures += move.plan is None
+        return (move.action + self.settings.plan_noise * innovation).clip(-1.0, 1.0)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return nothing: an episode that is gone on with begins anew."""
+        return {}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take back nothing."""
+
+
+DRIVERS = {"ilqg": Ilqg, "mpc": Mpc}
+
+
+def read_controller(batch: list[Episode], length: int) -> Controller:
+    """Return the linear-Gaussian controller that the actions of episodes look like.
+
+    Deviations of u from their mean at each step are regressed on those of x, with one gain for all steps, since a step
+    alone has fewer samples than states.
+    """
+    states = np.array([episode.states[:length] for episode in batch])
+    actions = np.array([episode.actions[:length] for episode in batch])
+    x, u = (part - part.mean(0) for part in (states, actions))
+    x, u = x.reshape(-1, x.shape[2]), u.reshape(-1, u.shape[2])
+    scale = np.maximum(x.std(0), 1e-9)
+    gram = (x / scale).T @ (x / scale) + FLOOR * len(x) * np.eye(len(scale))
+    gain = (np.linalg.solve(gram, (x / scale).T @ u) / scale[:, None]).T
+    left = u - x @ gain.T
+    chol = np.linalg.cholesky(left.T @ left / len(left) + FLOOR * np.eye(u.shape[1]))
+    offset = actions.mean(0) - states.mean(0) @ gain.T
+    return Controller(np.tile(gain, (length, 1, 1)), offset, np.tile(chol, (length, 1, 1)))
