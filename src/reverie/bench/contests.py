@@ -11,6 +11,7 @@ import numpy as np
 
 from reverie.algorithms import ALGORITHMS
 from reverie.bench.fit import fit
+from reverie.bench.imagine import imagine
 from reverie.bench.measure import Contender, interleave, table
 from reverie.bench.plan import plan
 from reverie.bench.work import BATCH, ENV, SETTINGS, UPDATES, M, N, filled_trainer, matmul_limit, peer, spec
@@ -120,4 +121,4 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     return result
 
 
-CONTESTS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan}
+CONTESTS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan, "imagine": imagine}

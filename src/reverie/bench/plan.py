@@ -17,28 +17,42 @@ BATCH, REPEATS, SEEDS = 256, 5, 10
 
 def plan(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time a regulator (n = 40, m = 10, T = 100) alone and in a batch, and the swing-up of a cart-pole."""
+    with jax.enable_x64(True):
+        regulator = _regulator(peers, rounds)
+        batch = _batch(rounds)  # apart, since its gigabytes leave nobody's caches warm
     return {
-        "unit": "one backward pass; one search",
-        "regulator": _regulator(peers, rounds),
+        "unit": "one backward pass; a batch's, per problem; one search",
+        "regulator": regulator,
+        "batch": batch,
         "swing_up": _swing_up(peers),
     }
 
 
 def _regulator(peers: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     problem = swing.regulator()
-    with jax.enable_x64(True):
-        one, many = jax.jit(lqr.backward), jax.jit(jax.vmap(lqr.backward))
-        alone = jax.tree.map(jax.numpy.asarray, problem)
-        batch = jax.tree.map(lambda part: jax.numpy.broadcast_to(part, (BATCH, *part.shape)), alone)
-        contenders = [
-            Contender("lqr", lambda: [jax.block_until_ready(one(*alone)) for _ in range(REPEATS)], REPEATS),
-            Contender("from NumPy", lambda: [lqr.solve(*problem) for _ in range(REPEATS)], REPEATS),
-            Contender(f"batch of {BATCH}", lambda: jax.block_until_ready(many(*batch)), BATCH),
-        ]
-        if "crocoddyl" in peers:
-            theirs = rivals.crocoddyl_regulator(*problem)
-            contenders.append(Contender("crocoddyl", lambda: [theirs() for _ in range(REPEATS)], REPEATS))
-        return table(interleave(contenders, rounds), "lqr")
+    compiled, arrays = jax.jit(lqr.backward), jax.tree.map(jax.numpy.asarray, problem)
+    contenders = [
+        Contender("lqr", lambda: [jax.block_until_ready(compiled(*arrays)) for _ in range(REPEATS)], REPEATS),
+        Contender("from NumPy", lambda: [lqr.solve(*problem) for _ in range(REPEATS)], REPEATS),
+    ]
+    if "crocoddyl" in peers:
+        theirs = rivals.crocoddyl_regulator(*problem)
+        contenders.append(Contender("crocoddyl", lambda: [theirs() for _ in range(REPEATS)], REPEATS))
+    return table(interleave(contenders, rounds), "lqr")
+
+
+def _batch(rounds: int) -> list[dict[str, Any]]:
+    """Return per-problem times of all problems by `vmap`, and one after the other in one program by `lax.map`."""
+    one = swing.regulator()
+    many = jax.tree.map(lambda part: jax.numpy.broadcast_to(part, (BATCH, *part.shape)), one)
+    ways = {
+        "vmap": jax.jit(jax.vmap(lqr.backward)),
+        "map": jax.jit(lambda *problems: jax.lax.map(lambda problem: lqr.backward(*problem), problems)),
+    }
+    contenders = [
+        Contender(name, lambda run=run: jax.block_until_ready(run(*many)), BATCH) for name, run in ways.items()
+    ]
+    return table(interleave(contenders, min(rounds, 3)), "vmap")
 
 
 def ours() -> Planner:

@@ -30,13 +30,14 @@ def timed(run: Callable[[], tuple[float, int]]) -> Outcome:
 
 
 def crocoddyl_regulator(model: Any, cost: Any) -> Callable[[], Any]:
-    """Return Crocoddyl's derivatives and backward pass of a time-invariant linear-quadratic problem."""
+    """Return Crocoddyl's derivatives and backward pass of a time-invariant linear-quadratic problem, on one thread."""
     import crocoddyl
 
     T, n, d = model.F.shape
     A, B, C, N = model.F[0][:, :n], model.F[0][:, n:], cost.C[0], np.zeros((n, d - n))
     stage = crocoddyl.ActionModelLQR(A, B, C[:n, :n], C[n:, n:], N, np.zeros(n), np.zeros(n), np.zeros(d - n))
     problem = crocoddyl.ShootingProblem(np.ones(n), [stage] * T, stage)
+    problem.nthreads = 1  # more of them than idle cores cost it a factor of 10
     solver = crocoddyl.SolverDDP(problem)
     solver.setCandidate([np.ones(n)] * (T + 1), [np.zeros(d - n)] * T, False)
     return lambda: solver.computeDirection(True)

@@ -1,8 +1,4 @@
-"""Small symmetric matrices: pure, of NumPy or JAX arrays inside `jit`, with flags in place of errors.
-
-Time-varying problems meet thousands of matrices of a few rows.  There a library call costs more than its arithmetic, so
-up to SMALL rows the loops are written out, and run over all leading axes [...] at once.
-"""
+"""Small symmetric matrices: pure, of JAX arrays, with flags in place of errors."""
 
 from typing import Any
 
@@ -10,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-SMALL = 4  # rows up to which a Cholesky factor is written out
+ELIMINATED = 16  # rows up to which elimination, written out, is faster than calls of a library inside a compiled loop
 
 
 def symmetrise(matrix):
@@ -18,41 +14,38 @@ def symmetrise(matrix):
     return 0.5 * (matrix + jnp.swapaxes(matrix, -1, -2))
 
 
+def solve_positive(matrix, right):
+    """Return (M⁻¹ R, positive) for symmetric M [m, m] and R [m, r], and whether M is positive definite (0 if not).
+
+    By Gauss-Jordan elimination, which needs no pivoting here: M is positive definite if and only if all pivots are.
+    """
+    m = matrix.shape[0]
+    if m > ELIMINATED:
+        lower, positive = cholesky(matrix)
+        return jnp.where(positive, cholesky_solve(lower, right), 0.0), positive
+    rows, positive = jnp.concatenate([matrix, right], axis=1), jnp.asarray(True)
+    for j in range(m):
+        pivot = rows[j, j]
+        positive &= pivot > 0
+        row = rows[j] / jnp.where(pivot > 0, pivot, 1.0)
+        rows = (rows - rows[:, j : j + 1] * row).at[j].set(row)
+    return jnp.where(positive, rows[:, m:], 0.0), positive
+
+
 def cholesky(matrix):
     """Return (L, positive): M = L Lᵀ of symmetric [..., m, m], and [...] whether M is positive definite.
 
     Where it is not (or is not finite), L is the identity, so that what follows stays finite.
     """
-    m = matrix.shape[-1]
-    lower = _written_out(matrix) if m <= SMALL else jnp.linalg.cholesky(matrix, symmetrize_input=False)
+    lower = jnp.linalg.cholesky(matrix, symmetrize_input=False)
     positive = jnp.all(jnp.isfinite(lower), axis=(-1, -2))
-    return jnp.where(positive[..., None, None], lower, jnp.eye(m, dtype=matrix.dtype)), positive
-
-
-def _written_out(matrix):
-    """Return the Cholesky factor, entry by entry; a pivot that is not positive gives NaN."""
-    m = matrix.shape[-1]
-    zero = jnp.zeros_like(matrix[..., 0, 0])
-    L = [[zero] * m for _ in range(m)]
-    for j in range(m):
-        pivot = matrix[..., j, j] - sum(L[j][k] ** 2 for k in range(j))
-        L[j][j] = jnp.sqrt(jnp.where(pivot > 0, pivot, jnp.nan))
-        for i in range(j + 1, m):
-            L[i][j] = (matrix[..., i, j] - sum(L[i][k] * L[j][k] for k in range(j))) / L[j][j]
-    return jnp.stack([jnp.stack(row, -1) for row in L], -2)
+    eye = jnp.eye(matrix.shape[-1], dtype=matrix.dtype)
+    return jnp.where(positive[..., None, None], lower, eye), positive
 
 
 def cholesky_solve(lower, right):
     """Return (L Lᵀ)⁻¹ R for L [m, m] and R [m, r]."""
-    m = lower.shape[-1]
-    if m > SMALL:
-        return solve_triangular(lower, solve_triangular(lower, right, lower=True), trans=1, lower=True)
-    rows = []
-    for i in range(m):
-        rows.append((right[i] - sum(lower[i, k] * rows[k] for k in range(i))) / lower[i, i])
-    for i in reversed(range(m)):
-        rows[i] = (rows[i] - sum(lower[k, i] * rows[k] for k in range(i + 1, m))) / lower[i, i]
-    return jnp.stack(rows)
+    return solve_triangular(lower, solve_triangular(lower, right, lower=True), trans=1, lower=True)
 
 
 def inverse(lower):

@@ -1,0 +1,77 @@
+"""min ½ kᵀ H k + gᵀ k over low <= k <= high, by projected Newton steps.  Tassa et al. 2014, algorithm 1.
+
+A coordinate is clamped when it is at a bound and the gradient points out of the box; the others take a Newton step
+among themselves.  Masks stand in for submatrices, so that shapes stay fixed: pure, mappable, m controls.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.status import Status
+from reverie.maths.linalg import solve_positive
+
+SHORTENED = 0.6 ** np.arange(40.0)  # lengths of a step that are tried, all at once
+ARMIJO = 0.1  # share of the predicted fall that a step must bring
+PRECISION = 1e-10  # of the free gradient, against the terms that it is the sum of
+
+
+class BoxSolution(NamedTuple):
+    """The minimiser, and what is needed for feedback around it."""
+
+    k: Any  # [m]
+    free: Any  # [m] bool: not clamped
+    status: Any  # DONE, MAX_ITERATIONS (k is feasible, not optimal) or NOT_POSITIVE_DEFINITE (k is the start)
+
+
+def solve(H, g, low, high, start) -> BoxSolution:
+    """Return the minimiser within the box.  H: [m, m], symmetric; g, low, high, start: [m].
+
+    At most 2m + 5 passes: clamped sets settle after about m changes.  A start outside the box is clipped to it.
+    """
+    m = g.shape[0]
+    lengths = jnp.asarray(SHORTENED, g.dtype)
+
+    def value(k):
+        return (0.5 * H @ k + g) @ k
+
+    def clamped(k):
+        gradient = H @ k + g
+        out = ((k <= low) & (gradient > 0)) | ((k >= high) & (gradient < 0)) | (high <= low)
+        return ~out, gradient
+
+    def unfinished(state):
+        _, _, passes, done, positive = state
+        return (passes < 2 * m + 5) & ~done & positive
+
+    def improve(state):
+        k, _, passes, _, _ = state
+        free, gradient = clamped(k)
+        inward = jnp.where(free, gradient, 0.0)
+        step, positive = solve_positive(_masked(H, free), inward[:, None])
+        trials = jnp.clip(k - lengths[:, None] * step[:, 0], low, high)
+        falls = value(k) - jax.vmap(value)(trials)
+        enough = (falls > 0) & (falls >= ARMIJO * ((k - trials) @ inward))
+        small = jnp.max(jnp.abs(inward)) <= PRECISION * jnp.max(jnp.abs(g) + jnp.abs(H) @ jnp.abs(k))
+        moved = positive & ~small & jnp.any(enough)
+        k = jnp.where(moved, trials[jnp.argmax(enough)], k)
+        return k, small, passes + 1, ~moved, positive
+
+    first = jnp.clip(start, low, high)
+    no = jnp.asarray(False)
+    state = first, no, jnp.zeros((), jnp.int32), no, ~no
+    k, small, _, done, positive = jax.lax.while_loop(unfinished, improve, state)
+    status = jnp.where(small | done, Status.DONE, Status.MAX_ITERATIONS)
+    return BoxSolution(k, clamped(k)[0], jnp.where(positive, status, Status.NOT_POSITIVE_DEFINITE))
+
+
+def feedback(H, solution: BoxSolution, Hux):
+    """Return K [m, n] of the free coordinates, -H_ff⁻¹ H_fx; rows of clamped coordinates are 0.  Hux: [m, n]."""
+    return -solve_positive(_masked(H, solution.free), jnp.where(solution.free[:, None], Hux, 0.0))[0]
+
+
+def _masked(H, free):
+    """Return H with rows and columns of coordinates that are not free replaced by the identity's."""
+    return jnp.where(free[:, None] & free[None, :], H, jnp.eye(H.shape[0], dtype=H.dtype))

@@ -1,0 +1,91 @@
+"""Time-varying linear-Gaussian controllers, u_t = K_t x + k_t + L_t ε with ε ~ N(0, I), in absolute coordinates."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from reverie.maths.linalg import cholesky, inverse, log_determinant
+from reverie.maths.precision import double
+
+HALVINGS = 200  # of an interval of log c: to the last bit
+
+
+class Controller(NamedTuple):
+    """u ~ N(K_t x + k_t, Σ_t) with Σ_t = L_t L_tᵀ, for steps t = 0 … T - 1."""
+
+    K: Any  # [T, m, n]
+    k: Any  # [T, m]
+    chol: Any  # [T, m, m], L: lower triangular, positive diagonal
+
+    @property
+    def covariance(self):
+        """Return Σ [T, m, m]."""
+        return self.chol @ self.chol.swapaxes(-1, -2)
+
+    def act(self, t: int, x, innovation):
+        """Return the action [m] at state x [n], for a standard normal `innovation` [m] (0: the mean)."""
+        return self.K[t] @ x + self.k[t] + self.chol[t] @ innovation
+
+
+def offsets(states, actions, K, k, alpha=1.0):
+    """Return k_abs = û + α k - K x̂ [T, m], so that K x + k_abs = û + α k + K (x - x̂).
+
+    states: x̂ [T + 1, n] (vectors, which can be subtracted); actions: û [T, m]; K: [T, m, n]; k: [T, m].
+    """
+    return actions + alpha * k - (K @ states[:-1, :, None])[..., 0]
+
+
+def log_density(controller: Controller, X, U):
+    """Return log π_t(u_t | x_t) [T] of states X [T + 1, n] or [T, n] and actions U [T, m].  Pure."""
+
+    def one(K, k, L, x, u):
+        z = jax.scipy.linalg.solve_triangular(L, u - K @ x - k, lower=True)
+        return -0.5 * (z @ z + log_determinant(L) + u.shape[0] * jnp.log(2 * jnp.pi))
+
+    return jax.vmap(one)(*controller, X[: len(U)], U)
+
+
+def precision(controller: Controller):
+    """Return Σ⁻¹ [T, m, m].  Pure."""
+    return jax.vmap(inverse)(jnp.asarray(controller.chol))
+
+
+def factor(Quu):
+    """Return lower Cholesky factors of Q⁻¹ [T, m, m] for positive definite Q [T, m, m].  Pure."""
+    return cholesky(jax.vmap(inverse)(cholesky(Quu)[0]))[0]
+
+
+def _maximum_entropy(K, k, Quu, sigma, sigma_min, sigma_max) -> Controller:
+    curvature, vectors = jnp.linalg.eigh(Quu)
+    low, high = sigma_min**2, sigma_max**2
+
+    def variances(log_c):
+        return jnp.clip(jnp.exp(log_c) / curvature, low, high)
+
+    def halve(_, ends):
+        a, b = ends
+        middle = 0.5 * (a + b)
+        less = jnp.mean(variances(middle)) < sigma**2
+        return jnp.where(less, middle, a), jnp.where(less, b, middle)
+
+    # At the ends of the interval all eigenvalues are clipped, below and above.
+    ends = jnp.log(low * jnp.min(curvature)), jnp.log(high * jnp.max(curvature))
+    log_c = 0.5 * sum(jax.lax.fori_loop(0, HALVINGS, halve, ends))
+    spread = (vectors * variances(log_c)[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
+    return Controller(K, k, cholesky(spread)[0])
+
+
+_maximum_entropy_d = double(_maximum_entropy)
+
+
+def maximum_entropy(K, k, Quu, sigma: float, sigma_min: float, sigma_max: float) -> Controller:
+    """Return u ~ N(K x + k, c Q_uu⁻¹): the controller that minimises E[cost] - c entropy.  Gu et al. 2016, section 5.3.
+
+    K, k: absolute, [T, m, n] and [T, m].  Quu: [T, m, m], positive definite.  The paper gives no value of c; here
+    mean_t tr(Σ_t) / m = sigma², with the eigenvalues of each Σ_t clipped to [sigma_min², sigma_max²] (Σ grows without
+    bound where the cost is flat).  sigma in the unit of actions, sigma_min <= sigma <= sigma_max, sigma_min > 0.
+    """
+    if not 0 < sigma_min <= sigma <= sigma_max:
+        raise ValueError(f"0 < sigma_min = {sigma_min} <= sigma = {sigma} <= sigma_max = {sigma_max} does not hold")
+    return _maximum_entropy_d(K, k, Quu, sigma, sigma_min, sigma_max)

@@ -1,0 +1,180 @@
+"""iLQG: local optimal control of given dynamics and costs.  Todorov & Li 2005; the schedule of Tassa et al. 2012.
+
+About a trajectory (x̂, û): a backward pass with Q_uu + λ I for gains K, k (within a box if there are bounds); 11 rollouts
+of u = û + α k + K (x - x̂) at once, of which the best is taken where its cost falls as predicted; λ falls after a step
+that was taken, and rises after one that was not, or where Q_uu + λ I is not positive definite.
+
+Two drivers over the same step functions: `solve`, one compiled loop for problems of JAX functions, and `solve_on_host`
+for any others.  Where we differ (ours / theirs):
+ 1. The Hessian of the cost is projected to be positive semidefinite, states and controls jointly / not.
+ 2. `tolerance` is relative to 1 + |J| / absolute 1e-7.
+ 3. Gains returned are those about the returned trajectory / about the one before.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.control import search as steps
+from reverie.control.problem import Expansion, Problem, padded, problem
+from reverie.control.search import RUNNING, TRACE, USUAL, Options, Search
+from reverie.core.status import Status
+from reverie.maths.precision import double
+
+
+class Plan(NamedTuple):
+    """A trajectory, the controller u = û + k + K (x - x̂) about it, and how it was found."""
+
+    states: Any  # x̂ [T + 1, ·]
+    actions: Any  # û [T, m]
+    K: Any  # [T, m, n]
+    k: Any  # [T, m]
+    Quu: Any  # [T, m, m], positive definite: regularised only where it must be
+    cost: Any  # []
+    status: Status
+    iterations: int  # line searches
+    passes: int  # backward passes
+    repairs: int  # backward passes that found some Q_uu + λ I not positive definite
+    regularisation: float  # λ at the end: where a plan for the next step should begin
+    trace: Any  # [iterations, 6]: J, λ, α (0: no step taken), fall of J, expected fall, mean max |k| / (|u| + 1)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a trajectory with gains about it, converged or not."""
+        return self.status not in (Status.INITIAL_DIVERGED, Status.NONFINITE_MODEL, Status.NOT_POSITIVE_DEFINITE)
+
+
+def _first(U0, gains: steps.Gains, x0, options: Options):
+    """Return the arguments of the rollouts that begin: controls α U0 from x0, without feedback."""
+    x_hat = np.zeros((len(U0) + 1, *x0.shape), x0.dtype) + x0
+    return x_hat, gains.k, gains.K, U0, np.asarray(options.alphas, U0.dtype)
+
+
+def optimise(problem: Problem, x0, U0, regularisation, limit, options: Options):
+    """Return (search, K, k, Quu, trace [iterations, 6]): all of `solve` in one compiled loop.  Pure; can be mapped.
+
+    limit: line searches allowed, at most options.iterations.
+    """
+
+    def line_search(search, gains, trace):
+        alphas = jnp.asarray(options.alphas, gains.k.dtype)
+        X, U, J = problem.rollout(search.states, search.actions, gains.K, gains.k, alphas)
+        after, row = steps.choose(search, gains, X, U, J, options)
+        return after, trace.at[search.iterations].set(row)
+
+    def iterate(state):
+        search, local, _, trace = state
+        derive = lambda: steps.localise(problem.expand(search.states, search.actions), options)  # noqa: E731
+        local = jax.lax.cond(search.stale, derive, lambda: local)
+        gains = steps.sweep(local, search.actions, search.regularisation, options)
+        search = steps.judge(search, local, gains, options)
+        going = gains.positive & ~search.over
+        search, trace = jax.lax.cond(going, lambda: line_search(search, gains, trace), lambda: (search, trace))
+        return search, local, gains, trace
+
+    local, gains = steps.nothing_yet(len(U0), x0.shape[0], U0.shape[1], U0.dtype)
+    X, U, J = problem.rollout(*_first(U0, gains, x0, options))
+    search = steps.start(X, U, J, regularisation, limit, options)
+    trace = jnp.zeros((options.iterations, len(TRACE)), J.dtype)
+    state = search, local, gains, trace
+    search, _, gains, trace = jax.lax.while_loop(lambda state: ~state[0].over, iterate, state)
+    return search, gains.K, gains.k, steps.definite(gains.Quu, search.regularisation), trace
+
+
+_optimise = double(optimise, static_argnames="options")
+
+
+def solve(
+    problem: Problem,
+    x0,
+    U0,
+    options: Options = USUAL,
+    regularisation: float | None = None,
+    iterations: int | None = None,
+) -> Plan:
+    """Return a plan from x0 [n] and first controls U0 [T, m], for a problem of JAX functions.
+
+    regularisation, iterations: instead of the options' (iterations: no more than those).  Nothing raises; the status is
+    CONVERGED_GRADIENT, CONVERGED_COST, MAX_ITERATIONS, REGULARISATION_LIMIT, NOT_POSITIVE_DEFINITE, INITIAL_DIVERGED or
+    NONFINITE_MODEL.
+    """
+    first, limit = _first_and_limit(options, regularisation, iterations)
+    x0, U0 = np.asarray(x0, np.float64), np.asarray(U0, np.float64)
+    search, K, k, Quu, trace = _optimise(problem, x0, U0, first, limit, options)
+    return _plan(search, K, k, Quu, trace[: search.iterations])
+
+
+def _first_and_limit(options: Options, regularisation: float | None, iterations: int | None) -> tuple[float, int]:
+    first = options.regularisation if regularisation is None else regularisation
+    return first, options.iterations if iterations is None else min(iterations, options.iterations)
+
+
+def _plan(search: Search, K, k, Quu, trace) -> Plan:
+    return Plan(
+        states=search.states,
+        actions=search.actions,
+        K=K,
+        k=k,
+        Quu=Quu,
+        cost=float(search.cost),
+        status=Status(int(search.status)),
+        iterations=int(search.iterations),
+        passes=int(search.passes),
+        repairs=int(search.repairs),
+        regularisation=float(search.regularisation),
+        trace=trace,
+    )
+
+
+_localise_d = double(steps.localise, static_argnums=1)
+_sweep_d = double(steps.sweep, static_argnums=3)
+_judge_d = double(steps.judge, static_argnums=3)
+_choose_d = double(steps.choose, static_argnums=5)
+_start_d = double(steps.start, static_argnums=5)
+_definite_d = double(steps.definite)
+
+
+def solve_on_host(
+    problem: Problem,
+    x0,
+    U0,
+    options: Options = USUAL,
+    watch: Callable[[dict[str, float]], None] | None = None,
+    regularisation: float | None = None,
+    iterations: int | None = None,
+    clock: Callable[[], float] | None = None,
+    seconds: float = float("inf"),
+) -> Plan:
+    """Return a plan as `solve` does, for a problem of any functions, which are called from Python.
+
+    watch: called with each row of the trace, by name.  clock: tells seconds; with it, the search ends with status
+    TIME_BUDGET once `seconds` have passed.
+    """
+    first, limit = _first_and_limit(options, regularisation, iterations)
+    x0, U0 = np.asarray(x0, np.float64), np.asarray(U0, np.float64)
+    end = float("inf") if clock is None else clock() + seconds
+    n = x0.shape[0] if problem.tangent is None else problem.tangent
+    local, gains = steps.nothing_yet(len(U0), n, U0.shape[1], np.float64)
+    X, U, J = problem.rollout(*_first(U0, gains, x0, options))
+    search, trace = _start_d(X, U, J, first, limit, options), []
+    while not search.over:
+        if search.stale:
+            local = _localise_d(problem.expand(search.states, search.actions), options)
+        gains = _sweep_d(local, search.actions, search.regularisation, options)
+        search = _judge_d(search, local, gains, options)
+        if gains.positive and not search.over:
+            X, U, J = problem.rollout(search.states, search.actions, gains.K, gains.k, np.asarray(options.alphas))
+            search, row = _choose_d(search, gains, X, U, J, options)
+            trace.append(row)
+            if watch is not None:
+                watch(dict(zip(TRACE, map(float, row), strict=True)))
+        if clock is not None and search.status == RUNNING and clock() >= end:
+            search = search._replace(status=np.int32(Status.TIME_BUDGET))
+    Quu = _definite_d(gains.Quu, search.regularisation)
+    return _plan(search, gains.K, gains.k, Quu, np.array(trace).reshape(-1, len(TRACE)))
+
+
+__all__ = ["Expansion", "Options", "Plan", "Problem", "optimise", "padded", "problem", "solve", "solve_on_host"]

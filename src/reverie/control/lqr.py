@@ -1,0 +1,199 @@
+"""The linear-quadratic regulator: min E Σ_t ℓ_t(x_t, u_t) + ℓ_T(x_T) over affine controllers u = K x + k.
+
+x' = F_t y + f_t + noise of covariance Σ_t and ℓ_t(y) = ½ yᵀ C_t y + c_tᵀ y + c0_t with y = [x; u], all in absolute
+coordinates: n states, m controls, d = n + m, steps t = 0 … T - 1.  The value of a state is ½ xᵀ V x + vᵀ x + v0.
+
+`backward`, `moments` and `expected_cost` are pure, follow the precision of what they are given, and can be mapped over
+problems by `jax.vmap`; `solve` and `infinite` take and give NumPy's float64.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.control.controller import Controller
+from reverie.core.dynamics import Linear
+from reverie.core.status import Status
+from reverie.maths.linalg import solve_positive, symmetrise
+from reverie.maths.precision import double
+
+STEPS, TOLERANCE = 10_000, 1e-12  # of value iteration: steps at most, and the relative change that ends it
+
+
+class Quadratic(NamedTuple):
+    """Costs in absolute coordinates, to be minimised, and of the last state ½ xᵀ V x + vᵀ x + v0."""
+
+    C: Any  # [T, d, d], symmetric
+    c: Any  # [T, d]
+    c0: Any  # [T]
+    V: Any  # [n, n], symmetric
+    v: Any  # [n]
+    v0: Any  # []
+
+
+class Riccati(NamedTuple):
+    """The best controller u = K_t x + k_t, and what it costs from step t on: ½ xᵀ V_t x + v_tᵀ x + v0_t."""
+
+    K: Any  # [T, m, n]
+    k: Any  # [T, m]
+    V: Any  # [T + 1, n, n]
+    v: Any  # [T + 1, n]
+    v0: Any  # [T + 1]
+    Quu: Any  # [T, m, m], without regularisation
+    status: Any  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 where it is not) or NONFINITE_MODEL
+
+
+class Stationary(NamedTuple):
+    """The best controller u = K x over an infinite horizon, its value ½ xᵀ V x, and how the iteration ended."""
+
+    K: Any  # [m, n]
+    V: Any  # [n, n]
+    Quu: Any  # [m, m]
+    status: Any  # DONE, MAX_ITERATIONS (no stabilising controller, most likely) or NOT_POSITIVE_DEFINITE
+    steps: Any
+
+
+def backup(V, v, F, C, c):
+    """Return Q [d, d] and q [d]: cost now plus the next value, ½ yᵀ Q y + qᵀ y for x' = F y about a point.
+
+    V, v: Hessian and gradient of the next value at that point.
+    """
+    return C + F.T @ (V @ F), c + F.T @ v
+
+
+def gains(Q, q, n: int, regularisation):
+    """Return K, k and whether Q_uu + λ I is positive definite (K = k = 0 if not).  regularisation: λ, None for 0."""
+    H = Q[n:, n:]
+    if regularisation is not None:
+        H = H + regularisation * jnp.eye(q.shape[0] - n, dtype=Q.dtype)
+    both, positive = solve_positive(H, jnp.concatenate([Q[n:, :n], q[n:, None]], axis=1))
+    return -both[:, :n], -both[:, n], positive
+
+
+def follow(Q, q, K, k, regularisation):
+    """Return V, v and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
+
+    K, k: such that rows of (Q_uu + λ I) [K k] + [Q_ux q_u] vanish wherever those of K do not, as gains' rows do.  Then
+    Kᵀ (Q_uu K + Q_ux) = -λ Kᵀ K.  The shorter V = Q_xx + Q_xu K holds only for λ = 0.
+    """
+    n = K.shape[1]
+    Quu, Qu, across = Q[n:, n:], q[n:], Q[n:, :n]
+    if regularisation is not None:
+        across = across - regularisation * K
+    return symmetrise(Q[:n, :n] + across.T @ K), q[:n] + across.T @ k, (0.5 * Quu @ k + Qu) @ k
+
+
+def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> Riccati:
+    """Return the best controller by one pass back in time.  Pure.
+
+    regularisation: λ ≥ 0 added to the diagonal of Q_uu for the gains alone (None: 0, and faster); values are of the gains
+    found.
+    """
+    n = cost.v.shape[0]
+
+    def step(after, now):
+        V, v = after
+        F, f, C, c = now
+        Vf = V @ f
+        moved = jnp.sum(f * (v + 0.5 * Vf))
+        Q, q = backup(V, v + Vf, F, C, c)
+        K, k, positive = gains(Q, q, n, regularisation)
+        V, v, gained = follow(Q, q, K, k, regularisation)
+        return (V, v), (K, k, V, v, Q[n:, n:], moved + gained, positive)
+
+    last = symmetrise(jnp.asarray(cost.V)), jnp.asarray(cost.v)
+    steps = dynamics.F, dynamics.f, cost.C, cost.c
+    _, (K, k, V, v, Quu, constant, positive) = jax.lax.scan(step, last, steps, reverse=True)
+    V, v = (jnp.concatenate([part, end[None]]) for part, end in zip((V, v), last, strict=True))
+    constant += cost.c0 + 0.5 * jnp.sum(V[1:] * dynamics.covariance, axis=(1, 2))
+    v0 = jnp.append(constant, cost.v0)[::-1].cumsum()[::-1]
+    # Whatever is not finite anywhere ends up in the value of the first step.
+    finite = jnp.all(jnp.isfinite(V[0])) & jnp.all(jnp.isfinite(v[0])) & jnp.isfinite(v0[0])
+    status = jnp.where(jnp.all(positive), Status.DONE, Status.NOT_POSITIVE_DEFINITE)
+    return Riccati(K, k, V, v, v0, Quu, jnp.where(finite, status, Status.NONFINITE_MODEL))
+
+
+_backward = double(backward)
+
+
+def solve(dynamics: Linear, cost: Quadratic, regularisation: float = 0.0) -> Riccati:
+    """Return the best controller u = K_t x + k_t of a time-varying affine problem, in NumPy's float64.
+
+    regularisation: see `backward`.  Status: see `Riccati`; nothing raises.
+    """
+    return _backward(dynamics, cost, regularisation or None)
+
+
+def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
+    """Return mean [T + 1, n] and covariance [T + 1, n, n] of states, and of y: [T, d], [T, d, d].  Pure."""
+
+    def step(state, now):
+        mean, spread = state
+        F, f, noise, K, k, added = now
+        y = jnp.concatenate([mean, K @ mean + k])
+        cross = spread @ K.T
+        yy = jnp.concatenate(
+            [
+                jnp.concatenate([spread, cross], axis=1),
+                jnp.concatenate([cross.T, K @ cross + added], axis=1),
+            ]
+        )
+        return (F @ y + f, symmetrise(F @ yy @ F.T + noise)), (mean, spread, y, yy)
+
+    start = jnp.asarray(x0_mean), jnp.asarray(x0_covariance)
+    last, (mean, spread, y, yy) = jax.lax.scan(
+        step, start, (*dynamics, controller.K, controller.k, controller.covariance)
+    )
+    return jnp.concatenate([mean, last[0][None]]), jnp.concatenate([spread, last[1][None]]), y, yy
+
+
+def expected_cost(dynamics: Linear, cost: Quadratic, controller: Controller, x0_mean, x0_covariance):
+    """Return E Σ ℓ [] of a controller, noise included, from x0 ~ N(x0_mean [n], x0_covariance [n, n]).  Pure."""
+    means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
+    stage = 0.5 * jnp.sum(cost.C * yy) + jnp.sum((0.5 * jnp.einsum("tij,tj->ti", cost.C, y) + cost.c) * y)
+    x = means[-1]
+    return stage + jnp.sum(cost.c0) + 0.5 * jnp.sum(cost.V * spreads[-1]) + (0.5 * cost.V @ x + cost.v) @ x + cost.v0
+
+
+def _stationary(A, B, C, discount) -> Stationary:
+    n, d = A.shape[0], C.shape[0]
+    root = jnp.sqrt(discount)
+    F, zero = root * jnp.concatenate([A, B], axis=1), jnp.zeros(d, A.dtype)
+
+    def improve(V):
+        Q, q = backup(V, zero[:n], F, C, zero)
+        K, k, positive = gains(Q, q, n, None)
+        return follow(Q, q, K, k, None)[0], K, Q[n:, n:], positive
+
+    def unfinished(state):
+        _, change, steps, positive = state
+        return (change > TOLERANCE) & (steps < STEPS) & positive
+
+    def step(state):
+        V, _, steps, _ = state
+        new, _, _, positive = improve(V)
+        change = jnp.max(jnp.abs(new - V)) / jnp.maximum(jnp.max(jnp.abs(new)), jnp.finfo(V.dtype).tiny)
+        return new, jnp.where(jnp.isfinite(change), change, jnp.inf), steps + 1, positive
+
+    start = symmetrise(C[:n, :n]), jnp.asarray(jnp.inf, A.dtype), jnp.zeros((), jnp.int32), jnp.asarray(True)
+    V, change, steps, positive = jax.lax.while_loop(unfinished, step, start)
+    _, K, Quu, _ = improve(V)
+    status = jnp.where(change <= TOLERANCE, Status.DONE, Status.MAX_ITERATIONS)
+    indefinite = ~positive & jnp.all(jnp.isfinite(V))  # a value that overflows says nothing of Q_uu
+    return Stationary(K, V, Quu, jnp.where(indefinite, Status.NOT_POSITIVE_DEFINITE, status), steps)
+
+
+_infinite = double(_stationary)
+
+
+def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> Stationary:
+    """Return the controller u = K x that minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) for x' = A x + B u.
+
+    A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0, discount: γ in (0, 1].  V is the stabilising
+    solution of the discrete algebraic Riccati equation of (√γ A, √γ B).  Value iteration, until a step changes V by
+    1e-12 of itself; Status MAX_ITERATIONS where 10,000 steps do not do, as when no controller stabilises (A, B).
+    """
+    N = np.zeros_like(B) if N is None else N
+    return _infinite(A, B, np.block([[Q, N], [np.transpose(N), R]]), discount)

@@ -1,0 +1,157 @@
+"""The regulator against SciPy's Riccati equation, against one dense quadratic program, and against rolled-out costs."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.linalg import solve_discrete_are
+
+from plants import definite, random_lqr, rolled
+from reverie.control import lqr
+from reverie.control.controller import Controller
+from reverie.core.dynamics import Linear
+from reverie.core.status import Status
+
+CLOSE = {"rtol": 1e-10, "atol": 1e-10}
+
+
+def stationary(generator, n=4, m=2):
+    A = generator.standard_normal((n, n)) * 0.6
+    N = 0.1 * generator.standard_normal((n, m))
+    return A, generator.standard_normal((n, m)), definite(generator, n), definite(generator, m), N
+
+
+def feedback(found):
+    return lambda t, x: found.K[t] @ x + found.k[t]
+
+
+def test_a_long_horizon_is_the_algebraic_riccati_equation(generator):
+    A, B, Q, R, N = stationary(generator)
+    T, n = 400, 4
+    repeat = lambda part: np.broadcast_to(part, (T, *part.shape))  # noqa: E731
+    C = repeat(np.block([[Q, N], [N.T, R]]))
+    dynamics = Linear(repeat(np.hstack([A, B])), np.zeros((T, n)), np.zeros((T, n, n)))
+    found = lqr.solve(dynamics, lqr.Quadratic(C, np.zeros((T, 6)), np.zeros(T), np.zeros((n, n)), np.zeros(n), 0.0))
+    P = solve_discrete_are(A, B, Q, R, s=N)
+    K = -np.linalg.solve(R + B.T @ P @ B, B.T @ P @ A + N.T)
+    assert found.status == Status.DONE
+    assert found.V.dtype == np.float64
+    np.testing.assert_allclose(found.V[0], P, **CLOSE)
+    np.testing.assert_allclose(found.K[0], K, **CLOSE)
+
+
+@pytest.mark.parametrize("discount", [1.0, 0.9])
+def test_value_iteration_is_the_discounted_riccati_equation(generator, discount):
+    A, B, Q, R, N = stationary(generator)
+    found = lqr.infinite(A, B, Q, R, N, discount)
+    P = solve_discrete_are(discount**0.5 * A, discount**0.5 * B, Q, R, s=N)
+    np.testing.assert_allclose(found.V, P, **CLOSE)
+    K = -np.linalg.solve(R + discount * B.T @ P @ B, discount * B.T @ P @ A + N.T)
+    np.testing.assert_allclose(found.K, K, **CLOSE)
+    assert found.status == Status.DONE
+
+
+@pytest.mark.parametrize("growth", [1.0, 1.5])
+def test_a_pair_that_nothing_stabilises_does_not_converge(growth):
+    A, B = np.diag([growth, 0.5]), np.array([[0.0], [1.0]])
+    assert lqr.infinite(A, B, np.eye(2), np.eye(1)).status == Status.MAX_ITERATIONS
+
+
+def test_all_steps_at_once_as_one_quadratic_program(generator):
+    n, m, T = 3, 2, 8
+    dynamics, cost = random_lqr(generator, n, m, T)
+    x0 = generator.standard_normal(n)
+    steer, drift = np.zeros((n, T * m)), x0  # x_t = steer U + drift
+    H, g = np.zeros((T * m, T * m)), np.zeros(T * m)
+    for t in range(T):
+        y = np.vstack([steer, np.eye(T * m)[t * m : (t + 1) * m]])
+        at = np.concatenate([drift, np.zeros(m)])
+        H, g = H + y.T @ cost.C[t] @ y, g + y.T @ (cost.C[t] @ at + cost.c[t])
+        steer, drift = dynamics.F[t] @ y, dynamics.F[t] @ at + dynamics.f[t]
+    H, g = H + steer.T @ cost.V @ steer, g + steer.T @ (cost.V @ drift + cost.v)
+    _, U, _ = rolled(dynamics, cost, feedback(lqr.solve(dynamics, cost)), x0)
+    np.testing.assert_allclose(U.ravel(), -np.linalg.solve(H, g), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("regularisation", [0.0, 0.7])
+def test_the_value_is_the_cost_of_following_the_gains(generator, regularisation):
+    dynamics, cost = random_lqr(generator, 3, 2, 12)
+    found = lqr.solve(dynamics, cost, regularisation)
+    X, _, to_go = rolled(dynamics, cost, feedback(found), generator.standard_normal(3))
+    predicted = [0.5 * x @ V @ x + v @ x + v0 for x, V, v, v0 in zip(X, found.V, found.v, found.v0, strict=True)]
+    np.testing.assert_allclose(predicted, to_go, **CLOSE)
+
+
+def test_the_value_with_noise_is_the_mean_of_many_episodes(generator):
+    dynamics, cost = random_lqr(generator, 3, 2, 6, noise=0.2)
+    found = lqr.solve(dynamics, cost)
+    x0, roots = generator.standard_normal(3), np.linalg.cholesky(dynamics.covariance)
+    costs = []
+    for _ in range(2000):
+        noise = (roots @ generator.standard_normal((6, 3, 1)))[..., 0]
+        costs.append(rolled(dynamics, cost, feedback(found), x0, noise)[2][0])
+    predicted = 0.5 * x0 @ found.V[0] @ x0 + found.v[0] @ x0 + found.v0[0]
+    assert abs(np.mean(costs) - predicted) < 3 * np.std(costs) / np.sqrt(len(costs))
+    quiet = lqr.solve(dynamics._replace(covariance=0 * dynamics.covariance), cost).v0[0]
+    noisy = quiet + 0.5 * np.sum(found.V[1:] * dynamics.covariance)
+    np.testing.assert_allclose(found.v0[0], noisy, **CLOSE)
+
+
+def test_expected_cost_is_the_value_where_actions_have_no_noise(generator):
+    dynamics, cost = random_lqr(generator, 3, 2, 6, noise=0.2)
+    found = lqr.solve(dynamics, cost)
+    x0, spread = generator.standard_normal(3), definite(generator, 3)
+    predicted = 0.5 * x0 @ found.V[0] @ x0 + found.v[0] @ x0 + found.v0[0] + 0.5 * np.sum(found.V[0] * spread)
+    with jax.enable_x64(True):
+        silent = Controller(found.K, found.k, np.zeros((6, 2, 2)))
+        expected = lqr.expected_cost(dynamics, cost, silent, x0, spread)
+    np.testing.assert_allclose(expected, predicted, **CLOSE)
+
+
+def test_moments_are_those_of_many_episodes(generator):
+    dynamics, cost = random_lqr(generator, 2, 1, 5, noise=0.3)
+    found = lqr.solve(dynamics, cost)
+    controller = Controller(found.K, found.k, np.full((5, 1, 1), 0.5))
+    x0, spread, N = np.ones(2), definite(generator, 2), 100_000
+    with jax.enable_x64(True):
+        means, spreads, y, yy = map(np.asarray, lqr.moments(dynamics, controller, x0, spread))
+    X = x0 + generator.standard_normal((N, 2)) @ np.linalg.cholesky(spread).T
+    for t in range(5):
+        U = X @ found.K[t].T + found.k[t] + 0.5 * generator.standard_normal((N, 1))
+        Y = np.hstack([X, U])
+        np.testing.assert_allclose(Y.mean(0), y[t], atol=0.03)
+        np.testing.assert_allclose(np.cov(Y.T), yy[t], atol=0.05 * np.abs(yy[t]).max())
+        noise = generator.standard_normal((N, 2)) @ np.linalg.cholesky(dynamics.covariance[t]).T
+        X = Y @ dynamics.F[t].T + dynamics.f[t] + noise
+    np.testing.assert_allclose(np.cov(X.T), spreads[-1], atol=0.05 * np.abs(spreads[-1]).max())
+    np.testing.assert_allclose(X.mean(0), means[-1], atol=0.03)
+
+
+def test_many_problems_side_by_side_are_each_alone(generator):
+    problems = [random_lqr(generator, 3, 2, 8, noise=0.1) for _ in range(8)]
+    together = jax.tree.map(lambda *parts: np.stack(parts), *problems)
+    with jax.enable_x64(True):
+        found = jax.vmap(lqr.backward)(*together)
+    for number, (dynamics, cost) in enumerate(problems):
+        alone = lqr.solve(dynamics, cost)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[number], **CLOSE), alone, found)  # noqa: B023
+
+
+def test_single_precision_is_close(generator):
+    dynamics, cost = random_lqr(generator, 12, 3, 20)
+    narrow = jax.tree.map(lambda part: np.asarray(part, np.float32), (dynamics, cost))
+    found, exact = jax.jit(lqr.backward)(*narrow), lqr.solve(dynamics, cost)
+    assert found.K.dtype == np.float32
+    for a, b in zip(found[:3], exact[:3], strict=True):
+        assert np.abs(a - b).max() < 1e-3 * np.abs(b).max()
+
+
+def test_bad_input_ends_with_a_status(generator):
+    dynamics, cost = random_lqr(generator, 3, 2, 8)
+    broken = dynamics.F.copy()
+    broken[2, 0, 0] = np.nan
+    assert lqr.solve(dynamics._replace(F=broken), cost).status == Status.NONFINITE_MODEL
+    concave = cost._replace(C=-cost.C, V=-cost.V)
+    found = lqr.solve(dynamics, concave)
+    assert found.status == Status.NOT_POSITIVE_DEFINITE
+    assert np.isfinite(found.K).all()
+    assert lqr.solve(dynamics, concave, 1e4).status == Status.DONE
