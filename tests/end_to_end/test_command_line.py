@@ -110,7 +110,7 @@ def run(trained):
     return trained[0]
 
 
-@pytest.mark.parametrize("verb", ["list", "train", "evaluate", "video", "check", "bench"])
+@pytest.mark.parametrize("verb", ["list", "train", "evaluate", "video", "check", "plan", "bench"])
 def test_every_verb_explains_itself_with_an_example(verb):
     text = done(verb, "--help")
     assert f"usage: reverie {verb}" in text and f"example: reverie {verb}" in text and "--json" in text

@@ -200,6 +200,39 @@ def test_a_broken_model_is_found_out_and_does_no_harm():
     assert scores["broken"] == scores["off"]  # not one imagined transition was learnt from
 
 
+def test_a_model_that_goes_wrong_for_a_while_is_left_and_taken_up_again():
+    """Right for 8 fits, wrong for 4, right again: no dream of the wrong ones is left when trust returns."""
+    fits = []
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Moody(TellingModel):
+        def fit(self, batch, history, previous, seed):
+            fits.append(seed)
+            wrong = 8 < len(fits) <= 12
+            return Fit(Told((lambda x, u, t: -5.0 * x) if wrong else linear_step), Status.DONE)
+
+    with rv.Learner(dreaming(Moody(), adaptive=True), worlds.LinearWorld, seed=2) as learner:
+        learner.learn(episodes=20)
+        dreams = learner._session.trainer.dreams
+        assert dreams.refused == 4 and dreams.trust == 1.0  # wrong even about what they were fitted to
+        rows = Transition.unpack(dreams.fictional.rows[: len(dreams.fictional)], 2, 1)
+        np.testing.assert_allclose(rows.next_observation, linear_step(rows.observation, rows.action, 0), atol=1e-5)
+
+
+def test_an_unstable_fit_is_refused_and_the_model_before_it_kept():
+    answers = iter([Status.DONE, Status.DONE, *[Status.UNSTABLE] * 3])
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Unstable(TellingModel):
+        def fit(self, batch, history, previous, seed):
+            return Fit(Told(linear_step), next(answers))
+
+    with rv.Learner(dreaming(Unstable()), worlds.LinearWorld, seed=2) as learner:
+        learner.learn(episodes=5)
+        dreams = learner._session.trainer.dreams
+        assert dreams.refused == 3 and dreams.status == Status.UNSTABLE and dreams.dynamics is not None
+
+
 def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
     agent = dreaming(rv.LinearGaussian(episodes=3, prior="pooled"), adaptive=True)
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:
@@ -253,8 +286,8 @@ def test_a_domain_shows_its_state_and_dreams_with_its_own_reward(tmp_path):
 
 
 def test_imagination_refuses_what_cannot_work():
-    with pytest.raises(rv.ConfigError, match="rollout_length is 0"):
-        rv.Imagination(SMALL, rv.LinearGaussian(), rollout_length=0)
+    with pytest.raises(rv.ConfigError, match="rollouts is 0"):
+        rv.Imagination(SMALL, rv.LinearGaussian(), rollouts=0)
     with pytest.raises(rv.ConfigError, match="such as rv"):
         rv.Imagination(rv.NAF, rv.LinearGaussian())
     with pytest.raises(rv.ConfigError, match="such as rv"):

@@ -12,6 +12,7 @@ import numpy as np
 from reverie.algorithms.imagination import MARGIN, Imagination, Seeds, known_of, rollout
 from reverie.core.agent import Agent
 from reverie.core.dynamics import Episode
+from reverie.core.seeds import DREAM, MODEL, seed_of
 from reverie.core.status import Status
 from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
@@ -21,7 +22,6 @@ from reverie.models.exact import Exact
 from reverie.models.recent import Recent
 from reverie.models.reward import RewardModel
 
-DREAM, MODEL = 100, 101  # streams of seeds, apart from those of the real world
 NEVER = -1.0  # in metrics, a figure that there is no measurement for yet
 
 
@@ -31,10 +31,10 @@ class Dreams:
     task: what is known of the world.  policy: () -> what acting reads now.
     """
 
-    def __init__(self, agent: Agent, task: Task, seed_of: Callable[[int, int], int], policy: Callable[[], Any]):
+    def __init__(self, agent: Agent, task: Task, seed: int, policy: Callable[[], Any]):
         assert agent.imagination is not None
         self.settings: Imagination = agent.imagination
-        self.agent, self.task, self._seed_of, self._policy = agent, task, seed_of, policy
+        self.agent, self.task, self._seed, self._policy = agent, task, seed, policy
         model = self.settings.model
         self.model = model = model.bind(task) if isinstance(model, Exact) else model
         self.history: deque[Episode] = deque(maxlen=max(getattr(model, "history", 0), model.episodes + 1))
@@ -42,10 +42,10 @@ class Dreams:
         self.fictional = Replay(
             self.settings.fictional_capacity, row_width(agent.spec.observation_dim, agent.spec.action_dim)
         )
-        self.generator = np.random.default_rng(seed_of(DREAM, 0))
+        self.generator = np.random.default_rng(seed_of(seed, DREAM))
         self.dynamics: Any = None
         self.outcome: RewardModel | None = None  # of rewards and deaths, where the task does not know them
-        self.episodes = self.fits = self.waited = self.imagined = self.cut = self.rolled = 0
+        self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
         self.trust, self.status, self.report = 1.0, Status.DONE, {}
         self.low = np.full(task.state_dim, np.inf)
         self.high = -self.low
@@ -65,16 +65,14 @@ class Dreams:
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The columns of `metrics`."""
-        length = max(self.settings.rollout_length, 2)
-        own = ("model_error_1", f"model_error_{length}", "model_reward_error")
-        return (*own, "model_status", "model_fits", "dream_trust", "dreams", "dream_cut_share")
+        own = ("model_error_1", f"model_error_{self._far}", "model_reward_error", "model_status")
+        return (*own, "model_fits", "model_refused", "dream_trust", "dreams", "dream_cut_share")
 
     def metrics(self) -> dict[str, float]:
         """Return the newest fit's held-out errors (-1: none yet), its status, and what became of dreams."""
-        length = max(self.settings.rollout_length, 2)
-        found = [self.report.get(name, NEVER) for name in ("nrmse_1", f"nrmse_{length}", "reward")]
+        found = [self.report.get(name, NEVER) for name in ("nrmse_1", f"nrmse_{self._far}", "reward")]
         cut = self.cut / self.rolled if self.rolled else 0.0
-        values = (*found, int(self.status), self.fits, self.trust, self.imagined, cut)
+        values = (*found, int(self.status), self.fits, self.refused, self.trust, self.imagined, cut)
         return dict(zip(self.metric_names, map(float, values), strict=True))
 
     @property
@@ -105,7 +103,7 @@ class Dreams:
         fitted = self.end_episode(terminated=step.discount == 0) if last else False
         self.waited += 1
         if self.waited % self.settings.rollouts == 0:
-            self._imagine()
+            self.imagine()
         return fitted
 
     def end_episode(self, terminated: bool = False) -> bool:
@@ -121,12 +119,12 @@ class Dreams:
         wanted = self.model.episodes
         due = self.episodes >= wanted and (self.episodes - wanted) % self.settings.refit_every == 0
         if due and self.on:
-            self._refit()
+            self.refit()
         return due and self.on
 
     # ---- Algorithm 2
 
-    def _refit(self) -> None:
+    def refit(self) -> None:
         """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen."""
         model, settings = self.model, self.settings
         batch, history = self.batch, list(self.history)
@@ -139,32 +137,45 @@ class Dreams:
         judged, known = self.dynamics, history[: len(history) - len(held_out)]
         if judged is None and len(batch) > 1:  # nothing yet to judge: leave the last episode out of a fit
             held_out, known = batch[-1:], history[:-1]
-            judged = model.fit(batch[:-1], known, None, self._seed_of(MODEL, 0)).dynamics
+            judged = model.fit(batch[:-1], known, None, seed_of(self._seed, MODEL, 0)).dynamics
         if judged is not None:
             self._judge(judged, held_out, known)
         if settings.fresh:
             self.fictional.clear()
-        fit = model.fit(batch, history, self.dynamics, self._seed_of(MODEL, self.fits))
+        fit = model.fit(batch, history, self.dynamics, seed_of(self._seed, MODEL, self.fits))
         self.status = fit.status
-        if fit.dynamics is not None:
+        if fit.dynamics is not None and fit.status != Status.UNSTABLE and self._explains(fit.dynamics, batch[-1:]):
             self.dynamics = fit.dynamics
+        else:
+            self.refused += 1
         self._fit_outcome(history)
+        if self.trust == 0.0:
+            self.fictional.clear()  # so that a model which recovers is not followed by what it dreamt before
+
+    def _explains(self, dynamics: Any, seen: list[Episode]) -> bool:
+        """Return whether dynamics come near even what they were fitted to."""
+        error = errors.predictions(dynamics, seen, (self._far,)).get(f"nrmse_{self._far}", 0.0)
+        return not self.settings.adaptive or error < self.settings.error_high
+
+    @property
+    def _far(self) -> int:
+        """Steps over which models are judged; one alone would measure noise more than dynamics."""
+        return max(self.settings.rollout_length, 2)
 
     def _judge(self, dynamics: Any, held_out: list[Episode], before: list[Episode]) -> None:
         """Set `report` and `trust` from a model's errors on episodes it was not fitted to."""
-        length = max(self.settings.rollout_length, 2)  # one step is a measurement more of noise than of dynamics
-        self.report = errors.predictions(dynamics, held_out, (1, length))
+        self.report = errors.predictions(dynamics, held_out, (1, self._far))
         if self.task.reward is None:
             self._fit_outcome(before)
             self.report["reward"] = 1.0 if self.outcome is None else self.outcome.error(held_out)
-        worst = max(self.report.get(f"nrmse_{length}", 0.0), self.report.get("reward", 0.0))
+        worst = max(self.report.get(f"nrmse_{self._far}", 0.0), self.report.get("reward", 0.0))
         self.trust = self.settings.trust(worst)
 
     def _fit_outcome(self, episodes: list[Episode]) -> None:
         if self.task.reward is None or self.task.terminated is None:
-            self.outcome = reward.fit(episodes, self._seed_of(MODEL, self.fits)).dynamics or self.outcome
+            self.outcome = reward.fit(episodes, seed_of(self._seed, MODEL, self.fits)).dynamics or self.outcome
 
-    def _imagine(self) -> None:
+    def imagine(self) -> None:
         """Sample m states of B_old, roll the model out from each, store in R_f."""
         unknown = self.outcome is None and (self.task.reward is None or self.task.terminated is None)
         if self.dynamics is None or unknown or not self.on or self.trust == 0.0 or not self.settings.rollout_length:
@@ -216,7 +227,7 @@ class Dreams:
 
     # ---- saving
 
-    COUNTS = ("episodes", "fits", "waited", "imagined", "cut", "rolled", "trust", "report")
+    COUNTS = ("episodes", "fits", "refused", "waited", "imagined", "cut", "rolled", "trust", "report")
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return (arrays by name, facts): all that it holds."""
@@ -252,7 +263,8 @@ class Dreams:
         self.outcome = RewardModel.restore(outcome) if outcome else None
         for i in range(self.history.maxlen or 0):
             if found := part(f"episode{i}"):
-                self.history.append(Episode(**(found | {"terminated": bool(found["terminated"])})))
+                terminated = bool(found.pop("terminated"))
+                self.history.append(Episode(**found, terminated=terminated))
             if f"rows{i}" in arrays:
                 self._rows.append(arrays[f"rows{i}"])
         if now := part("now"):

@@ -22,7 +22,11 @@ def imagine(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     contenders = []
     with tempfile.TemporaryDirectory() as folder:
         learners = {
-            name: Learner(Imagination(NAF(updates_per_step=1), MODELS[name](), rollout_length=LENGTH), DOMAIN, out=f"{folder}/{name}")
+            name: Learner(
+                Imagination(NAF(updates_per_step=1), MODELS[name](), rollout_length=LENGTH),
+                DOMAIN,
+                out=f"{folder}/{name}",
+            )
             for name in FITTED
         }
         for name, learner in learners.items():
@@ -39,8 +43,8 @@ def _parts(name: str, learner: Learner) -> list[Contender]:
     dreams, steps = trainer.dreams, trainer.dreams.settings.rollouts  # type: ignore[union-attr]
     horizon = len(dreams.history[-1])  # type: ignore[union-attr]
     found = [
-        Contender(f"rollouts, {name}", lambda: dreams._imagine(), steps),  # type: ignore[union-attr]
-        Contender(f"fit and judgement, {name}", lambda: dreams._refit(), horizon),  # type: ignore[union-attr]
+        Contender(f"rollouts, {name}", dreams.imagine, steps),  # type: ignore[union-attr]
+        Contender(f"fit and judgement, {name}", dreams.refit, horizon),  # type: ignore[union-attr]
     ]
     if name == FITTED[0]:
         count = 5 * (1 + LENGTH)

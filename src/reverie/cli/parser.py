@@ -174,21 +174,30 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         help="one plan for a whole episode, or a new one at each step",
     )
-    plan.add_argument("--model", choices=("exact",), default="exact", help="the environment's own physics (exact)")
+    plan.add_argument(
+        "--model",
+        choices=("exact", "fitted"),
+        default="exact",
+        help="the environment's own physics, or linear models fitted to real episodes (exact)",
+    )
     plan.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides starts and first controls (0)")
     plan.add_argument(
         "--horizon", type=_positive, metavar="H", help="steps planned (ilqg: the whole episode; mpc: 50 ahead)"
     )
-    plan.add_argument("--iterations", type=_positive, metavar="N", help="at most, to a plan (ilqg: 100; mpc: 3)")
-    plan.add_argument("--episodes", type=_positive, default=1, metavar="N", help="starts planned from, one by one (1)")
+    plan.add_argument(
+        "--iterations", type=_positive, metavar="N", help="at most, to a plan (ilqg: 100; mpc: 3); fits (fitted: 10)"
+    )
+    plan.add_argument(
+        "--episodes", type=_positive, metavar="N", help="starts, one by one (1); fitted: real episodes to a fit (5)"
+    )
     plan.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(
         "what",
         nargs="?",
-        choices=("update", "step", "act", "fit", "plan"),
-        metavar="update|step|act|fit|plan",
+        choices=("update", "step", "act", "fit", "plan", "imagine"),
+        metavar="update|step|act|fit|plan|imagine",
         help="all if left out",
     )
     bench.add_argument(

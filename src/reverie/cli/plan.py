@@ -20,23 +20,30 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0  # of film
 HORIZON = 50  # steps that mpc plans ahead
-ITERATIONS = {"ilqg": 100, "mpc": 3}
+ITERATIONS = {"ilqg": 100, "mpc": 3, "fitted": 10}
+EPISODES = 5  # real ones to a fit
 COLUMNS = ("steps", "iteration", "cost", "fall", "expected", "regularisation", "alpha")
 HEADS = ("steps", "iteration", "cost", "fall", "expected", "λ", "α")
 
 
 def run(options: Any) -> None:
     """Plan, act on it in the real world, film that."""
+    if options.model == "fitted" and options.method != "ilqg":
+        raise ConfigError("--model fitted goes with --method ilqg; mpc plans with the exact physics")
     output = _film_file(options)
     world = make_world(options.env)
     if type(getattr(world.env.unwrapped, "model", None)).__name__ != "MjModel":
         raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")
     world.close()
-    fly = {"ilqg": _ilqg, "mpc": _mpc}[options.method]
-    flights = [fly(options, episode, None if episode else output) for episode in range(options.episodes)]
+    if options.model == "fitted":
+        flights = [_fitted(options, output)]
+    else:
+        fly = {"ilqg": _ilqg, "mpc": _mpc}[options.method]
+        flights = [fly(options, episode, None if episode else output) for episode in range(options.episodes or 1)]
     returns = summary([flight["return"] for flight in flights])
     facts = {"env": options.env, "method": options.method, "model": options.model, "seed": options.seed}
-    facts |= {"film": None, "sketch": False, **flights[0], "return": returns["mean"], "episodes": flights}
+    facts |= {"film": None, "sketch": False, **flights[0], "return": returns["mean"], "returns": returns["returns"]}
+    facts |= {"more": flights[1:]}
     lines = [f"{facts['film']}: the first episode"] if facts["film"] else []
     mean = f"return {returns['mean']:.4g}" + (f", mean of {len(flights)} episodes" if len(flights) > 1 else "")
     emit(options, facts, *lines, mean)
@@ -53,8 +60,8 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 
     def watch(steps: int, row: dict[str, float]) -> None:
         before = table[-1]["iteration"] if table and table[-1]["steps"] == steps else 0
-        row = {name: value if math.isfinite(value) else None for name, value in row.items()}
-        table.append({"steps": steps, "iteration": before + 1, **row})
+        known = {name: value if math.isfinite(value) else None for name, value in row.items()}
+        table.append({"steps": steps, "iteration": before + 1, **known})
         _say(options, _line([table[-1][column] for column in COLUMNS]))
 
     began = time.perf_counter()
@@ -97,6 +104,36 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     for status, count in pilot.statuses.most_common():
         _say(options, f"{count:5} times {status.text}")
     return flight
+
+
+def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
+    """Improve a controller on models fitted to real episodes, then follow its mean; return what came of it."""
+    from reverie.loops.fitted import Steered, improve
+    from reverie.loops.pilot import Start
+
+    start, episodes = Start(options.env, options.seed, steps=options.horizon), options.episodes or EPISODES
+    rounds = options.iterations or ITERATIONS["fitted"]
+    progress = improve(start, rounds, episodes, options.seed)
+    _say(
+        options,
+        f"{options.env}, seed {options.seed}: {start.steps} steps, {episodes} real episodes to each of {rounds} fits",
+    )
+    _say(options, _line(("iteration", "return", "predicted", "KL", "η", "status")))
+    table: list[dict[str, Any]] = []
+    controller, status = None, None
+    began = time.perf_counter()
+    for done in progress:
+        controller, status = done.controller, done.status if done.fit.good else done.fit
+        row = {"iteration": len(table) + 1, "return": float(np.mean(done.returns)), "predicted": done.predicted}
+        table.append({**row, "kl": done.kl, "eta": done.eta, "fit": done.fit.name, "status": done.status.name})
+        _say(options, _line([*row.values(), done.kl, done.eta, status.name]))
+    assert status is not None
+    flight = {"status": status.name, "text": status.text, "good": status.good, "iterations": len(table)}
+    flight |= {"real_episodes": rounds * episodes, "seconds": time.perf_counter() - began, "table": table}
+    _say(options, f"last: {status.text} ({flight['real_episodes']} real episodes, {flight['seconds']:.1f} s)")
+    if controller is None:
+        raise ConfigError(f"{options.env}: no fit gave a controller: {status.text}")
+    return flight | _fly(Steered(start, controller), options.seed, 0, output)
 
 
 def _fly(pilot: "Pilot", seed: int, episode: int, output: Path | None) -> dict[str, Any]:

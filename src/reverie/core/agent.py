@@ -41,7 +41,10 @@ class Agent(NamedTuple):
 class Algorithm(Protocol):
     """A frozen dataclass of hyper-parameters that can build its agent for a world."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What users call it."""
+        ...
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return the agent's pure functions for `spec`."""

@@ -5,7 +5,7 @@ What comes back is of the kind of x.  Under JAX all of it traces, vectorises and
 
 from typing import Any
 
-from reverie.domains.domain import Domain, State, ops_of
+from reverie.domains.domain import Domain, Ops, State, ops_of
 
 
 def split(domain: Domain, x: Any) -> State:
@@ -26,11 +26,14 @@ def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
     return xp.stack(xp.broadcast_arrays(*parts), axis=-1)
 
 
-def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = ()) -> Any:
-    """Return the reward [...] of action u [..., m] (counted as clipped to [-1, 1]) that led from x to x_next."""
-    xp = x_next.__array_namespace__()
-    action = _parts(xp.clip(u, -1.0, 1.0))
-    state, ops = split(domain, x_next), ops_of(x_next)
+def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = (), ops: Ops | None = None) -> Any:
+    """Return the reward [...] of action u [..., m] (counted as clipped to [-1, 1]) that led from x to x_next.
+
+    ops: other elementary functions than those of x_next's kind, for planners that want them smoother.
+    """
+    ops = ops_of(x_next) if ops is None else ops
+    action = _parts(ops.clip(u, -1.0, 1.0))
+    state = split(domain, x_next)
     return domain.reward(split(domain, x), action, state, domain.measure(state, _parts(target), ops), ops)
 
 

@@ -36,6 +36,20 @@ def compile_model(domain: Domain) -> mujoco.MjModel:
     return spec.compile()
 
 
+def difference(model: mujoco.MjModel, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return b - a [2 nv] of two states of a model: where they hold a quaternion, the rotation vector from a to b."""
+    turned, nq = np.empty(model.nv), model.nq
+    mujoco.mj_differentiatePos(model, turned, 1.0, a[:nq], b[:nq])
+    return np.concatenate([turned, b[nq:] - a[nq:]])
+
+
+def shift(model: mujoco.MjModel, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+    """Return a model's state x moved by dx [2 nv], the inverse of `difference`."""
+    q, v = x[: model.nq].copy(), x[model.nq :]
+    mujoco.mj_integratePos(model, q, dx[: model.nv], 1.0)
+    return np.concatenate([q, v + dx[model.nv :]])
+
+
 class Plant:
     """A domain's physics with a state of its own: `advance` moves that, `step` and `derivatives` ask about any other.
 
@@ -101,15 +115,11 @@ class Plant:
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return b - a [2 nv]: where a state holds a quaternion, its part is the rotation vector from a to b."""
-        turned, nq = np.empty(self.model.nv), self.model.nq
-        mujoco.mj_differentiatePos(self.model, turned, 1.0, a[:nq], b[:nq])
-        return np.concatenate([turned, b[nq:] - a[nq:]])
+        return difference(self.model, a, b)
 
     def shift(self, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
         """Return x moved by dx [2 nv], the inverse of `difference`."""
-        q, v = x[: self.model.nq].copy(), x[self.model.nq :]
-        mujoco.mj_integratePos(self.model, q, dx[: self.model.nv], 1.0)
-        return np.concatenate([q, v + dx[self.model.nv :]])
+        return shift(self.model, x, dx)
 
     def derivatives(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return A = ∂f/∂x [2 nv, 2 nv] and B = ∂f/∂u [2 nv, m] of one control step, in the terms of `difference`."""

@@ -1,5 +1,7 @@
 """What a world shows of itself to imagination and planning."""
 
+from typing import Any
+
 import numpy as np
 
 from reverie.core.task import Task
@@ -9,7 +11,7 @@ from reverie.environments.world import World
 
 def task_of(world: World) -> Task | None:
     """Return a domain's state, formulas and physics; None for a world that shows its observations only."""
-    domain = getattr(world.env.unwrapped, "domain", None)
+    domain: Any = getattr(world.env.unwrapped, "domain", None)
     if domain not in DOMAINS.values():
         return None
     from reverie.domains.plant import Plant  # MuJoCo is an extra

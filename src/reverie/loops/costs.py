@@ -26,7 +26,10 @@ def cost_derivatives(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `smooth_costs`, their gradients [T, 2 nx + m] and Hessians, over y = (x, u, x')."""
     y = np.concatenate([x, u, x_next], axis=1)
-    return _compiled(domain, x.shape[1])(y, np.asarray(target, float))
+    size = 1 << (len(y) - 1).bit_length()  # few sizes, since each compiles a program of its own
+    padded = np.concatenate([y, np.repeat(y[-1:], size - len(y), axis=0)])
+    value, gradient, hessian = _compiled(domain, x.shape[1])(padded, np.asarray(target, float))
+    return value[: len(y)], gradient[: len(y)], hessian[: len(y)]
 
 
 @functools.cache

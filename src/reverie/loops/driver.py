@@ -19,6 +19,7 @@ from reverie.core.status import Status
 from reverie.core.task import Task
 from reverie.environments.simulator import DomainSimulator
 from reverie.loops.costs import cost_derivatives
+from reverie.loops.pilot import BOUNDED, first_actions
 from reverie.loops.planning import Planning
 from reverie.maths.gaussian import symmetrise
 from reverie.models.reward import RewardModel
@@ -118,12 +119,11 @@ class Mpc:
     def __init__(self, settings: Imagination, task: Task, action_dim: int):
         if task.domain is None or settings.model.name != "exact":
             raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
-        self.settings, self._task = settings, task
-        self._zero = np.zeros((settings.plan_horizon, action_dim))
+        self.settings, self._task, self._action_dim = settings, task, action_dim
         self._receding = mpc.Receding(
             horizon=settings.plan_horizon,
             iterations=settings.plan_iterations,
-            options=ilqg.Options(low=-1.0, high=1.0),
+            options=BOUNDED,
         )
         self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
 
@@ -133,27 +133,21 @@ class Mpc:
     def begin(self, context: np.ndarray) -> None:
         """Start an episode."""
         self._planning = Planning(DomainSimulator(self._task.domain, tuple(context)))
-        self._t, self._memory = 0, mpc.begin(self._zero)
+        self._t, self._memory = 0, mpc.begin(first_actions(self._receding.horizon, self._action_dim, seed=0))
 
     def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
         """Return the action [m] in state x [n]."""
         steps = max(self._task.domain.horizon, self._t + 1)
-        difference = self._planning.simulator.difference
-
-        def problem_at(t: int, length: int) -> Any:
-            del t
-            self._planning.count = length
-            return self._planning.problem
-
+        planning = self._planning
         move = mpc.act(
             self._receding,
             ilqg.solve_on_host,
-            problem_at,
+            lambda t, length: ilqg.padded(planning.problem, length),
             x,
             self._t,
             steps,
             self._memory,
-            lambda a, b: difference(b, a),
+            lambda x, x_hat: planning.simulator.difference(x_hat, x),
         )
         self._t, self._memory, self.status = self._t + 1, move.memory, move.status
         self.failures += move.plan is None

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from reverie.core.seeds import EVALUATE, seed_of
 from reverie.environments.world import World
-from reverie.loops.trainer import EVALUATE, seed_of
 
 COLUMNS = ("step", "episode", "return_mean", "return_std", "returns")
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, StorageError
+from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
 from reverie.environments.task import task_of
 from reverie.environments.world import EnvSource, World, finite_number, finite_vector, make_world
@@ -19,7 +20,7 @@ from reverie.loops import charts, evaluation, provenance
 from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.session import Session
-from reverie.loops.trainer import RESET, Trainer, seed_of
+from reverie.loops.trainer import Trainer
 from reverie.storage.run import RunDirectory
 
 

@@ -10,21 +10,15 @@ import numpy as np
 from reverie.algorithms.dreams import Dreams
 from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
+from reverie.core.seeds import BEGIN, DRIVER, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
 from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
 from reverie.data.replay import Replay
 from reverie.loops.driver import DRIVERS
 
-INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
-NOISE, SAMPLE, RESET, EVALUATE, LOOK, DRIVER = range(6)  # streams of NumPy seeds
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
 PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
-
-
-def seed_of(seed: int, stream: int, number: int = 0) -> int:
-    """Return the seed for draw `number` of a stream: a function of its arguments alone, so nothing need be stored."""
-    return int(np.random.SeedSequence([seed, stream, number]).generate_state(1)[0])
 
 
 class Trainer:
@@ -51,7 +45,7 @@ class Trainer:
         self._driven = False  # whether it drives this one
         if agent.imagination is not None:
             known = Task.of_observations(n) if task is None else task
-            self.dreams = Dreams(agent, known, lambda *which: seed_of(seed, *which), lambda: self.policy)
+            self.dreams = Dreams(agent, known, seed, lambda: self.policy)
             if agent.imagination.plan != "off":
                 self.driver = DRIVERS[agent.imagination.plan](agent.imagination, known, m)
         self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim

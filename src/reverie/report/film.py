@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, WorldError
+from reverie.core.errors import ConfigError, StorageError, WorldError
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
 from reverie.loops.evaluation import play
 from reverie.storage.files import told
+
+SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
 
 def record(
@@ -24,7 +26,7 @@ def record(
     make: (**options) -> World.  output: .mp4 or .gif; at most `seconds` of film.
     Raises ConfigError where the file type is another, or a package is missing.
     """
-    _refuse_what_cannot_be_written(output)
+    refuse_what_cannot_be_written(output)
     world, draw, sketched = _drawable(make)
     frames: list[Any] = []
     per_second = float(world.env.metadata.get("render_fps") or 30)
@@ -85,9 +87,12 @@ def _as_free(place: np.ndarray, axes: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _refuse_what_cannot_be_written(output: Path) -> None:
+def refuse_what_cannot_be_written(output: Path) -> None:
+    """Raise ConfigError unless `output` is of a kind of film and the packages are there, StorageError without its folder."""
     if output.suffix not in (".mp4", ".gif"):
         raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; films are .mp4 or .gif")
+    if not output.parent.is_dir():
+        raise StorageError(f"cannot write {output}: there is no folder {output.parent}; choose another -o")
     needed = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}[output.suffix]
     if importlib.util.find_spec("imageio") is None or importlib.util.find_spec(needed) is None:
         raise ConfigError("films need packages: pip install 'reverie[video]'")

@@ -1,7 +1,8 @@
-"""The progress of learning: a bar with time left on a terminal, a line now and then in a log."""
+"""The progress of what takes long: a bar with time left on a terminal, a line now and then in a log."""
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -14,30 +15,19 @@ LOG_SECONDS = 10.0  # between lines where stderr is no terminal
 DRAW_SECONDS = 0.1
 
 
-class Progress:
-    """A callback of `Learner.learn` that shows on stderr where learning stands: steps/s, return, loss, time left."""
+class Countdown:
+    """Steps done and time left, on stderr: a bar on a terminal, a line now and then elsewhere.
 
-    def __init__(self):
+    name: shown before the bar; goal: steps in all, None where nobody knows; first: steps done before.
+    """
+
+    def __init__(self, name: str, goal: int | None, first: int = 0):
         self._bar: Bar | None = None
-        self._evaluated = ""
-
-    def __call__(self, learner: Any, event: Event) -> None:
-        """See the class."""
-        if isinstance(event, Began):
-            self._begin(learner, event)
-        elif isinstance(event, Ended):
-            self._stop()
-        elif isinstance(event, Evaluated):
-            self._evaluated = f"evaluated {event.row['return_mean']:.4g}  "
-        elif isinstance(event, StepEnded):
-            self._show(learner, event.step)
-
-    def _begin(self, learner: Any, event: Began) -> None:
-        self._first, self._goal, self._began = event.step, event.goal, time.monotonic()
+        self._first, self._goal, self._began = first, goal, time.monotonic()
         self._shown = self._began
         if sys.stderr.isatty():
             self._bar = Bar(
-                TextColumn(f"{learner.config.name} {learner.spec.name}"),
+                TextColumn(name),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[status]}"),
@@ -45,26 +35,50 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task("learn", total=event.goal, completed=event.step, status="")
+            self._task = self._bar.add_task("steps", total=goal, completed=first, status="")
             self._bar.start()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
-    def _show(self, learner: Any, step: int) -> None:
+    def show(self, step: int, status: Callable[[], str] = str) -> None:
+        """Show that `step` steps are done, with what `status` returns, unless that was shown just now."""
         now = time.monotonic()
         if now - self._shown < (LOG_SECONDS if self._bar is None else DRAW_SECONDS):
             return
         self._shown = now
         rate = (step - self._first) / max(now - self._began, 1e-9)
+        text = f"{rate:{'.0f' if rate >= 100 else '.3g'}} steps/s  {status()}"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, status=text)
+            return
+        left = f"{(self._goal - step) / max(rate, 1e-9):.0f} s left" if self._goal else ""
+        print(f"step {step}/{self._goal or '?'}  {text}{left}", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """A callback of `Learner.learn` that shows on stderr where learning stands: steps/s, return, loss, time left."""
+
+    def __init__(self):
+        self._countdown: Countdown | None = None
+        self._evaluated = ""
+
+    def __call__(self, learner: Any, event: Event) -> None:
+        """See the class."""
+        if isinstance(event, Began):
+            self._countdown = Countdown(f"{learner.config.name} {learner.spec.name}", event.goal, event.step)
+        elif isinstance(event, Ended) and self._countdown is not None:
+            self._countdown.stop()
+        elif isinstance(event, Evaluated):
+            self._evaluated = f"evaluated {event.row['return_mean']:.4g}  "
+        elif isinstance(event, StepEnded) and self._countdown is not None:
+            self._countdown.show(event.step, lambda: self._status(learner))
+
+    def _status(self, learner: Any) -> str:
         recent = list(learner.recent_returns)[-10:]
         shown = f"return {sum(recent) / len(recent):.4g}  " if recent else ""
         loss = f"loss {learner.newest_metrics['loss']:.3g}  " if learner.newest_metrics else ""
-        status = f"{rate:.0f} steps/s  {shown}{self._evaluated}{loss}"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=step, status=status)
-            return
-        left = f"{(self._goal - step) / max(rate, 1e-9):.0f} s left" if self._goal else ""
-        print(f"step {step}/{self._goal or '?'}  {status}{left}", file=sys.stderr, flush=True)
+        return f"{shown}{self._evaluated}{loss}"

@@ -1,0 +1,11 @@
+"""Random draws as functions of (seed, stream, count): nothing need be stored to draw the same again."""
+
+import numpy as np
+
+INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
+NOISE, SAMPLE, RESET, EVALUATE, LOOK, DRIVER, DREAM, MODEL = range(8)  # streams of NumPy seeds
+
+
+def seed_of(seed: int, stream: int, number: int = 0) -> int:
+    """Return the seed for draw `number` of a stream: a function of its arguments alone."""
+    return int(np.random.SeedSequence([seed, stream, number]).generate_state(1)[0])

@@ -1,0 +1,185 @@
+"""Exact physics to plan with, apart from the environment that runs: any state, any action, as often as wanted.
+
+The state x is (qpos, qvel), an action u [m] in [-1, 1].  Differences of states and derivatives are in tangent coordinates
+[n], n = 2 nv, in which a quaternion has three.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.errors import ConfigError
+from reverie.domains import arrays
+from reverie.domains.domain import Domain
+from reverie.domains.env import DomainEnv
+from reverie.domains.plant import STEP, Plant, difference, shift
+from reverie.environments.world import World
+
+WIDE = 1e-3  # of second differences: a reward that bends within less counts as bending over this much
+MOST = 12  # n + m up to which all second differences are taken; beyond, each coordinate's own
+HARMLESS = ("TimeLimit", "OrderEnforcing", "PassiveEnvChecker")  # wrappers that leave action and reward alone
+Scores = tuple[np.ndarray, np.ndarray]  # rewards [T] and deaths [T]
+
+
+class DomainSimulator:
+    """One of our domains with its target: its plant, its formulas."""
+
+    def __init__(self, domain: Domain, target: Any):
+        self.domain, self.target, self.plant = domain, target, Plant(domain)
+        self.tangent_dim, self.action_dim = 2 * self.plant.model.nv, self.plant.action_dim
+        self.difference, self.shift = self.plant.difference, self.plant.shift
+        self.derivatives = self.plant.derivatives
+
+    def begin(self, x: np.ndarray) -> None:
+        """Go to state x."""
+        self.plant.state = x
+
+    def advance(self, u: np.ndarray) -> np.ndarray:
+        """Take the control step that the environment would, whose actions are float32; return x'."""
+        self.plant.advance(u.astype(np.float32))
+        return self.plant.state
+
+    def scores(self, states: np.ndarray, actions: np.ndarray) -> Scores:
+        """Return rewards and deaths of the steps since `begin`, which led through `states` [T + 1, …]."""
+        rewards = arrays.reward(self.domain, states[:-1], actions, states[1:], self.target)
+        return rewards, arrays.terminated(self.domain, states[1:])
+
+
+class Local(NamedTuple):
+    """A control step about (x, u): x' = f(x, u) to first order, the reward to second."""
+
+    a: np.ndarray  # ∂f/∂x [n, n]
+    b: np.ndarray  # ∂f/∂u [n, m]
+    gradient: np.ndarray  # of the reward, over (x, u) [n + m]
+    hessian: np.ndarray  # [n + m, n + m]
+    dead: bool  # whether the step is a death
+
+
+class GymnasiumSimulator:
+    """A Gymnasium MuJoCo environment of its own, set to any state and asked for steps and rewards.
+
+    Raises ConfigError where wrappers change actions or rewards, or actuators have states of their own.
+    """
+
+    def __init__(self, world: World):
+        env: Any = world.env
+        while isinstance(env, gym.Wrapper):
+            if type(env).__name__ not in HARMLESS and not isinstance(env, gym.ObservationWrapper):
+                raise ConfigError(f"{world.name}: {type(env).__name__} is round it; plan for the environment without")
+            env = env.env
+        if env.model.na:
+            raise ConfigError(f"{world.name}: its actuators have states of their own, which planning cannot set")
+        self._world, self._env = world, env
+        self._scores: list[tuple[float, bool]] = []
+        self.tangent_dim, self.action_dim = 2 * env.model.nv, world.spec.action_dim
+
+    def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return b - a [n]."""
+        return difference(self._env.model, a, b)
+
+    def shift(self, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """Return x moved by dx [n]."""
+        return shift(self._env.model, x, dx)
+
+    def begin(self, x: np.ndarray) -> None:
+        """Go to state x, without memory of what came before, as after a reset."""
+        self._scores.clear()
+        self._env.data.qacc_warmstart[:] = 0.0
+        self._env.set_state(x[: self._env.model.nq], x[self._env.model.nq :])
+
+    def advance(self, u: np.ndarray) -> np.ndarray:
+        """Take the control step that the environment would; return x'."""
+        self._act(self._world.shape(self._world.spec.to_world(u)))
+        return self._env.state_vector()
+
+    def scores(self, states: np.ndarray, actions: np.ndarray) -> Scores:
+        """Return rewards and deaths of the steps since `begin`."""
+        del states, actions
+        rewards, deaths = zip(*self._scores, strict=True)
+        return np.array(rewards), np.array(deaths)
+
+    def expand(self, x: np.ndarray, u: np.ndarray) -> Local:
+        """Return the step about (x, u) by central differences, one-sided where an action is at its bound.
+
+        All second differences of the reward are taken where n + m ≤ 12; beyond, only each coordinate's own, since the
+        number of steps would grow with the square.
+        """
+        n, d = self.tangent_dim, self.tangent_dim + self.action_dim
+        jacobian, gradient = np.empty((n, d)), np.empty(d)
+        for i, direction in enumerate(STEP * np.eye(d)):
+            low, high = (self._beside(x, u, way * direction) for way in (-1, 1))
+            width = high.moved[i] - low.moved[i]
+            jacobian[:, i] = self.difference(low.x, high.x) / width
+            gradient[i] = (high.reward - low.reward) / width
+        hessian = self._bends(x, u)
+        self._beside(x, u, np.zeros(d))
+        return Local(jacobian[:, :n], jacobian[:, n:], gradient, hessian, self._scores[-1][1])
+
+    def _bends(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Return the Hessian of the reward [n + m, n + m]."""
+        u = np.clip(u, -1.0 + WIDE, 1.0 - WIDE)  # both sides must be allowed
+        d = self.tangent_dim + self.action_dim
+        steps = WIDE * np.eye(d)
+
+        def bend(direction: np.ndarray) -> float:
+            pair = sum(self._beside(x, u, way * direction).reward for way in (-1, 1))
+            return (pair - 2 * here) / WIDE**2
+
+        here = self._beside(x, u, np.zeros(d)).reward
+        own = np.array([bend(step) for step in steps])
+        hessian = np.diag(own)
+        if d <= MOST:
+            for i in range(d):
+                for j in range(i):
+                    hessian[i, j] = hessian[j, i] = 0.5 * (bend(steps[i] + steps[j]) - own[i] - own[j])
+        return hessian
+
+    def _beside(self, x: np.ndarray, u: np.ndarray, move: np.ndarray) -> "_Beside":
+        """Return what a step from (x, u) + move comes to, with the action in double precision and within bounds."""
+        n = self.tangent_dim
+        moved = np.concatenate([move[:n], np.clip(u + move[n:], -1.0, 1.0)])
+        self.begin(self.shift(x, move[:n]))
+        reward = self._act(self._world.spec.to_world(moved[n:]))
+        return _Beside(self._env.state_vector(), reward, moved)
+
+    def _act(self, action: np.ndarray) -> float:
+        _, reward, terminated, _, _ = self._env.step(action)
+        self._scores.append((float(reward), bool(terminated)))
+        return float(reward)
+
+
+class _Beside(NamedTuple):
+    x: np.ndarray
+    reward: float
+    moved: np.ndarray  # the change of x, and the action
+
+
+Simulator = DomainSimulator | GymnasiumSimulator
+
+
+def simulate(make: Callable[[], World], seed: int) -> Simulator:
+    """Return a simulator of the world that `make` makes, for the episode that begins with `seed`.
+
+    Raises ConfigError where that is no MuJoCo world.
+    """
+    world = make()
+    world.reset(seed)
+    inner: Any = world.env.unwrapped
+    if isinstance(inner, DomainEnv):
+        return DomainSimulator(inner.domain, inner.target)
+    if not has_physics(world) or not hasattr(inner, "set_state"):
+        raise ConfigError(f"{world.name} is no MuJoCo environment of Gymnasium's kind; planning needs its physics")
+    return GymnasiumSimulator(world)
+
+
+def has_physics(world: World) -> bool:
+    """Return whether a world is MuJoCo's."""
+    return type(getattr(world.env.unwrapped, "model", None)).__name__ == "MjModel"
+
+
+def state_of(world: World) -> np.ndarray:
+    """Return the state x that a running MuJoCo world is in."""
+    inner: Any = world.env.unwrapped
+    return np.concatenate([inner.data.qpos, inner.data.qvel])
