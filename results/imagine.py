@@ -1,4 +1,4 @@
-"""Does imagination pay, and why?  `python results/imagine.py [DOMAIN …] [--only VARIANT,…] [--jobs N]` fills `imagine.csv`.
+"""Does imagination pay, and why?  `python results/imagine.py [DOMAIN …]` fills `imagine.csv` (`--help`: in part).
 
 NAF plain and with Algorithm 2 round it, beside the controls that the paper lacks: as many updates on uniform replay, as many
 on the last few real episodes.  Every 5 episodes the greedy policy is scored over 10 episodes, whose starts are the same for all
@@ -43,6 +43,7 @@ class Setting(NamedTuple):
     seeds: int
     plain_episodes: int
     episodes: int
+    table2: bool = False  # the paper's variants with exact dynamics instead of ours
 
 
 # As in NAF.paper("peg"), but networks of 2x100 units in place of 2x200: a quarter of the time, for as many seeds as this.
@@ -50,6 +51,7 @@ ARM = {"normalisation": "none", "discount": 0.95, "observation_normalisation": T
 SETTINGS = {
     "reacher_single": Setting({**ARM, "reward_scale": 20.0}, {"learning_rate": 3e-4}, 10, 10, 100, 40),
     "gripper_single": Setting({**ARM, "reward_scale": 5.0}, {}, 5, 5, 100, 50),
+    "reacher": Setting({**ARM, "reward_scale": 20.0}, {}, 5, 2, 60, 60, table2=True),
 }
 
 
@@ -61,8 +63,17 @@ def variants(setting: Setting) -> dict[str, Any]:
     naf = dataclasses.replace(plain, **setting.many)
 
     def dreaming(model: Any, **settings: Any) -> Any:
-        return rv.Imagination(naf, model, rollout_length=setting.length, **settings)
+        return rv.Imagination(naf, model, **{"rollout_length": setting.length, **settings})
 
+    if setting.table2:
+        driven = {"model": rv.Exact(), "plan": "mpc"}
+        return {
+            "plain": plain,
+            "mpc .5": dreaming(**driven, mixture=0.5, rollout_length=0),
+            "imagined": dreaming(rv.Exact()),
+            "imagined, mpc .5": dreaming(**driven, mixture=0.5),
+            "imagined, mpc 1": dreaming(**driven, mixture=0.0),
+        }
     linear = rv.LinearGaussian(episodes=5)
     return {
         "plain": plain,
@@ -115,14 +126,14 @@ def write(rows: list[dict[str, Any]]) -> None:
         table.writerows(rows)
 
 
-def fill(domains: list[str], only: list[str], jobs: int) -> None:
+def fill(domains: list[str], only: list[str], seeds: int, jobs: int) -> None:
     """Run the missing cells, each in a process pinned to one thread."""
     rows = read()
     done = {(row["domain"], row["variant"], row["seed"]) for row in rows}
     cells = [
         (domain, variant, seed)
         for domain in domains
-        for seed in range(SETTINGS[domain].seeds)
+        for seed in range(min(seeds, SETTINGS[domain].seeds))
         for variant in variants(SETTINGS[domain])
         if (not only or variant in only) and (domain, variant, seed) not in done
     ]
@@ -165,13 +176,23 @@ def reached(curve: dict[int, float], score: float) -> float:
     return next((float(episode) for episode, value in sorted(curve.items()) if value >= score), float("inf"))
 
 
+def finite(facts: Any) -> Any:
+    """Return facts with None for what is not finite: never reached."""
+    if isinstance(facts, dict):
+        return {key: finite(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [finite(value) for value in facts]
+    return None if isinstance(facts, float) and not math.isfinite(facts) else facts
+
+
 def verdict(domain: str) -> dict[str, Any]:
     """Return, per variant, episodes to plain NAF's mean score of episode 100, and differences to plain and recent."""
     rows, setting = read(), SETTINGS[domain]
     plain = curves(rows, domain, "plain")
     last = setting.plain_episodes
     goal = float(np.mean([curve[last] for curve in plain.values()]))
-    facts: dict[str, Any] = {"plain_score_at_100": round(goal, 4), "variants": {}}
+    facts: dict[str, Any] = {"plain_score": round(goal, 4), "plain_episodes": last, "variants": {}}
+    first = {seed: reached(curve, goal) for seed, curve in plain.items()}
     for variant in variants(setting):
         mine = curves(rows, domain, variant)
         shared = sorted(set(mine) & set(plain))
@@ -186,6 +207,7 @@ def verdict(domain: str) -> dict[str, Any]:
             "median": float(np.median(when)),
             "mean_curve_reaches_it_at": reached(mean_curve, goal),
             "ratio_of_medians": round(ratio, 2),
+            "ratio_to_plain_reaching_it": round(float(np.median([first[s] for s in shared]) / np.median(when)), 2),
             "ratio_interval": interval([1 / w for w in when], lambda x, axis: last * np.median(x, axis)),
             "curve": {e: round(v, 3) for e, v in mean_curve.items()},
         }
@@ -207,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("domains", nargs="*", default=list(SETTINGS))
     parser.add_argument("--only", default="")
+    parser.add_argument("--seeds", type=int, default=100, help="the first so many")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--verdict", action="store_true")
     parser.add_argument("--cell", nargs=3)
@@ -215,7 +238,7 @@ def main() -> None:
         print(json.dumps(run(options.cell[0], options.cell[1], int(options.cell[2]))))
         return
     if not options.verdict:
-        fill(options.domains or list(SETTINGS), [v for v in options.only.split(",") if v], options.jobs)
+        fill(options.domains or list(SETTINGS), [v for v in options.only.split(",") if v], options.seeds, options.jobs)
     from reverie.loops.provenance import versions
 
     facts = {
@@ -226,14 +249,13 @@ def main() -> None:
         },
         "verdict": {d: verdict(d) for d in SETTINGS if curves(read(), d, "plain")},
     }
-    (HERE / "imagine.json").write_text(json.dumps(facts, indent=1).replace("Infinity", "null") + "\n")
+    (HERE / "imagine.json").write_text(json.dumps(finite(facts), indent=1) + "\n")
     for domain, found in facts["verdict"].items():
-        print(f"\n{domain}: plain NAF's mean score of episode 100 is {found['plain_score_at_100']}")
+        print(f"\n{domain}: plain NAF's mean score of episode {found['plain_episodes']} is {found['plain_score']}")
         for name, v in found["variants"].items():
             rest = {k: v[k] for k in v if k.startswith("minus")}
-            print(
-                f"  {name:10} {v['seeds']} seeds, median {v['median']}, ratio {v['ratio_of_medians']} {v['ratio_interval']} {rest}"
-            )
+            ratio = f"ratio {v['ratio_of_medians']} {v['ratio_interval']} (to plain: {v['ratio_to_plain_reaching_it']})"
+            print(f"  {name:16} {v['seeds']} seeds, median {v['median']}, {ratio} {rest}")
 
 
 if __name__ == "__main__":

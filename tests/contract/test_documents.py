@@ -35,7 +35,8 @@ def test_links_lead_somewhere(page):
 
 
 def test_pages_name_settings_that_exist():
-    fields = {field.name for field in dataclasses.fields(rv.NAF)}
+    kinds = (rv.NAF, rv.Imagination, rv.LinearGaussian, rv.Neural)
+    fields = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     for page in PAGES:
         for name in re.findall(r"--set (\w+)=", page.read_text()):
             assert name in fields, f"{page.name}: {name}"

@@ -62,8 +62,8 @@ class Imagination:
     """Draw next states with the model's noise instead of taking its mean."""
     fresh: bool = False
     """Empty R_f at each refit."""
-    fictional_capacity: int = 100_000
-    """Imagined transitions kept in R_f."""
+    fictional_capacity: int = 20_000
+    """Imagined transitions kept in R_f: few, for those of early models are worse than those of late ones."""
     plan: Literal["off", "ilqg", "mpc"] = "off"
     """Who else drives real episodes: iLQG on the fitted model, or model predictive control with exact physics."""
     mixture: float = 0.5

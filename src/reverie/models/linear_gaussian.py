@@ -79,7 +79,7 @@ class LinearGaussian(Settings):
 
     episodes: int = 5
     """Real episodes to a fit (n of Gu et al. 2016)."""
-    prior: Literal["none", "window", "pooled", "mixture"] = "mixture"
+    prior: Literal["none", "window", "pooled", "mixture"] = "pooled"
     """What stands behind each step's few samples: neighbouring steps, one Gaussian of all steps, or a mixture."""
     prior_strength: float = 10.0
     """Weight of the prior in imagined episodes; with "window" that of a neighbour's samples beside the step's own.
