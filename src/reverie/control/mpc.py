@@ -80,7 +80,7 @@ def act(
     problem = problem_at(t, min(settings.horizon, steps - t))
     plan = solve(problem, x, memory.actions, options, regularisation=regularisation, iterations=iterations)
     if plan.usable:
-        action = _bounded(plan.actions[0] + plan.k[0], options)
+        action = plan.actions[0]  # as rolled out; û_0 + k_0 would be one step further, which nothing has tried
         return Move(action, plan, plan.status, Memory(plan, 1, _shifted(plan.actions)))
     kept, age = memory.plan, memory.age
     action = memory.actions[0]

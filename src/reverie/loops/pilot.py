@@ -135,8 +135,6 @@ class Replanner(Pilot):
         self.statuses[move.status] += 1
         self.seconds.append(time.perf_counter() - began)
         self._watch(t + 1)
-        if move.plan is not None and move.memory.age == 1:
-            return move.plan.actions[0]  # as rolled out; `move.action` goes a step beyond, which nothing has tried
         return move.action
 
 
