@@ -80,6 +80,7 @@ def variants(setting: Setting) -> dict[str, Any]:
         "uniform": dataclasses.replace(naf, updates_per_step=naf.updates_per_step * (1 + setting.length)),
         "recent": dreaming(rv.Recent(episodes=5)),
         "linear": dreaming(linear),
+        "linear-mixture": dreaming(linear.replace(prior="mixture"), fictional_capacity=100_000),
         "linear-n5": dreaming(linear, refit_every=5, adaptive=False),
         "global": dreaming(linear.replace(time_varying=False)),
         "neural": dreaming(rv.Neural(episodes=5)),

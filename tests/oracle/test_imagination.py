@@ -285,6 +285,26 @@ def test_a_domain_shows_its_state_and_dreams_with_its_own_reward(tmp_path):
         learner.learn(20)
 
 
+@pytest.mark.parametrize("agent", [rv.DDPG, rv.NAF])
+def test_it_goes_round_any_agent_and_any_noise(agent):
+    noise = {"noise": "precision"} if agent is rv.NAF else {"noise": "gaussian"}
+    inner = agent(hidden=(16,), batch_size=8, warmup_steps=0, updates_per_step=1, **noise)
+    model = rv.LinearGaussian(episodes=2)
+    with rv.Learner(rv.Imagination(inner, model, rollout_length=3), worlds.LinearWorld, seed=0) as learner:
+        learner.learn(episodes=4)
+        trainer = learner._session.trainer
+        assert trainer.dreams.imagined > 0 and trainer.minibatches > learner.steps
+
+
+def test_it_adds_no_more_memory_than_r_f():
+    inner = rv.NAF(hidden=(16,), batch_size=8, updates_per_step=0)
+    with rv.Learner(rv.Imagination(inner, rv.LinearGaussian(), rollout_length=2), "reacher_single", seed=0) as learner:
+        learner.learn(episodes=25)  # more than the model looks back on
+        dreams = learner._session.trainer.dreams
+        held = sum(array.nbytes for name, array in dreams.snapshot()[0].items() if name != "fictional")
+        assert held < dreams.fictional.rows.nbytes == 20_000 * (11 + 3 + 1 + 1 + 11) * 4
+
+
 def test_imagination_refuses_what_cannot_work():
     with pytest.raises(rv.ConfigError, match="rollouts is 0"):
         rv.Imagination(SMALL, rv.LinearGaussian(), rollouts=0)
