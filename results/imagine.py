@@ -129,8 +129,7 @@ def write(rows: list[dict[str, Any]]) -> None:
 
 def fill(domains: list[str], only: list[str], seeds: int, jobs: int) -> None:
     """Run the missing cells, each in a process pinned to one thread."""
-    rows = read()
-    done = {(row["domain"], row["variant"], row["seed"]) for row in rows}
+    done = {(row["domain"], row["variant"], row["seed"]) for row in read()}
     cells = [
         (domain, variant, seed)
         for domain in domains
@@ -147,8 +146,7 @@ def fill(domains: list[str], only: list[str], seeds: int, jobs: int) -> None:
             return []
         new = json.loads(found.stdout)
         print(*cell, [row["return_mean"] for row in new], f"{new[-1]['seconds']} s", flush=True)
-        rows.extend(new)
-        write(rows)
+        write([*read(), *new])  # of the file as it is now: another call may fill it too
         return new
 
     with ThreadPoolExecutor(jobs) as pool:

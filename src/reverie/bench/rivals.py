@@ -1,6 +1,7 @@
 """Peers that plan, at the same problems: Crocoddyl and MiM solvers (C++ over Python models) and diffilqrax (JAX)."""
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -131,8 +132,10 @@ def _serve_diffilqrax(pipe: Any) -> None:
         _, cost, _, _, iterations = solve(U0)
         return float(cost), int(iterations)
 
-    while (U0 := pipe.recv()) is not None:
-        pipe.send(tuple(timed(lambda U0=U0: answer(U0))))
+    with contextlib.suppress(EOFError):  # the bench is over
+        while True:
+            U0 = pipe.recv()
+            pipe.send(tuple(timed(lambda U0=U0: answer(U0))))
 
 
 def diffilqrax() -> Planner:
