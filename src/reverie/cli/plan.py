@@ -32,7 +32,7 @@ def run(options: Any) -> None:
         raise ConfigError("--model fitted goes with --method ilqg; mpc plans with the exact physics")
     output = _film_file(options)
     world = make_world(options.env)
-    if type(getattr(world.env.unwrapped, "model", None)).__name__ != "MjModel":
+    if not world.has_physics:
         raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")
     world.close()
     if options.model == "fitted":

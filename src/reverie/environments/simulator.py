@@ -169,14 +169,9 @@ def simulate(make: Callable[[], World], seed: int) -> Simulator:
     inner: Any = world.env.unwrapped
     if isinstance(inner, DomainEnv):
         return DomainSimulator(inner.domain, inner.target)
-    if not has_physics(world) or not hasattr(inner, "set_state"):
+    if not world.has_physics or not hasattr(inner, "set_state"):
         raise ConfigError(f"{world.name} is no MuJoCo environment of Gymnasium's kind; planning needs its physics")
     return GymnasiumSimulator(world)
-
-
-def has_physics(world: World) -> bool:
-    """Return whether a world is MuJoCo's."""
-    return type(getattr(world.env.unwrapped, "model", None)).__name__ == "MjModel"
 
 
 def state_of(world: World) -> np.ndarray:

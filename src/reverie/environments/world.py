@@ -85,6 +85,11 @@ class World:
         value = finite_number(self.name, f"the reward of step {number}", reward)
         return value, self.flatten(observation, f"the observation of step {number}"), bool(terminated), bool(truncated)
 
+    @property
+    def has_physics(self) -> bool:
+        """Whether it is MuJoCo's."""
+        return type(getattr(self.env.unwrapped, "model", None)).__name__ == "MjModel"
+
     def state(self) -> np.ndarray:
         """Return a domain's physical state with the target behind it [k]."""
         env: Any = self.env.unwrapped

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.maths.linalg import symmetrise
+
 
 class Joint(NamedTuple):
     """N(mean, covariance) over z."""
@@ -35,11 +37,6 @@ class Prior(NamedTuple):
 def outer(a: np.ndarray) -> np.ndarray:
     """Return a aᵀ [..., D, D] of vectors [..., D]."""
     return a[..., :, None] * a[..., None, :]
-
-
-def symmetrise(a: np.ndarray) -> np.ndarray:
-    """Return ½ (A + Aᵀ) of matrices [..., D, D]."""
-    return 0.5 * (a + a.swapaxes(-1, -2))
 
 
 def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: Prior) -> Joint:

@@ -10,8 +10,8 @@ ELIMINATED = 16  # rows up to which elimination, written out, is faster than cal
 
 
 def symmetrise(matrix):
-    """Return ½ (M + Mᵀ) of matrices [..., n, n]."""
-    return 0.5 * (matrix + jnp.swapaxes(matrix, -1, -2))
+    """Return ½ (M + Mᵀ) of matrices [..., n, n], NumPy's or JAX's."""
+    return 0.5 * (matrix + matrix.mT)
 
 
 def solve_positive(matrix, right):
