@@ -67,3 +67,18 @@ def test_every_public_name_is_there():
         assert getattr(rv, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'SAK'"):
         _ = rv.SAK
+
+
+def test_learning_and_imagining_need_no_mujoco():
+    code = """
+import sys
+sys.modules["mujoco"] = None  # as where the extra is not installed
+import reverie as rv
+inner = rv.NAF(hidden=(8,), batch_size=4, warmup_steps=0, updates_per_step=1)
+agent = rv.Imagination(inner, rv.LinearGaussian(episodes=2), plan="ilqg", rollout_length=2)
+with rv.Learner(agent, "worlds:LinearWorld") as learner:
+    print(learner.learn(episodes=3).steps)
+"""
+    tests = pathlib.Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tests)
+    assert done.stdout.strip() == "60", done.stderr

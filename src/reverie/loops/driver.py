@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from reverie.algorithms.imagination import Imagination
-from reverie.control import ilqg, mpc
 from reverie.control.controller import Controller
 from reverie.control.dual import one_step
 from reverie.control.lqr import Quadratic
@@ -17,11 +16,8 @@ from reverie.core.dynamics import Episode, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.core.task import Task
-from reverie.environments.simulator import DomainSimulator
 from reverie.loops.costs import cost_derivatives
-from reverie.loops.pilot import BOUNDED, first_actions
-from reverie.loops.planning import Planning
-from reverie.maths.gaussian import symmetrise
+from reverie.maths.linalg import symmetrise
 from reverie.models.reward import RewardModel
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
@@ -119,11 +115,19 @@ class Mpc:
     def __init__(self, settings: Imagination, task: Task, action_dim: int):
         if task.domain is None or settings.model.name != "exact":
             raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
-        self.settings, self._task, self._action_dim = settings, task, action_dim
+        from reverie.control import mpc
+        from reverie.environments.simulator import DomainSimulator  # MuJoCo is an extra
+        from reverie.loops import pilot
+        from reverie.loops.planning import Planning
+
+        self.settings, self._horizon = settings, task.domain.horizon
+        self._plan_for = lambda context: Planning(DomainSimulator(task.domain, tuple(context)))
+        self._first = lambda: mpc.begin(pilot.first_actions(settings.plan_horizon, action_dim, seed=0))
+        self._replan = pilot.replan
         self._receding = mpc.Receding(
             horizon=settings.plan_horizon,
             iterations=settings.plan_iterations,
-            options=BOUNDED,
+            options=pilot.BOUNDED,
         )
         self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
 
@@ -132,23 +136,12 @@ class Mpc:
 
     def begin(self, context: np.ndarray) -> None:
         """Start an episode."""
-        self._planning = Planning(DomainSimulator(self._task.domain, tuple(context)))
-        self._t, self._memory = 0, mpc.begin(first_actions(self._receding.horizon, self._action_dim, seed=0))
+        self._planning, self._t, self._memory = self._plan_for(context), 0, self._first()
 
     def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
         """Return the action [m] in state x [n]."""
-        steps = max(self._task.domain.horizon, self._t + 1)
-        planning = self._planning
-        move = mpc.act(
-            self._receding,
-            ilqg.solve_on_host,
-            lambda t, length: ilqg.padded(planning.problem, length),
-            x,
-            self._t,
-            steps,
-            self._memory,
-            lambda x, x_hat: planning.simulator.difference(x_hat, x),
-        )
+        steps = max(self._horizon, self._t + 1)
+        move = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
         self._t, self._memory, self.status = self._t + 1, move.memory, move.status
         self.failures += move.plan is None
         return (move.action + self.settings.plan_noise * innovation).clip(-1.0, 1.0)

@@ -99,6 +99,21 @@ class Follower(Pilot):
         return (plan.actions[t] + plan.K[t] @ away).clip(-1.0, 1.0)
 
 
+def replan(
+    settings: mpc.Receding, planning: Planning, x: np.ndarray, t: int, steps: int, memory: mpc.Memory
+) -> mpc.Move:
+    """Return what model predictive control does in state x, at step t of an episode of `steps`."""
+
+    def problem_at(t: int, length: int) -> ilqg.Problem:
+        del t
+        return ilqg.padded(planning.problem, length)
+
+    def away(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
+        return planning.simulator.difference(x_hat, x)
+
+    return mpc.act(settings, ilqg.solve_on_host, problem_at, x, t, steps, memory, away)
+
+
 class Replanner(Pilot):
     """Plans anew at each step, at the first with `plan_ahead`.
 
@@ -121,16 +136,7 @@ class Replanner(Pilot):
             self._memory = mpc.begin(first.actions)
             self.seconds.clear()
             self.statuses.clear()
-        move = mpc.act(
-            self._settings,
-            ilqg.solve_on_host,
-            lambda t, length: ilqg.padded(planning.problem, length),
-            x,
-            t,
-            self.start.steps,
-            self._memory,
-            lambda x, x_hat: planning.simulator.difference(x_hat, x),
-        )
+        move = replan(self._settings, planning, x, t, self.start.steps, self._memory)
         self._memory = move.memory
         self.statuses[move.status] += 1
         self.seconds.append(time.perf_counter() - began)

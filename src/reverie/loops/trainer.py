@@ -14,7 +14,6 @@ from reverie.core.seeds import BEGIN, DRIVER, INIT, LOOK, NOISE, SAMPLE, UPDATE,
 from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
 from reverie.data.replay import Replay
-from reverie.loops.driver import DRIVERS
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
@@ -47,6 +46,8 @@ class Trainer:
             known = Task.of_observations(n) if task is None else task
             self.dreams = Dreams(agent, known, seed, lambda: self.policy)
             if agent.imagination.plan != "off":
+                from reverie.loops.driver import DRIVERS  # planners and their compiled passes: few runs need them
+
                 self.driver = DRIVERS[agent.imagination.plan](agent.imagination, known, m)
         self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim
 
