@@ -3,6 +3,7 @@
 import importlib
 
 from reverie.domains.domain import Domain
+from reverie.domains.maze import MAZES
 
 FILES = (  # a new domain is a file in this folder and its name here
     "cartpole",
@@ -15,6 +16,7 @@ FILES = (  # a new domain is a file in this folder and its name here
     "swimmer6",
     "ant",
     "walker2d",
+    "point_mass",
 )
 DOMAINS: dict[str, Domain] = {
     domain.name: domain for file in FILES for domain in importlib.import_module(f"{__name__}.{file}").DOMAINS
@@ -22,7 +24,7 @@ DOMAINS: dict[str, Domain] = {
 
 
 def register() -> None:
-    """Make the domains known to Gymnasium as reverie/Cartpole-v0 …; `import reverie` sees to it."""
+    """Make domains and mazes known to Gymnasium as reverie/Cartpole-v0 …; `import reverie` sees to it."""
     import gymnasium as gym
 
     for domain in DOMAINS.values():
@@ -33,4 +35,13 @@ def register() -> None:
                 kwargs={"domain": domain.name},
                 order_enforce=False,  # the environment itself sees to this, its time-out and its checks:
                 disable_env_checker=True,  # each wrapper would cost every step
+            )
+    for maze in MAZES.values():
+        if maze.gym_id not in gym.registry:
+            gym.register(
+                maze.gym_id,
+                entry_point="reverie.environments.maze:MazeEnv",
+                kwargs={"maze": maze.name},
+                order_enforce=False,
+                disable_env_checker=True,
             )

@@ -1,0 +1,56 @@
+"""A grid maze as a Gymnasium environment, with its table of transitions `P` as Gymnasium's toy-text tasks have theirs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.errors import ConfigError, unknown
+from reverie.domains.maze import MAZES, find, table
+
+
+class MazeEnv(gym.Env):
+    """The maze named `maze`, or one of your own: `rows` of equal length from `#`, `.`, one or more `S` and `G`.
+
+    slip: the probability that a move goes astray.  Episodes last until the goal is found.  Raises ConfigError for a map
+    that is none.
+    """
+
+    def __init__(self, maze: str = "dyna-maze", rows: Sequence[str] | None = None, slip: float | None = None):
+        if maze not in MAZES:
+            raise unknown("maze", maze, MAZES)
+        rows = MAZES[maze].rows if rows is None else tuple(rows)
+        self.slip = MAZES[maze].slip if slip is None else slip
+        if not 0 <= self.slip <= 1:
+            raise ConfigError(f"slip is {self.slip}; it must lie in [0, 1]")
+        for number, row in enumerate(rows):
+            if len(row) != len(rows[0]) or set(row) - set("#.SG"):
+                raise ConfigError(
+                    f"row {number} of the maze is {row!r}; rows are equally long and of the signs # . S G"
+                )
+        starts = find(rows, "S")
+        if not starts or not find(rows, "G"):
+            raise ConfigError("the maze lacks a start S or a goal G")
+        self.desc = np.array([list(row) for row in rows])
+        self.P = table(rows, self.slip)
+        self.initial_state_distrib = np.zeros(self.desc.size)
+        self.initial_state_distrib[starts] = 1 / len(starts)
+        self.observation_space, self.action_space = gym.spaces.Discrete(self.desc.size), gym.spaces.Discrete(4)
+        self._starts, self.s = starts, starts[0]
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[int, dict]:
+        """Start an episode at one of the starts."""
+        super().reset(seed=seed)
+        self.s = self._starts[int(self.np_random.random() * len(self._starts))]
+        return self.s, {}
+
+    def step(self, action: Any) -> tuple[int, float, bool, bool, dict]:
+        """Make one move."""
+        outcomes, left, i = self.P[self.s][int(action)], 1.0, 0
+        if len(outcomes) > 1:
+            left = self.np_random.random()
+            while left >= outcomes[i][0] and i < len(outcomes) - 1:
+                left, i = left - outcomes[i][0], i + 1
+        _, self.s, reward, terminated = outcomes[i]
+        return self.s, reward, terminated, False, {}

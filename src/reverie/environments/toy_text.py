@@ -1,0 +1,161 @@
+"""Worlds whose states and actions are numbers: Gymnasium's toy-text tasks, our mazes, and whatever else is like them.
+
+Some tell their table of transitions: `env.unwrapped.P[s][a]`, a list of (probability, next state, reward, terminated).
+"""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.errors import ConfigError, SpaceError, WorldError
+from reverie.core.seeds import RESET, seed_of
+from reverie.domains import maze
+from reverie.environments.world import EnvSource, finite_number, make_world
+from reverie.tabular.grid import Grid
+from reverie.tabular.mdp import MDP, Outcomes, from_outcomes
+
+ARROWS = {
+    "FrozenLakeEnv": ("←", "↓", "→", "↑"),
+    "CliffWalkingEnv": ("↑", "→", "↓", "←"),
+    "TaxiEnv": ("↓", "↑", "→", "←", "+", "-"),  # + picks the passenger up, - lets them out
+    "MazeEnv": maze.ARROWS,
+}
+HARMLESS = (gym.wrappers.TimeLimit, gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
+
+
+class DiscreteWorld:
+    """An environment as tabular learners see it: S states, A actions, numbered from 0.
+
+    Tuples of discrete observations (Blackjack's) are numbered too.  options: passed on to the maker.  Raises SpaceError
+    where the spaces are not discrete, WorldError where a step is not what they say.
+    """
+
+    def __init__(self, source: EnvSource, seed: int = 0, **options: Any):
+        world = make_world(source, **options)
+        self.env, self.name, self._seed = world.env, world.name, seed
+        self._sizes, self._first = _sizes(self.env.observation_space), _first(self.env.observation_space)
+        if not self._sizes or not isinstance(self.env.action_space, gym.spaces.Discrete):
+            spaces = f"observations {self.env.observation_space}, actions {self.env.action_space}"
+            self.env.close()
+            raise SpaceError(
+                f"{self.name} is no table ({' '.join(spaces.split())}); `reverie solve` needs Discrete spaces, as "
+                "FrozenLake-v1, Taxi-v4, CliffWalking-v1 and dyna-maze have: use `reverie train` here"
+            )
+        self.states, self.actions = int(np.prod(self._sizes)), int(self.env.action_space.n)
+        self._first_action = int(self.env.action_space.start)
+
+    def reset(self, episode: int) -> int:
+        """Start episode number `episode`; return its first state."""
+        return self._number(self.env.reset(seed=seed_of(self._seed, RESET, episode))[0])
+
+    def step(self, action: int) -> tuple[int, float, bool, bool]:
+        """Return next state, reward, terminated, truncated."""
+        observation, reward, terminated, truncated, _ = self.env.step(action + self._first_action)
+        if type(reward) is not float or reward - reward != 0.0:
+            reward = finite_number(self.name, "a reward", reward)
+        return self._number(observation), reward, bool(terminated), bool(truncated)
+
+    def _number(self, observation: Any) -> int:
+        parts = observation if self._first.shape else (observation,)
+        state = 0
+        for part, size, first in zip(parts, self._sizes, self._first.ravel().tolist(), strict=True):
+            if not 0 <= int(part) - first < size:
+                raise WorldError(
+                    f"{self.name}: an observation is {observation}; {self.env.observation_space} says else"
+                )
+            state = state * size + int(part) - first
+        return state
+
+    def table(self) -> MDP:
+        """Return the table of transitions.  Raises ConfigError where there is none, or none that is right."""
+        reason = self._no_table()
+        if reason:
+            raise ConfigError(
+                f"{self.name} has no table of transitions ({reason}), which value and policy iteration need: "
+                "learn it from samples, --method q-learning or dyna-q"
+            )
+        env: Any = self.env.unwrapped
+        for state, moves in env.P.items():
+            if not 0 <= state < self.states:
+                raise ConfigError(f"{self.name}: the table has a state {state}; states are 0 to {self.states - 1}")
+            if len(moves) != self.actions:
+                raise ConfigError(f"{self.name}: state {state} has {len(moves)} actions; there are {self.actions}")
+        rows = [(s, a, *map(float, o)) for s, moves in env.P.items() for a, os in moves.items() for o in os]
+        s, a, p, successor, reward, terminated = np.array(rows).T
+        outcomes = Outcomes(s.astype(int), a.astype(int), p, successor.astype(int), reward, terminated.astype(bool))
+        starts = getattr(env, "initial_state_distrib", None)
+        starts = None if starts is None else np.asarray(starts, float).ravel()
+        try:
+            return from_outcomes(outcomes, self.states, self.actions, starts)
+        except ConfigError as error:
+            raise ConfigError(f"{self.name}: {error}") from None
+
+    def close(self) -> None:
+        """Release the environment."""
+        self.env.close()
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the environment tells its table of transitions, and the table tells all."""
+        return not self._no_table()
+
+    def _no_table(self) -> str:
+        """Return why there is no table, or nothing."""
+        env: Any = self.env
+        while isinstance(env, gym.Wrapper):
+            if not isinstance(env, HARMLESS):
+                return f"{type(env).__name__} is round it"
+            env = env.env
+        if getattr(env, "fickle_passenger", False):
+            return "it does not tell of the fickle passenger"
+        return "" if getattr(env, "P", None) else "env.unwrapped.P"
+
+    def grid(self) -> Grid | None:
+        """Return where the states lie on paper, or None if nobody knows."""
+        env: Any = self.env.unwrapped
+        arrows = ARROWS.get(type(env).__name__)
+        if arrows is None:
+            return None
+        if type(env).__name__ == "TaxiEnv":
+            return _taxi(env, arrows)
+        if type(env).__name__ == "CliffWalkingEnv":
+            letters = np.full(env.shape, " ")
+            letters[3, 0], letters[3, 1:-1], letters[3, -1] = "S", "C", "G"
+        else:
+            letters = np.where(np.isin(env.desc.astype(str), ("F", ".")), " ", env.desc.astype(str))
+        cells = np.where(letters == "#", -1, np.arange(letters.size).reshape(letters.shape))
+        return Grid(cells[None], letters, ("",), arrows)
+
+
+def _taxi(env: Any, arrows: tuple[str, ...]) -> Grid:
+    """Return a map for each place of the passenger that episodes meet, and each destination."""
+    places = "RGYB"
+    letters = np.full((5, 5), " ")
+    for (row, column), letter in zip(env.locs, places, strict=True):
+        letters[row, column] = letter
+    pairs = [(at, to) for to in range(4) for at in (*range(4), 4) if at != to]
+    cells = [[[env.encode(r, c, at, to) for c in range(5)] for r in range(5)] for at, to in pairs]
+    titles = tuple(f"{'aboard' if at == 4 else 'at ' + places[at]}, to {places[to]}" for at, to in pairs)
+    return Grid(np.array(cells), letters, titles, arrows)
+
+
+def _sizes(space: gym.Space) -> list[int]:
+    """Return how many values each part of an observation has; [] where that is not a few whole numbers."""
+    if isinstance(space, gym.spaces.Discrete):
+        return [int(space.n)]
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return [int(n) for n in space.nvec.ravel()]
+    if isinstance(space, gym.spaces.Tuple):
+        parts = [_sizes(part) for part in space]
+        return [part[0] for part in parts] if all(len(part) == 1 for part in parts) else []
+    return []
+
+
+def _first(space: gym.Space) -> np.ndarray:
+    """Return the least value of each part of an observation; a scalar where there are no parts."""
+    if isinstance(space, gym.spaces.Tuple):
+        return np.array([int(getattr(part, "start", 0)) for part in space])
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return np.asarray(space.start).ravel()
+    return np.array(getattr(space, "start", 0))

@@ -1,0 +1,144 @@
+"""Finite Markov decision processes as arrays.
+
+An episode may end with any step, so that is a property of steps: Gymnasium's tables say so too.  What a step leads to is
+then a state to go on from, or the end, which is worth nothing.  Rows of `transitions` therefore sum to 1 - `ends`.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from reverie.core.errors import ConfigError
+
+SLACK = 1e-9  # by which probabilities may miss a sum of 1
+
+
+class MDP(NamedTuple):
+    """What an environment of S states and A actions does.
+
+    Arrays [S, A] lie in memory action by action, as the rows of `transitions` do: a maximum over actions then reads
+    them in order, which is several times as fast.
+    """
+
+    transitions: Any  # CSR [A S, S]; row a S + s: the probabilities of going on in each state after action a in s
+    ends: np.ndarray  # [S, A], the probability that the episode ends with this step
+    rewards: np.ndarray  # [S, A], expected
+    terminal: np.ndarray  # [S] bool: where nothing is left to do; value 0
+    starts: np.ndarray  # [S], the probability that an episode starts here
+
+    @property
+    def states(self) -> int:
+        """The number of states S."""
+        return self.rewards.shape[0]
+
+    @property
+    def actions(self) -> int:
+        """The number of actions A."""
+        return self.rewards.shape[1]
+
+
+class Outcomes(NamedTuple):
+    """What steps may lead to, one entry each [K]."""
+
+    state: np.ndarray
+    action: np.ndarray
+    probability: np.ndarray
+    successor: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray  # bool: the episode ends in `successor`
+
+
+def from_outcomes(outcomes: Outcomes, states: int, actions: int, starts: np.ndarray | None = None) -> MDP:
+    """Return the MDP that K outcomes tell of.  Raises ConfigError as `checked` does.
+
+    A state is terminal if episodes end in it, never go on from it and never start in it.  starts: [S] probabilities, None
+    where nobody knows: anywhere but in terminal states.
+    """
+    s, a, p, successor, reward, terminated = outcomes
+    row = a * states + s
+    _refuse(~(p >= 0), lambda k: f"a probability of {_at(row[k], states)} is {p[k]:g}; it must be 0 or more")
+    _refuse(~np.isfinite(reward), lambda k: f"a reward of {_at(row[k], states)} is {reward[k]:g}; it must be finite")
+    _refuse(
+        (successor < 0) | (successor >= states),
+        lambda k: f"{_at(row[k], states)} leads to state {successor[k]}; states are 0 to {states - 1}",
+    )
+
+    terminal = np.zeros(states, bool)
+    terminal[successor[terminated & (p > 0)]] = True
+    terminal[successor[~terminated & (p > 0) & (s != successor)]] = False
+    begun = ~terminal / max(np.sum(~terminal), 1) if starts is None else starts
+    terminal &= begun == 0
+
+    acts = ~terminal[s]  # what tables say of terminal states is of no account
+    live = np.flatnonzero(acts & ~terminated)
+    live = live[np.argsort(row[live], kind="stable")]
+    pointers = np.concatenate([[0], np.cumsum(np.bincount(row[live], minlength=actions * states))])
+    transitions = csr_array((p[live], successor[live], pointers), shape=(actions * states, states))
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(row[acts], weights[acts], minlength=actions * states).reshape(actions, states).T
+
+    ends = total(p * terminated)
+    ends[terminal] = 1.0
+    return checked(MDP(transitions, ends, total(p * reward), terminal, begun))
+
+
+def checked(mdp: MDP) -> MDP:
+    """Return `mdp` if it is one, or raise ConfigError naming the first state and action that are wrong."""
+    S, A = mdp.rewards.shape
+    shapes = {"transitions": (A * S, S), "ends": (S, A), "terminal": (S,), "starts": (S,)}
+    for name, shape in shapes.items():
+        if getattr(mdp, name).shape != shape:
+            raise ConfigError(
+                f"{name} has shape {getattr(mdp, name).shape}; for rewards of {(S, A)} it must be {shape}"
+            )
+    data, ends = mdp.transitions.data, mdp.ends.T.ravel()
+    _refuse(
+        ~(data >= 0),
+        lambda k: (
+            f"a probability of {_at(np.searchsorted(mdp.transitions.indptr, k, 'right') - 1, S)} is {data[k]:g}; "
+            "it must be 0 or more"
+        ),
+    )
+    _refuse(~(ends >= 0), lambda k: f"the probability to end of {_at(k, S)} is {ends[k]:g}; it must be 0 or more")
+    rewards = mdp.rewards.T.ravel()
+    _refuse(~np.isfinite(rewards), lambda k: f"the reward of {_at(k, S)} is {rewards[k]:g}; it must be finite")
+    sums = mdp.transitions @ np.ones(S) + ends
+    _refuse(
+        ~(np.abs(sums - 1.0) <= SLACK),
+        lambda k: f"the probabilities of {_at(k, S)} sum to {sums[k]:.10g}; they must sum to 1",
+    )
+    if not (mdp.starts >= 0).all() or abs(mdp.starts.sum() - 1.0) > SLACK:
+        raise ConfigError(
+            f"the probabilities of starting sum to {mdp.starts.sum():.10g}; they must be 0 or more, sum 1"
+        )
+    return mdp
+
+
+def random_mdp(states: int, actions: int, successors: int, seed: int = 0, ending: float = 0.0) -> MDP:
+    """Return a sparse MDP: each step leads to `successors` states, drawn uniformly, with random probabilities.
+
+    Rewards are uniform in [0, 1]; episodes start anywhere and end with probability `ending` a step.
+    """
+    generator = np.random.default_rng(seed)
+    rows = actions * states
+    indices = generator.integers(states, size=rows * successors, dtype=np.int32)
+    weights = generator.random((rows, successors))
+    weights *= (1.0 - ending) / weights.sum(1, keepdims=True)
+    pointers = np.arange(0, rows * successors + 1, successors, dtype=np.int32 if rows * successors < 2**31 else None)
+    transitions = csr_array((weights.ravel(), indices, pointers), shape=(rows, states))
+    starts = np.full(states, 1.0 / states)
+    rewards = generator.random((actions, states)).T
+    return MDP(transitions, np.full((actions, states), ending).T, rewards, np.zeros(states, bool), starts)
+
+
+def _refuse(wrong: np.ndarray, sentence: Any) -> None:
+    """Raise ConfigError with the sentence about the first entry that is wrong."""
+    if wrong.any():
+        raise ConfigError(sentence(int(np.argmax(wrong))))
+
+
+def _at(row: Any, states: int) -> str:
+    action, state = divmod(int(row), states)
+    return f"action {action} in state {state}"

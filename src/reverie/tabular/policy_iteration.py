@@ -1,0 +1,84 @@
+"""Policy evaluation and policy iteration.  Sutton & Barto 2018, sections 4.1 to 4.3.
+
+Evaluation is the Bellman equation V = r_π + γ P_π V (eq. 4.4), which is linear: `solve` solves it, `sweep` applies it again
+and again (eq. 4.5).  Policy iteration evaluates, then takes the greedy policy (eq. 4.9), until that changes nothing.
+Differences (ours / the book's):
+ 1. An action is changed only for one that is better by more than rounding errors / for any greedy one, which may for ever
+    swap actions that tie (the book's exercise 4.4).
+ 2. Without discounting starts from a policy that ends episodes, since others have no value / from any.
+ 3. Evaluation is exact up to DIRECT states, beyond by sweeps: factors of large random tables are dense / by sweeps.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.sparse import eye_array
+from scipy.sparse.linalg import spsolve
+
+from reverie.core.status import Status
+from reverie.tabular.bellman import action_values, expectation, under
+from reverie.tabular.endings import check_discount, toward_an_end
+from reverie.tabular.mdp import MDP
+from reverie.tabular.solution import Solution, solution
+from reverie.tabular.sweeps import repeat
+
+DIRECT = 1000  # states
+BETTER = 1e-9  # relative to the largest value
+
+Evaluation = Callable[[MDP, np.ndarray, float], np.ndarray]
+
+
+def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
+    """Return V_π [S] of a policy, actions [S] or probabilities [S, A], by one sparse linear solve.
+
+    With discount 1 a state from which π may go on for ever has value -∞: what `check_discount` lets pass costs.
+    """
+    chain = under(mdp, policy)
+    lost = _may_go_on_for_ever(chain) if discount == 1.0 else np.zeros(mdp.states, bool)
+    kept, V = np.flatnonzero(~lost), np.full(mdp.states, -np.inf)
+    if len(kept):
+        P = chain.transitions[kept][:, kept].tocsc()
+        V[kept] = spsolve(eye_array(len(kept), format="csc") - discount * P, chain.rewards[kept, 0])
+    return V
+
+
+def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = 1e-10) -> np.ndarray:
+    """Return V_π [S] by iterative policy evaluation, to `accuracy`; with discount 1 π must end episodes."""
+    chain = under(mdp, policy)
+    found = repeat(lambda V: expectation(chain, V, discount), chain, discount, accuracy, 1_000_000)
+    return found.values
+
+
+def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = None, iterations: int = 1000) -> Solution:
+    """Return the optimal values and policy; `evaluate`: `solve` or `sweep`, chosen by size where None.
+
+    Raises ConfigError where the discount lies outside [0, 1], or is 1 and an episode need not end.
+    """
+    check_discount(mdp, discount)
+    if evaluate is None:
+        evaluate = solve if mdp.states <= DIRECT else sweep
+    everywhere = np.arange(mdp.states)
+    policy = np.maximum(toward_an_end(mdp), 0) if discount == 1.0 else mdp.rewards.argmax(1)
+    V, changes, status = np.zeros(mdp.states), [], Status.MAX_ITERATIONS
+    for _ in range(iterations):
+        old, V = V, evaluate(mdp, policy, discount)
+        changes.append(float(np.abs(V - old).max()))
+        if not np.isfinite(changes[-1]):
+            status = Status.NONFINITE_MODEL
+            break
+        Q = action_values(mdp, V, discount)
+        better = Q.max(1) > Q[everywhere, policy] + BETTER * np.abs(V).max()
+        if not better.any():
+            status = Status.DONE
+            break
+        policy = np.where(better, Q.argmax(1), policy)
+    found = solution(mdp, V, discount, status, np.inf, np.array(changes))
+    bound = found.residual / (1.0 - discount) if discount < 1.0 else np.inf
+    return found._replace(bound=bound)
+
+
+def _may_go_on_for_ever(chain: MDP) -> np.ndarray:
+    """Return from which states [S] of an MDP with one action episodes may have no end."""
+    caught = ~chain.terminal & (toward_an_end(chain) < 0)
+    into = (chain.transitions @ caught.astype(float))[:, None]
+    return caught | (toward_an_end(chain._replace(ends=into)) >= 0)

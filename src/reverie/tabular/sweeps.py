@@ -1,0 +1,60 @@
+"""Successive approximation: apply a Bellman update to all states at once until the values are near enough their limit.
+
+How near is known from the last change δ = V_{k+1} - V_k.  All later changes together lie between γ/(1-γ) min δ and
+γ/(1-γ) max δ (MacQueen 1966; Puterman 1994, 6.6), where the end of an episode counts as a state with δ = 0.  Differences
+(ours / Sutton & Barto 2018, 4.4):
+ 1. Stops when half the width of that interval is within `accuracy`, and returns its middle / when max |δ| is small.
+ 2. Without discounting, where there is no such interval, stops when max |δ| is within `accuracy` / likewise.
+ 3. Both arrays at once (Jacobi) / in place.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from reverie.core.status import Status
+from reverie.tabular.mdp import MDP
+
+ROUNDING = 8 * np.finfo(float).eps  # of the largest value: what is narrower is rounding errors
+
+
+class Sweeps(NamedTuple):
+    """Values and how they were come by."""
+
+    values: np.ndarray  # [S]
+    status: Status  # DONE, MAX_ITERATIONS or NONFINITE_MODEL
+    bound: float  # |V - limit| is at most this, up to rounding; infinite without discounting
+    changes: np.ndarray  # max |δ| of each sweep
+
+
+def repeat(
+    update: Callable[[np.ndarray], np.ndarray], mdp: MDP, discount: float, accuracy: float, iterations: int
+) -> Sweeps:
+    """Return the limit of V <- update(V), a Bellman update of `mdp`, from V = 0.  Stops at rounding errors too."""
+    V, changes, leaves = np.zeros(mdp.states), [], bool(mdp.ends.any())
+    gain = discount / (1.0 - discount) if discount < 1.0 else np.inf
+    status, bound, shift = Status.MAX_ITERATIONS, np.inf, 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # the status tells
+        for _ in range(iterations):
+            new = update(V)
+            delta = new - V
+            low, high = float(delta.min()), float(delta.max())
+            if leaves:
+                low, high = min(low, 0.0), max(high, 0.0)
+            V, change = new, max(-low, high)
+            changes.append(change)
+            width = change
+            if discount < 1.0:
+                width = high - low
+                bound, shift = 0.5 * gain * width, 0.5 * gain * (high + low)
+            if not math.isfinite(change + shift):
+                status = Status.NONFINITE_MODEL
+                break
+            missed = bound if discount < 1.0 else change
+            if missed <= accuracy or width <= ROUNDING * max(float(V.max()), -float(V.min())):
+                status = Status.DONE
+                break
+        V = np.where(mdp.terminal, 0.0, V + shift)
+    return Sweeps(V, status if np.isfinite(V).all() else Status.NONFINITE_MODEL, bound, np.array(changes))

@@ -1,0 +1,21 @@
+"""Value iteration: V_{k+1}(s) = max_a Σ p(s', r | s, a) [r + γ V_k(s')], eq. 4.10 of Sutton & Barto 2018, section 4.4.
+
+Stops by bounds on what is still to come, see `sweeps`.
+"""
+
+from reverie.tabular.bellman import optimality
+from reverie.tabular.endings import check_discount
+from reverie.tabular.mdp import MDP
+from reverie.tabular.solution import Solution, solution
+from reverie.tabular.sweeps import repeat
+
+
+def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iterations: int = 100_000) -> Solution:
+    """Return the optimal values and policy, to `accuracy` or, where float64 cannot tell so much, to the `bound` returned.
+
+    Without discounting there is no such bound: then the last change is within `accuracy`.
+    Raises ConfigError where the discount lies outside [0, 1], or is 1 and an episode need not end.
+    """
+    check_discount(mdp, discount)
+    found = repeat(lambda V: optimality(mdp, V, discount), mdp, discount, accuracy, iterations)
+    return solution(mdp, found.values, discount, found.status, found.bound, found.changes)

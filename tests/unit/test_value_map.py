@@ -1,0 +1,102 @@
+"""Drawings of tables: what stands in which cell."""
+
+import numpy as np
+import pytest
+
+from reverie.core.errors import ConfigError
+from reverie.environments.toy_text import DiscreteWorld
+from reverie.report import value_map
+from reverie.tabular.value_iteration import value_iteration
+
+LAKE = """\
+ S ←     ↑     ↑     ↑  
+ .542  .499  .471  .457 
+   ←   H       ←   H    
+ .558   0    .358   0   
+   ↑     ↓     ←   H    
+ .592  .643  .615   0   
+ H       →     ↓   G    
+  0    .742  .863   0   
+"""
+
+
+def solved(name, discount):
+    world = DiscreteWorld(name)
+    mdp = world.table()
+    found = value_iteration(mdp, discount)
+    return world.grid(), found.values, found.policy, mdp.terminal
+
+
+def test_the_lake(capsys):
+    value_map.show(*solved("FrozenLake-v1", 0.99))
+    assert capsys.readouterr().out == LAKE
+
+
+def test_walls_are_blank_and_all_lines_are_alike(capsys):
+    value_map.show(*solved("four-rooms", 0.9))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * 13 and {len(line) for line in lines} == {6 * 13}
+    assert not lines[0].strip() and lines[2][:12] == " " * 6 + " S ↓  "
+
+
+def test_cells_of_a_taxi_belong_to_its_titles():
+    grid, values, policy, _ = solved("Taxi-v4", 1.0)
+    assert grid.cells.shape == (16, 5, 5) and len(set(grid.cells.ravel())) == 400
+    at = dict(zip(grid.titles, grid.cells, strict=True))
+    assert values[at["aboard, to R"][0, 0]] == 20 and grid.arrows[policy[at["aboard, to R"][0, 0]]] == "-"
+    assert values[at["aboard, to R"][1, 0]] == 19 and grid.arrows[policy[at["aboard, to R"][1, 0]]] == "↑"
+    assert grid.arrows[policy[at["at G, to R"][0, 4]]] == "+"
+    for letter, (row, column) in {"R": (0, 0), "G": (0, 4), "Y": (4, 0), "B": (4, 3)}.items():
+        assert grid.letters[row, column] == letter
+
+
+def test_many_maps_are_cut_short_and_a_table_without_map_is_listed(capsys):
+    value_map.show(*solved("Taxi-v4", 1.0))
+    assert capsys.readouterr().out.splitlines()[-1] == "… 12 more maps: -o FILE.png draws all"
+    values = np.arange(30.0)
+    value_map.show(None, values, np.arange(30) % 2, values == 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["state", "value", "action"]
+    assert lines[1].split() == ["1", "1", "1"] and lines[2].split() == ["2", "2", "-"] and len(lines) == 22
+    assert lines[-1] == "… 9 more states with a value that is not 0: --json lists all"
+
+
+@pytest.mark.parametrize(("name", "discount"), [("FrozenLake-v1", 0.99), ("Taxi-v4", 1.0), (None, None)])
+def test_pictures(name, discount, tmp_path):
+    pixels = pytest.importorskip("matplotlib.image")
+    table = (None, np.arange(9.0), np.arange(9) % 2, np.arange(9) == 0) if name is None else solved(name, discount)
+    file = value_map.save(*table, tmp_path / "table.png", "a title")
+    picture = pixels.imread(file)
+    assert min(picture.shape[:2]) > 200 and np.ptp(picture[..., :3]) > 0.5
+    other = value_map.save(table[0], -table[1], *table[2:], tmp_path / "other.png", "a title")
+    assert (pixels.imread(other).shape != picture.shape) or (pixels.imread(other) != picture).any()
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("map.jpg", "map.jpg ends in .jpg; pictures are .png"),
+        ("map", "map ends in nothing; pictures are .png"),
+        ("no/map.png", "cannot write no/map.png: there is no folder no"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(file, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=sentence):
+        value_map.refuse_what_cannot_be_drawn(value_map.Path(file))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.5420, ".542"),
+        (-0.5, "-.5"),
+        (-13.0, "-13"),
+        (7.93, "7.93"),
+        (12345.0, "1e+04"),
+        (0.0, "0"),
+        (-np.inf, "-inf"),
+    ],
+)
+def test_values_in_five_characters(value, text):
+    assert value_map.short(value) == text and len(text) <= 5
