@@ -3,16 +3,27 @@
 import gymnasium as gym
 import numpy as np
 
+PUSHES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # what a discrete Probe's actions stand for
+
 
 class Probe(gym.Env):
     """An episode of `length` steps; `reward(step, observation, action)`; observation: ±1 drawn in reset, or 0, and the step.
 
-    counts: whether the step is observed; 0 stands there if not.
+    counts: whether the step is observed; 0 stands there if not.  discrete: actions are numbers of PUSHES.
     """
 
-    def __init__(self, length=1, random_observation=False, reward=lambda step, o, u: 1.0, truncates=False, counts=True):
+    def __init__(
+        self,
+        length=1,
+        random_observation=False,
+        reward=lambda step, o, u: 1.0,
+        truncates=False,
+        counts=True,
+        discrete=False,
+    ):
         self.observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
-        self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+        box = gym.spaces.Box(-1, 1, (1,), np.float32)
+        self.discrete, self.action_space = discrete, gym.spaces.Discrete(len(PUSHES)) if discrete else box
         self.length, self.random_observation, self.reward, self.truncates = (
             length,
             random_observation,
@@ -31,7 +42,8 @@ class Probe(gym.Env):
         return self._observe(), {}
 
     def step(self, action):
-        reward = self.reward(self.step_number, self.sign, float(action[0]))
+        push = PUSHES[action] if self.discrete else action[0]
+        reward = self.reward(self.step_number, self.sign, float(push))
         self.step_number += 1
         over = self.step_number == self.length
         return self._observe(), reward, over and not self.truncates, over and self.truncates, {}
@@ -98,6 +110,14 @@ class Nested(gym.Env):
         return self._observe(), np.array([1]), False, self.left == 0, {}
 
 
+class Choosy(Nested):
+    """Nested with three discrete actions, numbered from -1."""
+
+    def __init__(self):
+        super().__init__()
+        self.action_space = gym.spaces.Discrete(3, start=-1)
+
+
 class Line(gym.Env):
     """A point pushed along a line, from a start drawn in reset; 6 steps, of which the last is a death or a time-out."""
 
@@ -115,10 +135,25 @@ class Line(gym.Env):
 
     def step(self, action):
         assert self.action_space.contains(action), action
-        self.place = 0.8 * self.place + 0.2 * float(action[0])
+        return self._pushed(float(action[0]))
+
+    def _pushed(self, push):
+        self.place = 0.8 * self.place + 0.2 * push
         self.left -= 1
         over = self.left == 0
         return self._observe(), -((self.place - 0.5) ** 2), over and self.dies, over and not self.dies, {}
+
+
+class Switched(Line):
+    """Line with three pushes to choose from, numbered from 5."""
+
+    def __init__(self):
+        super().__init__()
+        self.action_space = gym.spaces.Discrete(3, start=5)
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        return self._pushed(2.0 * float(action - 5) - 1.0)
 
 
 def make_faulty():

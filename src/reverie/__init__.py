@@ -1,4 +1,4 @@
-"""Sample-efficient continuous control: NAF, DDPG and what makes them need few real episodes.
+"""Sample-efficient continuous control: NAF, what makes it need few real episodes, and the baselines beside it.
 
     import reverie as rv
     learner = rv.Learner(rv.NAF(), env="Pendulum-v1", seed=0, out="runs/pendulum")
@@ -14,8 +14,11 @@ from reverie.gymnasium_hook import register_with_gymnasium
 
 if TYPE_CHECKING:
     from reverie.algorithms.ddpg import DDPG
+    from reverie.algorithms.dqn import DQN
     from reverie.algorithms.imagination import Imagination
     from reverie.algorithms.naf import NAF
+    from reverie.algorithms.ppo import PPO
+    from reverie.algorithms.sac import SAC
     from reverie.core.errors import (
         ConfigError,
         DivergedError,
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "reverie.algorithms.naf": ("NAF",),
     "reverie.algorithms.ddpg": ("DDPG",),
+    "reverie.algorithms.dqn": ("DQN",),
+    "reverie.algorithms.ppo": ("PPO",),
+    "reverie.algorithms.sac": ("SAC",),
     "reverie.algorithms.imagination": ("Imagination",),
     "reverie.core.errors": ("ConfigError", "DivergedError", "ReverieError", "SpaceError", "StorageError", "WorldError"),
     "reverie.core.types": ("EnvSpec", "Transition"),
@@ -70,7 +76,10 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
 __all__ = [
     "DDPG",
+    "DQN",
     "NAF",
+    "PPO",
+    "SAC",
     "Began",
     "ConfigError",
     "DivergedError",

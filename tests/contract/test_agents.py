@@ -5,28 +5,43 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import cases
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
 from reverie.core.types import EnvSpec, Transition, row_width
 
-N, M, B, I = 3, 2, 8, 2
-VARIANTS = {
+N, B, I = 3, 8, 2
+CONTINUOUS, DISCRETE = EnvSpec(N, [-1, -1], [1, 1]), EnvSpec(N, actions=4)
+ROLLOUT = {"rollout": 4, "batch_size": 4, "epochs": 2}
+VARIANTS = {  # settings, and a world's actions where they are not continuous
     "naf": [{}, {"trunk": "shared", "normalisation": "batch"}, {"noise": "precision", "mean_bound": "clip"}],
     "ddpg": [{}, {"normalisation": "layer", "noise": "gaussian"}],
+    "sac": [{}, {"normalisation": "batch"}],
+    "ppo": [ROLLOUT, ROLLOUT | {"worlds": 3}],
+    "dqn": [{}, {"normalisation": "layer", "double": False, "huber": True}],
 }
 CASES = [
     pytest.param(ALGORITHMS[name](hidden=(8, 8), observation_normalisation=bool(i % 2), **variant), id=f"{name}-{i}")
     for name in ALGORITHMS
-    for i, variant in enumerate(VARIANTS.get(name, [{}]))
+    for i, variant in enumerate(VARIANTS[name])
 ]
 
 
 def build(config):
-    return config.build(EnvSpec(N, [-1] * M, [1] * M))
+    return config.build(DISCRETE if cases.CASES[config.name].spec.actions else CONTINUOUS)
 
 
-def batches(generator, lead=(I, B)):
-    return Transition.unpack(jnp.asarray(generator.uniform(-1, 1, (*lead, row_width(N, M))).astype(np.float32)), N, M)
+def lead_of(agent):
+    """What stands before a batch's fields: minibatches, or a rollout in time of several worlds."""
+    return (agent.feed.rollout, agent.feed.worlds) if agent.feed.rollout else (I, B)
+
+
+def batches(agent, generator, lead=None):
+    n, m = agent.spec.observation_dim, agent.spec.action_dim
+    rows = generator.uniform(-1, 1, (*(lead or lead_of(agent)), row_width(n, m))).astype(np.float32)
+    if agent.spec.actions:
+        rows[..., n : n + m] = generator.integers(agent.spec.actions, size=rows[..., n : n + m].shape)
+    return Transition.unpack(jnp.asarray(rows), n, m)
 
 
 @pytest.mark.parametrize("config", CASES)
@@ -40,12 +55,12 @@ def test_is_an_algorithm(config):
 def test_state_keeps_structure_shapes_and_dtypes(config, generator):
     agent = build(config)
     state = agent.init(jax.random.key(0))
-    after, metrics = agent.update(state, batches(generator), jax.random.key(1))
+    after, metrics = agent.update(state, batches(agent, generator), jax.random.key(1))
     jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype) or pytest.fail(f"{a} {b}"), state, after)
     assert jax.tree.structure(state) == jax.tree.structure(after)
-    assert int(after.updates) == I
+    assert int(after.updates) == (agent.feed.updates_per_step if agent.feed.rollout else I)
     assert all(np.isfinite(v) and np.shape(v) == () for v in metrics.values())
-    diagnosis = agent.diagnose(state, jax.tree.map(lambda x: x[0], batches(generator)))
+    diagnosis = agent.diagnose(state, jax.tree.map(lambda x: x[0], batches(agent, generator)))
     assert all(np.isfinite(v) and np.shape(v) == () for v in diagnosis.values())
 
 
@@ -62,20 +77,23 @@ def test_two_keys_differ_in_every_random_leaf_and_one_key_repeats(config):
 @pytest.mark.parametrize("config", CASES)
 def test_acting_is_the_same_in_numpy_and_compiled(config, generator):
     agent = build(config)
-    state, _ = agent.update(agent.init(jax.random.key(0)), batches(generator), jax.random.key(1))
-    observation, key = generator.standard_normal(N).astype(np.float32), jax.random.key(3)
+    state, _ = agent.update(agent.init(jax.random.key(0)), batches(agent, generator), jax.random.key(1))
+    observation = generator.standard_normal(N).astype(np.float32)
     memory = np.asarray(agent.begin(state, jax.random.key(2)))
     here = jax.tree.map(np.asarray, agent.policy(state))
-    innovation = np.asarray(jax.random.normal(jax.random.clone(key), (M,)))
-    action, moved = agent.explore(here, memory, observation, innovation)
-    act = jax.jit(agent.act, static_argnums=4)
-    there, moved_there = act(state, memory, observation, jax.random.clone(key), True)
-    np.testing.assert_allclose(action, there, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(moved, moved_there, rtol=1e-4, atol=1e-5)
-    greedy, still = act(state, memory, observation, key, False)
+    act, apart = jax.jit(agent.act, static_argnums=4), 0.0
+    greedy, still = act(state, memory, observation, jax.random.key(3), False)
     np.testing.assert_allclose(agent.greedy(here, observation), greedy, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(still, memory)
-    assert np.abs(action - greedy).max() > 1e-3 and action.dtype == np.float32
+    for key in jax.random.split(jax.random.key(4), 5):
+        innovation = np.asarray(jax.random.normal(jax.random.clone(key), (agent.spec.action_dim,)))
+        action, moved = agent.explore(here, memory, observation, innovation)
+        there, moved_there = act(state, memory, observation, jax.random.clone(key), True)
+        np.testing.assert_allclose(action, there, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(moved, moved_there, rtol=1e-4, atol=1e-5)
+        assert action.dtype == np.float32
+        apart = max(apart, np.abs(action - greedy).max())
+    assert apart > 1e-3
     many = agent.greedy(here, np.stack([observation, 2 * observation]))
     np.testing.assert_allclose(many[0], agent.greedy(here, observation), rtol=1e-5, atol=1e-6)
 
@@ -83,7 +101,7 @@ def test_acting_is_the_same_in_numpy_and_compiled(config, generator):
 @pytest.mark.parametrize("config", CASES)
 def test_jit_vmap_and_scan_just_work(config, generator):
     agent = build(config)
-    batch = batches(generator)
+    batch = batches(agent, generator)
 
     def run(key):
         k_init, k_begin, k_scan = jax.random.split(key, 3)
@@ -101,8 +119,8 @@ def test_jit_vmap_and_scan_just_work(config, generator):
 
     with jax.debug_key_reuse(False):  # its checker does not see that vmap hands each scan keys of its own
         actions, losses = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), 4))
-    assert actions.shape == (4, 3, M) and losses.shape == (4, 3)
-    assert np.abs(actions).max() <= 1.0 and np.unique(losses).size == 12
+    assert actions.shape == (4, 3, agent.spec.action_dim) and losses.shape == (4, 3)
+    assert np.abs(actions).max() <= max(1, agent.spec.actions - 1) and np.unique(losses).size == 12
 
 
 @pytest.mark.parametrize("config", CASES)
@@ -116,23 +134,33 @@ def test_the_second_update_compiles_nothing(config, generator):
 
     compiled, state = jax.jit(update), agent.init(jax.random.key(0))
     for k in range(3):
-        state, _ = compiled(state, batches(generator), jax.random.key(k + 1))
+        state, _ = compiled(state, batches(agent, generator), jax.random.key(k + 1))
     assert len(traced) == 1
 
 
-@pytest.mark.parametrize("config", CASES)
-def test_a_time_out_is_not_a_death(config):
+ENDLESS = {  # settings that learn values well within so many calls of `update`
+    "naf": ({"target_rate": 0.1}, 1),
+    "ddpg": ({"target_rate": 0.1}, 1),
+    "sac": ({"target_rate": 0.1, **cases.CALM}, 1),
+    "ppo": ({"rollout": 32, "worlds": 2, "batch_size": 64}, 60),
+    "dqn": ({"target_rate": 0.1}, 1),
+}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_time_out_is_not_a_death(name):
     """Reward 1 for ever: with discount 1 values rise beyond one step's reward, with 0 they stay there."""
-    rows = np.random.default_rng(0).uniform(-1, 1, (600, B, row_width(N, M))).astype(np.float32)
-    rows[..., N + M] = 1.0
+    settings, calls = ENDLESS[name]
     values = {}
     for alive in (0.0, 1.0):
-        rows[..., N + M + 1] = alive
-        agent = build(type(config)(hidden=(16,), learning_rate=1e-2, target_rate=0.1, discount=0.8))
-        state, _ = jax.jit(agent.update)(
-            agent.init(jax.random.key(0)), Transition.unpack(jnp.asarray(rows), N, M), jax.random.key(1)
-        )
-        _, metrics = agent.update(state, Transition.unpack(jnp.asarray(rows[-8:]), N, M), jax.random.key(2))
-        values[alive] = float(metrics["q_mean"])
+        agent = build(ALGORITHMS[name](hidden=(16,), learning_rate=1e-2, discount=0.8, **settings))
+        update, state = jax.jit(agent.update), agent.init(jax.random.key(0))
+        generator = np.random.default_rng(0)
+        for call in range(calls):
+            batch = batches(agent, generator, None if agent.feed.rollout else (600, B))
+            ones = jnp.ones_like(batch.reward)
+            state, _ = update(state, batch._replace(reward=ones, discount=alive * ones), jax.random.key(call + 1))
+        last = jax.tree.map(lambda part: part[-8:].reshape(-1, *part.shape[2:]), batch)
+        values[alive] = float(agent.diagnose(state, last)["value_mean"])
     assert values[0.0] == pytest.approx(1.0, abs=0.05)
     assert values[1.0] == pytest.approx(1.0 / (1.0 - 0.8), rel=0.1)

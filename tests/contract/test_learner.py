@@ -6,26 +6,23 @@ import pytest
 from safetensors.numpy import load_file
 
 import reverie as rv
-from reverie.algorithms import ALGORITHMS
+from cases import CASES, CONTINUOUS, REPLAYED, those
 from reverie.loops import records, session
 from reverie.loops.saved import SavedPolicy
 from reverie.storage import journal
 from reverie.storage.tables import read_rows
 from worlds import Faulty, Line, Nested, Probe
 
-SMALL = {
-    "hidden": (8,),
-    "batch_size": 4,
-    "warmup_steps": 4,
-    "updates_per_step": 2,
-    "learning_rate": 1e-2,
-    "replay_capacity": 500,
-}
+SMALL, SPEC = REPLAYED, CONTINUOUS
 EPISODE = 6  # steps of one of Line's
-SPEC = rv.EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7")
 OBSERVATIONS = np.random.default_rng(7).uniform(-1, 1, (5, 2)).astype(np.float32)
 
-every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
+every_algorithm = pytest.mark.parametrize("name", CASES)
+every_one_in_one_world = pytest.mark.parametrize("name", those(worlds=1))
+every_one_with_noise = pytest.mark.parametrize("name", those(setting="noise_scale"))
+every_one_with_replay = pytest.mark.parametrize("name", those(setting="update_after"))
+SCHEDULES = [(name, {}) for name in those(worlds=1)]
+SCHEDULES += [(name, {"update_after": "episode"}) for name in those(setting="update_after")]
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +32,12 @@ def by_steps_alone(monkeypatch):
     monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
-def on_line(name, out=None, env="worlds:Line", seed=0, **changes):
-    return rv.Learner(ALGORITHMS[name](**(SMALL | changes)), env, seed=seed, out=out)
+def on_line(name, out=None, env=None, seed=0, **changes):
+    return rv.Learner(CASES[name].make(**changes), CASES[name].line if env is None else env, seed=seed, out=out)
 
 
 def asked(name, out=None, **changes):
-    return rv.Learner(ALGORITHMS[name](**(SMALL | changes)), spec=SPEC, out=out)
+    return rv.Learner(CASES[name].make(**changes), spec=CASES[name].spec, out=out)
 
 
 def state_of(learner):
@@ -53,6 +50,12 @@ def state_of(learner):
         "replay": (trainer.replay.added, trainer.replay.rows.copy()),
         "returns": list(learner.recent_returns),
     }
+
+
+def weights_of(learner):
+    """The matrices that acting reads."""
+    leaves = jax.tree.leaves(learner._session.trainer.policy)
+    return [np.array(leaf) for leaf in leaves if np.ndim(leaf) == 2]
 
 
 def files_of(out):
@@ -89,11 +92,15 @@ def drive(learner, steps, observation):
 @every_algorithm
 def test_learning_moves_what_is_learnt_and_counts(name):
     with on_line(name) as learner:
-        before = learner.predict(OBSERVATIONS)
-        assert learner.learn(20) is learner
-        assert (learner.steps, learner.episodes, len(learner.recent_returns)) == (20, 4, 3)
-        assert learner._session.trainer.updates == 20 - SMALL["warmup_steps"]
-        assert np.abs(learner.predict(OBSERVATIONS) - before).min() > 0
+        before, feed = weights_of(learner), learner._session.trainer.agent.feed
+        assert learner.learn(24) is learner
+        ended = 24 // (feed.worlds * EPISODE) * feed.worlds
+        assert (learner.steps, len(learner.recent_returns)) == (24, ended)
+        assert learner.episodes == ended + (0 if ended * EPISODE == 24 else feed.worlds)
+        due = 24 // (feed.rollout * feed.worlds) if feed.rollout else 24 - feed.warmup_steps
+        assert learner._session.trainer.updates == due
+        assert learner._session.trainer.minibatches == due * feed.updates_per_step
+        assert all((one != other).any() for one, other in zip(before, weights_of(learner), strict=True))
         assert set(learner.newest_metrics) >= {"loss", "q_mean", "value_mean", "exploration"}
 
 
@@ -103,11 +110,12 @@ def test_greedy_prediction_repeats_and_takes_a_batch(name):
         learner.learn(12)
         single = [learner.predict(observation) for observation in OBSERVATIONS]
         many = learner.predict(OBSERVATIONS)
-        assert single[0].shape == (1,) and many.shape == (5, 1) and many.dtype == np.float32
+        actions = learner._world.env.action_space
+        assert actions.contains(single[0]) and many.shape == (5, *actions.shape) and many.dtype == actions.dtype
         np.testing.assert_allclose(many, single, rtol=1e-5)
-        assert Line().action_space.contains(single[0])
-        mean = learner.config.build(learner.spec).greedy(learner._session.trainer.policy, OBSERVATIONS)
-        np.testing.assert_allclose(many, 1.0 + 2.0 * mean, rtol=1e-5)  # of [-1, 3]
+        greedy = learner.config.build(learner.spec).greedy(learner._session.trainer.policy, OBSERVATIONS)[:, 0]
+        expected = 5 + greedy if CASES[name].spec.actions else 1.0 + 2.0 * greedy  # numbered from 5; of [-1, 3]
+        np.testing.assert_allclose(many.ravel(), expected, rtol=1e-5)
 
 
 @every_algorithm
@@ -115,9 +123,8 @@ def test_looking_explores_and_changes_nothing_learnt(name, tmp_path):
     with on_line(name, tmp_path / "a") as plain, on_line(name, tmp_path / "b") as looked_at:
         plain.learn(9).learn(9)
         looked_at.learn(9)
-        looks = [looked_at.predict(OBSERVATIONS[0], explore=True) for _ in range(5)]
-        assert len(np.unique(looks)) == 5
-        assert looked_at.predict(OBSERVATIONS[0]) not in looks
+        looks = [looked_at.predict(OBSERVATIONS[0], explore=True) for _ in range(20)]
+        assert len(np.unique(looks)) >= (CASES[name].spec.actions or 10)
         looked_at.learn(9)
         same(state_of(plain), state_of(looked_at))
         same(files_of(tmp_path / "a"), files_of(tmp_path / "b"))
@@ -125,7 +132,7 @@ def test_looking_explores_and_changes_nothing_learnt(name, tmp_path):
             plain.predict(OBSERVATIONS, explore=True)
 
 
-@every_algorithm
+@every_one_in_one_world
 def test_whole_episodes_are_counted(name):
     with on_line(name) as learner:
         learner.learn(episodes=2)
@@ -139,7 +146,7 @@ def test_learning_nothing_is_allowed():
         assert learner.learn(0).learn(episodes=0).steps == 0
 
 
-@every_algorithm
+@every_one_with_replay
 def test_updates_wait_for_the_end_of_an_episode_where_asked_to(name):
     updates = []
 
@@ -153,7 +160,7 @@ def test_updates_wait_for_the_end_of_an_episode_where_asked_to(name):
     assert updates == [0] * 5 + [2] * 6 + [8] * 6 + [14]
 
 
-@every_algorithm
+@every_one_with_noise
 def test_noise_restarts_with_each_episode(name):
     memories = []
     with on_line(name, warmup_steps=EPISODE) as learner:
@@ -171,8 +178,19 @@ def test_noise_restarts_with_each_episode(name):
 # ---- what reaches the world and what is written down
 
 
-@every_algorithm
+@every_one_in_one_world
 def test_the_journal_holds_the_action_that_was_executed(name, tmp_path):
+    world = CASES[name].picky()
+    with on_line(name, tmp_path, world) as learner:
+        learner.learn(40)
+        actions = journal.read(tmp_path / "experience" / "journal.bin")[1]["action"]
+        executed = learner._world.shape(learner.spec.to_world(actions))
+        np.testing.assert_array_equal(executed, np.reshape(world.seen, executed.shape))
+        assert len(np.unique(actions)) >= (learner.spec.actions or 10)
+
+
+@every_one_with_noise
+def test_noise_is_clipped_before_it_is_written_down(name, tmp_path):
     """Nested refuses actions out of its bounds [-3, 1] and [0.5, 2.5], of warm-up and of noise alike."""
     world = Nested()
     with on_line(name, tmp_path, world, noise_scale=2.0) as learner:
@@ -228,7 +246,8 @@ def test_a_seed_repeats_a_run_and_another_differs(name, tmp_path):
     same(files_of(tmp_path / "a"), files_of(tmp_path / "b"))
     latest = [load_file(tmp_path / folder / "checkpoint" / "latest.safetensors") for folder in "abc"]
     same(latest[0], latest[1])
-    assert all((latest[0][part] != latest[2][part]).any() for part in latest[0] if part.endswith("w"))
+    matrices = [part for part in latest[0] if part.endswith("w")]
+    assert matrices and all((latest[0][part] != latest[2][part]).any() for part in matrices)
     for table in ("journal", "episodes", "tables"):
         assert files_of(tmp_path / "a")[table] != files_of(tmp_path / "c")[table]
 
@@ -247,15 +266,15 @@ def test_what_was_saved_acts_the_same(name, tmp_path):
         with rv.Learner.load(tmp_path / folder) as loaded:
             np.testing.assert_array_equal(loaded.predict(OBSERVATIONS), before)
             same(state_of(loaded), state)
-    np.testing.assert_array_equal(1.0 + 2.0 * SavedPolicy(tmp_path / "run").greedy(OBSERVATIONS), before)
+        saved = SavedPolicy(tmp_path / "run").greedy(OBSERVATIONS)
+        np.testing.assert_array_equal(loaded._outside(saved), before)
 
 
-@pytest.mark.parametrize("update_after", ["step", "episode"])
-@every_algorithm
-def test_stopping_at_an_episodes_end_changes_nothing(name, update_after, tmp_path):
-    with on_line(name, tmp_path / "whole", update_after=update_after) as whole:
+@pytest.mark.parametrize(("name", "changes"), SCHEDULES)
+def test_stopping_at_an_episodes_end_changes_nothing(name, changes, tmp_path):
+    with on_line(name, tmp_path / "whole", **changes) as whole:
         whole.learn(6 * EPISODE)
-        on_line(name, tmp_path / "parts", update_after=update_after).learn(3 * EPISODE).close()
+        on_line(name, tmp_path / "parts", **changes).learn(3 * EPISODE).close()
         with rv.Learner.load(tmp_path / "parts") as parts:
             parts.learn(3 * EPISODE)
             same(state_of(whole), state_of(parts))
@@ -263,14 +282,15 @@ def test_stopping_at_an_episodes_end_changes_nothing(name, update_after, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "name, saved_every, update_after",
-    [("naf", 1, "step"), ("naf", None, "step"), ("ddpg", 3, "step"), ("naf", 3, "episode")],
+    ("name", "saved_every", "changes"),
+    [(name, 3, {}) for name in those(worlds=1)]
+    + [("naf", 1, {}), ("naf", None, {}), ("ppo", None, {}), ("naf", 3, {"update_after": "episode"})],
 )
-def test_stopping_after_any_step_changes_nothing_for_ask_and_tell(name, saved_every, update_after, tmp_path):
+def test_stopping_after_any_step_changes_nothing_for_ask_and_tell(name, saved_every, changes, tmp_path):
     steps, observation = 13, OBSERVATIONS[0]
-    with asked(name, tmp_path / "whole", update_after=update_after) as whole:
+    with asked(name, tmp_path / "whole", **changes) as whole:
         drive(whole, steps, observation)
-        parts = asked(name, tmp_path / "parts", update_after=update_after)
+        parts = asked(name, tmp_path / "parts", **changes)
         for step in range(1, steps + 1):
             observation = drive(parts, 1, observation)
             if saved_every is not None and step % saved_every == 0:
@@ -284,7 +304,7 @@ def test_stopping_after_any_step_changes_nothing_for_ask_and_tell(name, saved_ev
 
 
 @pytest.mark.parametrize("step", [2, 5, 8])  # of warm-up; before an episode's first; within an episode
-@every_algorithm
+@every_one_in_one_world
 def test_a_question_without_an_answer_was_never_asked(name, step, tmp_path):
     with asked(name, tmp_path / "whole") as whole:
         drive(whole, 13, OBSERVATIONS[0])
@@ -314,6 +334,37 @@ def test_the_journal_alone_gives_what_the_checkpoint_does(name, steps, tmp_path)
         same(state_of(loaded), by_checkpoint)
         assert loaded.steps == steps
     same(files_of(tmp_path), written)
+
+
+def test_worlds_in_turns_go_on_with_new_episodes_where_others_were_cut_off(tmp_path):
+    """Step i is world (i - 1) mod 3's.  A stop in the middle costs the open episodes, each of which gets its row."""
+    with on_line("ppo of 3", tmp_path) as learner:
+        learner.learn(14)
+    for remove in (False, True):
+        if remove:
+            (tmp_path / "checkpoint" / "latest.safetensors").unlink()
+        with rv.Learner.load(tmp_path) as learner:
+            assert learner.steps == 14 + 26 * remove
+            learner.learn(26)
+    _, steps, _ = journal.read(tmp_path / "experience" / "journal.bin")
+    for world in range(3):
+        own = steps[world::3]
+        joined = (own["observation"][1:] == own["next_observation"][:-1]).all(axis=1)
+        np.testing.assert_array_equal(joined, own["episode"][1:] == own["episode"][:-1])
+    rows = [[int(row[k]) for k in ("step", "episode", "length")] for row in read_rows(tmp_path / "episodes.csv")]
+    ends = [bool(int(row["terminated"]) + int(row["truncated"])) for row in read_rows(tmp_path / "episodes.csv")]
+    # 5 steps of worlds 0 and 1 and 4 of world 2, whose turn comes first when learning goes on.
+    assert rows[:3] == [[12, 3, 4], [13, 1, 5], [14, 2, 5]] and ends[:3] == [False] * 3
+    assert [row[2] for row, whole in zip(rows, ends, strict=True) if whole] == [EPISODE] * sum(ends)
+    assert sum(ends) == 6 and sum(row[2] for row in rows) + len(open_steps(steps)) == len(steps) == 66
+    assert len({row[1] for row in rows}) == len(rows)
+
+
+def open_steps(steps):
+    """The steps of each world's episode that is still under way."""
+    last = {steps[world::3]["episode"][-1] for world in range(3)}
+    over = {episode for episode in last if steps["flags"][steps["episode"] == episode].any()}
+    return steps[np.isin(steps["episode"], list(last - over))]
 
 
 @pytest.mark.parametrize("at", [16, 21])  # within an episode; its first step

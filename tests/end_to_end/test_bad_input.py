@@ -47,7 +47,7 @@ def finished(tmp_path):
     [
         (["trian"], "unknown verb 'trian'; did you mean 'train'?"),
         (["train", "nav", "Pendulum-v1"], "unknown agent 'nav'; did you mean 'naf'?"),
-        (["train", "sac", "Pendulum-v1"], "unknown agent 'sac'; known: ddpg, naf"),
+        (["train", "trpo", "Pendulum-v1"], "unknown agent 'trpo'; did you mean 'ppo'?"),
         (["train", "naf", "Pendulm-v1"], "unknown environment 'Pendulm-v1'; did you mean 'Pendulum-v1'?"),
         (["train", "naf", "Pendulum-v1", "--set", "discont=1"], "unknown setting 'discont'; did you mean 'discount'?"),
         (["bench", "act", "--against", "sb4"], "unknown peer 'sb4'; did you mean 'sbx'?"),
@@ -57,10 +57,26 @@ def finished(tmp_path):
         ),
         (["train", "naf", "wolrds:make"], "cannot import 'wolrds' for environment 'wolrds:make'"),
         (["train", "naf", "worlds:make_nothing"], "worlds:make_nothing returned int; it must return a gymnasium.Env"),
-        (
-            ["train", "naf", "CartPole-v1"],
-            "CartPole-v1: the action space is Discrete(2); this agent needs a continuous Box",
+        *(
+            (
+                ["train", name, "CartPole-v1"],
+                f"CartPole-v1: the action space is Discrete(2); {name} needs a continuous Box: use dqn",
+            )
+            for name in ("naf", "ddpg", "sac", "ppo")
         ),
+        (
+            ["train", "dqn", "Pendulum-v1"],
+            "Pendulum-v1: the action space is a continuous Box of 1; dqn needs a Discrete one: use naf, ddpg, sac or ppo",
+        ),
+        (["train", "ppo", "Pendulum-v1", "--imagine", "linear"], "ppo learns on-policy, and imagined steps are not"),
+        (["train", "dqn", "CartPole-v1", "--imagine", "linear", "--plan", "mpc"], "actions are discrete; plan 'mpc'"),
+        (
+            ["train", "ppo", "Pendulum-v1", "--set", "batch_size=100"],
+            "batch_size is 100; it must divide rollout times worlds, 2048",
+        ),
+        (["train", "ppo", "Pendulum-v1", "--set", "warmup_steps=9"], "unknown setting 'warmup_steps'"),
+        (["train", "sac", "Pendulum-v1", "--set", "temperature=0"], "temperature is 0.0; it must be positive"),
+        (["train", "dqn", "CartPole-v1", "--set", "epsilon_end=2"], "epsilon_end is 2.0; it must lie in [0, 1]"),
         (["train", "naf", "Pendulum-v1", "--set", "discount=2"], "discount is 2.0; it must lie in [0, 1]"),
         (
             ["train", "naf", "Pendulum-v1", "--set", "learning_rate=nan"],
@@ -187,6 +203,24 @@ def test_what_learning_cannot_hold_is_named(env, sentence, tmp_path):
 def test_infinite_bounds_are_refused(bounds):
     with pytest.raises(rv.SpaceError, match=r"action 0 has bounds \[.*inf.*\]; give finite ones"):
         learner(Faulty(bounds=bounds))
+
+
+def test_other_kinds_of_actions_are_refused():
+    env = Faulty()
+    env.action_space = gym.spaces.MultiDiscrete([3, 2])
+    for config in (rv.NAF(**SMALL), rv.DQN(**SMALL)):
+        with pytest.raises(
+            rv.SpaceError, match=r"MultiDiscrete.*; agents here need a continuous Box, or Discrete \(dqn"
+        ):
+            rv.Learner(config, env)
+
+
+@pytest.mark.parametrize("where", [{"spec": SPEC}, {"env": Faulty()}], ids=["spec", "env"])
+def test_many_worlds_need_a_name_to_make_them_by(where):
+    with pytest.raises(
+        rv.ConfigError, match="worlds is 3, but there is one; name it or give a callable, or set worlds=1"
+    ):
+        rv.Learner(rv.PPO(rollout=4, worlds=3, batch_size=4), **where)
 
 
 def test_a_bare_discrete_or_text_space_is_refused():

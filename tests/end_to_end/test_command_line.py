@@ -129,7 +129,11 @@ def test_the_command_explains_itself_and_names_every_verb():
 def test_list_names_each_algorithm_with_one_line():
     facts = one_object("list")
     assert {"reacher", "gripper_m", "walker2d"} <= facts["domains"].keys()
-    assert {"naf", "ddpg"} <= facts["algorithms"].keys() and {"domains", "models", "experiments"} <= facts.keys()
+    assert {"naf", "ddpg", "sac", "ppo", "dqn"} == facts["algorithms"].keys() and {
+        "domains",
+        "models",
+        "experiments",
+    } <= facts.keys()
     assert all(text and "\n" not in text for group in facts.values() for text in group.values())
     lines = done("list").splitlines()
     for name, text in facts["algorithms"].items():

@@ -107,6 +107,16 @@ def test_expected_cost_is_the_value_where_actions_have_no_noise(generator):
     np.testing.assert_allclose(expected, predicted, **CLOSE)
 
 
+def test_no_covariance_is_one_of_zeros(generator):
+    dynamics, cost = random_lqr(generator, 3, 2, 6, noise=0.2)
+    silent = [dynamics._replace(covariance=part) for part in (None, np.zeros((6, 3, 3)))]
+    one, other = (lqr.solve(model, cost) for model in silent)
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+    controller, spread = Controller(one.K, one.k, np.zeros((6, 2, 2))), definite(generator, 3)
+    costs = [float(lqr.expected_cost(model, cost, controller, np.ones(3), spread)) for model in silent]
+    assert costs[0] == costs[1]
+
+
 def test_moments_are_those_of_many_episodes(generator):
     dynamics, cost = random_lqr(generator, 2, 1, 5, noise=0.3)
     found = lqr.solve(dynamics, cost)

@@ -1,4 +1,4 @@
-"""Algorithm 1 of NAF and of DDPG in NumPy float64, written out from the papers; gradients by central differences."""
+"""What the papers' algorithms share, in NumPy float64 and written out from them; gradients by central differences."""
 
 import numpy as np
 
@@ -55,8 +55,8 @@ def gradient(loss, params, h=1e-6):
 class Adam:
     """Kingma & Ba 2015, Alg. 1."""
 
-    def __init__(self, rate):
-        self.rate, self.t, self.m, self.v = rate, 0, None, None
+    def __init__(self, rate, epsilon=1e-8):
+        self.rate, self.epsilon, self.t, self.m, self.v = rate, epsilon, 0, None, None
 
     def step(self, params, g):
         import jax
@@ -67,6 +67,6 @@ class Adam:
         self.m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, self.m, g)
         self.v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, self.v, g)
         return jax.tree.map(
-            lambda p, m, v: p - self.rate * (m / (1 - 0.9**self.t)) / (np.sqrt(v / (1 - 0.999**self.t)) + 1e-8),
+            lambda p, m, v: p - self.rate * (m / (1 - 0.9**self.t)) / (np.sqrt(v / (1 - 0.999**self.t)) + self.epsilon),
             params, self.m, self.v,
         )  # fmt: skip

@@ -20,10 +20,10 @@ class Unseeded(Line):
         return self._observe(), info
 
 
-class Discrete(Line):
+class TwoChoices(Line):
     def __init__(self):
         super().__init__()
-        self.action_space = gym.spaces.Discrete(3)
+        self.action_space = gym.spaces.MultiDiscrete([3, 2])
 
 
 class Both(Line):
@@ -75,7 +75,7 @@ def test_odd_but_usable_spaces_are_well():
         (lambda: Faulty("reward", at=7), "values", "wrong", "the reward of step 7 is inf"),
         (lambda: Faulty("shape", at=7), "values", "wrong", "has shape (2,); observation_space says (3,)"),
         (lambda: Faulty("raise", at=7), "values", "wrong", "raised in step 7: OSError: the robot's arm fell off"),
-        (Discrete, "spaces", "wrong", "the action space is Discrete(3); this agent needs a continuous Box"),
+        (TwoChoices, "spaces", "wrong", "MultiDiscrete([3 2]); agents here need a continuous Box, or Discrete (dqn)"),
         (lambda: Faulty(bounds=(-1, np.inf)), "spaces", "wrong", "has bounds [-1.0, inf]; give finite ones"),
     ],
 )

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from reverie.algorithms import ALGORITHMS
-from reverie.algorithms.settings import coerce
 from reverie.core.errors import ConfigError
+from reverie.core.settings import coerce
 
 NAF, DDPG = ALGORITHMS["naf"], ALGORITHMS["ddpg"]
 
@@ -61,13 +61,20 @@ def test_ddpg_has_no_precision():
         DDPG(noise="precision")
 
 
-@pytest.mark.parametrize("kind", ALGORITHMS.values())
+@pytest.mark.parametrize("kind", [NAF, DDPG])
 def test_paper_settings(kind):
     paper = kind.paper("ant", learning_rate=1e-2)
     assert paper.normalisation == "batch" and paper.learning_rate == 1e-2 and paper.updates_per_step == 5
     assert paper.reward_scale == 1.0 and not paper.observation_normalisation and paper.warmup_steps == 0
     with pytest.raises(dataclasses.FrozenInstanceError):
         paper.discount = 0.5
+
+
+@pytest.mark.parametrize("kind", [kind for name, kind in ALGORITHMS.items() if name not in ("naf", "ddpg")])
+def test_baselines_have_their_own_papers_settings(kind):
+    paper = kind.paper(learning_rate=1e-2)
+    assert paper.learning_rate == 1e-2 and hash(paper) == hash(kind.paper(learning_rate=1e-2))
+    assert kind.paper().learning_rate == {"sac": 3e-4, "ppo": 3e-4, "dqn": 2.5e-4}[kind.name]
 
 
 def test_paper_settings_of_a_domain_are_ours_out_of_the_papers_18():

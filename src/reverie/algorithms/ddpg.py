@@ -21,15 +21,15 @@ import jax.numpy as jnp
 import optax
 
 from reverie.algorithms.acting import acting
-from reverie.algorithms.settings import OffPolicy
-from reverie.core.agent import Agent
+from reverie.algorithms.settings import Noisy
+from reverie.core.agent import Agent, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DDPG(OffPolicy):
+class DDPG(Noisy):
     """Settings of DDPG.  `build(spec)` returns its pure functions."""
 
     name = "ddpg"
@@ -66,6 +66,7 @@ class Policy(NamedTuple):
 
 
 def _build(config: DDPG, spec: EnvSpec) -> Agent:
+    require_continuous(spec, "ddpg")
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
 

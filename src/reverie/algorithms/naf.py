@@ -25,8 +25,8 @@ import jax.numpy as jnp
 import optax
 
 from reverie.algorithms.acting import acting
-from reverie.algorithms.settings import OffPolicy
-from reverie.core.agent import Agent
+from reverie.algorithms.settings import Noisy
+from reverie.core.agent import Agent, require_continuous
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, quadratic
 
@@ -46,7 +46,7 @@ CHOSEN: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NAF(OffPolicy):
+class NAF(Noisy):
     """Settings of NAF.  `build(spec)` returns its pure functions."""
 
     normalisation: networks.Normalisation = "layer"
@@ -88,6 +88,7 @@ HEADS = ("value", "mean", "lower")
 
 
 def _build(config: NAF, spec: EnvSpec) -> Agent:
+    require_continuous(spec, "naf")
     n, m = spec.observation_dim, spec.action_dim
     outputs = {"value": 1, "mean": m, "lower": quadratic.entries(m)}
     optimiser = optax.adam(config.learning_rate)

@@ -1,4 +1,4 @@
-"""Hyper-parameters that every off-policy algorithm here has, their meaning and their checks."""
+"""Hyper-parameters that algorithms share, their meaning and their checks."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from reverie.core.agent import Feed
 from reverie.core.errors import ConfigError
-from reverie.core.settings import coerce
+from reverie.core.settings import Settings
 from reverie.maths.exploration import Noise
 from reverie.maths.networks import Normalisation
 
@@ -14,13 +14,45 @@ NOTHING: Mapping[str, Mapping[str, Any]] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OffPolicy:
-    """Settings shared by algorithms that learn from replay.  Raises ConfigError where a value cannot work."""
+class Learning(Settings):
+    """What every algorithm here has.  Raises ConfigError where a value cannot work."""
 
     learning_rate: float = 1e-3
     """Adam's step size, for all networks."""
     discount: float = 0.99
     """γ, per step."""
+    hidden: tuple[int, ...] = (200, 200)
+    """Units of each hidden layer."""
+    observation_normalisation: bool = False
+    """Standardise observations by running moments."""
+    reward_scale: float = 1.0
+    """Multiplies rewards inside the update only: stored and reported rewards stay as they are."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require_positive("learning_rate", "reward_scale")
+        self.require_share("discount", zero=True)
+        if any(units < 1 for units in self.hidden):
+            raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
+
+    def require_positive(self, *names: str) -> None:
+        """Raise ConfigError where a field is not above 0."""
+        for name in names:
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be positive")
+
+    def require_share(self, *names: str, zero: bool) -> None:
+        """Raise ConfigError where a field does not lie in [0, 1], or (0, 1] where it may not be `zero`."""
+        for name in names:
+            value = getattr(self, name)
+            if not 0 <= value <= 1 or (value == 0 and not zero):
+                raise ConfigError(f"{name} is {value}; it must lie in {'[0, 1]' if zero else '(0, 1]'}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OffPolicy(Learning):
+    """Settings of algorithms that learn from replay."""
+
     target_rate: float = 0.005
     """τ: the share of the online network that the target takes on at each update."""
     batch_size: int = 100
@@ -33,14 +65,24 @@ class OffPolicy:
     """Real steps of uniformly random actions before the first update."""
     replay_capacity: int = 1_000_000
     """Transitions kept for learning; the journal on disk keeps all."""
-    hidden: tuple[int, ...] = (200, 200)
-    """Units of each hidden layer."""
     normalisation: Normalisation = "none"
     """Of hidden layers: "none", "layer" or "batch"."""
-    observation_normalisation: bool = False
-    """Standardise observations by running moments."""
-    reward_scale: float = 1.0
-    """Multiplies rewards inside the update only: stored and reported rewards stay as they are."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(batch_size=1, updates_per_step=0, warmup_steps=0, replay_capacity=1)
+        self.require_share("target_rate", zero=False)
+
+    @property
+    def feed(self) -> Feed:
+        """What loops need to know of these settings."""
+        return Feed(self.batch_size, self.updates_per_step, self.warmup_steps, self.replay_capacity, self.update_after)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noisy(OffPolicy):
+    """Settings of the paper's two algorithms: a deterministic policy, with noise to explore."""
+
     noise: Noise = "ou"
     """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2)."""
     noise_scale: float = 0.3
@@ -49,21 +91,8 @@ class OffPolicy:
     chosen = NOTHING  # settings by domain, see `paper`; without annotation, for it is no field
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, coerce(type(self), field.name, getattr(self, field.name)))
-        at_least = {"batch_size": 1, "updates_per_step": 0, "warmup_steps": 0, "replay_capacity": 1, "noise_scale": 0}
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        for name in ("learning_rate", "reward_scale"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be positive")
-        for name, low_open in (("discount", False), ("target_rate", True)):
-            value = getattr(self, name)
-            if not (0 <= value <= 1) or (low_open and value == 0):
-                raise ConfigError(f"{name} is {value}; it must lie in {'(0, 1]' if low_open else '[0, 1]'}")
-        if any(units < 1 for units in self.hidden):
-            raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
+        super().__post_init__()
+        self.require(noise_scale=0)
 
     @classmethod
     def paper(cls, domain: str | None = None, **changes: Any) -> Self:
@@ -76,8 +105,3 @@ class OffPolicy:
         printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
         unprinted = {"target_rate": 0.001, "batch_size": 64}
         return cls(**{**printed, **unprinted, **cls.chosen.get(domain or "", {}), **changes})
-
-    @property
-    def feed(self) -> Feed:
-        """What loops need to know of these settings."""
-        return Feed(self.batch_size, self.updates_per_step, self.warmup_steps, self.replay_capacity, self.update_after)

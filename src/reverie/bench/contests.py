@@ -1,11 +1,10 @@
-"""The contests of `reverie bench`: update, step, act, fit, plan."""
+"""The contests of `reverie bench`: update, step, act, fit, plan, imagine, solve."""
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import jax
 import numpy as np
 
@@ -14,66 +13,94 @@ from reverie.bench.fit import fit
 from reverie.bench.imagine import imagine
 from reverie.bench.measure import Contender, interleave, table
 from reverie.bench.plan import plan
-from reverie.bench.work import BATCH, ENV, SETTINGS, UPDATES, M, N, filled_trainer, matmul_limit, peer, spec
+from reverie.bench.solve import solve
+from reverie.bench.work import (
+    BATCH,
+    CHEETAH,
+    ENV,
+    SETTINGS,
+    UPDATES,
+    WORKS,
+    M,
+    N,
+    Work,
+    filled_trainer,
+    matmul_limit,
+    peer,
+    peer_update,
+)
 from reverie.environments.world import make_world
 from reverie.loops.learner import Learner
 from reverie.storage.journal import Journal
 
-BLOCKS = 20  # compiled calls (of I updates each) in one round: long enough that a neighbour's idling threads have gone to sleep
-STEPS = 250  # environment steps in one round
 CALLS = 500  # actions in one round
+BASELINES = ("sac", "ppo", "dqn")  # each of a table of its own, since each is work of another size
 
 
 def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time one gradient update of each algorithm, sampling included, against peers and the matrix-multiply limit."""
+    naf = WORKS["naf"]
+    contenders = [*map(_our_updates, ("naf", "ddpg")), matmul_limit("naf")]
+    times = interleave([*contenders, *(_their_updates(name, naf) for name in peers)], rounds)
+    facts = {"unit": "one update", "rows": table(times, "naf"), "over_ddpg": table(times, "ddpg")}
+    for name in BASELINES:
+        theirs = [_their_updates(peer, WORKS[name]) for peer in peers]
+        limit = [matmul_limit(name)] if name == "sac" else []  # the others' matrices are too small to be one
+        facts[f"of_{name}"] = table(interleave([_our_updates(name), *limit, *theirs], rounds), name)
+    return facts
 
-    def ours(name: str) -> Contender:
-        trainer = filled_trainer(ALGORITHMS[name](**SETTINGS))
 
-        def run() -> None:
-            for _ in range(BLOCKS):
-                trainer.run_update()
-                _ = trainer.policy
+def _our_updates(name: str) -> Contender:
+    work = WORKS[name]
+    trainer = filled_trainer(work.config, work.spec)
 
-        return Contender(name, run, BLOCKS * UPDATES)
+    def run() -> None:
+        for _ in range(work.calls):
+            trainer.run_update()
+            _ = trainer.policy
 
-    def theirs(name: str) -> Contender:
-        model = peer(name, gym.make(ENV))
-        return Contender(
-            name, lambda: [model.train(UPDATES, SETTINGS["batch_size"]) for _ in range(BLOCKS)], BLOCKS * UPDATES
-        )
+    return Contender(name, run, work.calls * work.updates)
 
-    contenders = [*map(ours, ALGORITHMS), matmul_limit(BLOCKS), *map(theirs, peers)]
-    times = interleave(contenders, rounds)
-    return {"unit": "one update", "rows": table(times, "naf"), "over_ddpg": table(times, "ddpg")}
+
+def _their_updates(name: str, work: Work) -> Contender:
+    once = peer_update(peer(name, work), work)
+    return Contender(name, lambda: [once() for _ in range(work.calls)], work.calls * work.updates)
 
 
 def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time one environment step while learning, all of it but the update, and the parts of that."""
-    learner = Learner(ALGORITHMS["naf"](**SETTINGS), ENV).learn(2 * STEPS)
-    contenders = [Contender("naf", lambda: learner.learn(STEPS), STEPS)]
-    for name in peers:
-        model = peer(name, gym.make(ENV))
-        contenders.append(Contender(name, lambda model=model: model.learn(STEPS, reset_num_timesteps=False), STEPS))
-    idle = Learner(ALGORITHMS["naf"](**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(STEPS)
-    contenders.append(Contender("no update", lambda: idle.learn(STEPS), STEPS))
+    steps = WORKS["naf"].steps
+    idle = Learner(ALGORITHMS["naf"](**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(steps)
     with tempfile.TemporaryDirectory() as folder:
-        contenders += _parts(Path(folder) / "journal.bin")
-        times = interleave(contenders, rounds)
-    learner.close()
+        rest = [Contender("no update", lambda: idle.learn(steps), steps)]
+        rows = _steps("naf", peers, rounds, [*rest, *_parts(Path(folder) / "journal.bin", steps)])
     idle.close()
-    rows = table(times, "naf")
+    facts = {"unit": "one environment step", "rows": rows}
+    return facts | {f"of_{name}": _steps(name, peers, rounds, []) for name in BASELINES}
+
+
+def _steps(name: str, peers: Sequence[str], rounds: int, rest: list[Contender]) -> list[dict[str, Any]]:
+    """Return the table of an algorithm's and its peers' steps; rest: of what else."""
+    work = WORKS[name]
+    learner = Learner(work.config, work.env).learn(2 * max(work.steps, work.config.batch_size))
+    contenders = [Contender(name, lambda: learner.learn(work.steps), work.steps)]
+    for other in peers:
+        model = peer(other, work)
+        run = lambda model=model: model.learn(work.steps, reset_num_timesteps=False)  # noqa: E731
+        contenders.append(Contender(other, run, work.steps))
+    rows = table(interleave([*contenders, *rest], rounds), name)
+    learner.close()
     for row in rows:
         row["steps_per_second"] = 1e6 / row["median_us"]
-    return {"unit": "one environment step, I = 5", "rows": rows}
+    return rows
 
 
-def _parts(file: Path) -> list[Contender]:
+def _parts(file: Path, steps: int) -> list[Contender]:
     """Return what a step does besides the update, one part each."""
     world, trainer = make_world(ENV), filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
     journal, observation = Journal(file, N, M), np.ones(N, np.float32)
     generator = np.random.default_rng(0)
-    actions, row = generator.uniform(-1, 1, (STEPS, M)), trainer.replay.rows[0].copy()
+    actions, row = generator.uniform(-1, 1, (steps, M)), trainer.replay.rows[0].copy()
 
     def move() -> None:
         world.reset(0)
@@ -81,7 +108,7 @@ def _parts(file: Path) -> list[Contender]:
             world.step(world.spec.to_world(action), number)
 
     def remember() -> None:
-        for _ in range(STEPS):
+        for _ in range(steps):
             trainer.replay.add(row)
             trainer.replay.sample(generator, (UPDATES, BATCH))
 
@@ -91,17 +118,17 @@ def _parts(file: Path) -> list[Contender]:
         journal.sync()
 
     return [
-        Contender("  world", move, STEPS),
-        Contender("  acting", lambda: [trainer.act(observation) for _ in range(STEPS)], STEPS),
-        Contender("  journal", write, STEPS),
-        Contender("  replay", remember, STEPS),
+        Contender("  world", move, steps),
+        Contender("  acting", lambda: [trainer.act(observation) for _ in range(steps)], steps),
+        Contender("  journal", write, steps),
+        Contender("  replay", remember, steps),
     ]
 
 
 def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time one action for one observation: greedy and exploring, against peers and against a compiled JAX call."""
     trainer = filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
-    learner = Learner(ALGORITHMS["naf"](**SETTINGS), spec=spec())
+    learner = Learner(WORKS["naf"].config, spec=CHEETAH)
     observation = np.ones(N, np.float32)
     agent, state = trainer.agent, trainer.state
     compiled = jax.jit(lambda state, x: agent.greedy(agent.policy(state), x))
@@ -112,7 +139,7 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
         Contender("compiled", lambda: [np.asarray(compiled(state, observation)) for _ in range(CALLS)], CALLS),
     ]
     for name in peers:
-        model = peer(name, gym.make(ENV))
+        model = peer(name, WORKS["naf"])
         contenders.append(
             Contender(name, lambda model=model: [model.predict(observation) for _ in range(CALLS)], CALLS)
         )
@@ -121,4 +148,4 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     return result
 
 
-CONTESTS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan, "imagine": imagine}
+CONTESTS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan, "imagine": imagine, "solve": solve}

@@ -72,7 +72,7 @@ def regulator(n: int = 40, m: int = 10, T: int = 100) -> tuple[Linear, Quadratic
     A *= 0.95 / np.abs(np.linalg.eigvals(A)).max()
     F = np.hstack([A, generator.standard_normal((n, m)) / np.sqrt(n)])
     C = np.diag([1.0] * n + [0.1] * m)
-    model = Linear(np.tile(F, (T, 1, 1)), np.zeros((T, n)), np.zeros((T, n, n)))
+    model = Linear(np.tile(F, (T, 1, 1)), np.zeros((T, n)), None)
     return model, Quadratic(
         np.tile(C, (T, 1, 1)), np.zeros((T, n + m)), np.zeros(T), np.eye(n), np.zeros(n), np.zeros(())
     )

@@ -34,7 +34,8 @@ def run(options: Any) -> None:
         facts[name] = contests[name]([peer for peer in peers if peer in peers_of(name)], options.rounds)
         for part, rows in facts[name].items():
             if part != "unit":
-                lines += ["", f"{name}: {facts[name]['unit']}", *_lines(rows)]
+                which = "" if part == "rows" else f" {part.replace('_', ' ')}"
+                lines += ["", f"{name}{which}: {facts[name]['unit']}", *_lines(rows)]
     emit(options, facts, *lines)
 
 

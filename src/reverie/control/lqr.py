@@ -107,7 +107,9 @@ def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> R
     steps = dynamics.F, dynamics.f, cost.C, cost.c
     _, (K, k, V, v, Quu, constant, positive) = jax.lax.scan(step, last, steps, reverse=True)
     V, v = (jnp.concatenate([part, end[None]]) for part, end in zip((V, v), last, strict=True))
-    constant += cost.c0 + 0.5 * jnp.sum(V[1:] * dynamics.covariance, axis=(1, 2))
+    constant += cost.c0
+    if dynamics.covariance is not None:
+        constant += 0.5 * jnp.sum(V[1:] * dynamics.covariance, axis=(1, 2))
     v0 = jnp.append(constant, cost.v0)[::-1].cumsum()[::-1]
     # Whatever is not finite anywhere ends up in the value of the first step.
     finite = jnp.all(jnp.isfinite(V[0])) & jnp.all(jnp.isfinite(v[0])) & jnp.isfinite(v0[0])
@@ -140,7 +142,8 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
                 jnp.concatenate([cross.T, K @ cross + added], axis=1),
             ]
         )
-        return (F @ y + f, symmetrise(F @ yy @ F.T + noise)), (mean, spread, y, yy)
+        moved = F @ yy @ F.T if noise is None else F @ yy @ F.T + noise
+        return (F @ y + f, symmetrise(moved)), (mean, spread, y, yy)
 
     start = jnp.asarray(x0_mean), jnp.asarray(x0_covariance)
     last, (mean, spread, y, yy) = jax.lax.scan(

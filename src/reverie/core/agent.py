@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from reverie.core.errors import SpaceError
 from reverie.core.types import EnvSpec
 
 
@@ -14,6 +15,8 @@ class Feed(NamedTuple):
     warmup_steps: int  # real steps of uniformly random actions before the first update
     replay_capacity: int  # transitions kept; the oldest go first
     update_after: Literal["step", "episode"]  # when updates run; after an episode all of its steps' updates run at once
+    rollout: int = 0  # T, of on-policy agents: updates are fed the last T steps of each world, once, and nothing else
+    worlds: int = 1  # E, of on-policy agents: worlds that are stepped in turns
 
 
 class Agent(NamedTuple):
@@ -29,7 +32,8 @@ class Agent(NamedTuple):
     init: Callable[..., Any]  # (key) -> state
     begin: Callable[..., Any]  # (state, key) -> memory
     act: Callable[..., Any]  # (state, memory, observation [n], key, explore) -> (action [m] in [-1, 1], memory)
-    update: Callable[..., Any]  # (state, Transition [I, B, ...], key) -> (state, metrics: dict of scalars)
+    # (state, Transition [I, B, ...], key) -> (state, metrics: dict of scalars); of on-policy agents [T, E, ...], in time
+    update: Callable[..., Any]
     diagnose: Callable[..., Any]  # (state, Transition [B, ...]) -> dict of scalars too costly for every update
     policy: Callable[..., Any]  # (state) -> the arrays that acting reads
     greedy: Callable[..., Any]  # (policy, observation [..., n]) -> action [..., m]
@@ -39,7 +43,10 @@ class Agent(NamedTuple):
 
 @runtime_checkable
 class Algorithm(Protocol):
-    """A frozen dataclass of hyper-parameters that can build its agent for a world."""
+    """A frozen dataclass of hyper-parameters that can build its agent for a world.
+
+    `build` raises SpaceError where the world's actions are not of its kind (`require_continuous`, `require_discrete`).
+    """
 
     @property
     def name(self) -> str:
@@ -49,3 +56,20 @@ class Algorithm(Protocol):
     def build(self, spec: EnvSpec) -> Agent:
         """Return the agent's pure functions for `spec`."""
         ...
+
+
+def require_continuous(spec: EnvSpec, name: str) -> None:
+    """Raise SpaceError unless the actions of `spec` are continuous."""
+    if spec.actions:
+        raise SpaceError(
+            f"{spec.name}: the action space is Discrete({spec.actions}); {name} needs a continuous Box: use dqn"
+        )
+
+
+def require_discrete(spec: EnvSpec, name: str) -> None:
+    """Raise SpaceError unless the actions of `spec` are discrete."""
+    if not spec.actions:
+        raise SpaceError(
+            f"{spec.name}: the action space is a continuous Box of {spec.action_dim}; {name} needs a Discrete one: "
+            "use naf, ddpg, sac or ppo"
+        )

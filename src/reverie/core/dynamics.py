@@ -31,7 +31,7 @@ class Linear(NamedTuple):
 
     F: np.ndarray  # [T, n, n + m]
     f: np.ndarray  # [T, n]
-    covariance: np.ndarray  # [T, n, n]
+    covariance: Any  # [T, n, n], or None where nothing is random
 
 
 class Dynamics(Protocol):

@@ -12,7 +12,6 @@ class Status(enum.IntEnum):
     INACTIVE = 3
     MAX_ITERATIONS = 4
     REGULARISATION_LIMIT = 5
-    LINE_SEARCH_FAILED = 6
     NOT_POSITIVE_DEFINITE = 7
     INITIAL_DIVERGED = 8
     NONFINITE_MODEL = 9
@@ -41,7 +40,6 @@ _TEXTS = {
     Status.MAX_ITERATIONS: "stopped at the most iterations allowed; allow more, or accept what there is",
     Status.REGULARISATION_LIMIT: "no step lowers the cost even under the largest regularisation; derivatives may be wrong, "
     "or the dynamics not smooth here (contacts)",
-    Status.LINE_SEARCH_FAILED: "no step length lowers the cost as predicted; try more regularisation",
     Status.NOT_POSITIVE_DEFINITE: "the cost is not convex in the controls; add a control cost or regularisation",
     Status.INITIAL_DIVERGED: "the first trajectory leaves every bound; start from smaller controls",
     Status.NONFINITE_MODEL: "the model returned a value that is not finite; look at its derivatives and its data",

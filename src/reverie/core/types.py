@@ -19,7 +19,7 @@ class Transition(NamedTuple):
     """
 
     observation: Array  # [..., n]
-    action: Array  # [..., m], in [-1, 1]: the action that was executed
+    action: Array  # [..., m], the action that was executed: in [-1, 1], or a number 0, 1, … of a discrete one (m = 1)
     reward: Array  # [...], unscaled
     discount: Array  # [...]
     next_observation: Array  # [..., n], the true successor, also on the last step
@@ -46,13 +46,15 @@ def row_width(observation_dim: int, action_dim: int) -> int:
 class EnvSpec:
     """All an algorithm may know of the world: sizes, action bounds (in the world's own units) and a name.
 
-    Raises SpaceError where a bound is not finite or a range is empty.
+    Either bounds or `actions`, the number of discrete ones.  Raises SpaceError where a bound is not finite, a range is
+    empty, or there is nothing to choose.
     """
 
     observation_dim: int
-    action_low: Sequence[float]
-    action_high: Sequence[float]
+    action_low: Sequence[float] = ()
+    action_high: Sequence[float] = ()
     name: str = "world"
+    actions: int = 0
 
     def __post_init__(self):
         for field in ("action_low", "action_high"):
@@ -60,6 +62,10 @@ class EnvSpec:
             object.__setattr__(self, field, tuple(bounds.tolist()))
         if self.observation_dim < 1:
             raise SpaceError(f"{self.name}: observation_dim is {self.observation_dim}; it must be at least 1")
+        if self.actions:
+            if self.actions < 2 or self.action_low or self.action_high:
+                raise SpaceError(f"{self.name}: actions is {self.actions}; give at least 2, and no bounds beside them")
+            return
         if len(self.action_low) != len(self.action_high) or not self.action_low:
             raise SpaceError(
                 f"{self.name}: action_low has {len(self.action_low)} entries and action_high "
@@ -76,15 +82,31 @@ class EnvSpec:
 
     @property
     def action_dim(self) -> int:
-        """The number of actuators, m."""
-        return len(self.action_low)
+        """The number of actuators, m; 1 where actions are discrete."""
+        return len(self.action_low) or 1
+
+    def random(self, generator: np.random.Generator) -> np.ndarray:
+        """Return an action [m] drawn uniformly, as agents give it."""
+        if self.actions:
+            return generator.integers(self.actions, size=1).astype(np.float32)
+        return generator.uniform(-1.0, 1.0, self.action_dim).astype(np.float32)
+
+    def as_input(self, action: Array) -> np.ndarray:
+        """Return actions [..., m] as a model of the world takes them: discrete ones as indicators of all but the first."""
+        if not self.actions:
+            return np.asarray(action)
+        return (np.asarray(action) == np.arange(1, self.actions)).astype(float)
 
     def to_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from [-1, 1] to the world's bounds, never outside them."""
+        """Map actions [..., m] from [-1, 1] to the world's bounds, never outside them; discrete ones to whole numbers."""
+        if self.actions:
+            return np.asarray(action).astype(np.int64)
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         return np.clip(low + (np.asarray(action, dtype=float) + 1.0) * (0.5 * (high - low)), low, high)
 
     def from_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from the world's bounds to [-1, 1]."""
+        """Map actions [..., m] from the world's bounds to [-1, 1].  Inverse of `to_world`."""
+        if self.actions:
+            return np.asarray(action, np.float32)
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         return np.clip((np.asarray(action, dtype=float) - low) / (0.5 * (high - low)) - 1.0, -1.0, 1.0)

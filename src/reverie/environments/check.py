@@ -62,7 +62,7 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
     deaths = timeouts = both = length = 0
     began = time.perf_counter()
     for number in range(1, steps + 1):
-        action = world.spec.to_world(generator.uniform(-1, 1, world.spec.action_dim))
+        action = world.spec.to_world(world.spec.random(generator))
         reward, observation, terminated, truncated = world.step(action, number)
         observations.append(observation)
         rewards.append(reward)
@@ -80,6 +80,8 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
 
 def _spaces(world: World) -> Finding:
     spec, space = world.spec, world.env.action_space
+    if spec.actions:
+        return Finding("spaces", "ok", f"{spec.observation_dim} observations, {spec.actions} discrete actions: for dqn")
     bounds = f"{_short(spec.action_low)} … {_short(spec.action_high)}"
     text = f"{spec.observation_dim} observations, {spec.action_dim} actions in {bounds} ({space.dtype})"
     return Finding("spaces", "ok", text)
@@ -194,6 +196,7 @@ def _figures(world: World, first: _Rollout) -> dict[str, Any]:
         "observation_dim": world.spec.observation_dim,
         "action_low": list(world.spec.action_low),
         "action_high": list(world.spec.action_high),
+        "actions": world.spec.actions,
         "largest_observation": float(np.abs(first.observations).max()),
         "largest_reward": float(np.abs(first.rewards).max()),
         "episodes": len(first.lengths),

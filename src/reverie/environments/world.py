@@ -13,17 +13,18 @@ from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError, unknown
 from reverie.core.types import EnvSpec
-from reverie.domains import DOMAINS
+from reverie.domains import DOMAINS, MAZES
 
+OURS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
 LARGEST = float(np.finfo(np.float32).max)
 
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
 
 class World:
-    """A Gymnasium environment with a Box action space, any observation space that flattens, and checked steps.
+    """A Gymnasium environment with checked steps: actions of a Box or Discrete space, observations that flatten.
 
-    Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there.
+    Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there, or [1].
     Raises SpaceError where the spaces do not fit, WorldError where a step does not.
     """
 
@@ -31,15 +32,23 @@ class World:
         self.env, self.name = env, name
         self._observations = env.observation_space
         actions = env.action_space
-        if not isinstance(actions, gym.spaces.Box) or not np.issubdtype(actions.dtype, np.floating):
-            raise SpaceError(f"{name}: the action space is {actions}; this agent needs a continuous Box")
+        discrete = actions if isinstance(actions, gym.spaces.Discrete) else None
+        box = actions if isinstance(actions, gym.spaces.Box) and np.issubdtype(actions.dtype, np.floating) else None
+        if discrete is None and box is None:
+            raise SpaceError(
+                f"{name}: the action space is {actions}; agents here need a continuous Box, or Discrete (dqn)"
+            )
         if not self._observations.is_np_flattenable:
             raise SpaceError(
                 f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened"
             )
-        self._action_shape, self._action_dtype = actions.shape, actions.dtype
+        self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
+        self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
         size = space_utils.flatdim(self._observations)
-        self.spec = EnvSpec(size, actions.low.ravel().tolist(), actions.high.ravel().tolist(), name)
+        if box is not None:
+            self.spec = EnvSpec(size, box.low.ravel().tolist(), box.high.ravel().tolist(), name)
+        elif discrete is not None:
+            self.spec = EnvSpec(size, name=name, actions=int(discrete.n))
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
         """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""
@@ -65,7 +74,9 @@ class World:
         return finite_vector(self.name, where, flat)
 
     def shape(self, action: np.ndarray) -> np.ndarray:
-        """Return actions [..., m] with the environment's dtype and shape."""
+        """Return actions [..., m] in the world's units with the environment's dtype and shape."""
+        if self.spec.actions:
+            return action[..., 0] + self._first_action
         return action.astype(self._action_dtype).reshape(*action.shape[:-1], *self._action_shape)
 
     def reset(self, seed: int) -> np.ndarray:
@@ -159,14 +170,14 @@ def describe(source: EnvSource) -> str:
 
 
 def _registered(name: str, options: dict) -> gym.Env:
-    known = DOMAINS[name].gym_id if name in DOMAINS else name
+    known = OURS.get(name, name)
     with warnings.catch_warnings():
         # Gymnasium hints at newer versions, but the user chose this one.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
-            raise unknown("environment", name, [*DOMAINS, *gym.registry]) from None
+            raise unknown("environment", name, [*OURS, *gym.registry]) from None
         except gym.error.DependencyNotInstalled as error:
             extra = "mujoco" if "mujoco" in str(error).lower() else "video"
             raise ConfigError(

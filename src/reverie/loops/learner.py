@@ -66,13 +66,15 @@ class Learner:
         self.config, self.seed = config, int(seed)
         self._source, self._evaluation_source = env, evaluation_env
         self._world: World | None = None if env is None else make_world(env)
+        self._worlds = [] if self._world is None else [self._world]  # that learning steps in turns
         self._evaluation_world: World | None = None
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
         agent = config.build(self.spec)
+        self._worlds += self._more_worlds(agent.feed.worlds - 1)
         self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
         trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind
 
-        self._observation: np.ndarray | None = None  # of the environment, where an episode is under way
+        self._observations: list[np.ndarray | None] = [None] * agent.feed.worlds  # where an episode is under way
         self._callbacks: Sequence[Callback] = ()
         self._stop = False
         self.best_return: float | None = None
@@ -94,6 +96,14 @@ class Learner:
             if self._passing is not None:
                 self._passing.cleanup()
             raise
+
+    def _more_worlds(self, count: int) -> list[World]:
+        """Return more worlds such as the first."""
+        if count and (self._world is None or isinstance(self._source, gym.Env)):
+            raise ConfigError(
+                f"{self.spec.name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
+            )
+        return [make_world(self._source) for _ in range(count) if self._source is not None]
 
     # ---- what it knows
 
@@ -202,7 +212,7 @@ class Learner:
         with at_a_good_moment(self.stop), self._closing_books():
             self._emit(Began(self.steps, None if steps is None else self.steps + int(steps)))
             while steps_left > 0 and episodes_left > 0 and not self._stop:
-                row = self._step(self._world)
+                row = self._step()
                 steps_left -= 1
                 self._emit(StepEnded(self.steps))
                 if row is not None:
@@ -214,15 +224,17 @@ class Learner:
         """End `learn` after the step under way."""
         self._stop = True
 
-    def _step(self, world: World) -> dict[str, Any] | None:
-        if self._observation is None:
+    def _step(self) -> dict[str, Any] | None:
+        turn = self._session.turn
+        world, observation = self._worlds[turn], self._observations[turn]
+        if observation is None:
             self._session.leave_episode()
-            self._observation = world.reset(seed_of(self.seed, RESET, self.episodes + 1))
+            observation = world.reset(seed_of(self.seed, RESET, self.episodes + 1))
         shows = self._task is not None
-        action = self._session.act(self._observation, world.state() if shows else ())
+        action = self._session.act(observation, world.state() if shows else ())
         outcome = world.step(self.spec.to_world(action), self.steps + 1)
         row = self._session.take(*outcome, durable=False, next_state=world.state() if shows else ())
-        self._observation = None if row is not None else outcome[1]
+        self._observations[turn] = None if row is not None else outcome[1]
         return row
 
     def _emit(self, event: Event) -> None:
@@ -236,7 +248,7 @@ class Learner:
         try:
             yield
         except BaseException as error:
-            self._observation = None
+            self._observations = [None] * len(self._observations)
             self._session.forget_action()
             with contextlib.suppress(ReverieError):  # the first error is the one to tell
                 self._session.records.sync()
@@ -338,7 +350,7 @@ class Learner:
         try:
             self._session.records.close()
         finally:
-            for world in (self._world, self._evaluation_world):
+            for world in (*self._worlds, self._evaluation_world):
                 if world is not None:
                     world.close()
             if self._passing is not None:

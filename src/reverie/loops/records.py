@@ -76,11 +76,13 @@ class Records:
         self,
         run: RunDirectory,
         sizes: tuple[int, int, int],  # of observation, action and state (0: not kept)
+        actions: int,  # discrete ones; 0: continuous
+        worlds: int,  # that take turns
         metric_names: Iterable[str],
         charts: bool,
     ):
-        self.run = run
-        self.journal = Journal(run.journal_file, *sizes)
+        self.run, self._worlds = run, worlds
+        self.journal = Journal(run.journal_file, *sizes, actions)
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
@@ -139,7 +141,7 @@ class Records:
 
         Episodes are computed anew; metrics of steps that will be learnt again go; evaluations cost real episodes and stay.
         """
-        rows = episodes.rows_of(self.journal.records)
+        rows = episodes.rows_of(self.journal.records, self._worlds)
         self.episodes.replace(rows)
         self.metrics.replace(row for row in tables.read_rows(self.metrics.path) if int(row["step"]) <= learnt_steps)
         evaluations = tables.read_rows(self.evaluations.path)

@@ -23,15 +23,17 @@ class SavedPolicy:
         run = RunDirectory(path)
         self.written = run.read_config()
         self.config = provenance.config_of(self.written, run)
-        n, m, _ = read_header(run.journal_file)
+        header = read_header(run.journal_file)
         file = run.best_file if best else run.latest_file
         if not file.exists():
             hint = "train with --evaluate-every" if best else "train on with --resume"
             raise StorageError(f"{file} does not exist yet; {hint}")
-        self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m)  # a greedy policy knows of [-1, 1] alone
+        n, m = header.observation_dim, header.action_dim
+        m = 0 if header.actions else m
+        self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m, actions=header.actions)  # a greedy policy knows of [-1, 1] alone
         agent = self.config.build(self.spec)
         like = jax.eval_shape(agent.init, jax.random.key(0))
-        like = {"state": like, "memory": jax.ShapeDtypeStruct((m,), np.float32)}
+        like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
         arrays, facts = checkpoint.load(file, like, free=DREAMS)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
@@ -45,12 +47,12 @@ class SavedPolicy:
         if source is None:
             raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
         world = make_world(source, **options)
-        here, there = (
-            (world.spec.observation_dim, world.spec.action_dim),
-            (self.spec.observation_dim, self.spec.action_dim),
-        )
+        here, there = map(_sizes, (world.spec, self.spec))
         if here != there:
-            raise ConfigError(
-                f"{world.name} has {here[0]} observations and {here[1]} actions, this run's policy {there[0]} and {there[1]}"
-            )
+            raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
         return world
+
+
+def _sizes(spec: EnvSpec) -> str:
+    actions = f"{spec.actions} discrete actions" if spec.actions else f"{spec.action_dim} actions"
+    return f"{spec.observation_dim} observations and {actions}"

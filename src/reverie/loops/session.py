@@ -11,7 +11,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.loops.records import Records, Step, flags_of, packed
-from reverie.loops.trainer import METRICS_EVERY, Trainer
+from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
 from reverie.storage.episodes import Tally
 from reverie.storage.run import RunDirectory
 
@@ -24,16 +24,22 @@ class Session:
 
     def __init__(self, trainer: Trainer, name: str, run: RunDirectory, tensorboard: bool):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
+        self.worlds = trainer.agent.feed.worlds
         sizes = self.spec.observation_dim, self.spec.action_dim, trainer.state_dim
-        self.records = Records(run, sizes, trainer.metric_names, tensorboard)
+        self.records = Records(run, sizes, self.spec.actions, self.worlds, trainer.metric_names, tensorboard)
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.newest_metrics: dict[str, float] | None = None
         self.whole = True  # False while a told step is in the journal but not yet learnt from
         self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None  # (observation, state, action), until told
         self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
-        self._in_episode = False
-        self._tally = Tally()
-        self._newest: Step | None = None
+        self._in_episode, self._number = [False] * self.worlds, [0] * self.worlds  # an episode's own
+        self._tally = [Tally() for _ in range(self.worlds)]
+        self._newest: list[Step | None] = [None] * self.worlds  # of each world
+
+    @property
+    def turn(self) -> int:
+        """The number of the world whose step is next: they take turns."""
+        return self.trainer.steps % self.worlds
 
     def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next.
@@ -46,25 +52,27 @@ class Session:
             raise StorageError(
                 f"{self.records.run.path}: the last step could not be finished; go on with Learner.load, which has it"
             )
-        self._before_asking = self._in_episode, self.trainer.acting()
+        self._before_asking = list(self._in_episode), self.trainer.acting()
         self._ensure_episode()
         action = self.trainer.act(observation, state)
         self._asked = observation, state, action
         return action
 
     def _ensure_episode(self) -> None:
-        """Begin an episode unless one is under way."""
-        if self._in_episode:
+        """Begin an episode in the world whose turn it is, unless one is under way."""
+        if self._in_episode[self.turn]:
             return
-        if self._tally.length and self._newest is not None:  # cut off: it neither terminated nor ran out of time
-            self._end_episode(self._tally.close(*self._newest[:3]))
+        tally, newest = self._tally[self.turn], self._newest[self.turn]
+        if tally.length and newest is not None:  # cut off: it neither terminated nor ran out of time
+            self._end_episode(tally.close(*newest[:3]))
         self.trainer.begin_episode()
-        self._in_episode = True
+        self._number[self.turn] = self.trainer.episodes
+        self._in_episode[self.turn] = True
 
     def leave_episode(self) -> None:
-        """Forget an action not told of; the next one begins another episode."""
+        """Forget an action not told of; the next one begins another episode in its world."""
         self.forget_action()
-        self._in_episode = False
+        self._in_episode[self.turn] = False
 
     def forget_action(self) -> None:
         """Forget an action not told of; its noise will be drawn again."""
@@ -90,7 +98,7 @@ class Session:
         step = Step(
             self.trainer.steps + 1,
             time.time(),
-            self.trainer.episodes,
+            self._number[self.turn],
             flags,
             reward,
             action,
@@ -111,12 +119,13 @@ class Session:
 
     def _learn(self, step: Step) -> dict[str, Any] | None:
         """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
+        turn = self.turn
+        self._newest[turn], self._in_episode[turn] = step, not step.last
         fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
-        self._newest, self._in_episode = step, not step.last
         if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
             self.records.write_metrics(metrics)
             self.newest_metrics = metrics
-        return self._tally.add(*step.tally)
+        return self._tally[turn].add(*step.tally)
 
     def _end_episode(self, row: dict[str, Any]) -> None:
         self.records.write_episode(row)
@@ -126,7 +135,9 @@ class Session:
         """Write the latest (or best) checkpoint."""
         in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking
         arrays, facts = self.trainer.snapshot(acting)
-        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": in_episode}, best)
+        if best:  # a policy to act with, not to learn on from
+            arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
+        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)
 
     def go_on(self) -> list[dict[str, str]]:
         """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far."""
@@ -140,21 +151,26 @@ class Session:
         self.records.journal.cut()
         rows, evaluations = self.records.mend_tables(done)
         self.recent_returns.extend(row["return"] for row in rows)
-        if done:
-            self._newest = Step.of(records[done - 1])
-            for record in (
-                records[:done][records["episode"][:done] == self._newest.episode] if not self._newest.last else ()
-            ):
-                self._tally.add(*Step.of(record).tally)
+        for world in range(min(self.worlds, done)):
+            self._take_up(world, records[world : done : self.worlds])
         for record in records[done:]:
             self._learn_again(Step.of(record))
         return evaluations
 
+    def _take_up(self, world: int, records: np.ndarray) -> None:
+        """Stand in the last episode of a world's own records."""
+        self._newest[world] = newest = Step.of(records[-1])
+        self._number[world] = newest.episode
+        if not newest.last:
+            for record in records[records["episode"] == newest.episode]:
+                self._tally[world].add(*Step.of(record).tally)
+
     def _learn_again(self, step: Step) -> None:
         """Learn from a record as when it was new: its action stands, the noise behind it is drawn again."""
         while self.trainer.episodes < step.episode:
-            self._tally = Tally()  # mend_tables has written the row of an episode that was cut off
             self.trainer.begin_episode()
+        if self._number[self.turn] != step.episode:  # mend_tables has written the row of one that was cut off
+            self._number[self.turn], self._tally[self.turn] = step.episode, Tally()
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)
         if self.records.checkpoint_is_due:

@@ -32,8 +32,10 @@ class Trainer:
         self.agent, self.seed = agent, seed
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
+        feed = agent.feed
         self.state = jax.jit(agent.init)(jax.random.fold_in(self.root, INIT))
-        self.replay = Replay(agent.feed.replay_capacity, row_width(n, m))
+        # On-policy agents keep one rollout of all their worlds, in time: at its end the rows stand as they came.
+        self.replay = Replay(feed.rollout * feed.worlds or feed.replay_capacity, row_width(n, m))
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
         self.steps = self.episodes = self.updates = self.minibatches = self.owed = 0
@@ -59,7 +61,8 @@ class Trainer:
             state, metrics = agent.update(state, unpack(rows), key)
             return state, _flat(metrics, agent.policy(state))
 
-        rows = jax.ShapeDtypeStruct((1, 1, row_width(n, m)), jnp.float32)
+        lead = (feed.rollout, feed.worlds) if feed.rollout else (1, 1)
+        rows = jax.ShapeDtypeStruct((*lead, row_width(n, m)), jnp.float32)
         metrics = jax.eval_shape(lambda rows: agent.update(self.state, unpack(rows), self.root)[1], rows)
         diagnosis = jax.eval_shape(lambda rows: agent.diagnose(self.state, unpack(rows[0])), rows)
         self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
@@ -117,10 +120,9 @@ class Trainer:
 
         state: the world's [state_dim], where it is kept.  again: only draw what that takes; the action is known.
         """
-        action_dim = self.agent.spec.action_dim
         if self.steps < self.agent.feed.warmup_steps:
-            return self.noise_generator.uniform(-1.0, 1.0, action_dim).astype(np.float32)
-        innovation = self.noise_generator.standard_normal(action_dim, np.float32)
+            return self.agent.spec.random(self.noise_generator)
+        innovation = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
         if self._driven:
             return innovation if again else self._drive(observation, state, innovation)
         action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
@@ -154,7 +156,9 @@ class Trainer:
         feed = self.agent.feed
         self.replay.add(row)
         self.steps += 1
-        if self.steps > feed.warmup_steps and self.steps >= feed.batch_size and feed.updates_per_step:
+        if feed.rollout:
+            self.owed += self.steps % len(self.replay.rows) == 0
+        elif self.steps > feed.warmup_steps and self.steps >= feed.batch_size and feed.updates_per_step:
             self.owed += 1
         if feed.update_after == "step" or last:
             for _ in range(self.owed):
@@ -171,16 +175,28 @@ class Trainer:
         return fitted
 
     def run_update(self) -> None:
-        """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits."""
+        """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits.
+
+        On-policy agents update on the rollout instead.
+        """
         _ = self.policy  # counts the metrics of the update before, and stops at its first non-finite one
+        feed = self.agent.feed
+        if feed.rollout:
+            rows = self.replay.rows.reshape(feed.rollout, feed.worlds, -1).copy()  # computed on while the next come in
+        else:
+            rows = self._minibatches()
+        self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
+        self.updates += 1
+        self.minibatches += len(rows) if not feed.rollout else feed.updates_per_step
+
+    def _minibatches(self) -> np.ndarray:
+        """Return packed minibatches [I or (1 + l) I, B, width]."""
         feed = self.agent.feed
         rows = self.replay.sample(self.sample_generator, (feed.updates_per_step, feed.batch_size))
         if self.dreams is not None:
             dreamt = self.dreams.minibatches(feed.updates_per_step, feed.batch_size)
             rows = rows if dreamt is None else np.concatenate([dreamt, rows])
-        self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
-        self.updates += 1
-        self.minibatches += len(rows)
+        return rows
 
     def metrics(self) -> dict[str, float] | None:
         """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt."""

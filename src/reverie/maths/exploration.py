@@ -7,7 +7,9 @@ A process is a pair of functions: `begin(m) -> memory` at an episode's start and
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
+import scipy.special
 
 Noise = Literal["ou", "gaussian", "precision"]
 THETA = 0.15  # pull of the Ornstein-Uhlenbeck process towards zero, per step.  Lillicrap et al. 2016, section 7
@@ -33,6 +35,13 @@ def _ornstein_uhlenbeck(memory, innovation, scale):
 def _gaussian(memory, innovation, scale):
     """N = σ ε: independent from step to step."""
     return scale * innovation, memory
+
+
+def uniform(innovation):
+    """Return draws from [0, 1] made of standard normal ones, by their distribution function."""
+    if isinstance(innovation, jax.Array):
+        return jax.scipy.special.ndtr(innovation)
+    return scipy.special.ndtr(innovation)
 
 
 ORNSTEIN_UHLENBECK = Process(_begin, _ornstein_uhlenbeck)

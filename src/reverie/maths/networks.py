@@ -40,6 +40,19 @@ def init_head(key, i: int, o: int, bound: float = 3e-3):
     }
 
 
+def init_fan_in_head(key, i: int, o: int):
+    """Return an output layer, uniform in ±1/√fan-in like hidden ones."""
+    return init_head(key, i, o, 1.0 / float(i) ** 0.5)
+
+
+def init_orthogonal(key, sizes: tuple[int, ...], gain: float):
+    """Return one layer for each pair of neighbouring `sizes`: orthogonal weights times `gain`, biases 0.  Saxe et al. 2014."""
+    draw = jax.nn.initializers.orthogonal(gain)
+    keys = jax.random.split(key, max(len(sizes) - 1, 1))
+    pairs = zip(keys, sizes[:-1], sizes[1:], strict=False)
+    return [{"w": draw(k, (i, o), jnp.float32), "b": jnp.zeros(o, jnp.float32)} for k, i, o in pairs]
+
+
 def init_moments(layers):
     """Return running moments (mean 0, variance 1) for each layer of `layers`."""
     sizes = [layer["w"].shape[1] for layer in layers]
@@ -49,6 +62,14 @@ def init_moments(layers):
 def linear(layer, x):
     """Return x w + b."""
     return x @ layer["w"] + layer["b"] if "b" in layer else x @ layer["w"]
+
+
+def tanh_network(layers, x):
+    """Return the output of a plain network with tanh units: x ← tanh(x w + b), the last layer linear."""
+    for layer in layers[:-1]:
+        x = linear(layer, x)
+        x = x.__array_namespace__().tanh(x)
+    return linear(layers[-1], x)
 
 
 def hidden(layers, moments, x, normalisation: Normalisation = "none", training: bool = False):

@@ -36,18 +36,21 @@ class Tally:
         return row
 
 
-def rows_of(records) -> list[dict[str, Any]]:
-    """Return the rows of all episodes in `records`; one that another followed without an end was cut off.
+def rows_of(records, worlds: int = 1) -> list[dict[str, Any]]:
+    """Return the rows of all episodes in `records`, whose steps `worlds` took in turns.
 
-    The last episode, if it has no end yet, has no row yet.
+    An episode that another followed in its world without an end was cut off.  The last of each world, if it has no end
+    yet, has no row yet.
     """
-    tally, rows, before = Tally(), [], None
-    for step, time, episode, flags, reward in zip(
-        *(records[name].tolist() for name in ("step", "time", "episode", "flags", "reward")), strict=True
-    ):
-        if before is not None and tally.length and episode != before[2]:
-            rows.append(tally.close(*before))
-        if row := tally.add(step, time, episode, flags, reward):
+    tallies, rows = [Tally() for _ in range(worlds)], []
+    before: list[tuple[int, float, int] | None] = [None] * worlds
+    columns = zip(*(records[name].tolist() for name in ("step", "time", "episode", "flags", "reward")), strict=True)
+    for number, (step, time, episode, flags, reward) in enumerate(columns):
+        world = number % worlds
+        last = before[world]
+        if last is not None and tallies[world].length and episode != last[2]:
+            rows.append(tallies[world].close(*last))
+        if row := tallies[world].add(step, time, episode, flags, reward):
             rows.append(row)
-        before = (step, time, episode)
+        before[world] = (step, time, episode)
     return rows

@@ -15,6 +15,7 @@ import json
 import os
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +30,8 @@ CHECKSUM_BYTES = 4
 def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> np.dtype:
     """Return the layout of one record, little-endian and packed.
 
-    step counts from 1; time is seconds since 1970; episode counts from 1; actions lie in [-1, 1]; state and next_state
+    step counts from 1; time is seconds since 1970; episode counts from 1; actions lie in [-1, 1], or are numbers 0, 1, …
+    where the header counts discrete `actions`; state and next_state
     (physical state and target) are there for models of the dynamics only; crc is zlib.crc32 over all bytes before it.
     """
     states = [("state", "<f8", (state_dim,)), ("next_state", "<f8", (state_dim,))] if state_dim else []
@@ -55,16 +57,18 @@ class Journal:
     Raises StorageError where the file is foreign, damaged, of other sizes, or cannot be written.
     """
 
-    def __init__(self, path: Path, observation_dim: int, action_dim: int, state_dim: int = 0):
+    def __init__(self, path: Path, observation_dim: int, action_dim: int, state_dim: int = 0, actions: int = 0):
         self.path = path
         self.dtype = record_dtype(observation_dim, action_dim, state_dim)
         header = {"format": FORMAT, "observation_dim": observation_dim, "action_dim": action_dim}
         if state_dim:
             header["state_dim"] = state_dim
+        if actions:
+            header["actions"] = actions
         if not path.exists():
             write_whole(path, json.dumps(header).encode() + b"\n")
         start, found, self.cut_bytes = read(path)
-        if found.dtype != self.dtype:
+        if found.dtype != self.dtype or read_header(path).actions != actions:
             raise StorageError(f"{path} holds records of other sizes; it belongs to another environment than this one")
         self.records = found
         self._record = np.zeros((), self.dtype)
@@ -135,7 +139,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     with told("read", path):
         data = path.read_bytes()
     line, newline, _ = data.partition(b"\n")
-    dtype = record_dtype(*_sizes(path, line + newline))
+    dtype = record_dtype(*_header(path, line + newline)[:3])
     start = len(line) + 1
     count = (len(data) - start) // dtype.itemsize
     records = np.frombuffer(data, dtype, count, start)
@@ -153,18 +157,28 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     return start, records, len(data) - start - good * dtype.itemsize
 
 
-def read_header(path: Path) -> tuple[int, int, int]:
-    """Return (observation_dim, action_dim, state_dim) of a journal.  Raises StorageError where it is none."""
+class Header(NamedTuple):
+    """What the first line says."""
+
+    observation_dim: int
+    action_dim: int
+    state_dim: int  # 0: not kept
+    actions: int  # discrete ones; 0: continuous
+
+
+def read_header(path: Path) -> Header:
+    """Return the sizes of a journal.  Raises StorageError where it is none."""
     with told("read", path), open(path, "rb") as file:
-        return _sizes(path, file.readline(4096))
+        return _header(path, file.readline(4096))
 
 
-def _sizes(path: Path, line: bytes) -> tuple[int, int, int]:
+def _header(path: Path, line: bytes) -> Header:
     try:
         header = json.loads(line)
         if not line.endswith(b"\n") or header["format"] != FORMAT:
             raise ValueError
-        return int(header["observation_dim"]), int(header["action_dim"]), int(header.get("state_dim", 0))
+        sizes = header["observation_dim"], header["action_dim"], header.get("state_dim", 0), header.get("actions", 0)
+        return Header(*map(int, sizes))
     except (ValueError, KeyError, TypeError):
         raise StorageError(
             f"{path} is no journal of this version of reverie (its first line is damaged or foreign)"

@@ -1,0 +1,70 @@
+"""How each algorithm is tested where all are tested alike: what differs between them, in one table."""
+
+from typing import Any, NamedTuple
+
+import reverie as rv
+import worlds
+from reverie.algorithms import ALGORITHMS
+
+CONTINUOUS = rv.EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7")
+DISCRETE = rv.EnvSpec(2, name="line7", actions=3)
+REPLAYED = {
+    "hidden": (8,),
+    "batch_size": 4,
+    "warmup_steps": 4,
+    "updates_per_step": 2,
+    "learning_rate": 1e-2,
+    "replay_capacity": 500,
+}
+ROLLED_OUT = {"hidden": (8,), "batch_size": 4, "rollout": 4, "epochs": 2, "learning_rate": 1e-2}
+PROBING = {"target_rate": 0.05, "updates_per_step": 4, "warmup_steps": 100}
+CALM = {"learn_temperature": False, "temperature": 1e-3}  # then a soft value is a value
+
+
+class Case(NamedTuple):
+    """One algorithm, or a way of running it."""
+
+    algorithm: str
+    settings: dict[str, Any]  # small and fast
+    probing: dict[str, Any]  # besides networks and discount: learns the probe worlds
+    patience: int = 1  # times as many steps for that
+    spec: rv.EnvSpec = CONTINUOUS
+    line: str = "worlds:Line"
+    picky: type = worlds.Nested  # a world that refuses what is not its action
+
+    def make(self, **changes: Any) -> Any:
+        """Return the algorithm's small settings."""
+        return ALGORITHMS[self.algorithm](**(self.settings | changes))
+
+    @property
+    def worlds(self) -> int:
+        """How many take turns."""
+        return self.make().feed.worlds
+
+    @property
+    def has(self) -> set[str]:
+        """The names of its settings."""
+        return set(ALGORITHMS[self.algorithm].__dataclass_fields__)
+
+    def pushed(self, action: Any) -> Any:
+        """Return what an action means to a Probe."""
+        return worlds.PUSHES[action] if self.spec.actions else action
+
+
+CASES = {
+    "naf": Case("naf", REPLAYED, PROBING),
+    "ddpg": Case("ddpg", REPLAYED, PROBING),
+    "sac": Case("sac", REPLAYED, PROBING | CALM),
+    "ppo": Case("ppo", ROLLED_OUT, {"rollout": 64, "std": 0.3}, 12),
+    "ppo of 3": Case("ppo", ROLLED_OUT | {"worlds": 3}, {"rollout": 64, "worlds": 3, "std": 0.3}, 24),
+    "dqn": Case("dqn", REPLAYED, PROBING, 1, DISCRETE, "worlds:Switched", worlds.Choosy),
+}
+
+
+def those(**wanted: Any) -> list[str]:
+    """Return the names of cases that have a setting (`setting=`) or so many worlds (`worlds=`)."""
+    return [
+        name
+        for name, case in CASES.items()
+        if wanted.get("worlds", case.worlds) == case.worlds and {wanted.get("setting", "hidden")} <= case.has
+    ]
