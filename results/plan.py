@@ -61,7 +61,7 @@ def refit(start: Start) -> Flight:
     assert last.controller is not None
     pilot = Steered(start, last.controller)
     total = play(pilot.greedy, pilot.make(), SEED, start.episode)
-    return Flight(total, last.predicted, last.status.name, None)
+    return Flight(total, last.move.predicted, last.move.status.name, None)
 
 
 class Experiment(NamedTuple):

@@ -35,11 +35,13 @@ SHEET = {
     "swimmer6": (19, 6, 9, -322.4, 8.5, -315.0),
     "ant": (32, 8, 15, -4.8, 1.28, -4.275),
     "walker2d": (17, 6, 9, 0.35, 0.26, 0.98),
+    "point_mass": (4, 2, 2, -317.5, 90.0, -299.4),
 }
 ARM = {"link1": 0.1424, "link2": 0.1424, "hand/link3": 0.1110}
 GRIPPER = ARM | {"hand/link3": 0.0922, "hand/palm": 0.0195, "hand/left": 0.0233, "hand/right": 0.0233, "object": 0.05}
 MASSES = {
     "cartpole": {"cart": 1.0, "pole": 0.1},
+    "point_mass": {"disc": 1.0},
     "reacher": ARM,
     "reacher_single": ARM,
     "peg": ARM,

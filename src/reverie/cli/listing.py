@@ -4,7 +4,7 @@ from typing import Any
 
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.output import emit
-from reverie.domains import DOMAINS
+from reverie.domains import DOMAINS, MAZES
 from reverie.models import MODELS
 
 
@@ -13,6 +13,7 @@ def run(options: Any) -> None:
     facts: dict[str, dict[str, str]] = {
         "algorithms": {name: _first_line(kind) for name, kind in ALGORITHMS.items()},
         "domains": {domain.name: domain.text for domain in DOMAINS.values()},
+        "mazes": {maze.name: maze.text for maze in MAZES.values()},
         "models": {name: _first_line(kind) for name, kind in MODELS.items()},
         "experiments": {},
     }
@@ -21,7 +22,7 @@ def run(options: Any) -> None:
         lines.append(group)
         lines += [f"  {name:14} {text}" for name, text in members.items()] or ["  none yet"]
     lines.append(
-        "environments\n  any Gymnasium id with a Box action space, or package.module:callable (`reverie check ENV`)"
+        "environments\n  any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)"
     )
     emit(options, facts, *lines)
 

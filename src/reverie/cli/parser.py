@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import reverie
 
-VERBS = ("list", "train", "evaluate", "video", "check", "plan", "bench")
+VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "bench")
 
 
 class UsageError(Exception):
@@ -170,41 +170,58 @@ def build_parser() -> argparse.ArgumentParser:
     )
     plan.add_argument(
         "--method",
-        choices=("ilqg", "mpc"),
+        choices=("ilqg", "mpc", "pilqr"),
         required=True,
-        help="one plan for a whole episode, or a new one at each step",
+        help="one plan for a whole episode; a new one at each step; or LQR on fitted models and path integrals on the rest",
     )
     plan.add_argument(
         "--model",
         choices=("exact", "fitted"),
-        default="exact",
-        help="the environment's own physics, or linear models fitted to real episodes (exact)",
+        help="the environment's own physics, or linear models fitted to real episodes (exact; pilqr: fitted)",
+    )
+    plan.add_argument(
+        "--set",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="a setting of pilqr, such as stages=pi2 (docs/pilqr.md)",
     )
     plan.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides starts and first controls (0)")
     plan.add_argument(
         "--horizon", type=_positive, metavar="H", help="steps planned (ilqg: the whole episode; mpc: 50 ahead)"
     )
     plan.add_argument(
-        "--iterations", type=_positive, metavar="N", help="at most, to a plan (ilqg: 100; mpc: 3); fits (fitted: 10)"
+        "--iterations",
+        type=_positive,
+        metavar="N",
+        help="at most, to a plan (ilqg: 100; mpc: 3); fits (fitted: 10; pilqr: 20)",
     )
     plan.add_argument(
-        "--episodes", type=_positive, metavar="N", help="starts, one by one (1); fitted: real episodes to a fit (5)"
+        "--episodes",
+        type=_positive,
+        metavar="N",
+        help="starts, one by one (1); real episodes to a fit (fitted: 5; pilqr: 20)",
     )
     plan.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
+
+    _add_solve(add)
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(
         "what",
         nargs="?",
-        choices=("update", "step", "act", "fit", "plan", "imagine"),
-        metavar="update|step|act|fit|plan|imagine",
+        choices=("update", "step", "act", "fit", "plan", "imagine", "solve"),
+        metavar="update|step|act|fit|plan|imagine|solve",
         help="all if left out",
     )
     bench.add_argument(
         "--against",
         default="",
         metavar="sb3,sbx",
-        help="peers to measure beside (pip install 'reverie[bench]'); of plan: crocoddyl, mim, diffilqrax",
+        help="peers to measure beside (pip install 'reverie[bench]'); of plan: crocoddyl, mim, diffilqrax; of solve: "
+        "mdptoolbox",
     )
     bench.add_argument(
         "--domains", metavar="all|reacher,peg", help="time steps of our domains instead, against bare physics"
@@ -213,3 +230,41 @@ def build_parser() -> argparse.ArgumentParser:
         "--rounds", type=_positive, default=15, metavar="N", help="interleaved rounds; medians count (15)"
     )
     return parser
+
+
+def _add_solve(add: Callable[..., Any]) -> None:
+    solve = add(
+        "solve",
+        "solve",
+        "solve a discrete environment, or learn it from samples",
+        "reverie solve FrozenLake-v1 --method value-iteration",
+    )
+    solve.add_argument(
+        "env",
+        metavar="ENV",
+        help="FrozenLake-v1, Taxi-v4, CliffWalking-v1, dyna-maze, or whatever else has Discrete spaces",
+    )
+    solve.add_argument(
+        "--method",
+        choices=("value-iteration", "policy-iteration", "q-learning", "dyna-q"),
+        required=True,
+        help="the first two need a table of transitions, the others learn from samples",
+    )
+    solve.add_argument("--discount", type=float, default=0.99, metavar="G", help="γ, from 0 to 1 (0.99)")
+    solve.add_argument("--iterations", type=_positive, metavar="N", help="at most (100000; policy-iteration: 1000)")
+    solve.add_argument("--episodes", type=_positive, metavar="N", help="to learn from (500)")
+    solve.add_argument("--learning-rate", type=float, metavar="A", help="α (0.1)")
+    solve.add_argument("--decay", type=float, metavar="D", help="α = A / N(s, a)^D after N updates (0: constant)")
+    solve.add_argument("--epsilon", type=float, metavar="E", help="share of actions drawn at random (0.1)")
+    solve.add_argument("--planning-steps", type=_whole, metavar="N", help="of dyna-q, after each real step (5)")
+    solve.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides every random draw (0)")
+    solve.add_argument(
+        "--set",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="an option of the environment, such as map_name=8x8",
+    )
+    solve.add_argument("-o", "--output", metavar="FILE.png", help="draw values and policy")

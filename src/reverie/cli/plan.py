@@ -10,39 +10,52 @@ import numpy as np
 
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
+from reverie.core.settings import coerce
 from reverie.environments.world import make_world
 from reverie.loops.evaluation import play, summary
 from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
 from reverie.report.progress import Countdown
 
 if TYPE_CHECKING:
-    from reverie.loops.pilot import Pilot
+    from reverie.loops.pilot import Pilot, Start
 
 SECONDS = 20.0  # of film
 HORIZON = 50  # steps that mpc plans ahead
-ITERATIONS = {"ilqg": 100, "mpc": 3, "fitted": 10}
-EPISODES = 5  # real ones to a fit
+ITERATIONS = {"ilqg": 100, "mpc": 3, "fitted": 10, "pilqr": 20}
+EPISODES = {"ilqg": 5, "pilqr": 20}  # real ones to a fit
 COLUMNS = ("steps", "iteration", "cost", "fall", "expected", "regularisation", "alpha")
 HEADS = ("steps", "iteration", "cost", "fall", "expected", "λ", "α")
 
 
 def run(options: Any) -> None:
     """Plan, act on it in the real world, film that."""
-    if options.model == "fitted" and options.method != "ilqg":
+    fits = options.method == "pilqr" or options.model == "fitted"
+    if fits and options.method == "mpc":
         raise ConfigError("--model fitted goes with --method ilqg; mpc plans with the exact physics")
+    if fits and options.model == "exact":
+        raise ConfigError("--method pilqr plans with models fitted to real episodes; leave out --model exact")
+    if options.settings and options.method != "pilqr":
+        raise ConfigError(f"--set goes with --method pilqr; {options.method} has --horizon and --iterations")
     output = _film_file(options)
     world = make_world(options.env)
     if not world.has_physics:
         raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")
     world.close()
-    if options.model == "fitted":
+    if fits:
         flights = [_fitted(options, output)]
     else:
         fly = {"ilqg": _ilqg, "mpc": _mpc}[options.method]
         flights = [fly(options, episode, None if episode else output) for episode in range(options.episodes or 1)]
     returns = summary([flight["return"] for flight in flights])
-    facts = {"env": options.env, "method": options.method, "model": options.model, "seed": options.seed}
-    facts |= {"film": None, "sketch": False, **flights[0], "return": returns["mean"], "returns": returns["returns"]}
+    facts = {"env": options.env, "method": options.method, "model": "fitted" if fits else "exact"}
+    facts |= {
+        "seed": options.seed,
+        "film": None,
+        "sketch": False,
+        **flights[0],
+        "return": returns["mean"],
+        "returns": returns["returns"],
+    }
     facts |= {"more": flights[1:]}
     lines = [f"{facts['film']}: the first episode"] if facts["film"] else []
     mean = f"return {returns['mean']:.4g}" + (f", mean of {len(flights)} episodes" if len(flights) > 1 else "")
@@ -108,32 +121,54 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 
 def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     """Improve a controller on models fitted to real episodes, then follow its mean; return what came of it."""
-    from reverie.loops.fitted import Steered, improve
+    from reverie.loops.fitted import Steered
     from reverie.loops.pilot import Start
 
-    start, episodes = Start(options.env, options.seed, steps=options.horizon), options.episodes or EPISODES
-    rounds = options.iterations or ITERATIONS["fitted"]
-    progress = improve(start, rounds, episodes, options.seed)
+    start, episodes = (
+        Start(options.env, options.seed, steps=options.horizon),
+        options.episodes or EPISODES[options.method],
+    )
+    rounds = options.iterations or ITERATIONS["pilqr" if options.method == "pilqr" else "fitted"]
+    progress, settings = _progress(options, start, rounds, episodes)
     _say(
         options,
         f"{options.env}, seed {options.seed}: {start.steps} steps, {episodes} real episodes to each of {rounds} fits",
     )
-    _say(options, _line(("iteration", "return", "predicted", "KL", "η", "status")))
+    _say(options, _line(("iteration", "episodes", "return", "predicted", "KL", "η", "residual", "status")))
     table: list[dict[str, Any]] = []
     controller, status = None, None
     began = time.perf_counter()
     for done in progress:
-        controller, status = done.controller, done.status if done.fit.good else done.fit
-        row = {"iteration": len(table) + 1, "return": float(np.mean(done.returns)), "predicted": done.predicted}
-        table.append({**row, "kl": done.kl, "eta": done.eta, "fit": done.fit.name, "status": done.status.name})
-        _say(options, _line([*row.values(), done.kl, done.eta, status.name]))
+        controller, status = done.controller, done.move.status
+        row = {
+            "iteration": len(table) + 1,
+            "episodes": (len(table) + 1) * episodes,
+            "return": float(np.mean(done.returns)),
+        }
+        row |= {"predicted": done.move.predicted, "kl": done.move.kl, "eta": done.move.eta, "residual": done.move.share}
+        table.append({**row, "fit": done.fit.name, "status": status.name})
+        _say(options, _line([*row.values(), status.name]))
     assert status is not None
     flight = {"status": status.name, "text": status.text, "good": status.good, "iterations": len(table)}
-    flight |= {"real_episodes": rounds * episodes, "seconds": time.perf_counter() - began, "table": table}
+    flight |= {"real_episodes": rounds * episodes, "seconds": time.perf_counter() - began, "table": table} | settings
     _say(options, f"last: {status.text} ({flight['real_episodes']} real episodes, {flight['seconds']:.1f} s)")
     if controller is None:
         raise ConfigError(f"{options.env}: no fit gave a controller: {status.text}")
     return flight | _fly(Steered(start, controller), options.seed, 0, output)
+
+
+def _progress(options: Any, start: "Start", rounds: int, episodes: int) -> tuple[Any, dict[str, Any]]:
+    """Return the rounds to come, and the settings that decide them."""
+    from reverie.loops.fitted import improve
+
+    if options.method != "pilqr":
+        return improve(start, rounds, episodes, options.seed), {}
+    from reverie.control.pilqr import PILQR
+    from reverie.loops.pilqr import Pilqr
+
+    settings = PILQR(**{name: coerce(PILQR, name, text) for name, text in options.settings})
+    progress = improve(start, rounds, episodes, options.seed, lambda task, m: Pilqr(task, m, settings))
+    return progress, {"settings": vars(settings)}
 
 
 def _fly(pilot: "Pilot", seed: int, episode: int, output: Path | None) -> dict[str, Any]:

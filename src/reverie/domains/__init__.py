@@ -1,4 +1,4 @@
-"""The paper's ten domains (Gu et al. 2016, table 1) and two with one start: for learners, and for planners."""
+"""The paper's ten domains (Gu et al. 2016, table 1), two with one start, and a point mass: for learners, and for planners."""
 
 import importlib
 

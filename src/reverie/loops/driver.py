@@ -4,7 +4,7 @@
 themselves are read as one.  `Mpc` plans anew at each step of an episode with exact physics, as in the paper's table 2.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,25 +12,24 @@ from reverie.algorithms.imagination import Imagination
 from reverie.control.controller import Controller
 from reverie.control.dual import one_step
 from reverie.control.lqr import Quadratic
+from reverie.control.lqr_kl import start_of
 from reverie.core.dynamics import Episode, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.core.task import Task
-from reverie.loops.costs import cost_derivatives
-from reverie.maths.linalg import symmetrise
+from reverie.loops.costs import quadratic_cost
 from reverie.models.reward import RewardModel
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
-START = 1e-6  # least variance of starts
-CURVED = 1e-6  # least curvature of the cost in actions, relative to its largest
 NEVER = -1.0  # in metrics, a figure that there is none for yet
 
 
 class Ilqg:
-    """A linear-Gaussian controller, improved within a KL bound (`plan_step` "kl") or without ("plain") at each fit."""
+    """A linear-Gaussian controller, improved within `bound` nats a step ("kl") or without a bound ("plain") at each fit."""
 
-    def __init__(self, settings: Imagination, task: Task, action_dim: int):
-        self.settings, self._task, self._action_dim = settings, task, action_dim
+    def __init__(self, task: Task, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
+        self._task, self._action_dim, self._bound = task, action_dim, bound
+        self._mode: Literal["kl", "plain"] = mode
         self.controller: Controller | None = None
         self.eta, self.kl, self.predicted, self.failures, self.repairs = 1.0, NEVER, 0.0, 0, 0
         self.status = Status.DONE
@@ -51,10 +50,8 @@ class Ilqg:
         old = self.controller
         if old is None or len(old.k) != length:
             old = read_controller(batch, length)
-        starts = np.array([episode.states[0] for episode in batch])
-        spread = np.cov(starts.T, bias=True).reshape(2 * (starts.shape[1],)) + START * np.eye(starts.shape[1])
-        mode, bound = self.settings.plan_step, self.settings.kl_bound
-        step = one_step(model, cost, old, mode, starts.mean(0), spread, bound=bound, eta=self.eta)
+        start = start_of(np.array([episode.states[0] for episode in batch]))
+        step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
         self.status, self.repairs = step.status, self.repairs + step.repairs
         # A step that stays short of its bound is one, too.
         if not (step.status.good or step.status == Status.BOUND_UNMET) or not np.isfinite(step.controller.K).all():
@@ -69,22 +66,13 @@ class Ilqg:
         self, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray, outcome: RewardModel | None
     ) -> Quadratic:
         """Return -r to second order along the batch's mean, convex, as a function of y = [x; u]."""
+        if self._task.domain is not None:
+            return quadratic_cost(self._task.domain, model, states, actions, context)
+        assert outcome is not None
         T, n, d = model.F.shape
+        C, c, c0 = outcome.cost(self._action_dim)
         end = np.zeros((n, n)), np.zeros(n), np.zeros(())
-        if self._task.domain is None:
-            assert outcome is not None
-            C, c, c0 = outcome.cost(self._action_dim)
-            return Quadratic(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
-        y = np.concatenate([states[:-1], actions], axis=1)
-        following = (model.F @ y[:, :, None])[:, :, 0] + model.f
-        value, gradient, hessian = cost_derivatives(self._task.domain, states[:-1], actions, following, context)
-        inner = np.concatenate([np.broadcast_to(np.eye(d), (T, d, d)), model.F], axis=1)
-        slope = np.einsum("tyz,ty->tz", inner, gradient)
-        values, vectors = np.linalg.eigh(symmetrise(inner.swapaxes(1, 2) @ hessian @ inner))
-        C = (vectors * np.maximum(values, 0.0)[:, None, :]) @ vectors.swapaxes(1, 2)
-        C[:, n:, n:] += CURVED * max(values.max(), 1e-12) * np.eye(d - n)
-        Cy = (C @ y[:, :, None])[:, :, 0]
-        return Quadratic(C, slope - Cy, value - np.sum((slope - 0.5 * Cy) * y, axis=1), *end)
+        return Quadratic(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
 
     def begin(self, context: np.ndarray) -> None:
         """Start an episode."""
@@ -154,7 +142,11 @@ class Mpc:
         """Take back nothing."""
 
 
-DRIVERS = {"ilqg": Ilqg, "mpc": Mpc}
+def _ilqg(settings: Imagination, task: Task, action_dim: int) -> Ilqg:
+    return Ilqg(task, action_dim, settings.plan_step, settings.kl_bound)
+
+
+DRIVERS = {"ilqg": _ilqg, "mpc": Mpc}
 
 
 def read_controller(batch: list[Episode], length: int) -> Controller:
