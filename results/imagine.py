@@ -38,7 +38,7 @@ class Setting(NamedTuple):
     """A domain's NAF (I = 5), l, its seeds, and how long the plain agent and the others learn."""
 
     agent: dict[str, Any]
-    many: dict[str, Any]  # changes where updates are I (1 + l) to a step
+    bare: dict[str, Any]  # changes for many updates, I (1 + l) to a step, on networks without layer normalisation
     length: int
     seeds: int
     plain_episodes: int
@@ -50,20 +50,25 @@ class Setting(NamedTuple):
 ARM = {"normalisation": "none", "discount": 0.95, "observation_normalisation": True, "hidden": (100, 100)}
 SETTINGS = {
     "reacher_single": Setting({**ARM, "reward_scale": 20.0}, {"learning_rate": 3e-4}, 10, 10, 100, 40),
-    "gripper_single": Setting({**ARM, "reward_scale": 5.0}, {}, 5, 5, 100, 50),
-    "reacher": Setting({**ARM, "reward_scale": 20.0}, {}, 5, 2, 60, 60, table2=True),
+    "gripper_single": Setting({**ARM, "reward_scale": 5.0}, {}, 5, 10, 100, 50),
+    "reacher": Setting({**ARM, "normalisation": "layer", "reward_scale": 20.0}, {}, 5, 2, 100, 100, table2=True),
 }
+ALONE = {"error_low": 0.5, "error_high": 1.0, "instead": "nothing"}  # imagined data, or none
 
 
 def variants(setting: Setting) -> dict[str, Any]:
     """Return what is compared, by name."""
     import reverie as rv
 
-    plain = rv.NAF(**setting.agent)
-    naf = dataclasses.replace(plain, **setting.many)
+    plain, length = rv.NAF(**setting.agent), setting.length
+    many, bare = dataclasses.replace(plain, normalisation="layer"), dataclasses.replace(plain, **setting.bare)
+    linear = rv.LinearGaussian(episodes=5)
 
-    def dreaming(model: Any, **settings: Any) -> Any:
-        return rv.Imagination(naf, model, **{"rollout_length": setting.length, **settings})
+    def dreaming(model: Any, agent: Any = many, **settings: Any) -> Any:
+        return rv.Imagination(agent, model, **{"rollout_length": length, **settings})
+
+    def uniform(agent: Any) -> Any:
+        return dataclasses.replace(agent, updates_per_step=agent.updates_per_step * (1 + length))
 
     if setting.table2:
         driven = {"model": rv.Exact(), "plan": "mpc"}
@@ -71,20 +76,26 @@ def variants(setting: Setting) -> dict[str, Any]:
             "plain": plain,
             "mpc .5": dreaming(**driven, mixture=0.5, rollout_length=0),
             "imagined": dreaming(rv.Exact()),
-            "imagined, mpc .5": dreaming(**driven, mixture=0.5),
-            "imagined, mpc 1": dreaming(**driven, mixture=0.0),
+            "imagined + mpc .5": dreaming(**driven, mixture=0.5),
+            "imagined + mpc 1": dreaming(**driven, mixture=0.0),
         }
-    linear = rv.LinearGaussian(episodes=5)
     return {
         "plain": plain,
-        "uniform": dataclasses.replace(naf, updates_per_step=naf.updates_per_step * (1 + setting.length)),
+        "plain-layer": many,
+        "uniform": uniform(many),
         "recent": dreaming(rv.Recent(episodes=5)),
         "linear": dreaming(linear),
-        "linear-mixture": dreaming(linear.replace(prior="mixture"), fictional_capacity=100_000),
-        "linear-n5": dreaming(linear, refit_every=5, adaptive=False),
-        "global": dreaming(linear.replace(time_varying=False)),
-        "neural": dreaming(rv.Neural(episodes=5)),
+        "linear-alone": dreaming(linear, **ALONE),
         "exact": dreaming(rv.Exact()),
+        "neural": dreaming(rv.Neural(episodes=5)),
+        "uniform-bare": uniform(bare),
+        "recent-bare": dreaming(rv.Recent(episodes=5), bare),
+        "linear-bare": dreaming(linear, bare, **ALONE),
+        "linear-n5-bare": dreaming(linear, bare, **ALONE, refit_every=5, adaptive=False),
+        "global-bare": dreaming(linear.replace(time_varying=False), bare, **ALONE),
+        "neural-bare": dreaming(rv.Neural(episodes=5), bare, **ALONE),
+        "exact-bare": dreaming(rv.Exact(), bare, **ALONE),
+        "mixture-bare": dreaming(linear.replace(prior="mixture"), bare, **ALONE, fictional_capacity=100_000),
     }
 
 
@@ -96,9 +107,10 @@ def run(domain: str, variant: str, seed: int) -> list[dict[str, Any]]:
 
     setting, rows, began = SETTINGS[domain], [], time.perf_counter()
     agent, world = variants(setting)[variant], make_world(domain)
+    last = setting.plain_episodes if variant.startswith("plain") else setting.episodes
     with rv.Learner(agent, env=domain, seed=seed) as learner:
         greedy = lambda o: learner.spec.from_world(learner.predict(o))  # noqa: E731
-        for episode in range(EVERY, 1 + (setting.plain_episodes if variant == "plain" else setting.episodes), EVERY):
+        for episode in range(EVERY, last + 1, EVERY):
             try:
                 learner.learn(episodes=EVERY)
                 score = float(np.mean(evaluate(greedy, world, TEST, STARTS)))
@@ -184,6 +196,11 @@ def finite(facts: Any) -> Any:
     return None if isinstance(facts, float) and not math.isfinite(facts) else facts
 
 
+def _over(one: float, other: float) -> float:
+    """Return one over other to two digits; nan where neither was reached."""
+    return round(one / other, 2) if math.isfinite(min(one, other)) else math.nan
+
+
 def verdict(domain: str) -> dict[str, Any]:
     """Return, per variant, episodes to plain NAF's mean score of episode 100, and differences to plain and recent."""
     rows, setting = read(), SETTINGS[domain]
@@ -206,7 +223,7 @@ def verdict(domain: str) -> dict[str, Any]:
             "median": float(np.median(when)),
             "mean_curve_reaches_it_at": reached(mean_curve, goal),
             "ratio_of_medians": round(ratio, 2),
-            "ratio_to_plain_reaching_it": round(float(np.median([first[s] for s in shared]) / np.median(when)), 2),
+            "ratio_to_plain_reaching_it": _over(float(np.median([first[s] for s in shared])), float(np.median(when))),
             "ratio_interval": interval([1 / w for w in when], lambda x, axis: last * np.median(x, axis)),
             "curve": {e: round(v, 3) for e, v in mean_curve.items()},
         }

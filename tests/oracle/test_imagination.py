@@ -60,6 +60,7 @@ def known(dynamics, dimension, horizon, limit=np.inf):
         lambda x, c: x,
         lambda x, u, x_next, c: -np.sum(x * x, axis=-1),
         lambda x: np.zeros(len(x), bool),
+        np.asarray,
         horizon,
         -bound,
         bound,
@@ -85,6 +86,7 @@ def test_the_true_model_reproduces_recorded_transitions(name, generator):
         lambda x, c: arrays.observe(domain, x, c),
         lambda x, u, x_next, c: arrays.reward(domain, x, u, x_next, c),
         lambda x: arrays.terminated(domain, x),
+        np.asarray,
         150,
         np.full(len(x), -np.inf),
         np.full(len(x), np.inf),
@@ -188,8 +190,10 @@ def test_a_broken_model_is_found_out_and_does_no_harm():
     scores = {}
     for name, agent in {
         "off": SMALL,
-        "broken": dreaming(TellingModel(function=broken), adaptive=True),
+        "broken": dreaming(TellingModel(function=broken), adaptive=True, instead="nothing"),
         "believed": dreaming(TellingModel(function=broken), adaptive=False),
+        "recent": dreaming(rv.Recent(episodes=2), adaptive=True),
+        "broken, else recent": dreaming(TellingModel(function=broken), adaptive=True, instead="recent"),
     }.items():
         with rv.Learner(agent, worlds.LinearWorld, seed=2) as learner:
             learner.learn(episodes=30)
@@ -198,6 +202,7 @@ def test_a_broken_model_is_found_out_and_does_no_harm():
                 dreams = learner._session.trainer.dreams
                 assert dreams.trust == 0.0 and dreams.imagined == 0
     assert scores["broken"] == scores["off"]  # not one imagined transition was learnt from
+    assert scores["broken, else recent"] == scores["recent"] != scores["off"]
 
 
 def test_a_model_that_goes_wrong_for_a_while_is_left_and_taken_up_again():
@@ -250,8 +255,9 @@ def test_recent_learns_from_the_last_real_episodes_alone():
     with rv.Learner(dreaming(rv.Recent(episodes=2)), worlds.LinearWorld, seed=1) as learner:
         learner.learn(episodes=5)
         trainer = learner._session.trainer
-        held, real = trainer.dreams.fictional, trainer.replay
-        np.testing.assert_array_equal(held.rows[: len(held)], real.rows[3 * T : 5 * T])
+        rows = trainer.dreams.minibatches(2, 500).reshape(-1, trainer.replay.rows.shape[1])
+        assert len(rows) == 3 * 2 * 500
+        np.testing.assert_array_equal(np.unique(rows, axis=0), np.unique(trainer.replay.rows[3 * T : 5 * T], axis=0))
 
 
 @pytest.mark.parametrize(

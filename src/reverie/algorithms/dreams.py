@@ -93,18 +93,22 @@ class Dreams:
         step, size = Transition.unpack(row, n, m), self.task.state_dim
         if not self._states:
             self._begin(x[size:])
-            self._states.append(np.asarray(x[:size], float))
-        self._states.append(np.asarray(x_next[:size], float))
-        self._actions.append(np.asarray(step.action, float))
+            self._see(x[:size])
+        self._see(x_next[:size])
+        self._actions.append(np.asarray(self.agent.spec.as_input(step.action), float))
         self._rewards.append(float(step.reward))
-        self._packed.append(row)
-        for state in self._states[-2:]:
-            self.low, self.high = np.minimum(self.low, state), np.maximum(self.high, state)
+        if self._replays:
+            self._packed.append(row)
         fitted = self.end_episode(terminated=step.discount == 0) if last else False
         self.waited += 1
         if self.waited % self.settings.rollouts == 0:
             self.imagine()
         return fitted
+
+    def _see(self, x: np.ndarray) -> None:
+        """Take in the next state of the episode under way."""
+        self._states.append(np.asarray(x, float))
+        self.low, self.high = np.minimum(self.low, x), np.maximum(self.high, x)
 
     def end_episode(self, terminated: bool = False) -> bool:
         """Close the episode under way, if there is one, and fit if it is time; return whether a fit was tried."""
@@ -112,7 +116,7 @@ class Dreams:
             return False
         states, actions = np.array(self._states), np.array(self._actions)
         self.history.append(Episode(states, actions, np.array(self._rewards), terminated, self._context))
-        if isinstance(self.model, Recent):
+        if self._replays:
             self._rows.append(np.array(self._packed))
         self._begin()
         self.episodes += 1
@@ -130,8 +134,6 @@ class Dreams:
         batch, history = self.batch, list(self.history)
         self.fits += 1
         if isinstance(model, Recent):
-            self.fictional.clear()
-            self.fictional.extend(np.concatenate(self._rows))
             return
         held_out = batch[-settings.refit_every :]
         judged, known = self.dynamics, history[: len(history) - len(held_out)]
@@ -185,7 +187,7 @@ class Dreams:
         horizon = longest if self.dynamics.horizon is None else min(longest, self.dynamics.horizon)
         margin = MARGIN * (self.high - self.low)
         low, high = self.low - margin, self.high + margin
-        known = known_of(self.task, self.outcome, self.dynamics, horizon, low, high)
+        known = known_of(self.agent.spec, self.task, self.outcome, self.dynamics, horizon, low, high)
         policy = self._policy()
 
         def act(memory, observations):
@@ -219,11 +221,24 @@ class Dreams:
 
     def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
         """Return l x count minibatches of imagined transitions [l count, B, width], or None where this update has none."""
-        if not len(self.fictional) or not self.on:
+        each = self.settings.rollout_length and (self.settings.minibatches or self.settings.rollout_length)
+        shape = each * count, batch_size
+        if not self.on or not self.fits or not shape[0]:
             return None
-        if self.trust < 1.0 and self.generator.random() >= self.trust:
-            return None
-        return self.fictional.sample(self.generator, (self.settings.rollout_length * count, batch_size))
+        imagined = len(self.fictional) and (self.trust == 1.0 or self.generator.random() < self.trust)
+        if imagined:
+            return self.fictional.sample(self.generator, shape)
+        return self._sample_recent(shape) if self._replays else None
+
+    @property
+    def _replays(self) -> bool:
+        """Whether recent episodes stand in where nothing is imagined."""
+        return self.settings.instead == "recent" or isinstance(self.model, Recent)
+
+    def _sample_recent(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return packed transitions [*shape, width] drawn uniformly from the last n real episodes."""
+        rows = np.concatenate(self._rows)
+        return rows[self.generator.integers(len(rows), size=shape)]
 
     # ---- saving
 
@@ -242,9 +257,11 @@ class Dreams:
         for i, rows in enumerate(self._rows):
             arrays[f"rows{i}"] = rows
         if self._actions:
-            now = (self._states, self._actions, self._rewards, self._packed, self._context)
-            names = ("states", "actions", "rewards", "packed", "context")
+            now = (self._states, self._actions, self._rewards, self._context)
+            names = ("states", "actions", "rewards", "context")
             arrays |= {f"now/{name}": np.array(value) for name, value in zip(names, now, strict=True)}
+            if self._packed:
+                arrays["now/packed"] = np.array(self._packed)
         facts = {name: getattr(self, name) for name in self.COUNTS}
         facts |= {"status": int(self.status), "added": self.fictional.added, "known": self.dynamics is not None}
         return arrays, facts | {"generator": self.generator.bit_generator.state}
@@ -268,7 +285,7 @@ class Dreams:
             if f"rows{i}" in arrays:
                 self._rows.append(arrays[f"rows{i}"])
         if now := part("now"):
-            self._states, self._actions, self._packed = list(now["states"]), list(now["actions"]), list(now["packed"])
+            self._states, self._actions, self._packed = (list(now.get(k, ())) for k in ("states", "actions", "packed"))
             self._rewards, self._context = now["rewards"].tolist(), now["context"]
         for name in self.COUNTS:
             setattr(self, name, facts[name])

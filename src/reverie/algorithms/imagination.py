@@ -14,7 +14,8 @@ What the paper leaves open, or we differ in (ours / the paper's); `Imagination.p
     `MARGIN`: what is beyond is counted and dropped / not said.
  8. `rollouts` of them begin every `rollouts` real steps / m, which is the minibatch size as well.
  9. The model is refitted after every `refit_every` episodes on the last n / after every n.
-10. `adaptive`: the share of updates that use imagined data falls with the model's held-out error / future work.
+10. `adaptive`: the share of updates that use imagined data falls with the model's held-out error, and the last real
+    episodes stand in (`instead`) / future work.
 11. iLQG's one step is bounded in KL divergence (`plan_step`) / unbounded.  Its first old controller is read from the
     episodes of μ / not said.  Its noise is its own covariance, mpc's Gaussian / "plus noise".
 """
@@ -27,7 +28,7 @@ import numpy as np
 
 from reverie.core.agent import Agent, Algorithm
 from reverie.core.dynamics import Dynamics, Model
-from reverie.core.errors import ConfigError
+from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.settings import coerce
 from reverie.core.task import Task
 from reverie.core.types import EnvSpec, Transition
@@ -45,7 +46,9 @@ class Imagination:
     model: Model
     """The dynamics: `rv.LinearGaussian()`, `rv.Neural()`, `rv.Exact()`, or `rv.Recent()` (no model, real data)."""
     rollout_length: int = 5
-    """l: steps of a rollout, and imagined minibatches for each real one; 0: the model serves planning alone."""
+    """l: steps of a rollout; 0: the model serves planning alone."""
+    minibatches: int = 0
+    """Imagined minibatches for each real one; 0: l of them (the paper's)."""
     rollouts: int = 25
     """m: that many begin every m real steps."""
     refit_every: int = 1
@@ -54,10 +57,12 @@ class Imagination:
     """Imagination ends with this episode; 0: never."""
     adaptive: bool = True
     """Use imagined data less as the model's held-out error grows from `error_low` to `error_high`."""
-    error_low: float = 0.5
+    error_low: float = 0.25
     """Held-out error, over rollout_length steps and relative to predicting no change, up to which a model is trusted."""
-    error_high: float = 1.0
+    error_high: float = 0.75
     """The error from which on it is not used at all."""
+    instead: Literal["recent", "nothing"] = "recent"
+    """What the share of updates that is not imagined gets: as many minibatches of the model's last n real episodes, or none."""
     model_noise: bool = False
     """Draw next states with the model's noise instead of taking its mean."""
     fresh: bool = False
@@ -82,11 +87,22 @@ class Imagination:
     def __post_init__(self):
         if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
             raise ConfigError(f"agent is {self.agent!r}; give an algorithm's settings, such as rv.NAF()")
+        feed = getattr(self.agent, "feed", None)
+        if feed is not None and feed.rollout:
+            raise ConfigError(
+                f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac or dqn"
+            )
         if isinstance(self.model, type) or not hasattr(self.model, "fit"):
             raise ConfigError(f"model is {self.model!r}; give a model's settings, such as rv.LinearGaussian()")
         for field in self.numbers():
             object.__setattr__(self, field, coerce(type(self), field, getattr(self, field)))
-        least: dict[str, float] = {"rollout_length": 0, "rollouts": 1, "refit_every": 1, "until_episode": 0}
+        least: dict[str, float] = {
+            "rollout_length": 0,
+            "minibatches": 0,
+            "rollouts": 1,
+            "refit_every": 1,
+            "until_episode": 0,
+        }
         least |= {"fictional_capacity": 1, "plan_horizon": 1, "plan_iterations": 1, "plan_noise": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
@@ -111,7 +127,8 @@ class Imagination:
     def paper(cls, agent: Algorithm, model: Model, **changes: Any) -> Self:
         """Return the paper's: a fit after every n episodes, one m for rollouts and minibatches, no adaptive switch."""
         batch_size = getattr(agent, "batch_size", cls.rollouts)
-        printed = {"refit_every": model.episodes, "rollouts": batch_size, "adaptive": False, "rollout_length": 10}
+        printed = {"refit_every": model.episodes, "rollouts": batch_size, "rollout_length": 10}
+        printed |= {"adaptive": False, "instead": "nothing"}
         return cls(agent, model, **{**printed, **changes})
 
     @property
@@ -121,6 +138,10 @@ class Imagination:
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return the wrapped agent's own pure functions, marked so that who feeds it dreams as well."""
+        if spec.actions and self.plan != "off":
+            raise SpaceError(
+                f"{spec.name}: actions are discrete; plan {self.plan!r} needs continuous ones: leave it off"
+            )
         return self.agent.build(spec)._replace(imagination=self)
 
     def trust(self, error: float) -> float:
@@ -145,6 +166,7 @@ class Known(NamedTuple):
     observe: Callable  # (x, c) -> o
     reward: Callable  # (x, u, x', c) -> [B]
     terminated: Callable  # x' -> [B]
+    as_input: Callable  # an agent's actions [B, m] -> the model's
     horizon: int  # steps of an episode
     low: np.ndarray  # [n], the least and the greatest of each coordinate that a dream may reach
     high: np.ndarray
@@ -164,7 +186,8 @@ def rollout(
     for _ in range(length):
         if not alive.any():
             break
-        u, memory = act(memory, seen.astype(np.float32))
+        chosen, memory = act(memory, seen.astype(np.float32))
+        u = known.as_input(chosen)
         clock = np.minimum(t, known.horizon - 1)  # of rows that are over: what they dream is dropped
         with np.errstate(all="ignore"):
             following = known.dynamics.sample(x, u, clock, generator) if noise else known.dynamics.mean(x, u, clock)
@@ -177,14 +200,16 @@ def rollout(
         sane = np.isfinite(rewards) & np.isfinite(next_seen).all(axis=1)
         cut += int(np.sum(alive & ~sane))
         alive = alive & sane
-        steps.append([part[alive] for part in (seen, u, rewards, 1.0 - dead, next_seen)])
+        steps.append([part[alive] for part in (seen, chosen, rewards, 1.0 - dead, next_seen)])
         x, seen, t = following, next_seen, t + 1
         alive = alive & ~dead & (t < known.horizon)
     columns = [np.concatenate(parts) for parts in zip(*steps, strict=True)] if steps else [np.zeros((0, 0))] * 5
     return Transition(*columns), cut, memory
 
 
-def known_of(task: Task, outcome: RewardModel | None, dynamics: Dynamics, horizon: int, low: Any, high: Any) -> Known:
+def known_of(
+    spec: EnvSpec, task: Task, outcome: RewardModel | None, dynamics: Dynamics, horizon: int, low: Any, high: Any
+) -> Known:
     """Return what rollouts ask: the task's own reward and death where it has them, else the fitted `outcome`'s."""
 
     def reward(x, u, x_next, c):
@@ -196,4 +221,5 @@ def known_of(task: Task, outcome: RewardModel | None, dynamics: Dynamics, horizo
         assert outcome is not None
         return outcome.terminated(x)
 
-    return Known(dynamics, task.observe, task.reward or reward, task.terminated or terminated, horizon, low, high)
+    known = task.observe, task.reward or reward, task.terminated or terminated
+    return Known(dynamics, *known, spec.as_input, horizon, low, high)
