@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow lint format results bench dist pins clean
+.PHONY: help demo test test-slow lint format docs results bench dist pins clean
 
 help:
 	@echo "demo       NAF learns a MuJoCo task in about two minutes: score, curve, film"
 	@echo "test       the tests        test-slow  long learning, twenty kills"
 	@echo "lint       style and types  format     mend style"
+	@echo "docs       the site, in site/index.html"
 	@echo "results    the learning curves under results/, again (about an hour)"
 	@echo "bench      speed against this machine's own limit and, where installed, SB3 and SBX"
 	@echo "dist       wheel and sdist  pins       requirements.txt again    clean"
@@ -39,6 +40,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 results: $(READY)
 	$(BIN)/python results/learn.py

@@ -1,24 +1,73 @@
-"""What the documents say is true: their code runs, their links lead somewhere, their tables match the code."""
+"""What the documents say is true: their code and commands run, their links lead somewhere, their tables match the code."""
 
 import dataclasses
+import importlib.util
 import pathlib
 import re
+import shlex
+import subprocess
+import sys
+from typing import NamedTuple
 
 import pytest
 
 import reverie as rv
+from reverie.algorithms import ALGORITHMS
+from reverie.cli import main
+from reverie.control.pilqr import PILQR
+from reverie.domains import DOMAINS
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+TOUR = (DOCS / "tour.md").read_text()
+SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TOUR, re.DOTALL | re.MULTILINE)}
+AGENDA = [
+    *["Recap: MDPs", "Bellman equations", "Q-learning", "Taxonomy", "Deep Q-learning", "Difficulties", "DDPG", "NAF"],
+    *["Dyna-Q", "iLQG", "Algorithm 2", "Results", "Outlook", "Critique"],
+]
+ROOMS = ("core", "control", "maths", "models", "data", "tabular")  # whose every module is in the reference
 
 
-def blocks(page):
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+class Block(NamedTuple):
+    """A fenced block, and what the page's comment says of it in tests: words to add, or OLD -> NEW in Python."""
+
+    cut: str
+    language: str
+    file: str  # the title, where the block is a file
+    text: str
+
+
+def blocks(text):
+    found = re.findall(
+        r"(?:<!-- in tests: ([^\n]*?) -->\n)?^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```",
+        text,
+        re.DOTALL | re.MULTILINE,
+    )
+    return [Block(*parts) for parts in found]
+
+
+def without_code(text):
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def command(line, cut):
+    words = shlex.split(line)
+    assert words[0] == "reverie", line
+    assert main([*words[1:], *shlex.split(cut)]) == 0, f"{line} {cut}"
+
+
+@pytest.fixture
+def domains_afterwards_as_before():
+    known = dict(DOMAINS)
+    yield
+    DOMAINS.clear()
+    DOMAINS.update(known)
 
 
 def test_the_readmes_own_environment_learns(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    example = blocks(ROOT / "README.md")[0]
+    example = next(block.text for block in blocks((ROOT / "README.md").read_text()) if block.language == "python")
     assert 15 <= len(example.strip().splitlines()) <= 30
     names = {"__name__": "readme"}
     exec(compile(example.replace("episodes=30", "episodes=15"), "README.md", "exec"), names)
@@ -28,15 +77,87 @@ def test_the_readmes_own_environment_learns(tmp_path, monkeypatch, capsys):
     assert 0 <= float(action.strip("[] \n")) <= 2
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tour_follows_the_talk():
+    assert list(SECTIONS) == AGENDA
+
+
+@pytest.mark.parametrize("section", [title for title, text in SECTIONS.items() if "```sh" in text])
+def test_commands_of_the_tour_run(section, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(SECTIONS[section]):
+        if block.language == "sh":
+            for line in block.text.splitlines():
+                command(line, block.cut)
+
+
+@pytest.mark.parametrize("section", [title for title in AGENDA if title not in ("Critique",)])
+def test_each_section_of_the_tour_has_a_command_or_a_picture(section):
+    assert "```sh" in SECTIONS[section] or "![" in SECTIONS[section]
+    assert "../src/" in SECTIONS[section] or ".md" in SECTIONS[section]
+
+
+def test_the_tours_pictures_are_small_and_all_there():
+    drawn = {path.name for path in (DOCS / "tour").iterdir()}
+    assert drawn == set(re.findall(r"\]\(tour/([^)]+)\)", TOUR))
+    assert all(path.stat().st_size < 100_000 for path in (DOCS / "tour").iterdir())
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_how_tos_run(page, tmp_path, monkeypatch, domains_afterwards_as_before):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {"__name__": page.stem}
+    for block in blocks(page.read_text()):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text)
+            importlib.invalidate_caches()
+        elif block.language == "python":
+            old, _, new = block.cut.partition(" -> ")
+            assert old in block.text
+            exec(compile(block.text.replace(old, new) if old else block.text, page.name, "exec"), names)
+        elif block.language == "sh":
+            for line in block.text.splitlines():
+                command(line, block.cut)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", without_code(page.read_text())):
         assert (page.parent / target).exists(), target
 
 
 def test_pages_name_settings_that_exist():
-    kinds = (rv.NAF, rv.Imagination, rv.LinearGaussian, rv.Neural)
-    fields = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    kinds = (*ALGORITHMS.values(), rv.Imagination, rv.LinearGaussian, rv.Neural, PILQR)
+    fields = {field.name for kind in kinds for field in dataclasses.fields(kind)} | {"map_name"}
     for page in PAGES:
-        for name in re.findall(r"--set (\w+)=", page.read_text()):
+        for name in re.findall(r"--set ([a-z_]+)=", page.read_text()):
             assert name in fields, f"{page.name}: {name}"
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(["index.md", *(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))])
+
+
+def test_every_public_name_is_in_the_reference():
+    pages = [page.read_text() for page in (DOCS / "reference").glob("*.md")]
+    listed = re.findall(r"^::: (\S+)$", "\n".join(pages), re.MULTILINE)
+    modules = [
+        f"reverie.{path.parent.name}.{path.stem}"
+        for room in ROOMS
+        for path in (ROOT / "src" / "reverie" / room).glob("*.py")
+        if path.stem != "__init__"
+    ]
+    wanted = {*(f"reverie.{name}" for name in rv.__all__), *modules, "reverie.domains.domain"}
+    assert sorted(listed) == sorted(wanted)
+
+
+def test_the_site_builds(tmp_path):
+    if importlib.util.find_spec("mkdocs") is None or importlib.util.find_spec("mkdocstrings") is None:
+        pytest.skip("the site needs packages: pip install 'reverie[docs]'")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    tour = (tmp_path / "tour.html").read_text()
+    assert "files/src/reverie/control/lqr.py.html" in tour  # links out of docs/ lead to pages of their own
+    assert "lower_triangle" in (tmp_path / "reference" / "maths.html").read_text()
