@@ -171,6 +171,12 @@ def make_endless():
     return env
 
 
+def make_choices():
+    env = Line()
+    env.action_space = gym.spaces.MultiDiscrete([3, 2])
+    return env
+
+
 def make_nothing():
     return 3
 

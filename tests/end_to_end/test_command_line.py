@@ -152,10 +152,10 @@ def test_check_of_a_fit_environment():
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
 def test_check_of_an_unfit_environment_says_why_and_exits_with_2(words):
-    status, out, err = reverie("check", "CartPole-v1", *words)
+    status, out, err = reverie("check", "worlds:make_choices", *words)
     assert status == 2 and err.count("\n") == 1
-    assert "CartPole-v1 is not fit to learn on" in err and "needs a continuous Box" in err
-    assert "needs a continuous Box" in out
+    assert "worlds:make_choices is not fit to learn on" in err and "need a continuous Box, or Discrete" in err
+    assert "need a continuous Box" in out
     if words:
         facts = json.loads(out)
         assert facts["fit"] is False and facts["findings"][0]["verdict"] == "wrong"
@@ -205,7 +205,7 @@ def test_checkpoints_are_arrays_behind_a_json_header(run):
     for name in ("latest", "best"):
         data = (run / "checkpoint" / f"{name}.safetensors").read_bytes()
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        assert header["__metadata__"]["format"] == "reverie-checkpoint-1"
+        assert header["__metadata__"]["format"] == "reverie-checkpoint-2"
         arrays, facts = checkpoint.read(run / "checkpoint" / f"{name}.safetensors")
         assert facts["agent"] == "naf" and set(header) - {"__metadata__"} == set(arrays)
     rows = read_rows(run / "evaluations.csv")
@@ -354,7 +354,7 @@ def test_a_run_without_an_environment_is_evaluated_on_one_that_fits(tmp_path):
     assert "no environment of its own (ask and tell); give one with --env" in refusal("evaluate", tmp_path / "run")
     assert one_object("evaluate", tmp_path / "run", "--env", "Pendulum-v1", "--episodes", "1")["step"] == 0
     says = refusal("evaluate", tmp_path / "run", "--env", "worlds:Line")
-    assert "worlds:Line has 2 observations and 1 actions, this run's policy 3 and 1" in says
+    assert "worlds:Line has 2 observations and 1 actions, this run's policy 3 observations and 1 actions" in says
     assert "best.safetensors does not exist yet" in refusal("evaluate", tmp_path / "run", "--best")
 
 

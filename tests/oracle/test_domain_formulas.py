@@ -98,6 +98,7 @@ OBSERVATIONS = {
     "reacher": lambda s, target: [*arm(s), *target, *(s.site("hand/tip") - target)],
     "reacher_single": lambda s, target: [*arm(s), *(s.site("hand/tip") - [-0.25, 0.25])],
     "peg": lambda s, target: [*arm(s), *(s.site("hand/tip") - s.site("hole"))],
+    "point_mass": lambda s, target: [*s.data.body("disc").xpos[:2], *s.v],
     "gripper": gripper,
     "gripper_single": gripper,
     "gripper_m": lambda s, target: gripper(s, target, base=2),
@@ -145,6 +146,9 @@ REWARDS = {
     "swimmer6": lambda old, u, s, t: -1.0 * norm(s.site("nose") - [2.1, 0]) - 0.005 * u @ u,
     "ant": lambda old, u, s, t: -0.0095 * norm(s.q[:2] - [3, 0]) - 0.0003 * u @ u,
     "walker2d": walker_reward,
+    "point_mass": lambda old, u, s, t: (
+        -0.5 * norm(s.q - [3, 0]) ** 2 + 30 * (np.abs(s.q - [2.5, 0.5]).sum() <= 0.3) - 0.05 * u @ u
+    ),
 }
 
 
