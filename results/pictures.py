@@ -134,7 +134,10 @@ def imagination() -> None:
     """Draw what imagination brings on reacher_single, from imagine.csv."""
     rows, (_, axes) = scores("imagine.csv"), figure(width=6.5)
     variants = {"plain": (GREY, "plain NAF"), "recent": (GOLD, "last real episodes again")}
-    variants |= {"linear": (GREEN, "imagined, linear models"), "linear-bare": (BLUE, "the same without layer normalisation")}
+    variants |= {
+        "linear": (GREEN, "imagined, linear models"),
+        "linear-bare": (BLUE, "the same without layer normalisation"),
+    }
     for variant, (colour, label) in variants.items():
         band(axes, curves(rows, "reacher_single", variant), colour, label)
     axes.set(xlim=(5, 60), ylim=(-1.2, -0.3))
