@@ -1,10 +1,11 @@
-"""Acting by a deterministic greedy policy with exploration noise added: shared by all that explore so."""
+"""Acting: by a deterministic policy with noise added, or by draws from a stochastic one."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reverie.maths import exploration
 
@@ -51,3 +52,25 @@ def acting(
         return action, jnp.where(explore_now, moved, memory)
 
     return Acting(begin, act, explore)
+
+
+def drawing(action_dim: int, policy: Callable, act_with: Callable) -> Acting:
+    """Return `begin`, `act` and `explore` of an agent that explores by drawing from its policy; nothing is remembered.
+
+    act_with: (policy, observation, innovation) -> action; an innovation of 0 gives the greedy one.
+    """
+
+    def explore(policy_arrays, memory, observation, innovation):
+        return act_with(policy_arrays, observation, innovation), memory
+
+    def act(state, memory, observation, key, explore_now=True):
+        innovation = jax.random.normal(key, (action_dim,))
+        return act_with(policy(state), observation, jnp.where(explore_now, innovation, 0.0)), memory
+
+    return Acting(forgetful, act, explore)
+
+
+def forgetful(state, key=None) -> np.ndarray:
+    """Return the empty memory of an agent that keeps none (`Agent.begin`)."""
+    del state, key
+    return np.zeros(0, np.float32)

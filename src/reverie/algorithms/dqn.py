@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reverie.algorithms.acting import forgetful
 from reverie.algorithms.settings import OffPolicy
 from reverie.core.agent import Agent, require_discrete
 from reverie.core.types import EnvSpec, Transition
@@ -167,13 +168,9 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
         xp = drawn.__array_namespace__()
         return xp.where(drawn < policy.epsilon, at_random.astype(np.float32), greedy(policy, observation)), memory
 
-    def begin(state, key=None):
-        del state, key
-        return np.zeros(0, np.float32)
-
     def act(state: DQNState, memory, observation, key, explore_now=True):
         reads = policy(state)
         noisy, memory = explore(reads, memory, observation, jax.random.normal(key, (1,)))
         return jnp.where(explore_now, noisy, greedy(reads, observation)), memory
 
-    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
+    return Agent(spec, config.feed, init, forgetful, act, update, diagnose, policy, greedy, explore)

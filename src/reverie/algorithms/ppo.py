@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reverie.algorithms.acting import drawing
 from reverie.algorithms.settings import Learning
 from reverie.core.agent import Agent, Feed, require_continuous
 from reverie.core.errors import ConfigError
@@ -226,16 +227,5 @@ def _build(config: PPO, spec: EnvSpec) -> Agent:
         """Return the policy's mean, clipped."""
         return act_with(policy, observation, 0.0)
 
-    def explore(policy: Policy, memory, observation, innovation):
-        """Return a draw from the policy; nothing to remember."""
-        return act_with(policy, observation, innovation), memory
-
-    def begin(state, key=None):
-        del state, key
-        return np.zeros(0, np.float32)
-
-    def act(state: PPOState, memory, observation, key, explore_now=True):
-        innovation = jax.random.normal(key, (m,))
-        return act_with(policy(state), observation, jnp.where(explore_now, innovation, 0.0)), memory
-
+    begin, act, explore = drawing(m, policy, act_with)
     return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
