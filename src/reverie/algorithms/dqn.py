@@ -32,6 +32,7 @@ from reverie.maths import exploration, networks, normalise
 class DQN(OffPolicy):
     """Settings of DQN.  `build(spec)` returns its pure functions."""
 
+    learning_rate: float = 3e-4
     updates_per_step: int = 1
     warmup_steps: int = 1000
     epsilon_start: float = 1.0

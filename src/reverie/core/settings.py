@@ -1,6 +1,7 @@
 """How settings check themselves: frozen dataclasses whose fields are made what their annotations want, or refused."""
 
 import dataclasses
+import functools
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from reverie.core.errors import ConfigError, unknown
@@ -30,7 +31,7 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
 
     Raises ConfigError: an unknown name gets the nearest right one, a wrong value the kind that is wanted.
     """
-    hints = {field.name: get_type_hints(config_type)[field.name] for field in dataclasses.fields(config_type)}
+    hints = _hints(config_type)
     if name not in hints:
         raise unknown("setting", name, hints)
     hint = hints[name]
@@ -51,6 +52,13 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
         return _whole(value) if hint is int else _finite(value)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} is {value!r}; it must be {_wanted(hint)}") from None
+
+
+@functools.cache
+def _hints(config_type: type) -> dict[str, Any]:
+    """Return the types of a class's fields: resolving them takes longer than all else here."""
+    hints = get_type_hints(config_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 
 
 def _whole(value: Any) -> int:
