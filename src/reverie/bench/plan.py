@@ -12,7 +12,7 @@ from reverie.bench.measure import Contender, interleave, table
 from reverie.bench.rivals import Outcome, Planner
 from reverie.control import ilqg, lqr
 
-BATCH, REPEATS, SEEDS = 256, 5, 10
+BATCH, REPEATS, SEEDS = 256, 20, 10
 
 
 def plan(peers: Sequence[str], rounds: int) -> dict[str, Any]:
