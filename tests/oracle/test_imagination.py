@@ -161,6 +161,16 @@ def test_nothing_is_imagined_before_the_first_fit_and_then_l_for_one():
         assert trainer.dreams.rolled == 5 * (began + 2) and learner.steps == 2 * T + 10
 
 
+def test_there_may_be_more_minibatches_than_steps_of_a_rollout():
+    model = rv.LinearGaussian(episodes=2, prior="pooled")
+    with rv.Learner(dreaming(model, rollout_length=1, minibatches=4), worlds.LinearWorld, seed=0) as learner:
+        learner.learn(episodes=3)
+        trainer = learner._session.trainer
+        before = trainer.minibatches
+        trainer.run_update()
+        assert trainer.minibatches - before == (1 + 4) * SMALL.updates_per_step
+
+
 def test_imagination_ends_with_its_episode_for_generating_and_for_learning():
     agent = dreaming(TellingModel(function=linear_step), until_episode=3)
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:
