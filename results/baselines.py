@@ -8,7 +8,6 @@ little, so they are wide); `baselines.json` holds the same, and all settings.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -18,19 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cells
 import numpy as np
 
 HERE = Path(__file__).parent
 FILE = HERE / "baselines.csv"
 COLUMNS: tuple[str, ...] = ("name", "library", "seed", "step", "return_mean", "seconds")
 EPISODES, STARTS = 10, 12345  # of a test; the seed of their starts
-PINNED = {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-    "CUDA_VISIBLE_DEVICES": "",
-}
 
 
 class Contest(NamedTuple):
@@ -135,28 +128,10 @@ def run(name: str, library: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def read() -> list[dict[str, Any]]:
-    """Return the CSV's rows."""
-    if not FILE.exists():
-        return []
-    kinds = (str, str, int, int, float, float)
-    with FILE.open(newline="") as lines:
-        return [{c: k(row[c]) for c, k in zip(COLUMNS, kinds, strict=True)} for row in csv.DictReader(lines)]
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """Write all rows in order."""
-    rows = sorted(rows, key=lambda row: [row[c] for c in COLUMNS[:4]])
-    with FILE.open("w", newline="") as lines:
-        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
 def fill(names: list[str], only: str, seeds: int, jobs: int, peer_python: str) -> None:
     """Run the missing cells."""
-    done = {(row["name"], row["library"], row["seed"]) for row in read()}
-    cells = [
+    done = {(row["name"], row["library"], row["seed"]) for row in cells.read(FILE)}
+    missing = [
         (name, library, seed)
         for name in names
         for seed in range(min(seeds, CONTESTS[name].seeds))
@@ -166,16 +141,16 @@ def fill(names: list[str], only: str, seeds: int, jobs: int, peer_python: str) -
 
     def one(cell: tuple[str, str, int]) -> None:
         python = sys.executable if cell[1] == "reverie" else peer_python
-        environment = os.environ | PINNED | {"PYTHONPATH": str(HERE.parent / "src")}
+        environment = os.environ | cells.PINNED | {"PYTHONPATH": str(HERE.parent / "src")}
         words = [python, __file__, "--cell", *map(str, cell)]
         found = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True, env=environment)
         if found.returncode:
             print(f"{cell} failed with status {found.returncode}", file=sys.stderr, flush=True)
             return
-        write([*read(), *json.loads(found.stdout)])  # of the file as it is now: another call may fill it too
+        cells.add(FILE, json.loads(found.stdout))
 
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, cells))
+        list(pool.map(one, missing))
 
 
 def verdict(name: str) -> dict[str, Any]:
@@ -184,7 +159,7 @@ def verdict(name: str) -> dict[str, Any]:
 
     contest, facts = CONTESTS[name], {}
     for library in contest.libraries:
-        rows = [row for row in read() if (row["name"], row["library"]) == (name, library)]
+        rows = [row for row in cells.read(FILE) if (row["name"], row["library"]) == (name, library)]
         last = [row for row in rows if row["step"] + contest.every > contest.steps]
         if not last:
             continue

@@ -13,7 +13,6 @@ seeds.  A cell (variant, seed) that the CSV holds is not run again.
 """
 
 import argparse
-import csv
 import dataclasses
 import json
 import os
@@ -23,13 +22,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cells
 import numpy as np
-from imagine import EVERY, PINNED, SETTINGS, STARTS, TEST, curves, finite, interval
+from imagine import EVERY, SETTINGS, STARTS, TEST, curves, finite, interval
 
 HERE = Path(__file__).parent
 FILE = HERE / "critique.csv"
 COLUMNS = ("domain", "variant", "seed", "episode", "return_mean", "seconds")
-KINDS = (str, str, int, int, float, float)
 DOMAIN, EPISODES, FIRST = "reacher_single", 60, 10
 SEEDS = {"plain": 5, "shared": 5, "shared 176": 5, "planner": 5, "batch 32": 3, "batch 256": 3}
 
@@ -66,33 +65,17 @@ def run(variant: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def read() -> list[dict[str, Any]]:
-    """Return the CSV's rows."""
-    if not FILE.exists():
-        return []
-    with FILE.open(newline="") as lines:
-        return [{c: k(row[c]) for c, k in zip(COLUMNS, KINDS, strict=True)} for row in csv.DictReader(lines)]
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """Write all rows in order."""
-    with FILE.open("w", newline="") as lines:
-        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(sorted(rows, key=lambda row: [row[c] for c in COLUMNS[:4]]))
-
-
 def fill(seeds: int) -> None:
     """Run the missing cells one after the other, each in a process pinned to one thread."""
-    done = {(row["variant"], row["seed"]) for row in read()}
+    done = {(row["variant"], row["seed"]) for row in cells.read(FILE)}
     most = max(SEEDS.values())
-    cells = [(v, s) for s in range(most) for v in variants() if s < min(seeds, SEEDS[v]) and (v, s) not in done]
-    for variant, seed in cells:
+    missing = [(v, s) for s in range(most) for v in variants() if s < min(seeds, SEEDS[v]) and (v, s) not in done]
+    for variant, seed in missing:
         words = [sys.executable, __file__, "--cell", variant, str(seed)]
-        found = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | PINNED)
+        found = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | cells.PINNED)
         new = json.loads(found.stdout)
         print(variant, seed, [row["return_mean"] for row in new], f"{new[-1]['seconds']} s", flush=True)
-        write([*read(), *new])
+        cells.add(FILE, new)
 
 
 def numbers_of(agent: Any) -> int:
@@ -107,7 +90,7 @@ def numbers_of(agent: Any) -> int:
 
 def verdict() -> dict[str, Any]:
     """Return, per variant, its scores and their paired differences from plain NAF's."""
-    rows = read()
+    rows = cells.read(FILE)
     plain = curves(rows, DOMAIN, "plain")
     facts: dict[str, Any] = {}
     for variant, agent in variants().items():

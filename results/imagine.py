@@ -8,7 +8,6 @@ ratios and paired differences with bootstrap intervals (`imagine.json` holds the
 """
 
 import argparse
-import csv
 import dataclasses
 import json
 import math
@@ -20,18 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cells
 import numpy as np
 
 HERE = Path(__file__).parent
 FILE = HERE / "imagine.csv"
 COLUMNS = ("domain", "variant", "seed", "episode", "return_mean", "seconds")
 EVERY, TEST, STARTS = 5, 10, 12345  # episodes between scores, and to a score; the seed of their starts
-PINNED = {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-}
 
 
 class Setting(NamedTuple):
@@ -121,28 +115,10 @@ def run(domain: str, variant: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def read() -> list[dict[str, Any]]:
-    """Return the CSV's rows."""
-    if not FILE.exists():
-        return []
-    kinds = (str, str, int, int, float, float)
-    with FILE.open(newline="") as lines:
-        return [{c: k(row[c]) for c, k in zip(COLUMNS, kinds, strict=True)} for row in csv.DictReader(lines)]
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """Write all rows in order."""
-    rows = sorted(rows, key=lambda row: [row[c] for c in COLUMNS[:4]])
-    with FILE.open("w", newline="") as lines:
-        table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
 def fill(domains: list[str], only: list[str], seeds: int, jobs: int) -> None:
     """Run the missing cells, each in a process pinned to one thread."""
-    done = {(row["domain"], row["variant"], row["seed"]) for row in read()}
-    cells = [
+    done = {(row["domain"], row["variant"], row["seed"]) for row in cells.read(FILE)}
+    missing = [
         (domain, variant, seed)
         for domain in domains
         for seed in range(min(seeds, SETTINGS[domain].seeds))
@@ -152,17 +128,17 @@ def fill(domains: list[str], only: list[str], seeds: int, jobs: int) -> None:
 
     def one(cell: tuple[str, str, int]) -> list[dict[str, Any]]:
         words = [sys.executable, __file__, "--cell", *map(str, cell)]
-        found = subprocess.run(words, check=False, capture_output=True, text=True, env=os.environ | PINNED)
+        found = subprocess.run(words, check=False, capture_output=True, text=True, env=os.environ | cells.PINNED)
         if found.returncode:
             print(f"{cell} failed: {found.stderr[-2000:]}", file=sys.stderr, flush=True)
             return []
         new = json.loads(found.stdout)
         print(*cell, [row["return_mean"] for row in new], f"{new[-1]['seconds']} s", flush=True)
-        write([*read(), *new])  # of the file as it is now: another call may fill it too
+        cells.add(FILE, new)
         return new
 
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, cells))
+        list(pool.map(one, missing))
 
 
 def curves(rows: list[dict[str, Any]], domain: str, variant: str) -> dict[int, dict[int, float]]:
@@ -203,7 +179,7 @@ def _over(one: float, other: float) -> float:
 
 def verdict(domain: str) -> dict[str, Any]:
     """Return, per variant, episodes to plain NAF's mean score of episode 100, and differences to plain and recent."""
-    rows, setting = read(), SETTINGS[domain]
+    rows, setting = cells.read(FILE), SETTINGS[domain]
     plain = curves(rows, domain, "plain")
     last = setting.plain_episodes
     goal = float(np.mean([curve[last] for curve in plain.values()]))
@@ -263,7 +239,7 @@ def main() -> None:
         "settings": {
             d: s._asdict() | {"variants": {k: repr(v) for k, v in variants(s).items()}} for d, s in SETTINGS.items()
         },
-        "verdict": {d: verdict(d) for d in SETTINGS if curves(read(), d, "plain")},
+        "verdict": {d: verdict(d) for d in SETTINGS if curves(cells.read(FILE), d, "plain")},
     }
     (HERE / "imagine.json").write_text(json.dumps(finite(facts), indent=1) + "\n")
     for domain, found in facts["verdict"].items():
