@@ -87,8 +87,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         return normalise.apply(observations, x) if config.observation_normalisation else x
 
     def forward(layers, moments, x, training=False):
-        features, used = networks.hidden(layers[:-1], moments, x, config.normalisation, training)
-        return networks.linear(layers[-1], features), used
+        return networks.forward(layers, moments, x, config.normalisation, training)
 
     def mu(actor, moments, x, training=False):
         """μ(x) [..., m], in [-1, 1] by tanh."""

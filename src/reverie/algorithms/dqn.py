@@ -103,8 +103,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
 
     def q(params, moments, x, training=False):
         """Return Q(x, ·) [..., actions] and the moments used."""
-        features, used = networks.hidden(params[:-1], moments, x, config.normalisation, training)
-        return networks.linear(params[-1], features), used
+        return networks.forward(params, moments, x, config.normalisation, training)
 
     # Mnih et al. 2015, Alg. 1: y = r + γ max_u' Q'(x', u'); van Hasselt et al. 2016, eq. 4, for `double`
     def goal(state: DQNState, batch: Transition, x_next):

@@ -111,8 +111,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
 
     def head(layers, moments, features, training=False):
         """Return (output [..., o], moments used) of one of V, μ, L."""
-        features, used = networks.hidden(layers[:-1], moments, features, config.normalisation, training)
-        return networks.linear(layers[-1], features), used
+        return networks.forward(layers, moments, features, config.normalisation, training)
 
     def bounded(mean):
         return mean.__array_namespace__().tanh(mean) if config.mean_bound == "tanh" else mean

@@ -109,8 +109,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         return normalise.apply(observations, x) if config.observation_normalisation else x
 
     def forward(layers, moments, x, training=False):
-        features, used = networks.hidden(layers[:-1], moments, x, config.normalisation, training)
-        return networks.linear(layers[-1], features), used
+        return networks.forward(layers, moments, x, config.normalisation, training)
 
     def gaussian(actor, moments, x, training=False):
         """Return mean and log σ [..., m] of the policy before tanh, and the moments used."""

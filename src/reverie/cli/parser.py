@@ -95,22 +95,14 @@ def build_parser() -> argparse.ArgumentParser:
         "learn, and write a run directory",
         "reverie train naf InvertedDoublePendulum-v5 --steps 15000 --set reward_scale=0.1 --out runs/idp",
     )
-    train.add_argument("agent", metavar="AGENT", help="naf or ddpg")
+    train.add_argument("agent", metavar="AGENT", help="naf, ddpg, sac, ppo or dqn")
     train.add_argument(
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
     train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
     train.add_argument("--seed", type=_whole, default=None, metavar="S", help="decides every random draw (0)")
     train.add_argument("--out", metavar="DIR", help="the run directory (one under runs/)")
-    train.add_argument(
-        "--set",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="settings",
-        help="a setting of the agent, of imagination or of its model",
-    )
+    _add_settings(train, "a setting of the agent, of imagination or of its model")
     train.add_argument(
         "--imagine",
         choices=("off", "linear", "neural", "exact", "recent"),
@@ -179,15 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("exact", "fitted"),
         help="the environment's own physics, or linear models fitted to real episodes (exact; pilqr: fitted)",
     )
-    plan.add_argument(
-        "--set",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="settings",
-        help="a setting of pilqr, such as stages=pi2 (docs/pilqr.md)",
-    )
+    _add_settings(plan, "a setting of pilqr, such as stages=pi2 (docs/pilqr.md)")
     plan.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides starts and first controls (0)")
     plan.add_argument(
         "--horizon", type=_positive, metavar="H", help="steps planned (ilqg: the whole episode; mpc: 50 ahead)"
@@ -232,6 +216,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_settings(verb: argparse.ArgumentParser, text: str) -> None:
+    verb.add_argument(
+        "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE", dest="settings", help=text
+    )
+
+
 def _add_solve(add: Callable[..., Any]) -> None:
     solve = add(
         "solve",
@@ -258,13 +248,5 @@ def _add_solve(add: Callable[..., Any]) -> None:
     solve.add_argument("--epsilon", type=float, metavar="E", help="share of actions drawn at random (0.1)")
     solve.add_argument("--planning-steps", type=_whole, metavar="N", help="of dyna-q, after each real step (5)")
     solve.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides every random draw (0)")
-    solve.add_argument(
-        "--set",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="settings",
-        help="an option of the environment, such as map_name=8x8",
-    )
+    _add_settings(solve, "an option of the environment, such as map_name=8x8")
     solve.add_argument("-o", "--output", metavar="FILE.png", help="draw values and policy")

@@ -94,6 +94,12 @@ def hidden(layers, moments, x, normalisation: Normalisation = "none", training: 
     return x, used
 
 
+def forward(layers, moments, x, normalisation: Normalisation = "none", training: bool = False):
+    """Return (output [..., o], moments used): all layers but the last are `hidden`, the last is linear."""
+    features, used = hidden(layers[:-1], moments, x, normalisation, training)
+    return linear(layers[-1], features), used
+
+
 def _standardise(x, mean, var, layer):
     return (x - mean) / (var + EPSILON) ** 0.5 * layer["gain"] + layer["shift"]
 
