@@ -284,6 +284,14 @@ def test_a_resumed_call_that_is_interrupted_keeps_its_number_of_steps(tmp_path, 
     assert len(journal.read(tmp_path / "run" / "experience" / "journal.bin")[1]) == 90
 
 
+def test_a_call_killed_after_its_last_step_is_not_done_twice(tmp_path):
+    words = ["train", "naf", "worlds:Probe", *SMALL, "--steps", "20", "--out", tmp_path / "run"]
+    assert one_object(*words)["steps"] == 20
+    (tmp_path / "run" / "call.json").write_text('{"start": 0, "steps": 20}\n')  # as a kill before its end leaves it
+    assert one_object(*words, "--resume")["steps"] == 20
+    assert one_object(*words, "--resume")["steps"] == 40  # that one ended: this is another call
+
+
 # ---- evaluate, video, bench
 
 

@@ -40,6 +40,7 @@ def run(options: Any) -> int | None:
             return 130
         except rv.WorldError as error:
             raise rv.WorldError(f"{error}; what came before is saved: mend it and go on with --resume") from error
+        directory.end_call()
         _report(options, learner)
     return None
 
@@ -47,11 +48,10 @@ def run(options: Any) -> int | None:
 def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
     """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added."""
     before = directory.read_call() if options.resume else None
-    unfinished = before is not None and steps < before["start"] + before["steps"]
-    start = before["start"] if before is not None and unfinished else steps
+    start = steps if before is None else before["start"]
     amount = options.steps
     if amount is None:
-        amount = before["steps"] if before is not None and unfinished else STEPS
+        amount = STEPS if before is None else before["steps"]
     directory.write_call({"start": start, "steps": amount})
     return start, amount
 

@@ -85,8 +85,13 @@ class RunDirectory:
         """Note the command-line call under way ({"start": step, "steps": n}), so that --resume can finish it."""
         write_whole(self.call_file, (json.dumps(call) + "\n").encode())
 
+    def end_call(self) -> None:
+        """Note that the call under way did all that it was asked."""
+        with told("write", self.call_file):
+            self.call_file.unlink(missing_ok=True)
+
     def read_call(self) -> dict[str, int] | None:
-        """Return the newest call, or None where there was none."""
+        """Return the call that was cut short, or None where the last one ended."""
         try:
             call = json.loads(self.call_file.read_text())
             return {"start": int(call["start"]), "steps": int(call["steps"])}
