@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms"]
-ROOMS += ["domains", "environments", "storage", "loops", "report", "bench", "cli"]
+ROOMS += ["domains", "environments", "storage", "loops", "report", "experiments", "bench", "cli"]
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
 FILES = sorted(SRC.glob("*/**/*.py"))
 

@@ -1,5 +1,7 @@
 """What a Learner promises: nothing is lost, nothing is drawn twice, and wrong use gets one sentence."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -318,6 +320,31 @@ def test_a_question_without_an_answer_was_never_asked(name, step, tmp_path):
             parts.save()
         with rv.Learner.load(tmp_path / "parts") as parts:
             drive(parts, 13 - step, observation)
+            same(state_of(whole), state_of(parts))
+    same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
+
+
+@pytest.mark.parametrize("killed_at", [2, 3 * EPISODE - 1, 3 * EPISODE + 4])  # before a save, and within later episodes
+@pytest.mark.parametrize(("name", "changes"), SCHEDULES)
+def test_going_back_to_the_last_save_is_never_having_been_killed(name, changes, killed_at, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (0.0, 0.0))  # which would checkpoint at every step
+
+    def learn(learner, watch=()):
+        while learner.episodes < 5:
+            learner.learn(episodes=2 if learner.episodes < 4 else 1, callbacks=watch)
+            learner.evaluate(1)
+
+    def die(learner, event):
+        if type(event).__name__ == "StepEnded" and event.step == killed_at:
+            learner._session.records.sync()
+            shutil.copytree(tmp_path / "whole", tmp_path / "parts", ignore=shutil.ignore_patterns(".lock"))
+
+    config = CASES[name].make(**changes)
+    with rv.Learner(config, CASES[name].line, out=tmp_path / "whole", timed_checkpoints=False) as whole:
+        learn(whole, [die])
+        with rv.Learner.load(tmp_path / "parts", go_back=True) as parts:
+            assert parts.steps == killed_at // (2 * EPISODE) * 2 * EPISODE
+            learn(parts)
             same(state_of(whole), state_of(parts))
     same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
 

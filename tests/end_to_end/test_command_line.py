@@ -368,7 +368,7 @@ def test_a_run_without_an_environment_is_evaluated_on_one_that_fits(tmp_path):
 
 def test_bench_measures_ratios_side_by_side():
     facts = one_object("bench", "act", "--rounds", "1")
-    assert facts["rounds"] == 1 and facts["machine"]["cores"] == os.cpu_count() and "jax" in facts["versions"]
+    assert facts["rounds"] == 1 and facts["machine"].endswith(f"{os.cpu_count()} cores") and "jax" in facts["versions"]
     rows = {row["name"]: row for row in facts["act"]["rows"]}
     assert rows.keys() == {"naf", "greedy", "predict", "compiled"}
     assert rows["naf"]["time_over_naf"] == 1.0 and all(row["time_over_naf"] > 0 for row in rows.values())

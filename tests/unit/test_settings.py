@@ -1,10 +1,13 @@
 import dataclasses
+import itertools
 
 import pytest
 
 from reverie.algorithms import ALGORITHMS
+from reverie.algorithms.settings import CHOSEN
 from reverie.core.errors import ConfigError
 from reverie.core.settings import coerce
+from reverie.domains import DOMAINS
 
 NAF, DDPG = ALGORITHMS["naf"], ALGORITHMS["ddpg"]
 
@@ -79,11 +82,12 @@ def test_baselines_have_their_own_papers_settings(kind):
 
 def test_paper_settings_of_a_domain_are_ours_out_of_the_papers_18():
     assert NAF.paper("peg").normalisation == "none" and NAF.paper("peg").reward_scale == 5.0
-    for domain in NAF.chosen:
-        config = NAF.paper(domain)
+    assert all(domain in DOMAINS for domain in CHOSEN)
+    for kind, domain in itertools.product((NAF, DDPG), CHOSEN):
+        config = kind.paper(domain)
         assert config.normalisation in ("none", "batch") and config.learning_rate in (1e-4, 1e-3, 1e-2)
         assert config.noise_scale in (0.1, 0.3, 1.0) and config.updates_per_step == 5 and config.hidden == (200, 200)
-        assert config.trunk == "separate" and config.noise == "ou"
+        assert config.noise == "ou" and (kind is DDPG or config.trunk == "separate")
     assert NAF.paper("peg", noise_scale=1.0).noise_scale == 1.0
 
 

@@ -17,7 +17,6 @@ Where the paper is silent or we differ (ours / the paper's):
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -29,20 +28,6 @@ from reverie.algorithms.settings import Noisy
 from reverie.core.agent import Agent, require_continuous
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, quadratic
-
-# Out of the paper's 18 configurations per domain, and what it leaves unprinted; learnt with in `results/learn.py`.
-ARM = {
-    "normalisation": "none",
-    "discount": 0.95,
-    "batch_size": 100,
-    "target_rate": 0.005,
-    "observation_normalisation": True,
-}
-CHOSEN: Mapping[str, Mapping[str, Any]] = {
-    "cartpole": {"normalisation": "none", "reward_scale": 30.0},
-    "peg": {**ARM, "reward_scale": 5.0},
-    "reacher": {**ARM, "reward_scale": 20.0},
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +42,6 @@ class NAF(Noisy):
     """How μ stays in [-1, 1].  tanh: smooth, and max_u Q = V within the box; clip: μ itself is free."""
 
     name = "naf"
-    chosen = CHOSEN
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return NAF's pure functions for a world of `spec`."""

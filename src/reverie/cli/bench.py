@@ -1,7 +1,5 @@
 """`reverie bench`."""
 
-import os
-import platform
 import warnings
 from typing import Any
 
@@ -10,7 +8,7 @@ from reverie.bench.physics import chosen, domains
 from reverie.bench.work import check_peers, peers_of
 from reverie.cli.output import emit
 from reverie.core.errors import ConfigError
-from reverie.loops.provenance import versions
+from reverie.loops.provenance import machine, versions
 
 
 def run(options: Any) -> None:
@@ -19,11 +17,11 @@ def run(options: Any) -> None:
     check_peers(peers, options.what)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # peers' own
     facts: dict[str, Any] = {
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "machine": machine(),
         "versions": versions(),
         "rounds": options.rounds,
     }
-    lines = [f"{os.cpu_count()} cores, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
+    lines = [f"{facts['machine']}, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
     if options.domains and options.what not in (None, "step"):
         raise ConfigError(f"--domains times steps; leave {options.what} out, or write step")
     contests = CONTESTS

@@ -5,6 +5,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.output import emit
 from reverie.domains import DOMAINS, MAZES
+from reverie.experiments.paper import EXPERIMENTS
 from reverie.models import MODELS
 
 
@@ -15,12 +16,12 @@ def run(options: Any) -> None:
         "domains": {domain.name: domain.text for domain in DOMAINS.values()},
         "mazes": {maze.name: maze.text for maze in MAZES.values()},
         "models": {name: _first_line(kind) for name, kind in MODELS.items()},
-        "experiments": {},
+        "experiments": {experiment.name: experiment.text for experiment in EXPERIMENTS.values()},
     }
     lines = []
     for group, members in facts.items():
         lines.append(group)
-        lines += [f"  {name:14} {text}" for name, text in members.items()] or ["  none yet"]
+        lines += [f"  {name:14} {text}" for name, text in members.items()]
     lines.append(
         "environments\n  any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)"
     )

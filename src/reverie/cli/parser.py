@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import reverie
 
-VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "bench")
+VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "bench")
 
 
 class UsageError(Exception):
@@ -191,6 +191,7 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
 
     _add_solve(add)
+    _add_reproduce(add)
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(
@@ -250,3 +251,41 @@ def _add_solve(add: Callable[..., Any]) -> None:
     solve.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides every random draw (0)")
     _add_settings(solve, "an option of the environment, such as map_name=8x8")
     solve.add_argument("-o", "--output", metavar="FILE.png", help="draw values and policy")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _add_reproduce(add: Callable[..., Any]) -> None:
+    reproduce = add(
+        "reproduce",
+        "reproduce",
+        "the paper's tables and figures again",
+        "reverie reproduce table1 --domains reacher,peg --seeds 3 --out results/mine",
+    )
+    reproduce.add_argument(
+        "experiment",
+        choices=("table1", "table2", "fig2", "fig3", "fig4", "fig5", "all"),
+        metavar="table1|table2|fig2|fig3|fig4|fig5|all",
+        help="which; all of them fill one report",
+    )
+    reproduce.add_argument("--domains", type=_names, default=[], metavar="reacher,peg", help="these alone (all)")
+    reproduce.add_argument("--variants", type=_names, default=[], metavar="naf,ddpg", help="these alone (all)")
+    reproduce.add_argument("--seeds", type=_positive, default=5, metavar="N", help="seeds 0 to N - 1 (5)")
+    reproduce.add_argument("--episodes", type=_positive, metavar="N", help="real ones to a cell (as the paper)")
+    reproduce.add_argument("--search", action="store_true", help="run the paper's 18 configurations of each agent too")
+    reproduce.add_argument("--backend", default="local", metavar="local|ray", help="where cells run (local)")
+    reproduce.add_argument("--jobs", type=_positive, metavar="N", help="local: so many at a time (one per core)")
+    reproduce.add_argument("--out", default="reproduction", metavar="DIR", help="the folder of results (reproduction)")
+    reproduce.add_argument("--dry-run", action="store_true", help="say what would run, and for how long")
+    reproduce.add_argument("--quiet", action="store_true", help="no progress")
+
+    report = add(
+        "report",
+        "report",
+        "one page about results of `reproduce`, or about runs",
+        "reverie report results/paper -o report.html",
+    )
+    report.add_argument("directories", nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories")
+    report.add_argument("-o", "--output", default="report.html", metavar="FILE.html", help="the page (report.html)")

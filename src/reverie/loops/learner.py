@@ -30,7 +30,8 @@ class Learner:
     config: an algorithm's settings, such as `rv.NAF()`.  env: a domain, a Gymnasium id, "package.module:callable", a
     callable that returns an environment, or one itself; or `spec`, where your own program owns the loop.  seed: decides
     every random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
-    another environment made as `env` was.  tensorboard: also write the tables' numbers there.
+    another environment made as `env` was.  tensorboard: also write the tables' numbers there.  timed_checkpoints: also
+    checkpoint now and then, not only when `learn` or `save` ends; without, `load(go_back=True)` can go back to there.
 
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
@@ -45,14 +46,15 @@ class Learner:
         out: str | Path | None = None,
         evaluation_env: EnvSource | None = None,
         tensorboard: bool = False,
+        timed_checkpoints: bool = True,
     ):
         if out is not None and RunDirectory(out).holds_run:
             raise StorageError(
                 f"{out} already holds a run; go on with --resume (Learner.load), or choose another directory"
             )
-        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, new=True)
+        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, new=True)
 
-    def _open(self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, new: bool) -> None:
+    def _open(self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, new: bool) -> None:
         if isinstance(config, type) or not isinstance(config, Algorithm):
             raise ConfigError(f"the first argument is {config!r}; give an algorithm's settings, such as rv.NAF()")
         if (env is None) == (spec is None):
@@ -90,7 +92,7 @@ class Learner:
         try:
             if new:
                 run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
-            self._session = Session(trainer, config.name, run, tensorboard)
+            self._session = Session(trainer, config.name, run, tensorboard, timed)
         except BaseException:
             run.close()
             if self._passing is not None:
@@ -253,7 +255,7 @@ class Learner:
             with contextlib.suppress(ReverieError):  # the first error is the one to tell
                 self._session.records.sync()
                 # After divergence the last good checkpoint is the one to keep.
-                if self._session.whole and not isinstance(error, DivergedError):
+                if self._session.may_checkpoint and not isinstance(error, DivergedError):
                     self._session.checkpoint()
             raise
         else:
@@ -314,12 +316,19 @@ class Learner:
 
     @classmethod
     def load(
-        cls, path: str | Path, env: EnvSource | None = None, *, evaluation_env: EnvSource | None = None
+        cls,
+        path: str | Path,
+        env: EnvSource | None = None,
+        *,
+        evaluation_env: EnvSource | None = None,
+        go_back: bool = False,
     ) -> "Learner":
         """Go on with the run in `path` exactly where it stopped, however it stopped.
 
         Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same
-        draws.  env: needed where the run was given an environment itself that no name can make again.
+        draws.  env: needed where the run was given an environment itself that no name can make again.  go_back: forget them
+        instead, and live them again.  After a kill between two saves at episodes' ends that gives the very run that was not
+        killed (without `timed_checkpoints`, which this turns off); in a world where steps cost nothing.
         """
         run = RunDirectory(path)
         written = run.read_config()
@@ -333,10 +342,11 @@ class Learner:
             path,
             evaluation_env,
             written["tensorboard"],
+            not go_back,
             new=False,
         )
         try:
-            evaluations = self._session.go_on()
+            evaluations = self._session.go_on(go_back)
             if evaluations:
                 self.best_return = max(float(row["return_mean"]) for row in evaluations)
                 self.evaluated_at = int(evaluations[-1]["step"])

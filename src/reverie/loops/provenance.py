@@ -1,7 +1,9 @@
 """What decides a run, written as config.json and read back."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
+import os
 import platform
 import shlex
 import sys
@@ -31,6 +33,15 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+def machine() -> str:
+    """Return what this machine computes with, in words."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{name}, {os.cpu_count()} cores"
+
+
 def command() -> str:
     """Return the command line of this process, as one would type it."""
     words = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
@@ -44,7 +55,7 @@ def configuration(
     world = {"env": describe(source)} if source is not None else {"spec": dataclasses.asdict(spec)}
     return {
         "format": FORMAT,
-        "agent": _written(config),
+        "agent": written(config),
         **world,
         "seed": seed,
         "tensorboard": tensorboard,
@@ -53,7 +64,7 @@ def configuration(
     }
 
 
-def _written(config: Any) -> dict[str, Any]:
+def written(config: Any) -> dict[str, Any]:
     """Return an algorithm's settings for JSON; what is wrapped in imagination keeps its own name and settings."""
     if not isinstance(config, Imagination):
         return {"name": config.name, "settings": dataclasses.asdict(config)}
@@ -61,7 +72,7 @@ def _written(config: Any) -> dict[str, Any]:
     # A function (of Exact) cannot be written down: whoever goes on with the run binds it anew.
     model = {"name": config.model.name, "settings": {k: v for k, v in settings.items() if not callable(v)}}
     numbers = {name: getattr(config, name) for name in config.numbers()}
-    return _written(config.agent) | {"imagination": {"model": model, "settings": numbers}}
+    return written(config.agent) | {"imagination": {"model": model, "settings": numbers}}
 
 
 def _read(agent: dict[str, Any]) -> Algorithm:

@@ -139,12 +139,14 @@ class Records:
     def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
         """Make the tables agree with the journal and a checkpoint of `learnt_steps`; return rows of (episodes, evaluations).
 
-        Episodes are computed anew; metrics of steps that will be learnt again go; evaluations cost real episodes and stay.
+        Episodes are computed anew; metrics of steps that will be learnt again go; evaluations cost real episodes and stay,
+        unless the journal was cut back before them.
         """
         rows = episodes.rows_of(self.journal.records, self._worlds)
         self.episodes.replace(rows)
         self.metrics.replace(row for row in tables.read_rows(self.metrics.path) if int(row["step"]) <= learnt_steps)
-        evaluations = tables.read_rows(self.evaluations.path)
+        steps = len(self.journal.records)
+        evaluations = [row for row in tables.read_rows(self.evaluations.path) if int(row["step"]) <= steps]
         self.evaluations.replace(evaluations)
         return rows, evaluations
 

@@ -22,13 +22,14 @@ class Session:
     run: an open run directory; `go_on` takes up what it holds.
     """
 
-    def __init__(self, trainer: Trainer, name: str, run: RunDirectory, tensorboard: bool):
+    def __init__(self, trainer: Trainer, name: str, run: RunDirectory, tensorboard: bool, timed_checkpoints: bool):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
         self.worlds = trainer.agent.feed.worlds
         sizes = self.spec.observation_dim, self.spec.action_dim, trainer.state_dim
         self.records = Records(run, sizes, self.spec.actions, self.worlds, trainer.metric_names, tensorboard)
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.newest_metrics: dict[str, float] | None = None
+        self._timed_checkpoints = timed_checkpoints
         self.whole = True  # False while a told step is in the journal but not yet learnt from
         self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None  # (observation, state, action), until told
         self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
@@ -113,8 +114,7 @@ class Session:
         if row is not None:
             self._end_episode(row)
         self.whole = True
-        if self.records.checkpoint_is_due:
-            self.checkpoint()
+        self._checkpoint_if_due()
         return row
 
     def _learn(self, step: Step) -> dict[str, Any] | None:
@@ -131,6 +131,15 @@ class Session:
         self.records.write_episode(row)
         self.recent_returns.append(row["return"])
 
+    @property
+    def may_checkpoint(self) -> bool:
+        """Whether a checkpoint here, wherever that is, would be whole and welcome."""
+        return self.whole and self._timed_checkpoints
+
+    def _checkpoint_if_due(self) -> None:
+        if self._timed_checkpoints and self.records.checkpoint_is_due:
+            self.checkpoint()
+
     def checkpoint(self, best: bool = False) -> None:
         """Write the latest (or best) checkpoint."""
         in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking
@@ -139,8 +148,11 @@ class Session:
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
         self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)
 
-    def go_on(self) -> list[dict[str, str]]:
-        """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far."""
+    def go_on(self, go_back: bool) -> list[dict[str, str]]:
+        """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far.
+
+        go_back: cut that off instead.
+        """
         records = self.records.journal.records
         done = 0
         if (found := self.records.read_checkpoint(self.trainer.snapshot()[0])) is not None:
@@ -149,6 +161,9 @@ class Session:
             self.trainer.restore(arrays, facts, packed(records[:done]))
             self._in_episode = facts["in_episode"]
         self.records.journal.cut()
+        if go_back:
+            self.records.journal.keep(done)
+            records = self.records.journal.records
         rows, evaluations = self.records.mend_tables(done)
         self.recent_returns.extend(row["return"] for row in rows)
         for world in range(min(self.worlds, done)):
@@ -173,5 +188,4 @@ class Session:
             self._number[self.turn], self._tally[self.turn] = step.episode, Tally()
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)
-        if self.records.checkpoint_is_due:
-            self.checkpoint()
+        self._checkpoint_if_due()

@@ -21,10 +21,10 @@ def told(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
         raise StorageError(f"cannot {action} {path}: {error.strerror or error}; {remedy}") from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
     """Write `data` beside `path` and rename: a crash at any moment leaves the old file or the new one."""
     beside = path.with_name(path.name + ".new")
-    with told("write", path):
+    with told("write", path, remedy):
         try:
             with open(beside, "wb") as file:
                 file.write(data)

@@ -83,6 +83,14 @@ class Journal:
             with told("write", self.path):
                 os.ftruncate(self._file, self._size)
 
+    def keep(self, count: int) -> None:
+        """Keep the first `count` of the records found on opening, before anything is appended."""
+        with told("write", self.path):
+            self._size -= (len(self.records) - count) * self.dtype.itemsize
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+        self.records = self.records[:count]
+
     def append(
         self,
         step: int,

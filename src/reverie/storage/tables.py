@@ -28,14 +28,19 @@ class Table:
     def replace(self, rows: Iterable[dict[str, Any]]) -> None:
         """Rewrite the file, whole or not at all, with `rows` alone."""
         self.close()
-        lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in rows)]
-        write_whole(self.path, b"".join(_line(line) for line in lines))
+        write_whole(self.path, table_of(self.columns, rows))
 
     def close(self) -> None:
         """Close the file; `append` opens it again."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def table_of(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
+    """Return a whole table as CSV."""
+    lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
+    return b"".join(_line(line) for line in lines)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -1,0 +1,43 @@
+"""What does running cells cost?  `python results/harness.py [--cells N] [--episodes N]` prints it as JSON; leave the machine alone.
+
+The same cells (NAF on the paper's peg, seeds 0, 1, …) one at a time, then two at a time.  Overhead: how much longer that takes than
+the cells' own learning and testing, imports, films and tables included.  Throughput: how many times faster two are.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from reverie.experiments import local
+from reverie.experiments.declare import Panel, cells_of
+from reverie.experiments.folder import Results
+from reverie.experiments.paper import NAF
+
+
+def main() -> None:
+    """Measure, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=4)
+    parser.add_argument("--episodes", type=int, default=150)
+    options = parser.parse_args()
+    cells, found = cells_of([Panel("peg", options.episodes, (NAF,))], options.cells), {}
+    for jobs in (1, 2):
+        with tempfile.TemporaryDirectory() as name:
+            results, began = Results(Path(name)), time.monotonic()
+            results.open()
+            own = 0.0
+            for cell, outcome in local.run(cells, results.work, jobs, lambda cell, row: None):
+                results.add(cell.key, outcome)
+                own += float(outcome.rows[-1]["seconds"])
+            results.close()
+            found[jobs] = {"wall": round(time.monotonic() - began, 1), "own": round(own, 1)}
+    one, two = found[1], found[2]
+    found["overhead"] = round(one["wall"] / one["own"] - 1, 4)
+    found["throughput"] = round(one["wall"] / two["wall"], 3)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""`reverie report`."""
+
+from pathlib import Path
+from typing import Any
+
+from reverie.cli.output import emit
+from reverie.core.errors import StorageError
+from reverie.experiments import document, runs
+from reverie.experiments.claims import verdicts
+from reverie.experiments.folder import Results
+from reverie.report.document import Document
+from reverie.report.page import write_page
+
+OUTPUT = "report.html"
+
+
+def run(options: Any) -> None:
+    """Write one page about all the folders."""
+    folders, directories = [], []
+    for path in map(Path, options.directories):
+        if (path / "settings.json").exists():
+            folders.append(Results(path))
+        elif (path / "config.json").exists():
+            directories.append(path)
+        else:
+            raise StorageError(f"{path} holds neither results of `reverie reproduce` nor a run of `reverie train`")
+    output = Path(options.output)
+    facts = write(folders, directories, output)
+    emit(options, facts, f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+
+
+def write(folders: list[Results], directories: list[Path], output: Path) -> dict[str, Any]:
+    """Write the page; return what it says of the claims."""
+    sections = document.sections_of(folders) if folders else []
+    sections += runs.sections_of(directories)
+    if folders:
+        done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
+        lead = f"{document.PAPER}, run again with reverie {folders[0].version}: {done} cells."
+        title = "The paper, reproduced"
+    else:
+        title, lead = "Learning curves", f"{len(directories)} runs."
+    write_page(Document(title, lead, sections), output)
+    found = verdicts(document.together(folders)) if folders else []
+    return {"report": str(output), "claims": {v.claim: {"outcome": v.outcome, "evidence": v.evidence} for v in found}}

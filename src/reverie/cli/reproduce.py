@@ -1,0 +1,110 @@
+"""`reverie reproduce`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reverie.cli import report
+from reverie.cli.output import emit, note
+from reverie.core.errors import ConfigError
+from reverie.experiments.choose import searched
+from reverie.experiments.cost import estimates
+from reverie.experiments.declare import Cell, cells_of
+from reverie.experiments.folder import Key, Outcome, Results
+from reverie.experiments.measure import number
+from reverie.experiments.paper import EXPERIMENTS
+from reverie.experiments.reproduce import chosen, fill, prepare, require_backend
+from reverie.report.board import Board, duration
+
+FAILED = 1  # exit status: some cell failed
+
+
+def run(options: Any) -> int:
+    """Run the cells of an experiment that are missing, then write the report."""
+    require_backend(options.backend)
+    cells, results = _cells(options), Results(Path(options.out))
+    missing = prepare(results, cells)
+    jobs = options.jobs or _cores()
+    costs = estimates(missing, results.cells)
+    facts: dict[str, Any] = {"experiment": options.experiment, "out": options.out, "cells": len(cells)}
+    facts |= {"done": len(cells) - len(missing), "jobs": jobs, "estimated_seconds": round(sum(costs.values()))}
+    if options.dry_run:
+        emit(options, facts, *_plan(cells, missing, costs, jobs))
+        return 0
+    failed = _fill(options, results, missing, jobs, costs)
+    facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
+    lines = [f"{facts['done']} of {len(cells)} cells done: {options.out}"]
+    try:
+        facts |= report.write([Results(results.path)], [], results.path / report.OUTPUT)
+        lines += [f"{name} {claim['outcome']}: {claim['evidence']}" for name, claim in facts["claims"].items()]
+        lines.append(f"the report: {facts['report']}")
+    except ConfigError as error:  # the package that draws it is an extra
+        note(str(error))
+    emit(options, facts, *lines)
+    return FAILED if failed else 0
+
+
+def _cells(options: Any) -> list[Cell]:
+    names = list(EXPERIMENTS) if options.experiment == "all" else [options.experiment]
+    panels = [panel for name in names for panel in EXPERIMENTS[name].panels]
+    panels = chosen(panels, options.domains, options.variants)
+    if options.search:
+        found = [searched(panel) for panel in panels]
+        panels += [panel for panel in found if panel.variants]
+    return cells_of(panels, options.seeds, options.episodes)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, float], jobs: int) -> list[str]:
+    """Return a line per contender and domain, and what all will cost."""
+    wanted: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        wanted.setdefault(cell.key[:2], []).append(cell)
+    lines = [f"{'domain':15}{'who':24}{'episodes':>9}{'cells':>7}{'missing':>9}  time of one"]
+    for (domain, name), own in wanted.items():
+        left = [cell for cell in own if cell.key in costs]
+        time = duration(costs[left[0].key]) if left else "-"
+        lines.append(f"{domain:15}{name:24}{own[0].episodes:>9}{len(own):>7}{len(left):>9}  {time}")
+    total = sum(costs.values())
+    words = f"{len(missing)} of {len(cells)} cells to do: about {duration(total)} of one core's time"
+    return [*lines, "", f"{words}, {duration(total / jobs)} with {jobs} at a time"]
+
+
+def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, costs: Mapping[Key, float]) -> list[Cell]:
+    """Run cells; return those that failed."""
+    if not missing:
+        return []
+    results.open()
+    board = Board(costs, quiet=options.quiet)
+    failed = []
+    try:
+        missing = prepare(results, missing)  # another call may have done some while we waited to begin
+
+        def tell(cell: Cell, row: dict[str, Any]) -> None:
+            board.score(cell.key, int(row["episode"]), cell.episodes, float(row["return_mean"]))
+
+        for cell, outcome in fill(results, missing, options.backend, jobs, tell):
+            board.end(cell.key, _words(outcome))
+            if outcome.error:
+                failed.append(cell)
+    except KeyboardInterrupt:
+        board.stop()
+        note(f"interrupted; what is done is kept in {results.path}, and the same command goes on from there")
+        raise
+    finally:
+        board.stop()
+        results.close()
+    return failed
+
+
+def _words(outcome: Outcome) -> str:
+    """Return how a cell ended, in words."""
+    if outcome.error:
+        return f"failed: {outcome.error}"
+    best = max(float(row["return_mean"]) for row in outcome.rows)
+    return f"best {number(best)} in {duration(float(outcome.rows[-1]['seconds']))}"

@@ -1,0 +1,221 @@
+"""One cell at work, in this process: a contender learns, and its greedy policy is scored now and then.
+
+`python -m reverie.experiments.cell FOLDER` takes up the cell that FOLDER/cell.json describes and says on stdout how it goes,
+a JSON object to a line.  A cell that was killed goes on from its last score, and ends with the numbers of one that was not:
+what came after that score is lived again.
+"""
+
+import contextlib
+import functools
+import json
+import math
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import reverie as rv
+from reverie.algorithms import ALGORITHMS
+from reverie.core.agent import Algorithm
+from reverie.core.errors import ConfigError, DivergedError, ReverieError
+from reverie.core.seeds import NOISE, seed_of
+from reverie.environments.world import World, make_world
+from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Variant
+from reverie.experiments.folder import Outcome
+from reverie.loops.evaluation import play
+from reverie.loops.provenance import machine, versions
+from reverie.models import MODELS
+from reverie.report.film import record
+from reverie.storage.files import write_whole
+from reverie.storage.tables import Table, read_rows
+
+SCORES = ("episode", "step", "return_mean", "return_std", "rest_speed", "seconds")
+FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
+REST = 0.1  # the last share of an episode's time limit, in which an arm should have come to rest
+
+Greedy = Callable[[np.ndarray], np.ndarray]
+
+
+class Score(NamedTuple):
+    """What a policy is worth: returns of its test episodes, and how fast things still move at their end."""
+
+    mean: float
+    std: float
+    rest_speed: float  # root mean square of the generalised velocities (rad/s, m/s)
+
+
+def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
+    """Return the settings of a contender that learns.  length: l of its rollouts."""
+    agent = ALGORITHMS[variant.agent].paper(domain, **variant.settings)
+    if not variant.model:
+        return agent
+    model = MODELS[variant.model](**variant.model_settings)
+    settings = {"rollout_length": length, **variant.imagination}
+    return (
+        rv.Imagination.paper(agent, model, **settings) if variant.as_paper else rv.Imagination(agent, model, **settings)
+    )
+
+
+def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Fill FOLDER/scores.csv, and film the final policy of seed `FILM_SEED`.
+
+    tell: called with each new row of it.  Raises ReverieError where the cell cannot be run.
+    """
+    world = make_world(cell.domain)
+    scores = _Scores(folder / "scores.csv", cell, tell)
+    try:
+        if cell.variant.agent == RANDOM:
+            _act_at_random(cell, world, scores)
+            return
+        with _open(cell, folder / "run") as learner:
+            _learn(learner, world, scores)
+            if cell.seed == FILM_SEED:
+                _film(learner, cell.domain, folder / FILM)
+    finally:
+        scores.close()
+        world.close()
+
+
+class _Scores:
+    """scores.csv as it grows, and the time that went into it."""
+
+    def __init__(self, path: Path, cell: Cell, tell: Callable[[dict[str, Any]], None]):
+        self._table, self._cell, self._tell = Table(path, SCORES), cell, tell
+        self._rows: list[dict[str, Any]] = list(read_rows(path))
+        self._began = time.monotonic()
+        self._before = float(self._rows[-1]["seconds"]) if self._rows else 0.0
+
+    def keep(self, episodes: int) -> None:
+        """Forget what a learner who stands at `episodes` has still to live."""
+        self._rows = [row for row in self._rows if int(row["episode"]) <= episodes]
+        self._table.replace(self._rows)
+
+    @property
+    def next_episode(self) -> int | None:
+        """The episode after which the next score is due; None where all are there."""
+        done = int(self._rows[-1]["episode"]) if self._rows else 0
+        return min(done + self._cell.every, self._cell.episodes) if done < self._cell.episodes else None
+
+    def add(self, step: int, score: Score) -> None:
+        """Add the score that is due."""
+        seconds = round(self._before + time.monotonic() - self._began, 1)
+        values = (self.next_episode, step, *(float(f"{value:.6g}") for value in score), seconds)
+        row: dict[str, Any] = dict(zip(SCORES, values, strict=True))
+        self._table.append(row)
+        self._rows.append(row)
+        self._tell(row)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._table.close()
+
+
+def _open(cell: Cell, run: Path) -> rv.Learner:
+    """Return the cell's learner, as its last save left it."""
+    if (run / "checkpoint" / "latest.safetensors").exists():
+        return rv.Learner.load(run, go_back=True)
+    shutil.rmtree(run, ignore_errors=True)
+    agent = agent_of(cell.variant, cell.domain, cell.length)
+    return rv.Learner(agent, cell.domain, seed=cell.seed, out=run, timed_checkpoints=False)
+
+
+def _learn(learner: rv.Learner, world: World, scores: _Scores) -> None:
+    def greedy(observation: np.ndarray) -> np.ndarray:
+        return learner.spec.from_world(learner.predict(observation))
+
+    scores.keep(learner.episodes)
+    while (due := scores.next_episode) is not None:
+        try:
+            learner.learn(episodes=due - learner.episodes)  # none where it was killed between saving and scoring
+            score = scored(greedy, world)
+        except DivergedError:  # a result like any other: the lowest there is, from here to the end
+            while scores.next_episode is not None:
+                scores.add(learner.steps, Score(-math.inf, 0.0, math.nan))
+            return
+        scores.add(learner.steps, score)
+
+
+def _act_at_random(cell: Cell, world: World, scores: _Scores) -> None:
+    generator = np.random.default_rng(seed_of(cell.seed, NOISE))
+    score = scored(lambda observation: generator.uniform(-1, 1, world.spec.action_dim), world)
+    scores.keep(0)
+    while scores.next_episode is not None:
+        scores.add(0, score)
+
+
+def scored(greedy: Greedy, world: World) -> Score:
+    """Return what a policy, observation [n] -> action [m] in [-1, 1], is worth on a domain."""
+    inner: Any = world.env.unwrapped
+    resting = (1 - REST) * inner.horizon
+    returns, squares = [], []
+
+    def watch(step: int) -> None:
+        if step > resting:
+            squares.append(np.mean(inner.state[-inner.model.nv :] ** 2))
+
+    for episode in range(TEST_EPISODES):
+        returns.append(play(greedy, world, TEST_SEED, episode, watch))
+    rest_speed = math.sqrt(np.mean(squares)) if squares else math.nan
+    return Score(float(np.mean(returns)), float(np.std(returns)), rest_speed)
+
+
+def _film(learner: rv.Learner, domain: str, output: Path) -> None:
+    """Film the policy, where this machine can."""
+    greedy = lambda observation: learner.spec.from_world(learner.predict(observation))  # noqa: E731
+    with contextlib.suppress(ConfigError):  # the packages that films need are an extra
+        record(greedy, functools.partial(make_world, domain), output, TEST_SEED, FILM_SECONDS)
+
+
+def write(cell: Cell, folder: Path) -> None:
+    """Describe the cell in FOLDER/cell.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = cell._asdict() | {"variant": cell.variant._asdict()}
+    write_whole(folder / "cell.json", json.dumps(facts).encode())
+
+
+def read(folder: Path) -> Cell:
+    """Return the cell that FOLDER/cell.json describes."""
+    facts = json.loads((folder / "cell.json").read_text())
+    return Cell(**facts | {"variant": Variant(**facts["variant"])})
+
+
+def collect(folder: Path, error: str) -> Outcome:
+    """Return what a cell left in its folder.  error: what ended it early, or ""."""
+    scores, film = folder / "scores.csv", folder / FILM
+    rows = list(read_rows(scores)) if scores.exists() else []
+    found = versions()
+    software = ", ".join(f"{name} {found[name]}" for name in ("reverie", "jax", "mujoco", "numpy", "python"))
+    return Outcome(rows, film.read_bytes() if film.exists() else None, error, software, machine())
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that holds our stdin does: nobody would gather what it finds."""
+
+    def wait() -> None:
+        while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> int:
+    """See the module."""
+    folder = Path(sys.argv[1])
+    _end_with_parent()
+    try:
+        learn(read(folder), folder, lambda row: print(json.dumps(row), flush=True))
+    except ReverieError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

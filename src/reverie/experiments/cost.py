@@ -1,0 +1,52 @@
+"""How long cells will take, before they have run."""
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from reverie.algorithms.imagination import Imagination
+from reverie.domains import DOMAINS
+from reverie.environments.world import make_world
+from reverie.experiments.cell import agent_of
+from reverie.experiments.declare import RANDOM, Cell
+from reverie.experiments.folder import Key
+
+# Of one thread of the machine that this was written on: three networks forth and back, all the rest of an update, a step of
+# the world and of acting, a step of model predictive control.
+FLOPS, UPDATE, STEP, MPC = 25e9, 2e-4, 4e-4, 0.06
+
+
+def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]]) -> dict[Key, float]:
+    """Return seconds by cell: as other seeds of the same took here (`known`: rows of cells.csv), else roughly."""
+    measured: dict[tuple[str, str], list[float]] = {}
+    for (domain, variant, _), row in known.items():
+        if int(row["episodes"]):
+            measured.setdefault((domain, variant), []).append(float(row["seconds"]) / int(row["episodes"]))
+    rough: dict[tuple[str, str], float] = {}
+    found = {}
+    for cell in cells:
+        pair = cell.key[:2]
+        if pair not in measured and pair not in rough:
+            rough[pair] = _seconds_an_episode(cell)
+        found[cell.key] = cell.episodes * (float(np.mean(measured[pair])) if pair in measured else rough[pair])
+    return found
+
+
+def _seconds_an_episode(cell: Cell) -> float:
+    horizon = DOMAINS[cell.domain].horizon
+    if cell.variant.agent == RANDOM:
+        return horizon * STEP
+    agent: Any = agent_of(cell.variant, cell.domain, cell.length)
+    updates, driven = 1.0, 0.0
+    if isinstance(agent, Imagination):
+        updates += agent.minibatches or agent.rollout_length
+        driven = (1 - agent.mixture) if agent.plan == "mpc" else 0.0
+        agent = agent.agent
+    world = make_world(cell.domain)
+    sizes = [world.spec.observation_dim, *agent.hidden, world.spec.action_dim]
+    world.close()
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
+    an_update = UPDATE + 3 * 6 * weights * agent.batch_size / FLOPS
+    return horizon * (STEP + agent.updates_per_step * updates * an_update + driven * MPC)

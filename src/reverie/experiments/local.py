@@ -1,0 +1,107 @@
+"""Cells on this machine: a process each, pinned to one thread, as many at a time as asked."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from reverie.experiments import cell as work_of
+from reverie.experiments.declare import Cell
+from reverie.experiments.folder import Outcome
+
+PINNED = {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JAX_PLATFORMS": "cpu",
+}
+RETRIES = 2  # of a cell whose process was killed
+
+Tell = Callable[[Cell, dict[str, Any]], None]
+
+
+def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Iterator[tuple[Cell, Outcome]]:
+    """Yield each cell as it ends.  tell: called with each score on the way.
+
+    folder: where cells under way are kept; one that was left there goes on from its last score.  Closing the iterator ends
+    every process.
+    """
+    events: queue.Queue[tuple[Cell, dict[str, Any] | Outcome | BaseException]] = queue.Queue()
+    pool = _Pool(folder, lambda cell, event: events.put((cell, event)))
+    threads = ThreadPoolExecutor(jobs)
+    try:
+        for cell in cells:
+            threads.submit(pool.work, cell)
+        left = len(cells)
+        while left:
+            cell, event = events.get()
+            if isinstance(event, BaseException):
+                raise event
+            if isinstance(event, Outcome):
+                left -= 1
+                yield cell, event
+            else:
+                tell(cell, event)
+    finally:
+        pool.end()
+        threads.shutdown(wait=True, cancel_futures=True)
+
+
+class _Pool:
+    """The processes at work."""
+
+    def __init__(self, folder: Path, put: Callable[[Cell, Any], None]):
+        self._folder, self._put = folder, put
+        self._lock, self._over = threading.Lock(), False
+        self._processes: set[subprocess.Popen] = set()
+
+    def work(self, cell: Cell) -> None:
+        """Have a cell done; say how it goes and how it ended."""
+        folder = self._folder / cell.folder_name
+        try:
+            work_of.write(cell, folder)
+            error, tries = "", 1 + RETRIES
+            while tries and not self._over:
+                status, error = self._attempt(cell, folder)
+                tries = tries - 1 if status < 0 else 0
+            if not self._over:
+                self._put(cell, work_of.collect(folder, error))
+        except BaseException as error:  # a full disk, say: whoever waits for this cell must hear of it
+            self._put(cell, error)
+
+    def _attempt(self, cell: Cell, folder: Path) -> tuple[int, str]:
+        """Run the process to its end; return its exit status, and what went wrong or ""."""
+        words = [sys.executable, "-m", "reverie.experiments.cell", str(folder)]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with self._lock:
+            if self._over:
+                return 0, ""
+            # A session of its own: Ctrl-C is for us, who end it.
+            process: Any = subprocess.Popen(words, env=os.environ | PINNED, start_new_session=True, text=True, **pipes)
+            self._processes.add(process)
+        complaints: list[str] = []
+        reader = threading.Thread(target=lambda: complaints.extend(process.stderr), daemon=True)
+        reader.start()
+        for line in process.stdout:
+            self._put(cell, json.loads(line))
+        status = process.wait()
+        reader.join()
+        with self._lock:
+            self._processes.discard(process)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+        error = complaints[-1].strip() if complaints else f"exit status {status}"
+        return status, "" if status == 0 else f"killed by signal {-status}" if status < 0 else error
+
+    def end(self) -> None:
+        """Kill what is at work: it goes on from its last score when it is called again."""
+        with self._lock:
+            self._over = True
+            for process in self._processes:
+                process.kill()

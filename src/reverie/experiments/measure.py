@@ -1,0 +1,173 @@
+"""What curves say: best and last scores, how soon, and differences with intervals.  Every draw has a fixed seed."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from reverie.experiments.folder import Results
+from reverie.maths.bootstrap import Statistic, interquartile_mean, interval, median, probability_of_improvement
+
+NEAR = 0.05  # of a best score: the paper's measure of when it was reached
+LAST = 0.1  # the share of a curve that its last score is the mean of
+
+
+class Curve(NamedTuple):
+    """Test scores of a contender on a domain."""
+
+    episodes: np.ndarray  # [K]
+    scores: np.ndarray  # [S, K]
+    rest_speeds: np.ndarray  # [S, K]
+    seeds: tuple[int, ...]
+
+    @property
+    def best(self) -> np.ndarray:
+        """The best score of each seed [S]."""
+        return self.scores.max(1)
+
+    @property
+    def last(self) -> np.ndarray:
+        """Where each seed stands at the end [S]."""
+        return self.scores[:, -self._tail :].mean(1)
+
+    @property
+    def rest_speed(self) -> np.ndarray:
+        """How fast things move at the end of episodes, at the end of learning [S]."""
+        return self.rest_speeds[:, -self._tail :].mean(1)
+
+    @property
+    def _tail(self) -> int:
+        return max(1, round(LAST * len(self.episodes)))
+
+    @property
+    def to_best(self) -> np.ndarray:
+        """Episodes until each seed first came within `NEAR` of its best score [S]."""
+        best = self.best[:, None]
+        return self._first(self.scores >= np.where(np.isfinite(best), best - NEAR * np.abs(best), best))
+
+    def to(self, score: float) -> np.ndarray:
+        """Episodes until each seed first scored so [S]; infinite where it never did."""
+        return self._first(self.scores >= score)
+
+    def _first(self, there: np.ndarray) -> np.ndarray:
+        return np.where(there.any(1), self.episodes[there.argmax(1)], np.inf)
+
+
+class Estimate(NamedTuple):
+    """A figure, its 95 % interval and the seeds behind it."""
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+
+    @property
+    def above(self) -> bool:
+        """Whether all of the interval is above 0."""
+        return self.low > 0
+
+    @property
+    def below(self) -> bool:
+        """Whether all of the interval is below 0."""
+        return self.high < 0
+
+    def __str__(self) -> str:
+        text = number(self.value)
+        if not math.isnan(self.low):
+            text += f" [{number(self.low)}, {number(self.high)}]"
+        return text
+
+
+def number(value: float) -> str:
+    """Return a figure as one reads it: three digits, "never" for an infinite number of episodes."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "never" if value > 0 else "diverged"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def curves(results: Results) -> dict[tuple[str, str], Curve]:
+    """Return the curves of finished cells by (domain, variant)."""
+    found: dict[tuple[str, str], dict[int, list[dict]]] = {}
+    for key, rows in results.scores.items():
+        if results.is_done(key):
+            found.setdefault(key[:2], {})[key[2]] = rows
+    return {pair: _curve(by_seed) for pair, by_seed in found.items()}
+
+
+def _curve(by_seed: dict[int, list[dict]]) -> Curve:
+    seeds = tuple(sorted(by_seed))
+    episodes = np.array([int(row["episode"]) for row in by_seed[seeds[0]]])
+    column = lambda name: np.array([[float(row[name]) for row in by_seed[s]] for s in seeds])  # noqa: E731
+    return Curve(episodes, column("return_mean"), column("rest_speed"), seeds)
+
+
+def estimate(statistic: Statistic, *groups: np.ndarray) -> Estimate:
+    """Return a statistic of groups [n_i] and its interval; the same groups always get the same draws."""
+    seed = zlib.crc32(b"".join(np.ascontiguousarray(group).tobytes() for group in groups))
+    low, high = interval(statistic, groups, np.random.default_rng(seed))
+    with np.errstate(invalid="ignore"):
+        return Estimate(float(statistic(*groups)), low, high, min(len(group) for group in groups))
+
+
+def mean_score(samples: np.ndarray) -> Estimate:
+    """Return the interquartile mean of scores [S]."""
+    return estimate(interquartile_mean, samples)
+
+
+def difference(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Return by how much the interquartile mean of x [S] exceeds that of y [R]."""
+    return estimate(lambda a, b: interquartile_mean(a) - interquartile_mean(b), x, y)
+
+
+def pooled(groups: Sequence[np.ndarray]) -> Estimate:
+    """Return the interquartile mean of all scores together, groups [n_i] resampled within themselves (stratified)."""
+    found = estimate(lambda *samples: interquartile_mean(np.concatenate(samples, axis=-1)), *groups)
+    return found._replace(seeds=sum(map(len, groups)))
+
+
+def mean_improvement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Estimate:
+    """Return the mean over domains of the probability that a seed of the first beats one of the second."""
+
+    def mean(*samples: np.ndarray) -> np.ndarray:
+        both = zip(samples[::2], samples[1::2], strict=True)
+        return np.mean([probability_of_improvement(x, y) for x, y in both], axis=0)
+
+    return estimate(mean, *(samples for pair in pairs for samples in pair))
+
+
+def improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
+    """Return the probability that a seed of x [S] beats one of y [R]."""
+    return estimate(probability_of_improvement, x, y)
+
+
+def times_fewer(slow: np.ndarray, fast: np.ndarray) -> Estimate:
+    """Return the median of `slow` [S] over that of `fast` [R]: how many times fewer episodes the latter take.
+
+    Where `fast` never arrives this is 0, where only `slow` never does it is infinite.
+    """
+
+    def ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        above, below = median(a), median(b)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(below), 0.0, above / below)
+
+    return estimate(ratio, slow, fast)
+
+
+def times_sooner(plain: Curve, other: Curve) -> Estimate:
+    """Return how many times fewer episodes another takes to where a plain contender stands, on the mean, at its end.
+
+    Both the goal and who gets there are resampled.
+    """
+
+    def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        goal = plain.last[i].mean(-1)[..., None, None]
+        there = other.scores[j] >= goal
+        episodes = np.where(there.any(-1), other.episodes[there.argmax(-1)], np.inf)
+        return plain.episodes[-1] / median(episodes)
+
+    return estimate(ratio, np.arange(len(plain.seeds)), np.arange(len(other.seeds)))

@@ -1,0 +1,74 @@
+"""Fill a folder of results with the cells that it lacks."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reverie.core.errors import unknown
+from reverie.experiments import cluster, local
+from reverie.experiments.cell import agent_of
+from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Panel
+from reverie.experiments.folder import Outcome, Results
+from reverie.experiments.local import Tell
+from reverie.loops.provenance import command, flat, versions, written
+
+BACKENDS = ("local", "ray")
+
+
+def chosen(panels: Sequence[Panel], domains: Sequence[str], variants: Sequence[str]) -> list[Panel]:
+    """Return the panels of some domains with some variants; none named: all.  Raises ConfigError for what is in none."""
+    for what, names, there in (
+        ("domain", domains, [panel.domain for panel in panels]),
+        ("variant", variants, [variant.name for panel in panels for variant in panel.variants]),
+    ):
+        for name in names:
+            if name not in there:
+                raise unknown(f"{what} of these experiments", name, sorted(set(there)))
+    kept = [panel for panel in panels if not domains or panel.domain in domains]
+    kept = [p._replace(variants=tuple(v for v in p.variants if not variants or v.name in variants)) for p in kept]
+    return [panel for panel in kept if panel.variants]
+
+
+def require_backend(name: str) -> None:
+    """Raise ConfigError unless cells can run there."""
+    if name not in BACKENDS:
+        raise unknown("backend", name, BACKENDS)
+    if name == "ray":
+        cluster.require()
+
+
+def settings_of(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+    """Return what decides the numbers of cells, by "domain/variant"; seeds aside."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        name = f"{cell.domain}/{cell.variant.name}"
+        if name in found:
+            continue
+        found[name] = {"episodes": cell.episodes, "every": cell.every, "agent": cell.variant.agent}
+        found[name] |= {"test_episodes": TEST_EPISODES, "test_seed": TEST_SEED}
+        if cell.variant.agent != RANDOM:
+            found[name] |= flat(written(agent_of(cell.variant, cell.domain, cell.length)))
+    return json.loads(json.dumps(found))  # tuples as the lists that a file gives back
+
+
+def prepare(results: Results, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that are not done.  Raises ConfigError where the folder's have other settings."""
+    results.require(str(versions()["reverie"]), settings_of(cells))
+    return [cell for cell in cells if not results.is_done(cell.key)]
+
+
+def fill(
+    results: Results, cells: Sequence[Cell], backend: str, jobs: int, tell: Tell
+) -> Iterator[tuple[Cell, Outcome]]:
+    """Run cells and yield each once it is kept in `results`, which is open.
+
+    backend: "local", with `jobs` processes, or "ray".
+    """
+    results.declare(str(versions()["reverie"]), settings_of(cells), command())
+    run = cluster.run(cells, tell) if backend == "ray" else local.run(cells, results.work, jobs, tell)
+    for cell, outcome in run:
+        results.add(cell.key, outcome)
+        if not outcome.error:  # what failed goes on from its last score, once the cause is mended
+            shutil.rmtree(results.work / cell.folder_name, ignore_errors=True)
+        yield cell, outcome

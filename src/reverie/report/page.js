@@ -1,0 +1,179 @@
+// Draws each figure from the JSON beside it: when it comes near the screen, and the rest of them before printing.
+"use strict";
+(() => {
+  const DASHES = ["solid", "dot", "dashdot"];
+  const LEVEL_DASHES = ["7px,4px", "12px,4px", "10px,3px,2px,3px"]; // short enough for the legend
+  const MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star"];
+  const MARKED = 30; // points of a line, above which its markers would run into one another
+  const PAPER = 660; // CSS pixels between the margins of A4 and of US Letter
+  const LETTER = 7; // CSS pixels of a letter, about
+
+  const root = document.documentElement;
+  const figures = [...document.querySelectorAll(".figure")];
+  const drawn = new Set();
+
+  const theme = () => {
+    const style = getComputedStyle(root);
+    return (name) => style.getPropertyValue(`--${name}`).trim();
+  };
+
+  // plotly reads its texts as a kind of HTML.
+  const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+  function wrapped(text, letters) {
+    const rows = [""];
+    const words = text.split(" ").flatMap((word) => word.match(new RegExp(`.{1,${letters}}`, "gsu")) ?? []);
+    for (const word of words) {
+      const longer = `${rows[rows.length - 1]} ${word}`.trim();
+      if (longer.length <= letters) rows[rows.length - 1] = longer;
+      else rows.push(word);
+    }
+    return rows.filter(Boolean).map(plain).join("<br>");
+  }
+
+  function translucent(hex) {
+    const [red, green, blue] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    return `rgba(${red}, ${green}, ${blue}, 0.18)`;
+  }
+
+  function number(value) {
+    const precision = Math.abs(value) < 999.5 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 0 };
+    return value.toLocaleString("en", precision).replace("-", "−");
+  }
+
+  // One polygon for each stretch without a gap, because a fill from line to line would bridge the gaps.
+  function outline(line) {
+    const x = [], y = [];
+    let start = 0;
+    const whole = (i) => [line.x[i], line.low[i], line.high[i]].every((value) => value !== null);
+    for (let i = 0; i <= line.x.length; i += 1) {
+      if (i < line.x.length && whole(i)) continue;
+      if (i > start) {
+        const there = line.x.slice(start, i);
+        x.push(...there, ...there.slice().reverse(), there[0], null);
+        y.push(...line.high.slice(start, i), ...line.low.slice(start, i).reverse(), line.high[start], null);
+      }
+      start = i + 1;
+    }
+    return { x, y };
+  }
+
+  function band(line, i, colour) {
+    return {
+      ...outline(line), type: "scatter", mode: "lines", fill: "toself", fillcolor: translucent(colour),
+      line: { color: translucent(colour), width: 1 }, // a stretch of one point is seen as well
+      legendgroup: `line ${i}`, showlegend: false, hoverinfo: "skip",
+    };
+  }
+
+  function curve(line, i, colour, letters) {
+    const said = line.y.map((y, k) => {
+      if (y === null) return "";
+      const between = line.low.length && line.low[k] !== null && line.high[k] !== null;
+      return number(y) + (between ? ` (${number(line.low[k])} to ${number(line.high[k])})` : "");
+    });
+    return {
+      type: "scatter", x: line.x, y: line.y, name: wrapped(line.name, letters), legendgroup: `line ${i}`,
+      mode: line.x.length > MARKED ? "lines" : "lines+markers", connectgaps: false,
+      line: { color: colour, width: 2.25, dash: DASHES[line.dash % DASHES.length] },
+      marker: { color: colour, size: 6, symbol: MARKERS[line.colour % MARKERS.length] },
+      text: said, hovertemplate: "%{text}",
+    };
+  }
+
+  function level(entry, i, colour, across, letters) {
+    return {
+      type: "scatter", x: across, y: [entry.y, entry.y], name: wrapped(entry.name, letters), legendgroup: `level ${i}`,
+      mode: "lines", line: { color: colour, width: 1.75, dash: LEVEL_DASHES[entry.dash % LEVEL_DASHES.length] },
+      text: across.map(() => (entry.y === null ? "" : number(entry.y))), hovertemplate: "%{text}",
+    };
+  }
+
+  function traces(data, letters) {
+    const paint = theme();
+    const colour = (entry) => (entry.colour === null ? paint("soft") : paint(`line-${entry.colour}`));
+    const all = data.lines.flatMap((line) => line.x).filter((x) => x !== null);
+    const across = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+    return [
+      ...data.lines.flatMap((line, i) => (line.low.length ? [band(line, i, colour(line))] : [])),
+      ...data.lines.map((line, i) => curve(line, i, colour(line), letters)),
+      ...data.levels.map((entry, i) => level(entry, i, colour(entry), across, letters)),
+    ];
+  }
+
+  function layout(data, width, height, letters) {
+    const paint = theme();
+    const touch = matchMedia("(pointer: coarse)").matches; // a finger on the figure scrolls the page
+    const axis = (title, room) => ({
+      title: { text: wrapped(title, room), standoff: 12, font: { size: 13 } }, automargin: true, fixedrange: touch,
+      gridcolor: paint("rule"), linecolor: paint("soft"), zeroline: false, ticks: "",
+    });
+    return {
+      width, height, margin: { l: 12, r: 12, t: 8, b: 12 }, showlegend: true, uirevision: "kept",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: paint("ink") },
+      xaxis: axis(data.x, letters), yaxis: axis(data.y, 34),
+      legend: {
+        orientation: "h", x: 0, y: 1.03, yanchor: "bottom",
+        traceorder: "normal", groupclick: "togglegroup", itemwidth: 36, maxheight: height,
+      },
+      hovermode: touch ? "closest" : "x unified", dragmode: touch ? false : "zoom",
+      hoverlabel: { bgcolor: paint("card"), bordercolor: paint("rule"), font: { color: paint("ink") }, namelength: -1 },
+    };
+  }
+
+  // The legend grows upwards by rows; the curves below it keep their height.
+  function rowsOfLegend(data, width, letters) {
+    const names = [...data.lines, ...data.levels].map((entry) => wrapped(entry.name, letters).split("<br>"));
+    const widest = Math.max(1, ...names.flat().map((row) => row.length)) * LETTER + 50;
+    const tallest = Math.max(1, ...names.map((rows) => rows.length));
+    return Math.ceil(names.length / Math.max(1, Math.floor(width / widest))) * tallest;
+  }
+
+  function draw(figure) {
+    const data = JSON.parse(figure.parentElement.querySelector("script").textContent);
+    const width = "printing" in root.dataset ? PAPER : figure.clientWidth;
+    const letters = Math.max(12, Math.floor((width - 80) / LETTER));
+    const height = Math.round(Math.min(400, 240 + width / 5)) + 20 * rowsOfLegend(data, width, letters);
+    figure.style.height = `${height}px`;
+    drawn.add(figure);
+    Plotly.react(figure, traces(data, letters), layout(data, width, height, letters), {
+      displayModeBar: false, showTips: false, doubleClick: "reset", typesetMath: false,
+    });
+  }
+
+  const again = () => drawn.forEach(draw);
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      near.unobserve(entry.target);
+      if (!drawn.has(entry.target)) draw(entry.target);
+    }
+  }, { rootMargin: "600px 0px" });
+  figures.forEach((figure) => near.observe(figure));
+
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+  let width = root.clientWidth;
+  let waiting = 0;
+  addEventListener("resize", () => {
+    if (root.clientWidth === width) return; // a phone's address bar came or went
+    width = root.clientWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(again, 150);
+  });
+
+  const opened = [];
+  addEventListener("beforeprint", () => {
+    root.dataset.printing = "";
+    figures.forEach(draw);
+    document.querySelectorAll("details:not([open])").forEach((details) => {
+      details.open = true;
+      opened.push(details);
+    });
+  });
+  addEventListener("afterprint", () => {
+    delete root.dataset.printing;
+    opened.splice(0).forEach((details) => { details.open = false; });
+    again();
+  });
+})();
