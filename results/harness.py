@@ -1,7 +1,7 @@
-"""What does running cells cost?  `python results/harness.py [--cells N] [--episodes N]` prints it as JSON; leave the machine alone.
+"""What does running cells cost?  `python results/harness.py [--cells N] [--episodes N]` prints it as JSON, on an idle machine.
 
-The same cells (NAF on the paper's peg, seeds 0, 1, …) one at a time, then two at a time.  Overhead: how much longer that takes than
-the cells' own learning and testing, imports, films and tables included.  Throughput: how many times faster two are.
+The same cells (NAF on peg, the paper's settings, seeds 0, 1, …) one at a time, then two at a time.  Overhead: how much longer
+that takes than the cells' own learning and testing, with imports, films and tables.  Throughput: how many times faster two are.
 """
 
 import argparse

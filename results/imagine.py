@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 import cells
 import numpy as np
 
+from reverie.maths import bootstrap
+
 HERE = Path(__file__).parent
 FILE = HERE / "imagine.csv"
 COLUMNS = ("domain", "variant", "seed", "episode", "return_mean", "seconds")
@@ -152,10 +154,9 @@ def curves(rows: list[dict[str, Any]], domain: str, variant: str) -> dict[int, d
 
 def interval(values: list[float], statistic: Any = np.mean, draws: int = 10_000) -> list[float]:
     """Return the 95 % bootstrap interval of a statistic over seeds."""
-    generator = np.random.default_rng(0)
-    array = np.asarray(values, float)
-    resampled = array[generator.integers(len(array), size=(draws, len(array)))]
-    return [round(float(q), 3) for q in np.quantile(statistic(resampled, axis=1), (0.025, 0.975))]
+    over_seeds = lambda drawn: statistic(drawn, axis=-1)  # noqa: E731
+    found = bootstrap.interval(over_seeds, [np.asarray(values, float)], np.random.default_rng(0), draws)
+    return [round(bound, 3) for bound in found]
 
 
 def reached(curve: dict[int, float], score: float) -> float:

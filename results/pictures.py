@@ -22,11 +22,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from imagine import curves
 
+from reverie.experiments.published import TABLE1
+from reverie.maths.bootstrap import interval
+
 HERE = Path(__file__).parent
 TOUR = HERE.parent / "docs" / "tour.md"
 FOLDER = HERE.parent / "docs" / "tour"
 GREEN, GREY, RED, BLUE, GOLD = "#0b6e4f", "#7b8794", "#b5432a", "#2f5f98", "#b8860b"
-PAPER = {"peg": -0.438, "reacher": -0.331, "cartpole": -0.604}  # Gu et al. 2016, table 1, NAF
+PAPER = {domain: TABLE1[domain].naf for domain in ("peg", "reacher", "cartpole")}
 Axes = Any
 
 
@@ -120,9 +123,9 @@ def band(axes: Axes, found: dict[int, dict[int, float]], colour: str, label: str
     """Draw the mean over seeds and its 95 % bootstrap interval."""
     episodes = sorted(set.intersection(*(set(curve) for curve in found.values())))
     values = np.array([[curve[e] for e in episodes] for curve in found.values()])
-    drawn = values[np.random.default_rng(0).integers(len(values), size=(2000, len(values)))].mean(1)
+    bounds = [interval(lambda drawn: drawn.mean(-1), [column], np.random.default_rng(0)) for column in values.T]
     axes.plot(episodes, values.mean(0), color=colour, label=f"{label} ({len(values)})")
-    axes.fill_between(episodes, *np.quantile(drawn, (0.025, 0.975), axis=0), color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(episodes, *np.transpose(bounds), color=colour, alpha=0.15, linewidth=0)
 
 
 def scores(name: str) -> list[dict[str, Any]]:

@@ -37,7 +37,9 @@ def run(options: Any) -> int:
     lines = [f"{facts['done']} of {len(cells)} cells done: {options.out}"]
     try:
         facts |= report.write([Results(results.path)], [], results.path / report.OUTPUT)
-        lines += [f"{name} {claim['outcome']}: {claim['evidence']}" for name, claim in facts["claims"].items()]
+        lines += [
+            f"{name} {claim['outcome']}: {' '.join(claim['evidence'])}" for name, claim in facts["claims"].items()
+        ]
         lines.append(f"the report: {facts['report']}")
     except ConfigError as error:  # the package that draws it is an extra
         note(str(error))

@@ -207,10 +207,11 @@ def _end_with_parent() -> None:
 
 def main() -> int:
     """See the module."""
-    folder = Path(sys.argv[1])
+    folder, lines = Path(sys.argv[1]), os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what others print is no score
     _end_with_parent()
     try:
-        learn(read(folder), folder, lambda row: print(json.dumps(row), flush=True))
+        learn(read(folder), folder, lambda row: print(json.dumps(row), file=lines, flush=True))
     except ReverieError as error:
         print(error, file=sys.stderr)
         return 2

@@ -30,9 +30,9 @@ def configurations(agent: str) -> tuple[Variant, ...]:
 
 
 def searched(panel: Panel) -> Panel:
-    """Return a panel with all configurations of the agents that learn in it."""
-    agents = [variant.agent for variant in panel.variants if variant.agent in AGENTS and not variant.model]
-    return panel._replace(variants=tuple(c for agent in dict.fromkeys(agents) for c in configurations(agent)))
+    """Return a panel with all configurations of the agents that learn in it as table 1 has them."""
+    agents = [variant.name for variant in panel.variants if variant.name in AGENTS]
+    return panel._replace(variants=tuple(c for agent in agents for c in configurations(agent)))
 
 
 class Choice(NamedTuple):

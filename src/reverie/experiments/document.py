@@ -198,6 +198,8 @@ def _search(found: Found) -> list[Part]:
             if len(curves_of) < 2:
                 continue
             seeds = set.intersection(*(set(curve.seeds) for curve in curves_of.values()))
+            if not seeds:
+                continue
             at = {text: [curve.seeds.index(seed) for seed in sorted(seeds)] for text, curve in curves_of.items()}
             choice = choose({text: curve.best[at[text]] for text, curve in curves_of.items()})
             figures = number(choice.as_paper), number(choice.honest), str(choice.seeds), str(len(curves_of))
@@ -218,7 +220,7 @@ def _films(folders: Sequence[Results]) -> list[Part]:
             domain, name, seed = key
             last = number(float(results.scores[key][-1]["return_mean"]))
             words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
-            films.append(Film(f"{domain}, {NAMES.get(name, name)}", words, file.read_bytes()))
+            films.append(Film(f"{domain}, {name}", words, file.read_bytes()))
     return [Films("Final policies", films)] if films else []
 
 
@@ -242,7 +244,7 @@ def _made(folders: Sequence[Results]) -> list[Part]:
     rows = [
         [
             domain,
-            NAMES.get(name, name),
+            name,
             str(len(own)),
             own[0]["episodes"],
             duration(sum(float(r["seconds"]) for r in own) / len(own)),

@@ -60,33 +60,43 @@ class Results:
                 raise StorageError(f"{self.settings_file} is missing, and {self.cells_file} cannot be read without it")
             return
         try:
-            with told("read", self.settings_file):
+            with told("read", self.settings_file, AGAIN):
                 facts = json.loads(self.settings_file.read_text())
             if facts["format"] != FORMAT:
                 raise StorageError(
                     f"{self.path} has format {facts['format']}; this version of reverie reads {FORMAT}: choose another --out"
                 )
             self.settings, self.version, self.commands = facts["settings"], facts["reverie"], facts["commands"]
-            self.cells = {_key(row): row for row in _rows(self.cells_file)}
-            for row in _rows(self.scores_file):
+            self.cells = {_key(row): row for row in _rows(self.cells_file, CELLS)}
+            for row in _rows(self.scores_file, SCORES):
                 if _key(row) in self.cells:  # else it was killed between the two tables, and will come again
                     self.scores.setdefault(_key(row), []).append(row)
+            for key, row in self.cells.items():
+                if self.is_done(key) and self.scores[key][-1]["episode"] != row["episodes"]:
+                    raise ValueError
         except (ValueError, KeyError, TypeError):
             raise StorageError(f"{self.path} holds damaged tables; restore them, or choose another --out") from None
 
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
-        with told("create", self.path):
+        with told("create", self.path, AGAIN):
             self.path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
+            with told("lock", self.path, AGAIN):
+                lock.acquire(timeout=0)
+        except StorageError as error:
+            if not isinstance(error.__cause__, filelock.Timeout):
+                raise
             raise StorageError(
                 f"{self.path} is being filled by another process; wait, or choose another --out"
             ) from None
         self._lock = lock
-        self._read()
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the lock back."""
@@ -127,7 +137,7 @@ class Results:
         rows = outcome.rows
         self.scores[key] = [name | {column: row[column] for column in SCORES[len(KEY) :]} for row in rows]
         if outcome.film is not None:
-            with told("create", self.films):
+            with told("create", self.films, AGAIN):
                 self.films.mkdir(exist_ok=True)
             write_whole(self.film_file(key), outcome.film, AGAIN)
         self.cells[key] = name | {
@@ -148,8 +158,12 @@ class Results:
         return self.films / f"{'--'.join(map(str, key))}.mp4"
 
 
-def _rows(file: Path) -> Iterable[dict[str, Any]]:
-    return read_rows(file) if file.exists() else []
+def _rows(file: Path, columns: tuple[str, ...]) -> Iterable[dict[str, Any]]:
+    if not file.exists():
+        return []
+    if not file.read_bytes().startswith(table_of(columns, [])):
+        raise ValueError
+    return read_rows(file)
 
 
 def _key(row: dict[str, Any]) -> Key:

@@ -45,14 +45,17 @@ class Curve(NamedTuple):
     def to_best(self) -> np.ndarray:
         """Episodes until each seed first came within `NEAR` of its best score [S]."""
         best = self.best[:, None]
-        return self._first(self.scores >= np.where(np.isfinite(best), best - NEAR * np.abs(best), best))
+        there = (self.scores >= best - NEAR * np.abs(best)) & (best > -np.inf)  # who never scored has no best
+        return first(self.episodes, there)
 
     def to(self, score: float) -> np.ndarray:
         """Episodes until each seed first scored so [S]; infinite where it never did."""
-        return self._first(self.scores >= score)
+        return first(self.episodes, self.scores >= score)
 
-    def _first(self, there: np.ndarray) -> np.ndarray:
-        return np.where(there.any(1), self.episodes[there.argmax(1)], np.inf)
+
+def first(episodes: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the first of episodes [K] at which somebody was there [..., K]; infinite where that never was."""
+    return np.where(there.any(-1), episodes[there.argmax(-1)], np.inf)
 
 
 class Estimate(NamedTuple):
@@ -74,10 +77,8 @@ class Estimate(NamedTuple):
         return self.high < 0
 
     def __str__(self) -> str:
-        text = number(self.value)
-        if not math.isnan(self.low):
-            text += f" [{number(self.low)}, {number(self.high)}]"
-        return text
+        value, low, high = ("∞" if bound == math.inf else number(bound) for bound in self[:3])
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
 def number(value: float) -> str:
@@ -120,7 +121,12 @@ def mean_score(samples: np.ndarray) -> Estimate:
 
 def difference(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Return by how much the interquartile mean of x [S] exceeds that of y [R]."""
-    return estimate(lambda a, b: interquartile_mean(a) - interquartile_mean(b), x, y)
+
+    def gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a, b = interquartile_mean(a), interquartile_mean(b)
+        return np.where(a == b, 0.0, a - b)  # -∞ less -∞ too: both diverged
+
+    return estimate(gap, x, y)
 
 
 def pooled(groups: Sequence[np.ndarray]) -> Estimate:
@@ -149,13 +155,13 @@ def times_fewer(slow: np.ndarray, fast: np.ndarray) -> Estimate:
 
     Where `fast` never arrives this is 0, where only `slow` never does it is infinite.
     """
+    return estimate(_times, slow, fast)
 
-    def ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        above, below = median(a), median(b)
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isinf(below), 0.0, above / below)
 
-    return estimate(ratio, slow, fast)
+def _times(slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
+    above, below = median(slow), median(fast)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(below), 0.0, above / below)
 
 
 def times_sooner(plain: Curve, other: Curve) -> Estimate:
@@ -165,9 +171,7 @@ def times_sooner(plain: Curve, other: Curve) -> Estimate:
     """
 
     def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        goal = plain.last[i].mean(-1)[..., None, None]
-        there = other.scores[j] >= goal
-        episodes = np.where(there.any(-1), other.episodes[there.argmax(-1)], np.inf)
-        return plain.episodes[-1] / median(episodes)
+        goal = interquartile_mean(plain.last[i])[..., None, None]
+        return _times(first(plain.episodes, plain.scores[i] >= goal), first(other.episodes, other.scores[j] >= goal))
 
     return estimate(ratio, np.arange(len(plain.seeds)), np.arange(len(other.seeds)))

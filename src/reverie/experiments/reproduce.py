@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reverie.core.errors import unknown
+from reverie.core.errors import ConfigError, unknown
 from reverie.experiments import cluster, local
 from reverie.experiments.cell import agent_of
 from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Panel
@@ -27,7 +27,10 @@ def chosen(panels: Sequence[Panel], domains: Sequence[str], variants: Sequence[s
                 raise unknown(f"{what} of these experiments", name, sorted(set(there)))
     kept = [panel for panel in panels if not domains or panel.domain in domains]
     kept = [p._replace(variants=tuple(v for v in p.variants if not variants or v.name in variants)) for p in kept]
-    return [panel for panel in kept if panel.variants]
+    kept = [panel for panel in kept if panel.variants]
+    if not kept:
+        raise ConfigError(f"none of {', '.join(variants)} is on {', '.join(domains)} in these experiments")
+    return kept
 
 
 def require_backend(name: str) -> None:

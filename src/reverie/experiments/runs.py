@@ -18,7 +18,7 @@ def sections_of(paths: Sequence[Path]) -> list[Section]:
     """Return a section per environment.  Raises StorageError where a path holds no run."""
     by_env: dict[str, list[RunDirectory]] = {}
     configs: dict[Path, dict[str, Any]] = {}
-    for path in paths:
+    for path in dict.fromkeys(paths):
         run = RunDirectory(path)
         configs[run.path] = config = run.read_config()
         by_env.setdefault(str(config.get("env", "one's own loop")), []).append(run)
@@ -57,7 +57,7 @@ def _names(agents: list[dict[str, Any]]) -> list[str]:
     for agent, flat in zip(agents, flats, strict=True):
         words = [f"{key}={flat[key]}" for key in keys if key in flat and key not in ("name", "model")]
         model = f" + {flat['model']}" if "model" in flat else ""
-        names.append(f"{agent['name']}{model} {' '.join(words[:4])}".strip())
+        names.append(f"{agent['name']}{model} {' '.join(words)}".strip())
     return names
 
 

@@ -33,6 +33,8 @@ class Board:
 
     def score(self, key: Key, episode: int, episodes: int, value: float) -> None:
         """Show that a cell has come to `episode` of `episodes`, with that score."""
+        if self._done[key] == 1.0:  # told late: it ended
+            return
         self._done[key] = episode / episodes
         if self._bars is None:
             return

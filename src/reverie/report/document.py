@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
     text: str  # what is claimed, in a sentence
     where: str  # in the paper
     outcome: Outcome
-    evidence: str  # figures with intervals and numbers of seeds
+    evidence: Sequence[str]  # figures with intervals and numbers of seeds, a line each
 
 
 class Verdicts(NamedTuple):

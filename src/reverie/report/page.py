@@ -157,7 +157,8 @@ def _verdicts(verdicts: Verdicts) -> str:
     tally = "".join(f"<li><b>{counts[outcome]}</b> {_outcome(outcome)}</li>" for outcome in SYMBOLS if counts[outcome])
     cards = "\n".join(
         f'<li data-outcome="{outcome}"><p>{_outcome(outcome)}</p><div><p><b>{escape(claim)}</b> {escape(text)}</p>'
-        f'<p class="evidence">{escape(evidence)}</p><p class="where">{escape(where)}</p></div></li>'
+        f'<ul class="evidence">{"".join(f"<li>{escape(line)}</li>" for line in evidence)}</ul>'
+        f'<p class="where">{escape(where)}</p></div></li>'
         for claim, text, where, outcome, evidence in verdicts.verdicts
     )
     return f'{_if_any(verdicts.title, "h3")}<ul class="tally">{tally}</ul>\n<ul class="verdicts">{cards}</ul>'
