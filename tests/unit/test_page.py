@@ -82,7 +82,8 @@ def sample(word="it"):
 
 def verdicts(word):
     rows = [("C1", "held"), ("C2", "did not hold"), ("C3", "undecided"), ("C4", "not measured")]
-    return Verdicts("One by one", [Verdict(c, f"Claim of {word}", "figure 2", o, "3 [2, 4]") for c, o in rows])
+    lines = ["3 [2, 4]", f"Measured on {word}: 6 seeds."]
+    return Verdicts("One by one", [Verdict(c, f"Claim of {word}", "figure 2", o, lines) for c, o in rows])
 
 
 def table(word):
@@ -210,6 +211,29 @@ def test_verdicts_are_words_and_symbols(page):
     for text, word in zip(outcomes, ("✓ held", "✗ did not hold", "? undecided", "– not measured"), strict=True):
         assert text.startswith(word) and "Claim of it" in text and "figure 2" in text and "3 [2, 4]" in text
     assert page.all("ul", **{"class": "tally"})[0]["text"] == "1 ✓ held1 ✗ did not hold1 ? undecided1 – not measured"
+
+
+def evidence_of(page):
+    """Return the lines of each claim's evidence, and what the lists are within."""
+    at = [i for i, e in enumerate(page.elements) if e["tag"] == "ul" and e["attrs"].get("class") == "evidence"]
+    ends = [*at[1:], len(page.elements)]
+    inside = [
+        [e["text"] for e in page.elements[i + 1 : end] if e["tag"] == "li" and e["around"][-2:] == ["div", "ul"]]
+        for i, end in zip(at, ends, strict=True)
+    ]
+    return inside, [page.elements[i]["around"][-2:] for i in at]
+
+
+def test_lines_of_evidence_are_items_of_a_list(read, page):
+    inside, around = evidence_of(page)
+    assert inside == [["3 [2, 4]", "Measured on it: 6 seeds."]] * 4 and around == [["li", "div"]] * 4
+    lines = ["On 2 of 10 domains:", "peg: 5 & <b>more</b>", "</li></ul><script>1</script>", HOSTILE]
+    outcomes = ("held", "undecided", "not measured")
+    found = [Verdict("C1", "", "", o, own) for o, own in zip(outcomes, (lines, ["alone"], []), strict=True)]
+    hostile = read(Document("", "", [Section("", [Verdicts("", found)])]))
+    assert hostile.unbalanced == [] and not hostile.all("img") and not hostile.all("script")
+    assert evidence_of(hostile)[0] == [lines, ["alone"], []]
+    assert [b["text"] for b in hostile.all("b") if "div" in b["around"]] == ["C1"] * 3  # and none of the evidence
 
 
 def test_tables_name_rows_and_columns_and_set_figures_right(page):
