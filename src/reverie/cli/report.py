@@ -22,8 +22,10 @@ def run(options: Any) -> None:
             folders.append(Results(path))
         elif (path / "config.json").exists():
             directories.append(path)
-        else:
+        elif path.is_dir():
             raise StorageError(f"{path} holds neither results of `reverie reproduce` nor a run of `reverie train`")
+        else:
+            raise StorageError(f"there is no folder {path}")
     output = Path(options.output)
     facts = write(folders, directories, output)
     emit(options, facts, f"{output}: {output.stat().st_size / 1e6:.1f} MB")
