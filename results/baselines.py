@@ -51,7 +51,7 @@ CONTESTS = {
         8_192,
         {"rollout": 1024, "worlds": 4, "discount": 0.9, "learning_rate": 1e-3, "reward_scale": 0.1},
     ),
-    "ppo-hopper": Contest("ppo", "Hopper-v5", 204_800, 20_480, {}, 5),
+    "ppo-hopper": Contest("ppo", "Hopper-v5", 204_800, 20_480, {}),
     "ppo-reacher": Contest("ppo", "Reacher-v5", 102_400, 10_240, {}),
 }
 

@@ -8,9 +8,8 @@ import reverie as rv
 from reverie.cli.agents import agent_of
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
-from reverie.loops.provenance import flat
 from reverie.report.progress import Progress
-from reverie.storage.run import RunDirectory, unused
+from reverie.storage.run import RunDirectory, flat, unused
 
 STEPS = 20_000  # where --steps is left out
 

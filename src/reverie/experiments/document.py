@@ -11,6 +11,7 @@ from reverie.experiments.claims import verdicts
 from reverie.experiments.folder import DONE, FAILED, Results
 from reverie.experiments.measure import (
     Curve,
+    banded,
     curves,
     difference,
     improvement,
@@ -22,7 +23,7 @@ from reverie.experiments.measure import (
 )
 from reverie.experiments.paper import EXPERIMENTS
 from reverie.experiments.published import TABLE1, TABLE2
-from reverie.maths.bootstrap import interquartile_mean, interval, median
+from reverie.maths.bootstrap import median
 from reverie.report.board import duration
 from reverie.report.document import (
     Commands,
@@ -30,7 +31,6 @@ from reverie.report.document import (
     Film,
     Films,
     Level,
-    Line,
     Part,
     Section,
     Table,
@@ -133,20 +133,14 @@ def _score_and_episodes(curve: Curve | None, score: float, episodes: int) -> lis
 
 def _panel(found: Found, domain: str, names: Sequence[str]) -> Curves:
     """Return a domain's learning curves, with the paper's scores across where it prints them."""
-    lines = [_line(found[domain, name], NAMES.get(name, name)) for name in names if (domain, name) in found]
+    shown = {NAMES.get(name, name): found[domain, name] for name in names if (domain, name) in found}
+    lines = [banded(text, curve.episodes.tolist(), curve.scores) for text, curve in shown.items()]
     levels = []
     if domain in TABLE1 and "naf" in names:
         levels = [Level("the paper's NAF", TABLE1[domain].naf), Level("the paper's DDPG", TABLE1[domain].ddpg)]
     seeds = sorted({len(found[domain, name].seeds) for name in names if (domain, name) in found})
     words = f"Interquartile means of {' to '.join(map(str, seeds))} seeds; bands are 95 % bootstrap intervals."
     return Curves(domain, "real episodes", "return of a test episode", lines, levels, words)
-
-
-def _line(curve: Curve, name: str) -> Line:
-    generator = np.random.default_rng(len(curve.episodes))
-    bands = [interval(interquartile_mean, [column], generator, 500) for column in curve.scores.T]
-    low, high = ([], []) if len(curve.seeds) < 2 else zip(*bands, strict=True)
-    return Line(name, curve.episodes.tolist(), interquartile_mean(curve.scores.T).tolist(), list(low), list(high))
 
 
 def _table2(found: Found) -> list[Part]:

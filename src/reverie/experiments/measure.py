@@ -9,8 +9,10 @@ import numpy as np
 
 from reverie.experiments.folder import Results
 from reverie.maths.bootstrap import Statistic, interquartile_mean, interval, median, probability_of_improvement
+from reverie.report.document import Line
 
 NEAR = 0.05  # of a best score: the paper's measure of when it was reached
+BAND_RESAMPLES = 500  # of each point of a curve
 LAST = 0.1  # the share of a curve that its last score is the mean of
 
 
@@ -104,6 +106,14 @@ def _curve(by_seed: dict[int, list[dict]]) -> Curve:
     episodes = np.array([int(row["episode"]) for row in by_seed[seeds[0]]])
     column = lambda name: np.array([[float(row[name]) for row in by_seed[s]] for s in seeds])  # noqa: E731
     return Curve(episodes, column("return_mean"), column("rest_speed"), seeds)
+
+
+def banded(name: str, x: Sequence[float], scores: np.ndarray) -> Line:
+    """Return the interquartile mean of scores [S, K] at x [K] as a line, with its interval as a band from two seeds on."""
+    generator = np.random.default_rng(len(x))
+    bands = [interval(interquartile_mean, [column], generator, BAND_RESAMPLES) for column in scores.T]
+    low, high = ([], []) if len(scores) < 2 else zip(*bands, strict=True)
+    return Line(name, list(x), interquartile_mean(scores.T).tolist(), list(low), list(high))
 
 
 def estimate(statistic: Statistic, *groups: np.ndarray) -> Estimate:

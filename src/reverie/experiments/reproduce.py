@@ -11,7 +11,8 @@ from reverie.experiments.cell import agent_of
 from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Panel
 from reverie.experiments.folder import Outcome, Results
 from reverie.experiments.local import Tell
-from reverie.loops.provenance import command, flat, versions, written
+from reverie.loops.provenance import command, versions, written
+from reverie.storage.run import flat
 
 BACKENDS = ("local", "ray")
 

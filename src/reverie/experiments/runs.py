@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from reverie.experiments.measure import number
-from reverie.maths.bootstrap import interquartile_mean, interval
+from reverie.experiments.measure import banded, number
 from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table
-from reverie.storage.run import RunDirectory
+from reverie.storage.run import RunDirectory, flat
 from reverie.storage.tables import read_rows
 
 
@@ -51,21 +50,14 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, dict[str, Any]]) -> lis
 
 def _names(agents: list[dict[str, Any]]) -> list[str]:
     """Return a name for each: the algorithm's, its model's, and the settings in which some of them differ."""
-    flats = [_flat(agent) for agent in agents]
-    keys = sorted({key for flat in flats for key in flat if len({str(f.get(key)) for f in flats}) > 1})
+    flats = [{"name": agent["name"], **flat(agent)} for agent in agents]
+    keys = sorted({key for settings in flats for key in settings if len({str(own.get(key)) for own in flats}) > 1})
     names = []
-    for agent, flat in zip(agents, flats, strict=True):
-        words = [f"{key}={flat[key]}" for key in keys if key in flat and key not in ("name", "model")]
-        model = f" + {flat['model']}" if "model" in flat else ""
-        names.append(f"{agent['name']}{model} {' '.join(words)}".strip())
+    for settings in flats:
+        words = [f"{key}={settings[key]}" for key in keys if key in settings and key not in ("name", "model")]
+        model = f" + {settings['model']}" if "model" in settings else ""
+        names.append(f"{settings['name']}{model} {' '.join(words)}".strip())
     return names
-
-
-def _flat(agent: dict[str, Any]) -> dict[str, Any]:
-    found = {"name": agent["name"], **agent["settings"]}
-    if "imagination" in agent:
-        found |= agent["imagination"]["settings"] | {"model": agent["imagination"]["model"]["name"]}
-    return found
 
 
 def _line(name: str, runs: list[RunDirectory]) -> Line | None:
@@ -74,11 +66,8 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
     steps = sorted(set.intersection(*(set(own) for own in scores)))
     if not steps:
         return None
-    table = np.array([[own[step] for own in scores] for step in steps])
-    generator = np.random.default_rng(len(steps))
-    bands = [interval(interquartile_mean, [row], generator, 500) for row in table]
-    low, high = ([], []) if len(runs) < 2 else zip(*bands, strict=True)
-    return Line(name, steps, interquartile_mean(table).tolist(), list(low), list(high))
+    table = np.array([[own[step] for step in steps] for own in scores])
+    return banded(name, steps, table)
 
 
 def _row(name: str, run: RunDirectory, config: dict[str, Any]) -> list[str | None]:

@@ -88,16 +88,6 @@ def _read(agent: dict[str, Any]) -> Algorithm:
     return Imagination(inner, MODELS[model["name"]](**model["settings"]), **settings)
 
 
-def flat(agent: dict[str, Any]) -> dict[str, Any]:
-    """Return what config.json says of an agent as one level of names: its settings, imagination's, "model.…" the model's."""
-    found = dict(agent["settings"])
-    if "imagination" in agent:
-        model = agent["imagination"]["model"]
-        found |= agent["imagination"]["settings"] | {"model": model["name"]}
-        found |= {f"model.{name}": value for name, value in model["settings"].items()}
-    return found
-
-
 def config_of(written: dict[str, Any], run: RunDirectory) -> Algorithm:
     """Return the algorithm's settings that config.json holds.  Raises StorageError where they are not this version's."""
     try:

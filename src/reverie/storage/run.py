@@ -101,3 +101,13 @@ class RunDirectory:
             raise StorageError(
                 f"{self.call_file} is damaged; delete it, and --steps counts from where the run stands"
             ) from None
+
+
+def flat(agent: dict[str, Any]) -> dict[str, Any]:
+    """Return what config.json says of an agent as one level of names: its settings, imagination's, "model.…" the model's."""
+    found = dict(agent["settings"])
+    if "imagination" in agent:
+        model = agent["imagination"]["model"]
+        found |= agent["imagination"]["settings"] | {"model": model["name"]}
+        found |= {f"model.{name}": value for name, value in model["settings"].items()}
+    return found
