@@ -186,6 +186,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_cost(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX's, of Ray's processes: they exec at once
 def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(whole, tmp_path):
     ray = pytest.importorskip("ray")
     panels = chosen(EXPERIMENTS["fig2"].panels, ["reacher_single"], ["small-naf"])
