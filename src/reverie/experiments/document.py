@@ -80,7 +80,7 @@ def _table1(found: Found) -> list[Part]:
     if not domains:
         return []
     columns = ("domain", "random", "paper", "DDPG", "paper", "episodes", "paper", "NAF", "paper", "episodes", "paper")
-    columns += ("P(NAF > DDPG)", "NAF's episodes to the paper's NAF", "seeds")
+    columns += ("P(NAF > DDPG)", "to the paper's NAF", "seeds")
     note = STATISTICS + " P(NAF > DDPG): how often a seed of NAF beats one of DDPG in best score."
     rows = [_row_of_table1(domain, found) for domain in domains]
     tables = [Table("Best test scores", columns, rows, note), *_all_together(found, domains)]
