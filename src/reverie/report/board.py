@@ -50,7 +50,7 @@ class Board:
         """Show that a cell ended, and how."""
         self._done[key] = 1.0
         self._ended += 1
-        line = f"{self._head()}  {' '.join(map(str, key))}: {words}; {self.left}"
+        line = "; ".join(filter(None, (f"{self._head()}  {' '.join(map(str, key))}: {words}", self.left)))
         if self._bars is None:
             if not self._quiet:
                 print(line, file=sys.stderr, flush=True)
@@ -70,7 +70,7 @@ class Board:
     def left(self) -> str:
         """The time left, in words."""
         seconds = self._guess()
-        return "" if seconds is None else f"about {duration(seconds)} left"
+        return f"about {duration(seconds)} left" if seconds else ""
 
     def _guess(self) -> float | None:
         """Return the seconds left: what the guesses say of what is left, mended by what they said of what is done."""
