@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import cells
 import numpy as np
 
+from reverie.experiments.declare import PINNED
+
 HERE = Path(__file__).parent
 FILE = HERE / "baselines.csv"
 COLUMNS: tuple[str, ...] = ("name", "library", "seed", "step", "return_mean", "seconds")
@@ -142,7 +144,7 @@ def fill(names: list[str], only: str, seeds: int, jobs: int, peer_python: str) -
 
     def one(cell: tuple[str, str, int]) -> None:
         python = sys.executable if cell[1] == "reverie" else peer_python
-        environment = os.environ | cells.PINNED | {"PYTHONPATH": str(HERE.parent / "src")}
+        environment = os.environ | PINNED | {"PYTHONPATH": str(HERE.parent / "src")}
         words = [python, __file__, "--cell", *map(str, cell)]
         found = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True, env=environment)
         if found.returncode:

@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Any
 
 KINDS = (str, str, int, int, float, float)  # of the columns
-PINNED = {  # one thread to a process
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-}
 
 
 def read(file: Path) -> list[dict[str, Any]]:

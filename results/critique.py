@@ -26,6 +26,8 @@ import cells
 import numpy as np
 from imagine import EVERY, SETTINGS, STARTS, TEST, curves, finite, interval
 
+from reverie.experiments.declare import PINNED
+
 HERE = Path(__file__).parent
 FILE = HERE / "critique.csv"
 COLUMNS = ("domain", "variant", "seed", "episode", "return_mean", "seconds")
@@ -72,7 +74,7 @@ def fill(seeds: int) -> None:
     missing = [(v, s) for s in range(most) for v in variants() if s < min(seeds, SEEDS[v]) and (v, s) not in done]
     for variant, seed in missing:
         words = [sys.executable, __file__, "--cell", variant, str(seed)]
-        found = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | cells.PINNED)
+        found = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | PINNED)
         new = json.loads(found.stdout)
         print(variant, seed, [row["return_mean"] for row in new], f"{new[-1]['seconds']} s", flush=True)
         cells.add(FILE, new)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import cells
 import numpy as np
 
+from reverie.experiments.declare import PINNED
 from reverie.maths import bootstrap
 
 HERE = Path(__file__).parent
@@ -130,7 +131,7 @@ def fill(domains: list[str], only: list[str], seeds: int, jobs: int) -> None:
 
     def one(cell: tuple[str, str, int]) -> list[dict[str, Any]]:
         words = [sys.executable, __file__, "--cell", *map(str, cell)]
-        found = subprocess.run(words, check=False, capture_output=True, text=True, env=os.environ | cells.PINNED)
+        found = subprocess.run(words, check=False, capture_output=True, text=True, env=os.environ | PINNED)
         if found.returncode:
             print(f"{cell} failed: {found.stderr[-2000:]}", file=sys.stderr, flush=True)
             return []

@@ -218,8 +218,8 @@ class Killed(BaseException):
     """What no handler catches."""
 
 
-def test_killed_between_the_tables_nothing_is_lost_or_there_twice(tmp_path, monkeypatch):
-    results = filled(tmp_path, {OTHER: outcome([-2.0])})
+def killed_between_the_tables(results, monkeypatch, ended):
+    """Add how KEY ended, and die after scores.csv, before cells.csv."""
 
     def write(path, data, *remedy):
         if path == results.cells_file:
@@ -229,7 +229,12 @@ def test_killed_between_the_tables_nothing_is_lost_or_there_twice(tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(folder, "write_whole", write)
         with pytest.raises(Killed):
-            results.add(KEY, outcome([-3.0, -1.0]))
+            results.add(KEY, ended)
+
+
+def test_killed_between_the_tables_nothing_is_lost_or_there_twice(tmp_path, monkeypatch):
+    results = filled(tmp_path, {OTHER: outcome([-2.0])})
+    killed_between_the_tables(results, monkeypatch, outcome([-3.0, -1.0]))
     results.close()
     assert "reacher" in results.scores_file.read_text() and "reacher" not in results.cells_file.read_text()
     found = Results(tmp_path)
@@ -244,16 +249,7 @@ def test_killed_between_the_tables_nothing_is_lost_or_there_twice(tmp_path, monk
 
 def test_a_failed_cell_whose_second_end_was_cut_short_is_still_to_do(tmp_path, monkeypatch):
     results = filled(tmp_path, {KEY: outcome([-3.0], error="it broke")})
-
-    def write(path, data, *remedy):
-        if path == results.cells_file:
-            raise Killed
-        files.write_whole(path, data, *remedy)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(folder, "write_whole", write)
-        with pytest.raises(Killed):
-            results.add(KEY, outcome([-3.0, -1.0]))
+    killed_between_the_tables(results, monkeypatch, outcome([-3.0, -1.0]))
     found = Results(tmp_path)
     assert not found.is_done(KEY) and found.cells[KEY]["error"] == "it broke"
 

@@ -6,9 +6,8 @@ from typing import Any
 from reverie.cli.output import emit
 from reverie.core.errors import StorageError
 from reverie.experiments import document, runs
-from reverie.experiments.claims import verdicts
 from reverie.experiments.folder import Results
-from reverie.report.document import Document
+from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
 
 OUTPUT = "report.html"
@@ -42,5 +41,6 @@ def write(folders: list[Results], directories: list[Path], output: Path) -> dict
     else:
         title, lead = "Learning curves", f"{len(directories)} runs."
     write_page(Document(title, lead, sections), output)
-    found = verdicts(document.together(folders)) if folders else []
+    parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
+    found = [verdict for part in parts for verdict in part.verdicts]
     return {"report": str(output), "claims": {v.claim: {"outcome": v.outcome, "evidence": v.evidence} for v in found}}

@@ -27,7 +27,7 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.world import World, make_world
 from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Variant
-from reverie.experiments.folder import Outcome
+from reverie.experiments.folder import SCORE, Outcome
 from reverie.loops.evaluation import play
 from reverie.loops.provenance import machine, versions
 from reverie.models import MODELS
@@ -35,7 +35,7 @@ from reverie.report.film import record
 from reverie.storage.files import write_whole
 from reverie.storage.tables import Table, read_rows
 
-SCORES = ("episode", "step", "return_mean", "return_std", "rest_speed", "seconds")
+COLUMNS = (*SCORE, "seconds")  # of the scores.csv of a cell under way
 FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
 REST = 0.1  # the last share of an episode's time limit, in which an arm should have come to rest
 
@@ -86,7 +86,7 @@ class _Scores:
     """scores.csv as it grows, and the time that went into it."""
 
     def __init__(self, path: Path, cell: Cell, tell: Callable[[dict[str, Any]], None]):
-        self._table, self._cell, self._tell = Table(path, SCORES), cell, tell
+        self._table, self._cell, self._tell = Table(path, COLUMNS), cell, tell
         self._rows: list[dict[str, Any]] = list(read_rows(path))
         self._began = time.monotonic()
         self._before = float(self._rows[-1]["seconds"]) if self._rows else 0.0
@@ -106,7 +106,7 @@ class _Scores:
         """Add the score that is due."""
         seconds = round(self._before + time.monotonic() - self._began, 1)
         values = (self.next_episode, step, *(float(f"{value:.6g}") for value in score), seconds)
-        row: dict[str, Any] = dict(zip(SCORES, values, strict=True))
+        row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
         self._table.append(row)
         self._rows.append(row)
         self._tell(row)
@@ -125,15 +125,17 @@ def _open(cell: Cell, run: Path) -> rv.Learner:
     return rv.Learner(agent, cell.domain, seed=cell.seed, out=run, timed_checkpoints=False)
 
 
-def _learn(learner: rv.Learner, world: World, scores: _Scores) -> None:
-    def greedy(observation: np.ndarray) -> np.ndarray:
-        return learner.spec.from_world(learner.predict(observation))
+def _greedy(learner: rv.Learner) -> Greedy:
+    """Return the learner's policy, which goes on as it learns."""
+    return lambda observation: learner.spec.from_world(learner.predict(observation))
 
+
+def _learn(learner: rv.Learner, world: World, scores: _Scores) -> None:
     scores.keep(learner.episodes)
     while (due := scores.next_episode) is not None:
         try:
             learner.learn(episodes=due - learner.episodes)  # none where it was killed between saving and scoring
-            score = scored(greedy, world)
+            score = scored(_greedy(learner), world)
         except DivergedError:  # a result like any other: the lowest there is, from here to the end
             while scores.next_episode is not None:
                 scores.add(learner.steps, Score(-math.inf, 0.0, math.nan))
@@ -167,9 +169,8 @@ def scored(greedy: Greedy, world: World) -> Score:
 
 def _film(learner: rv.Learner, domain: str, output: Path) -> None:
     """Film the policy, where this machine can."""
-    greedy = lambda observation: learner.spec.from_world(learner.predict(observation))  # noqa: E731
     with contextlib.suppress(ConfigError):  # the packages that films need are an extra
-        record(greedy, functools.partial(make_world, domain), output, TEST_SEED, FILM_SECONDS)
+        record(_greedy(learner), functools.partial(make_world, domain), output, TEST_SEED, FILM_SECONDS)
 
 
 def write(cell: Cell, folder: Path) -> None:

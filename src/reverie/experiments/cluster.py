@@ -13,9 +13,9 @@ from typing import Any
 
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.experiments import cell as work_of
-from reverie.experiments.declare import Cell
+from reverie.experiments.declare import PINNED, Cell
 from reverie.experiments.folder import Outcome
-from reverie.experiments.local import PINNED, RETRIES, Tell
+from reverie.experiments.local import RETRIES, Tell
 
 SECONDS = 0.5  # between looks at how cells get on
 

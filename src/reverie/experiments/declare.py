@@ -7,6 +7,13 @@ NOTHING: Mapping[str, Any] = {}
 RANDOM = "random"  # the agent that acts at random and learns nothing
 TEST_EPISODES = 10  # greedy episodes to a score
 TEST_SEED = 12345  # of their starts, which are the same for all cells of a domain
+# The environment of a cell's process: one thread to each.
+PINNED = {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JAX_PLATFORMS": "cpu",
+}
 
 
 class Variant(NamedTuple):

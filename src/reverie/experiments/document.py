@@ -21,7 +21,7 @@ from reverie.experiments.measure import (
     pooled,
     times_sooner,
 )
-from reverie.experiments.paper import EXPERIMENTS
+from reverie.experiments.paper import EXPERIMENTS, TRUE
 from reverie.experiments.published import TABLE1, TABLE2
 from reverie.maths.bootstrap import median
 from reverie.report.board import duration
@@ -138,14 +138,13 @@ def _panel(found: Found, domain: str, names: Sequence[str]) -> Curves:
     levels = []
     if domain in TABLE1 and "naf" in names:
         levels = [Level("the paper's NAF", TABLE1[domain].naf), Level("the paper's DDPG", TABLE1[domain].ddpg)]
-    seeds = sorted({len(found[domain, name].seeds) for name in names if (domain, name) in found})
+    seeds = sorted({len(curve.seeds) for curve in shown.values()})
     words = f"Interquartile means of {' to '.join(map(str, seeds))} seeds; bands are 95 % bootstrap intervals."
     return Curves(domain, "real episodes", "return of a test episode", lines, levels, words)
 
 
 def _table2(found: Found) -> list[Part]:
-    names = [variant.name for panel in EXPERIMENTS["table2"].panels for variant in panel.variants]
-    names = [name for name in dict.fromkeys(names)]
+    names = [variant.name for variant in TRUE]
     domains = [panel.domain for panel in EXPERIMENTS["table2"].panels if any((panel.domain, n) in found for n in names)]
     if not domains:
         return []

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import filelock
 
 from reverie.core.errors import ConfigError, StorageError
-from reverie.storage.files import told, write_whole
+from reverie.storage.files import take_lock, told, write_whole
 from reverie.storage.tables import read_rows, table_of
 
 FORMAT = 1
 KEY = ("domain", "variant", "seed")
 CELLS = (*KEY, "status", "episodes", "seconds", "ended", "software", "machine", "error")
-SCORES = (*KEY, "episode", "step", "return_mean", "return_std", "rest_speed")
+SCORE = ("episode", "step", "return_mean", "return_std", "rest_speed")
+SCORES = (*KEY, *SCORE)
 DONE, FAILED = "done", "failed"
 AGAIN = "what is done is kept: mend that, and call again"
 
@@ -81,17 +82,9 @@ class Results:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
         with told("create", self.path, AGAIN):
             self.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.path / ".lock")
-        try:
-            with told("lock", self.path, AGAIN):
-                lock.acquire(timeout=0)
-        except StorageError as error:
-            if not isinstance(error.__cause__, filelock.Timeout):
-                raise
-            raise StorageError(
-                f"{self.path} is being filled by another process; wait, or choose another --out"
-            ) from None
-        self._lock = lock
+        with told("lock", self.path, AGAIN):
+            busy = f"{self.path} is being filled by another process; wait, or choose another --out"
+            self._lock = take_lock(self.path, busy)
         try:
             self._read()
         except BaseException:
@@ -135,7 +128,7 @@ class Results:
         """Keep how a cell ended, in place of how it ended before.  The row in cells.csv comes last: without it, it did not."""
         name = dict(zip(KEY, key, strict=True))
         rows = outcome.rows
-        self.scores[key] = [name | {column: row[column] for column in SCORES[len(KEY) :]} for row in rows]
+        self.scores[key] = [name | {column: row[column] for column in SCORE} for row in rows]
         if outcome.film is not None:
             with told("create", self.films, AGAIN):
                 self.films.mkdir(exist_ok=True)

@@ -12,15 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from reverie.experiments import cell as work_of
-from reverie.experiments.declare import Cell
+from reverie.experiments.declare import PINNED, Cell
 from reverie.experiments.folder import Outcome
 
-PINNED = {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
-}
 RETRIES = 2  # of a cell whose process was killed
 
 Tell = Callable[[Cell, dict[str, Any]], None]

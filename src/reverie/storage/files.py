@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
+
 from reverie.core.errors import ReverieError, StorageError
 
 GO_ON = "what was written before is whole: mend that and go on with --resume"
@@ -19,6 +21,16 @@ def told(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
         raise
     except OSError as error:
         raise StorageError(f"cannot {action} {path}: {error.strerror or error}; {remedy}") from error
+
+
+def take_lock(folder: Path, busy: str) -> filelock.BaseFileLock:
+    """Return the lock of a folder, taken; raise StorageError with the sentence `busy` where another process holds it."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise StorageError(busy) from None
+    return lock
 
 
 def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import filelock
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import told, write_whole
+from reverie.storage.files import take_lock, told, write_whole
 
 FORMAT = 1
 
@@ -45,14 +45,8 @@ class RunDirectory:
         with told("create", self.path):
             for file in (self.journal_file, self.latest_file):
                 file.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                raise StorageError(
-                    f"{self.path} is in use by another process; wait for it to end, or choose another directory"
-                ) from None
-            self._lock = lock
+            busy = f"{self.path} is in use by another process; wait for it to end, or choose another directory"
+            self._lock = take_lock(self.path, busy)
 
     def close(self) -> None:
         """Give the lock back."""
