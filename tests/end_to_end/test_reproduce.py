@@ -1,5 +1,6 @@
 """`reverie reproduce` and `reverie report`: cells are kept, go on where they were, and are the same wherever they ran."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -219,6 +220,25 @@ def test_an_iterator_that_is_closed_early_leaves_no_process_behind(tmp_path):
     with pytest.raises(InterruptedError):
         next(running)
     assert not worker_of(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not say which cores a process may use")
+def test_each_process_keeps_to_a_core_of_its_own(tmp_path):
+    cells = cells_of(chosen(EXPERIMENTS["fig2"].panels, ["reacher_single"], ["small-naf"]), 2, 15)
+    own, seen = sorted(os.sched_getaffinity(0)), {}
+
+    def look(cell, row):
+        for pid in worker_of(tmp_path):
+            with contextlib.suppress(ProcessLookupError):
+                seen[pid] = [
+                    os.sched_getaffinity(int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()
+                ]  # of all its threads
+
+    assert not any(outcome.error for _, outcome in local.run(cells, tmp_path, 2, look))
+    wanted = {frozenset(core) for core in local.cores(2)}
+    assert len(seen) == 2
+    assert {frozenset(core) for threads in seen.values() for core in threads} == wanted
+    assert len(wanted) == min(2, len(own))
 
 
 # ---- wrong input

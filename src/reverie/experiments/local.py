@@ -1,5 +1,6 @@
 """Cells on this machine: a process each, pinned to one thread, as many at a time as asked."""
 
+import contextlib
 import json
 import os
 import queue
@@ -27,7 +28,7 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Iterator[
     every process.
     """
     events: queue.Queue[tuple[Cell, dict[str, Any] | Outcome | BaseException]] = queue.Queue()
-    pool = _Pool(folder, lambda cell, event: events.put((cell, event)))
+    pool = _Pool(folder, cores(jobs), lambda cell, event: events.put((cell, event)))
     threads = ThreadPoolExecutor(jobs)
     try:
         for cell in cells:
@@ -47,11 +48,25 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Iterator[
         threads.shutdown(wait=True, cancel_futures=True)
 
 
+def cores(jobs: int) -> list[set[int]]:
+    """Return the core of each of so many processes, of those that this one may use; empty sets where the system has no say.
+
+    A process that is left alone takes half a core more, to look ahead: two then get in each other's way.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return [set()] * jobs
+    own = sorted(os.sched_getaffinity(0))
+    return [{own[job % len(own)]} for job in range(jobs)]
+
+
 class _Pool:
     """The processes at work."""
 
-    def __init__(self, folder: Path, put: Callable[[Cell, Any], None]):
+    def __init__(self, folder: Path, cores: list[set[int]], put: Callable[[Cell, Any], None]):
         self._folder, self._put = folder, put
+        self._cores: queue.SimpleQueue[set[int]] = queue.SimpleQueue()  # that nobody works on
+        for core in cores:
+            self._cores.put(core)
         self._lock, self._over = threading.Lock(), False
         self._processes: set[subprocess.Popen] = set()
 
@@ -73,18 +88,23 @@ class _Pool:
         """Run the process to its end; return its exit status, and what went wrong or ""."""
         words = [sys.executable, "-m", "reverie.experiments.cell", str(folder)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        core = self._cores.get()
         with self._lock:
             if self._over:
                 return 0, ""
             # A session of its own: Ctrl-C is for us, who end it.
             process: Any = subprocess.Popen(words, env=os.environ | PINNED, start_new_session=True, text=True, **pipes)
             self._processes.add(process)
+        if core:
+            with contextlib.suppress(ProcessLookupError):  # it is gone already: its status will say why
+                os.sched_setaffinity(process.pid, core)
         complaints: list[str] = []
         reader = threading.Thread(target=lambda: complaints.extend(process.stderr), daemon=True)
         reader.start()
         for line in process.stdout:
             self._put(cell, json.loads(line))
         status = process.wait()
+        self._cores.put(core)
         reader.join()
         with self._lock:
             self._processes.discard(process)
