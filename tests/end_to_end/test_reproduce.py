@@ -222,7 +222,9 @@ def test_an_iterator_that_is_closed_early_leaves_no_process_behind(tmp_path):
     assert not worker_of(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not say which cores a process may use")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this system does not say which cores a process may use"
+)
 def test_each_process_keeps_to_a_core_of_its_own(tmp_path):
     cells = cells_of(chosen(EXPERIMENTS["fig2"].panels, ["reacher_single"], ["small-naf"]), 2, 15)
     own, seen = sorted(os.sched_getaffinity(0)), {}
