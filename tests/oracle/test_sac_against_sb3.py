@@ -52,9 +52,7 @@ def test_four_updates_leave_the_same_networks_and_temperature(peers, generator, 
 
     draw = generator.standard_normal
     ends = generator.integers(0, 2, (I, B)).astype(float)
-    batches = Transition(
-        draw((I, B, N)), generator.uniform(-1, 1, (I, B, M)), draw((I, B)), 1 - ends, draw((I, B, N))
-    )
+    batches = Transition(draw((I, B, N)), generator.uniform(-1, 1, (I, B, M)), draw((I, B)), 1 - ends, draw((I, B, N)))
     batches = jax.tree.map(np.float32, batches)
     key = jax.random.key(3)
 
@@ -73,7 +71,7 @@ def test_four_updates_leave_the_same_networks_and_temperature(peers, generator, 
         return normal.loc + normal.scale * torch.tensor(next(waiting))
 
     monkeypatch.setattr(torch.distributions.Normal, "rsample", rsample)
-    samples = iter(jax.tree.map(lambda leaf: leaf[i], batches) for i in range(I))
+    samples = iter(Transition(*leaves) for leaves in zip(*batches, strict=True))
 
     def sample(size, env=None):
         batch = jax.tree.map(torch.tensor, next(samples))
@@ -87,8 +85,8 @@ def test_four_updates_leave_the_same_networks_and_temperature(peers, generator, 
     assert next(waiting, None) is None
 
     theirs = ours(torch, model)
-    for mine, their in zip((found.actor, found.critics, found.target["critics"]), theirs, strict=True):
-        jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=2e-4, atol=2e-5), mine, their)
+    mine = found.actor, found.critics, found.target["critics"]
+    jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=2e-4, atol=2e-5), mine, theirs)
     np.testing.assert_allclose(found.log_temperature, model.log_ent_coef.detach().numpy()[0], rtol=1e-5)
     moved = jax.tree.map(lambda one, two: np.abs(one - two).max(), found.actor, actor)
     assert min(jax.tree.leaves(moved)) > 1e-2  # four steps of Adam: far more than what is let pass

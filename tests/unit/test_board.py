@@ -117,3 +117,10 @@ def test_a_score_that_comes_after_the_end_changes_nothing(clock):
     left = shown.left
     shown.score(ONE, 10, 20, -5.0)
     assert shown.left == left
+
+
+def test_what_was_done_before_costs_no_time_now(clock):
+    shown = Board({ONE: 100.0, TWO: 300.0}, {ONE: 10})  # ONE's 100 s are those of its last 10 episodes
+    clock.now += 50
+    shown.score(ONE, 15, 20, -5.0)
+    assert shown.left == "about 6 min left"  # 350 s

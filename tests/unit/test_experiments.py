@@ -281,8 +281,8 @@ def test_cells_are_priced_by_what_the_same_took_here(monkeypatch):
         ("reacher", "random", 0): {"episodes": "10", "seconds": "1"},
         ("peg", "a", 0): {"episodes": "0", "seconds": "0"},  # failed at once, and tells nothing
     }
-    assert estimates(cells_of(PANELS, 1), known) == {
-        ("reacher", "a", 0): 300.0,
+    assert estimates(cells_of(PANELS, 1), known, {("reacher", "a", 0): 40}) == {
+        ("reacher", "a", 0): 180.0,  # of 60 episodes that are left
         ("reacher", "b", 0): 50.0,
         ("reacher", "random", 0): 1.0,
         ("peg", "a", 0): 100.0,
@@ -291,7 +291,7 @@ def test_cells_are_priced_by_what_the_same_took_here(monkeypatch):
 
 def test_a_contender_that_nobody_knows_is_priced_roughly():
     pytest.importorskip("mujoco")
-    found = estimates([c for c in ALL if c.domain in ("reacher", "reacher_single")], {})
+    found = estimates([c for c in ALL if c.domain in ("reacher", "reacher_single")], {}, {})
     assert all(value > 0 for value in found.values())
     order = ["random", "true-naf", "naf", "true-all-mpc"]
     prices = [found["reacher", name, 0] / (10 if name == "random" else 1) for name in order]

@@ -1,13 +1,15 @@
 """`reverie reproduce`."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reverie.cli import report
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
+from reverie.experiments.cell import begun as begun_of
 from reverie.experiments.choose import searched
 from reverie.experiments.cost import estimates
 from reverie.experiments.declare import Cell, cells_of
@@ -26,13 +28,14 @@ def run(options: Any) -> int:
     cells, results = _cells(options), Results(Path(options.out))
     missing = prepare(results, cells)
     jobs = options.jobs or _cores()
-    costs = estimates(missing, results.cells)
+    begun = {cell.key: begun_of(results.work / cell.folder_name) for cell in missing if options.backend == "local"}
+    costs = estimates(missing, results.cells, begun)
     facts: dict[str, Any] = {"experiment": options.experiment, "out": options.out, "cells": len(cells)}
     facts |= {"done": len(cells) - len(missing), "jobs": jobs, "estimated_seconds": round(sum(costs.values()))}
     if options.dry_run:
         emit(options, facts, *_plan(cells, missing, costs, jobs))
         return 0
-    failed = _fill(options, results, missing, jobs, costs)
+    failed = _fill(options, results, missing, jobs, partial(Board, costs, begun, options.quiet))
     facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
     lines = [f"{facts['done']} of {len(cells)} cells done: {options.out}"]
     try:
@@ -77,13 +80,12 @@ def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, fl
     return [*lines, "", f"{words}, {duration(total / jobs)} with {jobs} at a time"]
 
 
-def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, costs: Mapping[Key, float]) -> list[Cell]:
+def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, show: Callable[[], Board]) -> list[Cell]:
     """Run cells; return those that failed."""
     if not missing:
         return []
     results.open()
-    board = Board(costs, quiet=options.quiet)
-    failed = []
+    board, failed = show(), []
     try:
         missing = prepare(results, missing)  # another call may have done some while we waited to begin
 

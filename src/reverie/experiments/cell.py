@@ -186,6 +186,12 @@ def read(folder: Path) -> Cell:
     return Cell(**facts | {"variant": Variant(**facts["variant"])})
 
 
+def begun(folder: Path) -> int:
+    """Return how many episodes the cell in a folder has behind it, as its last score says."""
+    rows = list(read_rows(folder / "scores.csv")) if (folder / "scores.csv").exists() else []
+    return int(rows[-1]["episode"]) if rows else 0
+
+
 def collect(folder: Path, error: str) -> Outcome:
     """Return what a cell left in its folder.  error: what ended it early, or ""."""
     scores, film = folder / "scores.csv", folder / FILM

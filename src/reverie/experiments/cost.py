@@ -1,7 +1,7 @@
 """How long cells will take, before they have run."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from reverie.experiments.folder import Key
 FLOPS, UPDATE, STEP, MPC = 25e9, 2e-4, 4e-4, 0.06
 
 
-def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]]) -> dict[Key, float]:
-    """Return seconds by cell: as other seeds of the same took here (`known`: rows of cells.csv), else roughly."""
+def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]], begun: Mapping[Key, int]) -> dict[Key, float]:
+    """Return seconds by cell: as other seeds of the same took here (`known`: rows of cells.csv), else roughly.
+
+    begun: episodes that a cell has behind it.
+    """
     measured: dict[tuple[str, str], list[float]] = {}
     for (domain, variant, _), row in known.items():
         if int(row["episodes"]):
@@ -30,7 +33,8 @@ def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]]) -> dict[K
         pair = cell.key[:2]
         if pair not in measured and pair not in rough:
             rough[pair] = _seconds_an_episode(cell)
-        found[cell.key] = cell.episodes * (float(np.mean(measured[pair])) if pair in measured else rough[pair])
+        an_episode = float(np.mean(measured[pair])) if pair in measured else rough[pair]
+        found[cell.key] = (cell.episodes - begun.get(cell.key, 0)) * an_episode
     return found
 
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +15,15 @@ Key = tuple[Any, ...]
 class Board:
     """Cells done and under way, on stderr.
 
-    costs: a guess of seconds for each cell still to come, which is mended by what the time tells.
+    costs: a guess of seconds for what is still to come of each cell, which is mended by what the time tells.
+    begun: episodes that a cell had behind it before.
     quiet: show nothing.
     """
 
-    def __init__(self, costs: Mapping[Key, float], quiet: bool = False):
-        self._costs = dict(costs)
+    def __init__(
+        self, costs: Mapping[Key, float], begun: Mapping[Key, int] = MappingProxyType({}), quiet: bool = False
+    ):
+        self._costs, self._begun = dict(costs), begun
         self._done: dict[Key, float] = dict.fromkeys(costs, 0.0)  # shares
         self._ended, self._began = 0, time.monotonic()
         self._tasks: dict[Key, Any] = {}
@@ -35,7 +39,8 @@ class Board:
         """Show that a cell has come to `episode` of `episodes`, with that score."""
         if self._done[key] == 1.0:  # told late: it ended
             return
-        self._done[key] = episode / episodes
+        before = self._begun.get(key, 0)
+        self._done[key] = (episode - before) / (episodes - before)
         if self._bars is None:
             return
         if key not in self._tasks:
