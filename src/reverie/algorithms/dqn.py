@@ -88,13 +88,11 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
     require_discrete(spec, "dqn")
     n, actions = spec.observation_dim, spec.actions
     optimiser = optax.adam(config.learning_rate)
-    sizes = (n, *config.hidden)
+    sizes = (n, *config.hidden, actions)
 
     def init(key) -> DQNState:
-        k_layers, k_out = jax.random.split(key)
-        layers = networks.init_layers(k_layers, sizes, config.normalisation)
-        params = [*layers, networks.init_head(k_out, sizes[-1], actions)]
-        moments = networks.init_moments(layers)
+        params = networks.init_network(*jax.random.split(key), sizes, config.normalisation)
+        moments = networks.init_moments(params[:-1])
         target = jax.tree.map(jnp.copy, {"params": params, "moments": moments})
         return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 

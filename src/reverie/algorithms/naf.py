@@ -83,9 +83,8 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
         shared = config.trunk == "shared"
         params = {"trunk": networks.init_layers(k_trunk, sizes, config.normalisation) if shared else []}
         for name, k in zip(HEADS, k_heads, strict=True):
-            k_layers, k_out = jax.random.split(k)
-            layers = [] if shared else networks.init_layers(k_layers, sizes, config.normalisation)
-            params[name] = [*layers, networks.init_head(k_out, sizes[-1], outputs[name])]
+            own = (*(sizes[-1:] if shared else sizes), outputs[name])
+            params[name] = networks.init_network(*jax.random.split(k), own, config.normalisation)
         moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
         target = jax.tree.map(jnp.copy, _value_part(params, moments))
         return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))

@@ -90,9 +90,8 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         k_actor, *k_critics = jax.random.split(key, 3)
 
         def network(key, i, o):
-            k_layers, k_out = jax.random.split(key)
-            layers = networks.init_layers(k_layers, (i, *config.hidden), config.normalisation)
-            return [*layers, networks.init_fan_in_head(k_out, (i, *config.hidden)[-1], o)]
+            sizes = (i, *config.hidden, o)
+            return networks.init_network(*jax.random.split(key), sizes, config.normalisation, small=False)
 
         actor, critics = network(k_actor, n, 2 * m), [network(k, n + m, 1) for k in k_critics]
         moments = {

@@ -40,9 +40,11 @@ def init_head(key, i: int, o: int, bound: float = 3e-3):
     }
 
 
-def init_fan_in_head(key, i: int, o: int):
-    """Return an output layer, uniform in ±1/√fan-in like hidden ones."""
-    return init_head(key, i, o, 1.0 / float(i) ** 0.5)
+def init_network(k_layers, k_out, sizes: tuple[int, ...], normalisation: Normalisation = "none", small: bool = True):
+    """Return hidden layers and an output layer.  small: first outputs near zero; else ±1/√fan-in there too."""
+    *inner, i, o = sizes
+    head = init_head(k_out, i, o) if small else init_head(k_out, i, o, 1.0 / float(i) ** 0.5)
+    return [*init_layers(k_layers, (*inner, i), normalisation), head]
 
 
 def init_orthogonal(key, sizes: tuple[int, ...], gain: float):
