@@ -71,9 +71,9 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
     optimiser = optax.adam(config.learning_rate)
 
     def init(key) -> DDPGState:
-        k_actor, k_actor_out, k_critic, k_critic_out = jax.random.split(key, 4)
-        actor = networks.init_network(k_actor, k_actor_out, (n, *config.hidden, m), config.normalisation)
-        critic = networks.init_network(k_critic, k_critic_out, (n + m, *config.hidden, 1), config.normalisation)
+        keys = jax.random.split(key, 4)
+        actor = networks.init_network(keys[:2], (n, *config.hidden, m), config.normalisation)
+        critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), config.normalisation)
         moments = {"actor": networks.init_moments(actor[:-1]), "critic": networks.init_moments(critic[:-1])}
         target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic, "moments": moments})
         optimisers = optimiser.init(actor), optimiser.init(critic)

@@ -91,7 +91,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
     sizes = (n, *config.hidden, actions)
 
     def init(key) -> DQNState:
-        params = networks.init_network(*jax.random.split(key), sizes, config.normalisation)
+        params = networks.init_network(jax.random.split(key), sizes, config.normalisation)
         moments = networks.init_moments(params[:-1])
         target = jax.tree.map(jnp.copy, {"params": params, "moments": moments})
         return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))

@@ -84,7 +84,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
         params = {"trunk": networks.init_layers(k_trunk, sizes, config.normalisation) if shared else []}
         for name, k in zip(HEADS, k_heads, strict=True):
             own = (*(sizes[-1:] if shared else sizes), outputs[name])
-            params[name] = networks.init_network(*jax.random.split(k), own, config.normalisation)
+            params[name] = networks.init_network(jax.random.split(k), own, config.normalisation)
         moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
         target = jax.tree.map(jnp.copy, _value_part(params, moments))
         return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))

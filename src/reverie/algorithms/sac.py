@@ -91,7 +91,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
 
         def network(key, i, o):
             sizes = (i, *config.hidden, o)
-            return networks.init_network(*jax.random.split(key), sizes, config.normalisation, small=False)
+            return networks.init_network(jax.random.split(key), sizes, config.normalisation, small=False)
 
         actor, critics = network(k_actor, n, 2 * m), [network(k, n + m, 1) for k in k_critics]
         moments = {

@@ -40,8 +40,12 @@ def init_head(key, i: int, o: int, bound: float = 3e-3):
     }
 
 
-def init_network(k_layers, k_out, sizes: tuple[int, ...], normalisation: Normalisation = "none", small: bool = True):
-    """Return hidden layers and an output layer.  small: first outputs near zero; else ±1/√fan-in there too."""
+def init_network(keys, sizes: tuple[int, ...], normalisation: Normalisation = "none", small: bool = True):
+    """Return hidden layers and an output layer.
+
+    keys: [2], of the ones and of the other.  small: first outputs are near zero; else ±1/√fan-in there too.
+    """
+    k_layers, k_out = keys
     *inner, i, o = sizes
     head = init_head(k_out, i, o) if small else init_head(k_out, i, o, 1.0 / float(i) ** 0.5)
     return [*init_layers(k_layers, (*inner, i), normalisation), head]
