@@ -54,12 +54,13 @@ PAPER = {
     "paper-reacher": paper("reacher", 1260, 60, -0.331, 2),
 }
 
-# The same without layer normalisation: what the recommended default buys.
+# The same without layer normalisation, and with the paper's batch normalisation: what the recommended default buys.
 EXPERIMENTS = (
     ASKED
     | PAPER
     | {
-        f"{name}-plain": asked._replace(settings=asked.settings | {"normalisation": "none"}, wanted=0)
+        f"{name}-{word}": asked._replace(settings=asked.settings | {"normalisation": kind}, wanted=0)
+        for word, kind in (("plain", "none"), ("batch", "batch"))
         for name, asked in ASKED.items()
     }
 )

@@ -41,8 +41,9 @@ def test_three_updates_equal_the_equations(normalisation, generator):
 
     for i in range(I):
         x, u, r, alive, x_next = (field[i] for field in batch)
-        u_next, _ = mu(target["actor"], target["moments"]["actor"], x_next)
-        y = 0.5 * r + 0.99 * alive * q(target["critic"], target["moments"]["critic"], x_next, u_next)[0]
+        u_next, _ = mu(target["actor"], moments["actor"], x_next, training=True)
+        q_next, _ = q(target["critic"], moments["critic"], x_next, u_next, training=True)
+        y = 0.5 * r + 0.99 * alive * q_next
 
         def critic_loss(p, x=x, u=u, y=y, moments=moments):
             return np.mean((y - q(p, moments["critic"], x, u, training=True)[0]) ** 2)
@@ -58,7 +59,7 @@ def test_three_updates_equal_the_equations(normalisation, generator):
         actor = actor_adam.step(actor, gradient(actor_loss, actor))
         used = {"actor": used_actor, "critic": used_critic}
         moments = jax.tree.map(lambda old, new: old + 0.01 * (new - old), moments, used)
-        online = {"actor": actor, "critic": critic, "moments": moments}
+        online = {"actor": actor, "critic": critic}
         target = jax.tree.map(lambda t, o: 0.1 * o + 0.9 * t, target, online)
 
     assert float(metrics["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)

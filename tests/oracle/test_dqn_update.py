@@ -33,7 +33,7 @@ def test_three_updates_equal_the_equations(double, huber, normalisation, generat
         """Heads far from zero and unlike, so that the two networks choose differently."""
         return [*layers[:-1], {"w": np.float32(3 * draw((6, ACTIONS))), "b": np.float32(draw(ACTIONS))}]
 
-    target = {"params": apart(agent.init(jax.random.key(2)).params), "moments": state.moments}
+    target = apart(agent.init(jax.random.key(2)).params)
     state = state._replace(params=apart(state.params), target=target)
     batch = Transition(
         draw((I, B, N)),
@@ -49,7 +49,7 @@ def test_three_updates_equal_the_equations(double, huber, normalisation, generat
     for i in range(I):
         x, u, r, alive, x_next = (field[i] for field in batch)
         u = u[:, 0].astype(int)
-        later, _ = mlp(target["params"], target["moments"], x_next, normalisation, False)
+        later, _ = mlp(target, moments, x_next, normalisation, True)
         online, _ = mlp(params, moments, x_next, normalisation, False)
         differs += (online.argmax(1) != later.argmax(1)).sum()
         best = later[np.arange(B), online.argmax(1)] if double else later.max(1)
@@ -66,8 +66,7 @@ def test_three_updates_equal_the_equations(double, huber, normalisation, generat
         losses.append(loss(params))
         params = adam.step(params, gradient(loss, params))
         moments = jax.tree.map(lambda old, new: old + 0.01 * (new - old), moments, used)
-        online = {"params": params, "moments": moments}
-        target = jax.tree.map(lambda t, o: 0.1 * o + 0.9 * t, target, online)
+        target = jax.tree.map(lambda t, o: 0.1 * o + 0.9 * t, target, params)
 
     assert differs and 0 < far < I * B  # else neither setting would be seen
     assert float(metrics["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)

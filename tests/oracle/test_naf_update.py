@@ -74,7 +74,7 @@ def test_three_updates_equal_the_equations(name, generator):
             var = var + (((x - mean) ** 2).mean(0) - var) / (i + 1)
             x, x_next = ((o - mean) / np.sqrt(var + 1e-8) for o in (x, x_next))
             x, x_next = np.clip(x, -10, 10), np.clip(x_next, -10, 10)
-        v_next, _ = network(*target, x_next, ["value"], config.normalisation, training=False)
+        v_next, _ = network(target, moments, x_next, ["value"], config.normalisation, training=True)
         y = config.reward_scale * r + config.discount * alive * v_next["value"][:, 0]
 
         def forward(p, x=x, u=u, moments=moments):
@@ -86,7 +86,7 @@ def test_three_updates_equal_the_equations(name, generator):
         qs.append(np.mean(q))
         params = adam.step(params, gradient(lambda p, y=y, forward=forward: np.mean((y - forward(p)[0]) ** 2), params))
         moments = jax.tree.map(lambda old, new: old + 0.01 * (new - old), moments, used)
-        online = tuple({k: part[k] for k in ("trunk", "value")} for part in (params, moments))
+        online = {k: params[k] for k in ("trunk", "value")}
         target = jax.tree.map(lambda t, o: config.target_rate * o + (1 - config.target_rate) * t, target, online)
 
     assert float(metrics["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)

@@ -59,7 +59,7 @@ def test_four_updates_leave_the_same_networks_and_temperature(peers, generator, 
     agent = config.build(EnvSpec(N, [-1] * M, [1] * M))
     actor, critics, targets = ours(torch, model)
     state = agent.init(jax.random.key(1))
-    state = state._replace(actor=actor, critics=critics, target=state.target | {"critics": targets})
+    state = state._replace(actor=actor, critics=critics, target=targets)
     found, _ = jax.jit(agent.update)(state, batches, key)
 
     with jax.debug_key_reuse(False):  # theirs draws at the states first, then at their successors
@@ -85,7 +85,7 @@ def test_four_updates_leave_the_same_networks_and_temperature(peers, generator, 
     assert next(waiting, None) is None
 
     theirs = ours(torch, model)
-    mine = found.actor, found.critics, found.target["critics"]
+    mine = found.actor, found.critics, found.target
     jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=2e-4, atol=2e-5), mine, theirs)
     np.testing.assert_allclose(found.log_temperature, model.log_ent_coef.detach().numpy()[0], rtol=1e-5)
     moved = jax.tree.map(lambda one, two: np.abs(one - two).max(), found.actor, actor)

@@ -50,7 +50,7 @@ class DDPGState(NamedTuple):
     actor: Any  # layers, the last linear
     critic: Any
     moments: Any  # {"actor": …, "critic": …}: batch normalisation's, per hidden layer
-    target: Any  # {"actor": …, "critic": …, "moments": …}
+    target: Any  # {"actor": …, "critic": …}
     actor_optimiser: Any
     critic_optimiser: Any
     observations: Any
@@ -75,7 +75,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         actor = networks.init_network(keys[:2], (n, *config.hidden, m), config.normalisation)
         critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), config.normalisation)
         moments = {"actor": networks.init_moments(actor[:-1]), "critic": networks.init_moments(critic[:-1])}
-        target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic, "moments": moments})
+        target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic})
         optimisers = optimiser.init(actor), optimiser.init(critic)
         return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
 
@@ -97,11 +97,11 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
 
     # Lillicrap et al. 2016, Alg. 1: y = r + γ Q'(x', μ'(x')), L = mean (y - Q(x, u))²
     def critic_loss(critic, moments, target, batch: Transition, x, x_next):
-        u_next, _ = mu(target["actor"], target["moments"]["actor"], x_next)
-        q_next, _ = q(target["critic"], target["moments"]["critic"], x_next, u_next)
+        u_next, _ = mu(target["actor"], moments["actor"], x_next, training=True)
+        q_next, _ = q(target["critic"], moments["critic"], x_next, u_next, training=True)
         discount_t = config.discount * batch.discount
         y = jax.lax.stop_gradient(config.reward_scale * batch.reward + discount_t * q_next)
-        value, used = q(critic, moments, x, batch.action, training=True)
+        value, used = q(critic, moments["critic"], x, batch.action, training=True)
         return jnp.mean((y - value) ** 2), (used, jnp.mean(value))
 
     # Lillicrap et al. 2016, eq. 6: ∇J = mean ∇_u Q(x, u)|u=μ(x) ∇_θ μ(x)
@@ -121,7 +121,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         x, x_next = see(observations, batch.observation), see(observations, batch.next_observation)
 
         (error, (used_critic, value)), gradient = jax.value_and_grad(critic_loss, has_aux=True)(
-            state.critic, state.moments["critic"], state.target, batch, x, x_next
+            state.critic, state.moments, state.target, batch, x, x_next
         )
         critic, critic_optimiser = step(gradient, state.critic_optimiser, state.critic)
         (_, used_actor), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor, critic, state.moments, x)
@@ -129,8 +129,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
 
         used = {"actor": used_actor, "critic": used_critic}
         moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-        online = {"actor": actor, "critic": critic, "moments": moments}
-        target = networks.move_towards(state.target, online, config.target_rate)
+        target = networks.move_towards(state.target, {"actor": actor, "critic": critic}, config.target_rate)
         new = DDPGState(
             actor, critic, moments, target, actor_optimiser, critic_optimiser, observations, state.updates + 1
         )

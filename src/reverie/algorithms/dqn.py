@@ -69,7 +69,7 @@ class DQNState(NamedTuple):
 
     params: Any  # layers, the last linear
     moments: Any  # of batch normalisation, per hidden layer
-    target: Any  # {"params": …, "moments": …}
+    target: Any  # params that move slowly behind
     optimiser: Any
     observations: Any
     updates: jax.Array
@@ -93,7 +93,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
     def init(key) -> DQNState:
         params = networks.init_network(jax.random.split(key), sizes, config.normalisation)
         moments = networks.init_moments(params[:-1])
-        target = jax.tree.map(jnp.copy, {"params": params, "moments": moments})
+        target = jax.tree.map(jnp.copy, params)
         return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 
     def see(observations, x):
@@ -105,7 +105,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
 
     # Mnih et al. 2015, Alg. 1: y = r + γ max_u' Q'(x', u'); van Hasselt et al. 2016, eq. 4, for `double`
     def goal(state: DQNState, batch: Transition, x_next):
-        later, _ = q(state.target["params"], state.target["moments"], x_next)
+        later, _ = q(state.target, state.moments, x_next, training=True)
         choosing = q(state.params, state.moments, x_next)[0] if config.double else later
         chosen = jnp.argmax(choosing, axis=-1, keepdims=True)
         best = jnp.take_along_axis(later, chosen, axis=-1)[..., 0]
@@ -129,7 +129,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
         change, opt_state = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, change)
         moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-        target = networks.move_towards(state.target, {"params": params, "moments": moments}, config.target_rate)
+        target = networks.move_towards(state.target, params, config.target_rate)
         new = DQNState(params, moments, target, opt_state, observations, state.updates + 1)
         return new, {"loss": error, "q_mean": value}
 

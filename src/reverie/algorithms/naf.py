@@ -9,8 +9,8 @@ Where the paper is silent or we differ (ours / the paper's):
  3. μ is bounded by tanh (`mean_bound`) / not printed.  "clip" leaves μ free in the loss and clips the action only.
  4. Layers start uniform in ±1/√fan-in, outputs in ±3e-3, so P starts as the identity / not printed (DDPG's rule).
  5. The first `warmup_steps` actions are uniform / not mentioned; 0 in `NAF.paper()`.
- 6. Batch normalisation: before each ReLU of hidden layers; the target network uses running moments, moved at
-    `target_rate` with its weights / where and how is not printed.
+ 6. Batch normalisation: before each ReLU of hidden layers.  V' standardises by its minibatch's own moments: running ones
+    come too late for weights that move, and learning stalls (docs/naf.md) / where and how is not printed.
  7. noise_scale is σ of the Ornstein-Uhlenbeck innovations with θ = .15 / only "noise scale" is printed.
  8. Hidden layers have layer normalisation by default (docs/naf.md says why) / batch normalisation or none; `NAF.paper()`
     has batch normalisation, as table 2, or what `CHOSEN` says for a domain.
@@ -53,7 +53,7 @@ class NAFState(NamedTuple):
 
     params: Any  # trunk (empty when separate) and one list of layers each: value, mean, lower
     moments: Any  # of batch normalisation, per hidden layer, as params
-    target: Any  # V's part of (params, moments) alone: nothing else of a target network is ever read
+    target: Any  # V's part of params alone: nothing else of a target network is ever read
     optimiser: Any
     observations: Any  # running moments of observations; untouched where they are not normalised
     updates: jax.Array
@@ -86,7 +86,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
             own = (*(sizes[-1:] if shared else sizes), outputs[name])
             params[name] = networks.init_network(jax.random.split(k), own, config.normalisation)
         moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
-        target = jax.tree.map(jnp.copy, _value_part(params, moments))
+        target = jax.tree.map(jnp.copy, _value_part(params))
         return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 
     def see(observations, x):
@@ -107,17 +107,16 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
             out[name], used[name] = head(params[name], moments[name], features, training)
         return out["value"], bounded(out["mean"]), quadratic.lower_triangle(out["lower"], m), used
 
-    def target_value(target, x):
-        """V'(x) [B], by the target network with its running moments."""
-        params, moments = target
-        features, _ = networks.hidden(params["trunk"], moments["trunk"], x, config.normalisation)
-        return head(params["value"], moments["value"], features)[0][..., 0]
+    def target_value(params, moments, x):
+        """V'(x) [B], by the target network and the minibatch's own moments."""
+        features, _ = networks.hidden(params["trunk"], moments["trunk"], x, config.normalisation, training=True)
+        return head(params["value"], moments["value"], features, training=True)[0][..., 0]
 
     # Gu et al. 2016, Alg. 1: y = r + γ V'(x'), loss = mean (y - Q(x, u))²
     def loss(params, state: NAFState, batch: Transition, observations):
         discount_t = config.discount * batch.discount
         y = config.reward_scale * batch.reward + discount_t * target_value(
-            state.target, see(observations, batch.next_observation)
+            state.target, state.moments, see(observations, batch.next_observation)
         )
         value, mean, lower, used = heads(params, state.moments, see(observations, batch.observation), training=True)
         q = value[..., 0] + jax.vmap(quadratic.advantage)(batch.action, mean, lower)
@@ -131,7 +130,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
         step, opt_state = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, step)
         moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-        target = networks.move_towards(state.target, _value_part(params, moments), config.target_rate)
+        target = networks.move_towards(state.target, _value_part(params), config.target_rate)
         new = NAFState(params, moments, target, opt_state, observations, state.updates + 1)
         return new, {"loss": error, "q_mean": q}
 
@@ -178,9 +177,9 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
     return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
 
 
-def _value_part(params, moments):
-    """Return what V reads: the trunk and its own layers, as (params, moments)."""
-    return tuple({name: part[name] for name in ("trunk", "value")} for part in (params, moments))
+def _value_part(params):
+    """Return what V reads: the trunk and its own layers."""
+    return {name: params[name] for name in ("trunk", "value")}
 
 
 __all__ = ["NAF", "NAFState"]

@@ -66,7 +66,7 @@ class SACState(NamedTuple):
     critics: Any  # two lists of layers
     log_temperature: jax.Array
     moments: Any  # {"actor": …, "critics": [.., ..]}: batch normalisation's, per hidden layer
-    target: Any  # {"critics": …, "moments": …}
+    target: Any  # the critics that move slowly behind: two lists of layers
     optimisers: Any  # of actor, critics, temperature
     observations: Any
     updates: jax.Array
@@ -98,7 +98,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
             "actor": networks.init_moments(actor[:-1]),
             "critics": [networks.init_moments(critic[:-1]) for critic in critics],
         }
-        target = jax.tree.map(jnp.copy, {"critics": critics, "moments": moments["critics"]})
+        target = jax.tree.map(jnp.copy, critics)
         log_temperature = jnp.asarray(np.log(config.temperature), jnp.float32)
         optimisers = tuple(optimiser.init(part) for part in (actor, critics, log_temperature))
         zero = jnp.zeros((), jnp.int32)
@@ -154,7 +154,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         opt_actor, opt_critics, opt_temperature = state.optimisers
 
         u_next, log_density_next, _ = sample(state.actor, state.moments["actor"], x_next, k_next)
-        (one, two), _ = q(state.target["critics"], state.target["moments"], x_next, u_next)
+        (one, two), _ = q(state.target, state.moments["critics"], x_next, u_next, training=True)
         soft_value = jnp.minimum(one, two) - temperature * log_density_next
         y = config.reward_scale * batch.reward + config.discount * batch.discount * soft_value
 
@@ -175,8 +175,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
 
         moments = {"actor": used_actor, "critics": used_critics}
         moments = networks.move_towards(state.moments, moments, networks.MOMENTS_RATE)
-        online = {"critics": critics, "moments": moments["critics"]}
-        target = networks.move_towards(state.target, online, config.target_rate)
+        target = networks.move_towards(state.target, critics, config.target_rate)
         optimisers = opt_actor, opt_critics, opt_temperature
         new = SACState(actor, critics, log_temperature, moments, target, optimisers, observations, state.updates + 1)
         return new, {"loss": error, "q_mean": value, "entropy": -log_density, "temperature": temperature}
