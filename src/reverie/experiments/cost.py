@@ -15,7 +15,7 @@ from reverie.experiments.folder import Key
 
 # Of one thread of the machine that this was written on: three networks forth and back, all the rest of an update, a step of
 # the world and of acting, a step of model predictive control.
-FLOPS, UPDATE, STEP, MPC = 25e9, 2e-4, 4e-4, 0.06
+FLOPS, UPDATE, STEP, MPC = 1e11, 2e-4, 4e-4, 0.06
 
 
 def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]], begun: Mapping[Key, int]) -> dict[Key, float]:
