@@ -45,7 +45,7 @@ class Contest(NamedTuple):
 CONTESTS = {
     "dqn-cartpole": Contest("dqn", "CartPole-v1", 50_000, 2_500, {"learning_rate": 3e-4}, 5, ("reverie",), 475, 4),
     "sac-pendulum": Contest("sac", "Pendulum-v1", 5_000, 1_000, {"learning_rate": 1e-3, "warmup_steps": 200}),
-    "sac-cheetah": Contest("sac", "HalfCheetah-v5", 100_000, 20_000, {"warmup_steps": 10_000}, 6),
+    "sac-cheetah": Contest("sac", "HalfCheetah-v5", 100_000, 20_000, {"warmup_steps": 10_000}, 5),
     "ppo-pendulum": Contest(
         "ppo",
         "Pendulum-v1",
