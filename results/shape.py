@@ -54,7 +54,7 @@ def fitted(values: np.ndarray) -> tuple[float, float, bool]:
 
 def measured(name: str) -> list[dict[str, Any]]:
     """Learn, then return a row for each probe."""
-    agent, rows = rv.DDPG.paper(name), []
+    agent, rows = rv.DDPG.paper(name, discount=0.99), []
     with rv.Learner(agent, name, seed=0) as learner:
         learner.learn(episodes=EPISODES[name])
         world = make_world(name)
