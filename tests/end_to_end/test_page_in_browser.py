@@ -33,7 +33,7 @@ def curves(title, *lines):
 
 def document(mp4):
     wide = Table("Wide", ["domain", *(f"algorithm {i}" for i in range(12))], [["reacher", *["120 [100, 140]"] * 12]])
-    claims = [Verdict("C1", "NAF is faster.", "figure 2", "held", "2.7 [2.1, 3.0]")] * 4
+    claims = [Verdict("C1", "NAF is faster.", "figure 2", "held", ["2.7 [2.1, 3.0]", "Ten seeds."])] * 4
     drawn = [curves(f"Domain {i}", line("NAF", -10.0 * i, gap=True), line("DDPG", -30.0)) for i in range(6)]
     drawn.append(
         curves("Names", line(HOSTILE, -5.0), line("a" * 90, -15.0), line("many words " * 9, -20.0, points=200))
@@ -142,6 +142,14 @@ def test_a_click_on_a_name_hides_its_line_and_band_and_brings_them_back(open_pag
         figure.locator(".legendtoggle").first.click()
         wait_for(page, shown, expected)
         wait_for(page, f"{DRAWN}[0]", traces)
+
+
+def test_evidence_is_lines_within_its_card(open_page):
+    page = open_page(DESK)
+    card, line = page.locator(".verdicts > li").first, page.locator(".evidence li").first
+    style = "e => getComputedStyle(e).borderLeftWidth"
+    assert (card.evaluate(style), line.evaluate(style)) == ("4px", "0px")
+    assert line.bounding_box()["width"] > 0.6 * card.bounding_box()["width"]
 
 
 def test_a_band_has_gaps_where_its_line_has(open_page):
