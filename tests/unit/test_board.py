@@ -124,3 +124,13 @@ def test_what_was_done_before_costs_no_time_now(clock):
     clock.now += 50
     shown.score(ONE, 15, 20, -5.0)
     assert shown.left == "about 6 min left"  # 350 s
+
+
+def test_a_cell_that_lost_what_it_had_begins_again(clock):
+    shown = Board({ONE: 0.0, TWO: 300.0}, {ONE: 20, TWO: 10})
+    clock.now += 50
+    shown.score(ONE, 20, 20, -5.0)  # nothing was left to do, and it is told once more
+    shown.score(TWO, 5, 20, -5.0)
+    assert shown.left == ""
+    shown.score(TWO, 15, 20, -5.0)
+    assert shown.left == "about 50 s left"

@@ -39,8 +39,8 @@ class Board:
         """Show that a cell has come to `episode` of `episodes`, with that score."""
         if self._done[key] == 1.0:  # told late: it ended
             return
-        before = self._begun.get(key, 0)
-        self._done[key] = (episode - before) / (episodes - before)
+        before = self._begun.get(key, 0)  # where what it had was lost, and it begins again, no share is below 0
+        self._done[key] = max(0, episode - before) / max(1, episodes - before)
         if self._bars is None:
             return
         if key not in self._tasks:
