@@ -28,8 +28,8 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Iterator[
     every process.
     """
     events: queue.Queue[tuple[Cell, dict[str, Any] | Outcome | BaseException]] = queue.Queue()
-    pool = _Pool(folder, cores(jobs), lambda cell, event: events.put((cell, event)))
-    threads = ThreadPoolExecutor(jobs)
+    pool = _Pool(folder, lambda cell, event: events.put((cell, event)))
+    threads = ThreadPoolExecutor(jobs, initializer=_keep_to_next, initargs=(iter(cores(jobs)),))
     try:
         for cell in cells:
             threads.submit(pool.work, cell)
@@ -59,14 +59,18 @@ def cores(jobs: int) -> list[set[int]]:
     return [{own[job % len(own)]} for job in range(jobs)]
 
 
+def _keep_to_next(cores: Iterator[set[int]]) -> None:
+    """Keep this thread to the next core, and so every process that it starts."""
+    if core := next(cores):
+        with contextlib.suppress(OSError):  # taken from us since: then wherever there is room
+            os.sched_setaffinity(0, core)
+
+
 class _Pool:
     """The processes at work."""
 
-    def __init__(self, folder: Path, cores: list[set[int]], put: Callable[[Cell, Any], None]):
+    def __init__(self, folder: Path, put: Callable[[Cell, Any], None]):
         self._folder, self._put = folder, put
-        self._cores: queue.SimpleQueue[set[int]] = queue.SimpleQueue()  # that nobody works on
-        for core in cores:
-            self._cores.put(core)
         self._lock, self._over = threading.Lock(), False
         self._processes: set[subprocess.Popen] = set()
 
@@ -88,23 +92,18 @@ class _Pool:
         """Run the process to its end; return its exit status, and what went wrong or ""."""
         words = [sys.executable, "-m", "reverie.experiments.cell", str(folder)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        core = self._cores.get()
         with self._lock:
             if self._over:
                 return 0, ""
             # A session of its own: Ctrl-C is for us, who end it.
             process: Any = subprocess.Popen(words, env=os.environ | PINNED, start_new_session=True, text=True, **pipes)
             self._processes.add(process)
-        if core:
-            with contextlib.suppress(ProcessLookupError):  # it is gone already: its status will say why
-                os.sched_setaffinity(process.pid, core)
         complaints: list[str] = []
         reader = threading.Thread(target=lambda: complaints.extend(process.stderr), daemon=True)
         reader.start()
         for line in process.stdout:
             self._put(cell, json.loads(line))
         status = process.wait()
-        self._cores.put(core)
         reader.join()
         with self._lock:
             self._processes.discard(process)
