@@ -7,7 +7,6 @@ c - p (u - m)² with p ≥ 0 and m in [-1, 1]; `explained` is the share of Q's v
 A row per domain, start, step and actuator; printed are medians and shares.  Two minutes.
 """
 
-import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import reverie as rv
 from reverie.domains import DOMAINS, arrays
 from reverie.environments.simulator import DomainSimulator
 from reverie.environments.world import make_world
+from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "shape.csv"
 COLUMNS: tuple[str, ...] = ("domain", "start", "step", "actuator", "span", "explained", "lost", "convex")
@@ -86,7 +86,7 @@ def measured(name: str) -> list[dict[str, Any]]:
 
 def main(names: list[str]) -> None:
     """Measure, write, print."""
-    old = list(csv.DictReader(FILE.open(newline=""))) if FILE.exists() else []
+    old = read_rows(FILE) if FILE.exists() else []
     for name in names or EPISODES:
         rows = measured(name)
         old = [row for row in old if row["domain"] != name] + rows
@@ -97,10 +97,7 @@ def main(names: list[str]) -> None:
             f"lost {np.mean(lost):.1%} of the span on the mean",
             flush=True,
         )
-        with FILE.open("w", newline="") as lines:
-            table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            table.writerows(old)
+        FILE.write_bytes(table_of(COLUMNS, old))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ value can be: `above` is the share of steps where it is said to be.  `loss`: mea
 scaled rewards.
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.types import Transition
 from reverie.environments.world import make_world
+from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "values.csv"
 COLUMNS: tuple[str, ...] = ("agent", "discount", "seed", "episode", "return", "earned", "expected", "above", "loss")
@@ -81,17 +81,14 @@ def measured(name: str, discount: float, seed: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure and write what is missing."""
-    rows: list[dict[str, Any]] = list(csv.DictReader(FILE.open(newline=""))) if FILE.exists() else []
+    rows: list[dict[str, Any]] = read_rows(FILE) if FILE.exists() else []
     done = {(row["agent"], float(row["discount"]), int(row["seed"])) for row in rows}
     for seed in SEEDS:
         for name, discount in CONTENDERS:
             if (name, discount, seed) in done:
                 continue
             rows += measured(name, discount, seed)
-            with FILE.open("w", newline="") as lines:
-                table = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-                table.writeheader()
-                table.writerows(rows)
+            FILE.write_bytes(table_of(COLUMNS, rows))
 
 
 if __name__ == "__main__":

@@ -188,17 +188,22 @@ def read(folder: Path) -> Cell:
 
 def begun(folder: Path) -> int:
     """Return how many episodes the cell in a folder has behind it, as its last score says."""
-    rows = list(read_rows(folder / "scores.csv")) if (folder / "scores.csv").exists() else []
+    rows = _kept(folder)
     return int(rows[-1]["episode"]) if rows else 0
+
+
+def _kept(folder: Path) -> list[dict[str, str]]:
+    """Return the scores that a cell left in its folder."""
+    scores = folder / "scores.csv"
+    return read_rows(scores) if scores.exists() else []
 
 
 def collect(folder: Path, error: str) -> Outcome:
     """Return what a cell left in its folder.  error: what ended it early, or ""."""
-    scores, film = folder / "scores.csv", folder / FILM
-    rows = list(read_rows(scores)) if scores.exists() else []
+    film = folder / FILM
     found = versions()
     software = ", ".join(f"{name} {found[name]}" for name in ("reverie", "jax", "mujoco", "numpy", "python"))
-    return Outcome(rows, film.read_bytes() if film.exists() else None, error, software, machine())
+    return Outcome(_kept(folder), film.read_bytes() if film.exists() else None, error, software, machine())
 
 
 def _end_with_parent() -> None:
