@@ -11,6 +11,7 @@ Differences (ours / the paper's):
  5. target_rate .005 / .001 (set by `DDPG.paper()`); minibatch 100 / 64 (likewise).
  6. The actor climbs the critic just updated / not said.
  7. The first `warmup_steps` actions are uniform / not mentioned; 0 in `DDPG.paper()`.
+ 8. Batch normalisation as in `naf`: targets by their minibatch's own moments / which moments targets read is not said.
 """
 
 import dataclasses
