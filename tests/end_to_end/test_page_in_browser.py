@@ -144,6 +144,26 @@ def test_a_click_on_a_name_hides_its_line_and_band_and_brings_them_back(open_pag
         wait_for(page, f"{DRAWN}[0]", traces)
 
 
+def test_a_name_is_a_box_to_tick_for_who_has_keys_only(open_page):
+    page = open_page(DESK)
+    figure = page.locator(".figure").first
+    figure.scroll_into_view_if_needed()
+    figure.locator(".legendtoggle").first.wait_for()
+    boxes = figure.get_by_role("checkbox")
+    assert [box.get_attribute("aria-label") for box in boxes.all()] == ["NAF", "DDPG", "random actions"]
+    boxes.nth(1).focus()
+    for key, visible, checked in (("Enter", "legendonly", "false"), ("Space", True, "true")):
+        page.keyboard.press(key)
+        wait_for(page, f"[1, 3].map(i => {FIRST}.data[i].visible ?? true)", [visible] * 2)
+        wait_for(page, f"{FIRST}.querySelectorAll('.legendtoggle')[1].getAttribute('aria-checked')", checked)
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "DDPG"  # focus is kept
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "random actions"
+    scroll_through(page)
+    names = [box.get_attribute("aria-label") for box in page.locator(".figure").last.get_by_role("checkbox").all()]
+    assert names == ["NAF"]  # the line without points has no place in the legend
+
+
 def test_evidence_is_lines_within_its_card(open_page):
     page = open_page(DESK)
     card, line = page.locator(".verdicts > li").first, page.locator(".evidence li").first
@@ -225,10 +245,10 @@ def test_those_who_listen_find_their_way(open_page):
         assert page.get_by_role(role).count() == count
     assert page.get_by_role("heading", level=1).all_text_contents() == ["A page"]
     figures = page.locator(".figure").all()
-    assert len(figures) == 8 == sum(f.get_attribute("role") == "img" for f in figures)
+    assert len(figures) == 8 == sum(f.get_attribute("role") == "group" for f in figures)
     for i in range(6):
         name = f"Domain {i}: return against real environment steps; NAF ends at"
-        assert page.get_by_role("img", name=name).count() == 1
+        assert page.get_by_role("group", name=name).count() == 1
     assert all(region.get_attribute("aria-label") for region in page.get_by_role("region").all())
     page.evaluate("scrollTo(0, 0)")
     page.keyboard.press("Tab")

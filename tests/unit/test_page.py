@@ -164,7 +164,7 @@ def test_headings_are_in_order_and_the_contents_lead_to_sections(page):
 
 
 def test_each_figure_has_its_label_and_its_table(page):
-    labels = [figure["attrs"]["aria-label"] for figure in page.all("div", role="img")]
+    labels = [figure["attrs"]["aria-label"] for figure in page.all("div", role="group")]
     ends = "DDPG ends at −6, real steps 30,000; NAF ends at −3.25 (−4 to −2.5), real steps 30,000."
     assert labels[0] == f"Reaching it: return against real steps; {ends}"
     assert labels[1].endswith("SAC ends at 99, episodes 99; random is at −9.5.")
@@ -202,7 +202,7 @@ def test_what_is_not_finite_is_a_gap(read, page):
     assert naf["y"] == [-9.0, None, None, -3.25] and naf["low"] == [-10.0, None, -6.0, -4.0]
     nothing = Curves("", "x", "y", [Line("none", [1.0], [math.nan]), Line("empty", [], [])], [Level("far", math.inf)])
     bare = read(Document("", "", [Section("", [nothing])]))
-    assert "none has no values; empty has no values" in bare.all("div", role="img")[0]["attrs"]["aria-label"]
+    assert "none has no values; empty has no values" in bare.all("div", role="group")[0]["attrs"]["aria-label"]
     assert data_of(bare)[0]["levels"][0]["y"] is None
 
 

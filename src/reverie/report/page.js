@@ -136,9 +136,28 @@
     const letters = Math.max(12, Math.floor((width - 80) / LETTER));
     const height = Math.round(Math.min(400, 240 + width / 5)) + 20 * rowsOfLegend(data, width, letters);
     figure.style.height = `${height}px`;
-    drawn.add(figure);
     Plotly.react(figure, traces(data, letters), layout(data, width, height, letters), {
       displayModeBar: false, showTips: false, doubleClick: "reset", typesetMath: false,
+    });
+    if (!drawn.has(figure)) figure.on("plotly_afterplot", () => byKeyboard(figure, data));
+    drawn.add(figure);
+    byKeyboard(figure, data);
+  }
+
+  // plotly draws a legend for mice and fingers; Tab, Enter, Space and who listens find its names as boxes to tick.
+  function byKeyboard(figure, data) {
+    figure.querySelector(".main-svg").setAttribute("aria-hidden", "true"); // ticks and lines: the label says it in words
+    const listed = figure._fullData.filter((trace) => trace.showlegend && trace.visible); // a line without points is not
+    figure.querySelectorAll(".legendtoggle").forEach((box, k) => {
+      const [kind, i] = listed[k].legendgroup.split(" ");
+      const { name } = (kind === "line" ? data.lines : data.levels)[i];
+      const said = { role: "checkbox", tabindex: 0, "aria-label": name, "aria-checked": listed[k].visible === true };
+      Object.entries(said).forEach((attribute) => box.setAttribute(...attribute));
+      box.onkeydown = (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        ["mousedown", "mouseup"].forEach((kind) => box.dispatchEvent(new MouseEvent(kind, { bubbles: true })));
+      };
     });
   }
 

@@ -23,7 +23,10 @@ NOTE = ' class="note"'
 SHOWN = 12  # values of a line in the table below a figure
 SYMBOLS = {"held": "✓", "did not hold": "✗", "undecided": "?", "not measured": "–"}
 NUMERIC = re.compile(r"[-+−±<>≤≥≈~(\[ ]*(\d|\.\d|inf|nan)(?!.*[^\W\d_]{5})")  # a figure, and no words but "of", "ms"
-HINT = "In the curves, click a name to hide its line or to bring it back; double-click it to see that line alone."
+HINT = (
+    "In the curves, click a name, or press Enter on it, to hide its line or to bring it back; double-click it to see that line "
+    "alone."
+)
 NO_SCRIPT = "JavaScript draws the curves here; their figures are in the table below."
 
 
@@ -190,7 +193,7 @@ def _curves(curves: Curves, looks: Looks) -> str:
     data = json.dumps(_data(curves, looks), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<figure class="curves">{_if_any(curves.title, "h3")}'
-        f'<div class="figure" role="img" aria-label="{escape(_in_words(curves))}"></div>'
+        f'<div class="figure" role="group" aria-label="{escape(_in_words(curves))}"></div>'
         f'<script type="application/json">{data}</script><noscript><p{NOTE}>{NO_SCRIPT}</p></noscript>'
         + _if_any(curves.note, "p", NOTE)
         + f"<details><summary>The figures behind it</summary>{_behind(curves)}</details></figure>"
