@@ -593,6 +593,50 @@ def says(error, text, call, *args, **options):
     assert text in str(caught.value) and "\n" not in str(caught.value)
 
 
+class Reusing(Line):
+    """A world whose observations are all one array, written anew at each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = np.zeros(self.observation_space.shape, np.float32)
+
+    def reset(self, **options):
+        self.own[:], facts = super().reset(**options)
+        return self.own, facts
+
+    def step(self, action):
+        self.own[:], *outcome = super().step(action)
+        return self.own, *outcome
+
+
+def test_a_world_may_write_its_observations_into_one_array(tmp_path):
+    on_line("naf", tmp_path / "reusing", Reusing).learn(3 * EPISODE).close()
+    on_line("naf", tmp_path / "plain").learn(3 * EPISODE).close()
+    _, steps, _ = journal.read(tmp_path / "reusing" / "experience" / "journal.bin")
+    assert not (steps["observation"] == steps["next_observation"]).all(axis=1).any()
+    _, others, _ = journal.read(tmp_path / "plain" / "experience" / "journal.bin")
+    for name in ("observation", "next_observation", "action"):
+        np.testing.assert_array_equal(steps[name], others[name])
+
+
+def test_a_program_may_write_its_observations_into_one_array(tmp_path):
+    own = np.zeros(2, np.float32)
+    with asked("naf", tmp_path) as learner:
+        for step in range(4):
+            own[:] = step
+            learner.ask(own)
+            own[:] = step + 1
+            learner.tell(0.0, own, False)
+            own[:] = -7
+    _, steps, _ = journal.read(tmp_path / "experience" / "journal.bin")
+    assert steps["observation"][:, 0].tolist() == [0, 1, 2, 3] and steps["next_observation"][:, 0].tolist() == [
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
 def test_ask_and_tell_take_turns():
     with asked("naf") as learner:
         says(rv.ConfigError, "tell() came without ask(); ask for an action first", learner.tell, 0, [0, 0], False)

@@ -118,7 +118,7 @@ class World:
 def _float32(values: Any) -> np.ndarray:
     """Return values as float32, those beyond its range as infinities."""
     with np.errstate(over="ignore"):
-        return np.asarray(values, np.float32)
+        return np.array(values, np.float32)  # never the world's own array, which it may write its next observation into
 
 
 def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:

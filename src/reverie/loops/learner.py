@@ -155,7 +155,7 @@ class Learner:
         """Return an observation [n] or a batch [B, n] as finite float32."""
         n = self.spec.observation_dim
         if self._world is None or isinstance(observation, np.ndarray):
-            flat = np.asarray(observation, np.float32)
+            flat = np.array(observation, np.float32)  # a copy: the caller may use its array again
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
                 return finite_vector(self.spec.name, "the observation", flat.ravel()).reshape(flat.shape)
         if self._world is None:
