@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ CELLS = ["fig2", "--domains", "reacher_single", "--variants", "small-naf", "--ep
 KEY = ("reacher_single", "small-naf", 0)
 SCORES = "work/reacher_single--small-naf--0/scores.csv"
 DEADLINE = 240  # seconds
+AGES = 1e6
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,17 +112,47 @@ def test_a_film_of_the_first_seed_is_kept(whole):
     assert 1000 < films[0].stat().st_size < 1e6
 
 
-def test_a_cell_whose_process_is_killed_goes_on_to_the_same_bytes(whole, tmp_path):
-    process = start("--seeds", "1", "--out", tmp_path / "out")
+def mark(out):
+    """Make the scores that are kept seem to have taken ages, which only a cell that goes on from them will tell."""
+    file = out / SCORES
+    file.write_text(re.sub(r",[\d.]+$", f",{AGES}", file.read_text(), flags=re.MULTILINE))
+
+
+def went_on(out):
+    return float(Results(out).cells[KEY]["seconds"]) > AGES
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])  # the latter lets a learner end its step
+def test_a_cell_whose_process_is_killed_goes_on_to_the_same_bytes(how, whole, tmp_path):
+    out = tmp_path / "out"
+    process = start("--seeds", "1", "--out", out)
     for scores in (0, 1):  # that there are when it dies: while it learns for the first, and for the second
-        wait_for(lambda scores=scores: lines_in(tmp_path / "out" / SCORES) >= 1 + scores, "a score")
+        wait_for(lambda scores=scores: lines_in(out / SCORES) >= 1 + scores, "a score")
         time.sleep(0.1)
-        (worker,) = worker_of(tmp_path / "out")
-        os.kill(worker, signal.SIGKILL)
+        (worker,) = worker_of(out)
+        os.kill(worker, how)
         wait_for(lambda worker=worker: worker not in workers(), "its end")
+    mark(out)
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, errors
-    assert Results(tmp_path / "out").scores[KEY] == Results(whole).scores[KEY]
+    assert Results(out).scores[KEY] == Results(whole).scores[KEY]
+    assert went_on(out)
+
+
+def test_a_cell_whose_learner_is_past_a_score_that_was_lost_starts_over(whole, tmp_path):
+    """A power cut may take the last rows of a table."""
+    out = tmp_path / "out"
+    process = start("--seeds", "1", "--out", out)
+    wait_for(lambda: lines_in(out / SCORES) >= 3, "two scores")
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not worker_of(out), "the worker's end")
+    mark(out)
+    lines = (out / SCORES).read_text().splitlines(keepends=True)
+    (out / SCORES).write_text(lines[0])
+    one_object("reproduce", *CELLS, "--seeds", "1", "--out", out)
+    assert Results(out).scores[KEY] == Results(whole).scores[KEY]
+    assert not went_on(out)
 
 
 def test_a_call_that_is_killed_takes_its_workers_with_it_and_is_gone_on_with(whole, tmp_path):
@@ -131,12 +163,11 @@ def test_a_call_that_is_killed_takes_its_workers_with_it_and_is_gone_on_with(who
     process.kill()
     process.communicate()
     wait_for(lambda: worker not in workers(), "the worker's end")
-    kept = (out / SCORES).read_bytes()
+    mark(out)
     assert not Results(out).cells
     one_object("reproduce", *CELLS, "--seeds", "2", "--jobs", "2", "--out", out)
     assert (out / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
-    first = kept.decode().splitlines()[1].rpartition(",")[2]  # seconds of the first score: it was not done again
-    assert float(Results(out).cells[KEY]["seconds"]) > float(first)
+    assert went_on(out)
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path):
@@ -267,8 +298,13 @@ def test_other_settings_and_other_versions_are_named_and_not_mixed(whole, tmp_pa
     shutil.copytree(whole, out)
     words = [word if word != "15" else "20" for word in CELLS]
     assert "holds reacher_single/small-naf with episodes=15, not 20" in refusal("reproduce", *words, "--out", out)
+    words[words.index("small-naf")] = "layer-naf"
+    said = "reacher_single/small-naf has 15 episodes and reacher_single/layer-naf 20: they would be compared; choose another"
+    assert said in refusal("reproduce", *words, "--out", out)
     facts = json.loads((out / "settings.json").read_text())
     (out / "settings.json").write_text(json.dumps(facts | {"reverie": "0.0.9"}))
+    said = refusal("report", whole, out, "-o", tmp_path / "report.html")
+    assert "by reverie 0.1.0 and" in said and "by reverie 0.0.9: results of two versions do not mix" in said
     assert "was filled by reverie 0.0.9" in refusal("reproduce", *CELLS, "--out", out)
     (out / "settings.json").write_text(json.dumps(facts | {"format": 99}))
     assert "has format 99" in refusal("reproduce", *CELLS, "--out", out)

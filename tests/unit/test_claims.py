@@ -104,7 +104,9 @@ C1 = {
     "loses on half": (all_of(ARMS, "wins") | all_of(OTHERS, "loses"), "did not hold"),
     "loses everywhere": (all_of(TABLE1, "loses"), "did not hold"),
     "one arm is open": (all_of(ARMS, "wins") | all_of(OTHERS, "ties") | {"peg": "open"}, "undecided"),
-    "arms only tie": (all_of(TABLE1, "ties"), "undecided"),
+    "arms only tie": (all_of(TABLE1, "ties"), "did not hold"),
+    "three arms only tie": (all_of(ARMS, "wins") | all_of((*ARMS[:3], *OTHERS), "ties"), "did not hold"),
+    "two arms only tie": (all_of(ARMS, "wins") | all_of((*ARMS[:2], *OTHERS), "ties"), "undecided"),
     "open elsewhere": (all_of(ARMS, "wins") | all_of(OTHERS, "open"), "undecided"),
     "no arm was measured": (all_of(OTHERS, "wins"), "undecided"),
 }
@@ -239,10 +241,14 @@ def test_c3_evidence():
 @pytest.mark.parametrize(
     ("naf", "ddpg", "expected"),
     [
-        (0.1, 1.0, "held"),
-        (2.0 + SPREAD, 6.0 + SPREAD, "held"),
+        (0.01, 1.0, "held"),
+        (0.02 + 0.01 * SPREAD, 6.0 + SPREAD, "held"),
         (1.0, 0.1, "did not hold"),
-        (2.0 + SPREAD, 2.3 + SPREAD, "undecided"),
+        (0.02, 0.01, "did not hold"),  # both are at rest, DDPG more so
+        (2.0 + SPREAD, 6.0 + SPREAD, "did not hold"),  # slower is not at rest
+        (0.06 + 0.05 * SPREAD, 6.0, "undecided"),  # at rest or not
+        (0.02 + 0.01 * SPREAD, 0.023 + 0.01 * SPREAD, "undecided"),
+        (np.where(SPREAD < 1, 0.01, np.nan), 1.0, "undecided"),  # one seed diverged
     ],
 )
 def test_c4_coming_to_rest(naf, ddpg, expected):
@@ -252,9 +258,12 @@ def test_c4_coming_to_rest(naf, ddpg, expected):
 
 
 def test_c4_evidence_and_only_reacher_counts():
-    pair = {("reacher", "naf"): curve(rest=0.1), ("reacher", "ddpg"): curve(rest=1.0)}
+    pair = {("reacher", "naf"): curve(rest=0.01), ("reacher", "ddpg"): curve(rest=1.0)}
     (line,) = JUDGES["C4"](pair).evidence
-    words = "In the last tenth of episodes joints move at 0.1 rad/s with NAF and 1 with DDPG: 10 [10, 10] times as fast"
+    words = (
+        "In the last tenth of episodes joints move at 0.01 [0.01, 0.01] rad/s with NAF (at rest: below 0.05) and at "
+    )
+    words += "1 [1, 1] with DDPG: 100 [100, 100] times as fast"
     assert line == f"{words} (6 seeds)."
     assert JUDGES["C4"]({("peg", name): c for (_, name), c in pair.items()}).outcome == "not measured"
 
@@ -445,6 +454,18 @@ def test_c7_judges_the_papers_algorithm_and_tells_of_ours():
     assert JUDGES["C7"](fitted("recommended", 40, 40)).outcome == "not measured"
 
 
+def test_c7_plain_naf_is_the_better_of_two():
+    """With layer normalisation it ends higher here, where the other comes to after 150 episodes only."""
+    found = fitted("fitted", 150, 150)
+    for domain in SINGLE:
+        found[domain, "small-naf"] = course(np.full(EPISODES.shape, -1.0), arrives=10.0)
+        found[domain, "layer-naf"] = curve(arrives=200.0)
+    assert JUDGES["C7"](found).outcome == "did not hold"
+    for domain in SINGLE:
+        found[domain, "layer-naf"] = course(np.full(EPISODES.shape, -2.0), arrives=10.0)
+    assert " 0.0667 [" in JUDGES["C7"](found).evidence[0]  # 10 / 150
+
+
 def test_c7_no_quicker_than_plain_naf_that_learnt_early_is_not_quicker():
     judged = JUDGES["C7"](fitted("fitted", 50, 50, plain=50.0))
     assert judged.outcome == "did not hold", judged.evidence
@@ -515,7 +536,8 @@ def test_c9_shaped_noise(case):
     canada, *others = lines_of(judged, 1 + len(domains), 10)
     assert canada.startswith("canada2d: ") and canada.endswith("] above DDPG (6 seeds).")
     assert [line.split(": ")[0] for line in others] == domains
-    assert all(line.endswith("] above NAF (6 seeds).") for line in others)
+    level = {4: "98.8%", 3: "98.3%", 9: "99.4%"}.get(len(domains))
+    assert all(line.endswith(f"] above NAF, at {level} (6 seeds).") for line in others)
 
 
 @pytest.mark.parametrize("way", ["wins", "loses"])
@@ -533,6 +555,18 @@ def test_c9_needs_shaped_noise_on_canada2d():
 def test_c9_a_clear_change_elsewhere_is_against_the_claim():
     judged = JUDGES["C9"](shaped("wins", SAME_ELSEWHERE | {"ant": "wins"}))
     assert judged.outcome == "did not hold", judged.evidence
+
+
+def test_c9_equal_on_nine_domains_seldom_seems_to_differ():
+    """Intervals of 95 % alone would find a difference somewhere in more than a third of cases."""
+    generator, refuted = np.random.default_rng(1), 0
+    for _ in range(40):
+        found = {pair: c for pair, c in shaped("wins", {}).items()}
+        for domain in ELSEWHERE:
+            for name in ("naf-p", "naf"):
+                found[domain, name] = curve(levels(**{domain: 0.1 * generator.standard_normal(SEEDS)})[domain])
+        refuted += JUDGES["C9"](found).outcome == "did not hold"
+    assert refuted <= 4
 
 
 def test_c9_of_nothing_elsewhere_nothing_is_known():
@@ -561,7 +595,8 @@ def switched(before, dip, end, last=160):
         ((-10 + SPREAD, -20 + SPREAD, -2 + SPREAD), "held"),
         ((-10, -20, -30), "did not hold"),
         ((-10, -20, -10), "undecided"),
-        ((-10, -5, -2), "undecided"),  # no dip
+        ((-10, -5, -2), "did not hold"),  # no dip
+        ((-10, -10 + 5 * SPREAD, -2), "undecided"),  # a dip or none
         ((-10 + SPREAD, -20, -10 + SPREAD), "undecided"),
     ],
 )
@@ -605,7 +640,7 @@ HELD = {
     "C1": table1(C1["wins everywhere"][0]),
     "C2": arrivals(C2["sooner on the paper's eight"][0]),
     "C3": ddpg_wins(),
-    "C4": {("reacher", "naf"): curve(rest=0.1), ("reacher", "ddpg"): curve(rest=1.0)},
+    "C4": {("reacher", "naf"): curve(rest=0.01), ("reacher", "ddpg"): curve(rest=1.0)},
     "C5": true_dynamics(QUICKER, SAME),
     "C6": planner(),
     "C7": fitted("fitted", 50, 50),
@@ -619,7 +654,9 @@ HELD = {
 def test_one_seed_gives_no_verdict(name):
     assert JUDGES[name](HELD[name]).outcome == "held"
     judged = JUDGES[name](first(1, HELD[name]))
-    assert judged.outcome == "not measured" and judged.evidence == ["No cells of it here."]
+    assert judged.outcome == "not measured" and judged == JUDGES[name]({})
+    (line,) = judged.evidence
+    assert line.startswith("Needs at least 2 seeds of ")
 
 
 @pytest.mark.parametrize("seeds", [2, 3])
@@ -746,7 +783,8 @@ def test_verdicts_are_the_ten_claims_in_order():
     assert [verdict.claim for verdict in found] == [f"C{i}" for i in range(1, 11)]
     by_claim = {verdict.claim: verdict for verdict in found}
     assert by_claim["C3"].outcome == by_claim["C4"].outcome == "held"
-    assert by_claim["C7"].outcome == "not measured" and by_claim["C7"].evidence == ["No cells of it here."]
+    assert by_claim["C7"].outcome == "not measured"
+    assert by_claim["C7"].evidence == ["Needs at least 2 seeds of small-naf and fitted on one domain."]
     assert all(verdict.text.endswith(".") and verdict.where for verdict in found)
 
 

@@ -137,7 +137,10 @@ def test_claims_come_first(table1):
     count, reacher, few = c1.evidence
     assert count == "On 1 of 10 domains:" and few == "Fewer than 4 seeds decide nothing."
     assert reacher.startswith("reacher: NAF wins, 1.5 [1.5, 1.") and reacher.endswith("in best score (4 and 3 seeds).")
-    assert (c7.outcome, c7.evidence) == ("not measured", ["No cells of it here."])
+    assert (c7.outcome, c7.evidence) == (
+        "not measured",
+        ["Needs at least 2 seeds of small-naf and fitted on one domain."],
+    )
 
 
 def test_table_2_and_figure_2_compare_with_plain_naf(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def run(options: Any) -> int:
     facts: dict[str, Any] = {"experiment": options.experiment, "out": options.out, "cells": len(cells)}
     facts |= {"done": len(cells) - len(missing), "jobs": jobs, "estimated_seconds": round(sum(costs.values()))}
     if options.dry_run:
-        emit(options, facts, *_plan(cells, missing, costs, jobs))
+        emit(options, facts, *_plan(cells, missing, costs, jobs if options.backend == "local" else None))
         return 0
     failed = _fill(options, results, missing, jobs, partial(Board, costs, begun, options.quiet))
     facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
@@ -65,8 +66,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, float], jobs: int) -> list[str]:
-    """Return a line per contender and domain, and what all will cost."""
+def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, float], jobs: int | None) -> list[str]:
+    """Return a line per contender and domain, and what all will cost.  jobs: how many at a time, where we know."""
     wanted: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         wanted.setdefault(cell.key[:2], []).append(cell)
@@ -77,7 +78,10 @@ def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, fl
         lines.append(f"{domain:15}{name:24}{own[0].episodes:>9}{len(own):>7}{len(left):>9}  {time}")
     total = sum(costs.values())
     words = f"{len(missing)} of {len(cells)} cells to do: about {duration(total)} of one core's time"
-    return [*lines, "", f"{words}, {duration(total / jobs)} with {jobs} at a time"]
+    if jobs is not None:
+        longest = max(costs.values(), default=0.0)  # a cell is one process's
+        words += f", {duration(max(total / jobs, longest))} with {jobs} at a time"
+    return [*lines, "", words]
 
 
 def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, show: Callable[[], Board]) -> list[Cell]:
@@ -92,10 +96,11 @@ def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, sh
         def tell(cell: Cell, row: dict[str, Any]) -> None:
             board.score(cell.key, int(row["episode"]), cell.episodes, float(row["return_mean"]))
 
-        for cell, outcome in fill(results, missing, options.backend, jobs, tell):
-            board.end(cell.key, _words(outcome))
-            if outcome.error:
-                failed.append(cell)
+        with closing(fill(results, missing, options.backend, jobs, tell)) as run:
+            for cell, outcome in run:
+                board.end(cell.key, _words(outcome))
+                if outcome.error:
+                    failed.append(cell)
     except KeyboardInterrupt:
         board.stop()
         note(f"interrupted; what is done is kept in {results.path}, and the same command goes on from there")

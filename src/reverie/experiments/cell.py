@@ -73,7 +73,7 @@ def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> N
         if cell.variant.agent == RANDOM:
             _act_at_random(cell, world, scores)
             return
-        with _open(cell, folder / "run") as learner:
+        with _open(cell, folder / "run", scores) as learner:
             _learn(learner, world, scores)
             if cell.seed == FILM_SEED:
                 _film(learner, cell.domain, folder / FILM)
@@ -107,7 +107,7 @@ class _Scores:
         seconds = round(self._before + time.monotonic() - self._began, 1)
         values = (self.next_episode, step, *(float(f"{value:.6g}") for value in score), seconds)
         row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-        self._table.append(row)
+        self._table.append(row, durable=True)
         self._rows.append(row)
         self._tell(row)
 
@@ -116,10 +116,13 @@ class _Scores:
         self._table.close()
 
 
-def _open(cell: Cell, run: Path) -> rv.Learner:
-    """Return the cell's learner, as its last save left it."""
+def _open(cell: Cell, run: Path, scores: _Scores) -> rv.Learner:
+    """Return the cell's learner as its last save left it, or a new one where that is past a score that was lost."""
     if (run / "checkpoint" / "latest.safetensors").exists():
-        return rv.Learner.load(run, go_back=True)
+        learner = rv.Learner.load(run, go_back=True)
+        if scores.next_episode is None or learner.episodes <= scores.next_episode:
+            return learner
+        learner.close()
     shutil.rmtree(run, ignore_errors=True)
     agent = agent_of(cell.variant, cell.domain, cell.length)
     return rv.Learner(agent, cell.domain, seed=cell.seed, out=run, timed_checkpoints=False)

@@ -4,10 +4,11 @@ A cluster is found as `ray.init()` finds it (RAY_ADDRESS, or one that runs here)
 this machine.  A cell whose worker dies is done again from its beginning, elsewhere.  Each node needs `reverie[ray]`.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +56,21 @@ def require() -> None:
         raise ConfigError("--backend ray needs a package: pip install 'reverie[ray]'")
 
 
-def run(cells: Sequence[Cell], tell: Tell) -> Iterator[tuple[Cell, Outcome]]:
+def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Cell, Outcome]]:
     """Yield each cell as it ends.  tell: called with each score on the way."""
     ray: Any = importlib.import_module("ray")
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
     # A worker serves one cell: its threads are pinned before JAX starts, and its memory goes when it ends.
     remote = ray.remote(num_cpus=1, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": PINNED})(work)
-    board = ray.remote(num_cpus=0)(Board).remote()
+    board = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
     waiting = {remote.remote(cell, board): cell for cell in cells}
     try:
         while waiting:
             ended, _ = ray.wait(list(waiting), timeout=SECONDS)
-            for cell, row in ray.get(board.take.remote()):
-                tell(cell, row)
+            with contextlib.suppress(ray.exceptions.RayError):  # the board's node died: it comes up elsewhere, empty
+                for cell, row in ray.get(board.take.remote()):
+                    tell(cell, row)
             for reference in ended:
                 cell = waiting.pop(reference)
                 try:

@@ -7,7 +7,8 @@ import numpy as np
 
 from reverie.core.errors import ConfigError
 from reverie.experiments.choose import AGENTS, choose, configurations
-from reverie.experiments.claims import verdicts
+from reverie.experiments.claims import plain_of, verdicts
+from reverie.experiments.fair import require_together
 from reverie.experiments.folder import DONE, FAILED, Results
 from reverie.experiments.measure import (
     Curve,
@@ -65,7 +66,8 @@ def sections_of(folders: Sequence[Results]) -> list[Section]:
 
 
 def together(folders: Sequence[Results]) -> Found:
-    """Return the curves of some folders.  Raises ConfigError where two hold the same contender on the same domain."""
+    """Return the curves of some folders.  Raises ConfigError where they do not go together, or hold the same contender."""
+    require_together(folders)
     found: dict[tuple[str, str], Curve] = {}
     for folder in folders:
         own = curves(folder)
@@ -173,8 +175,8 @@ def _figure2(found: Found) -> list[Part]:
 
 
 def _row_of_figure2(domain: str, name: str, found: Found) -> list[str | None]:
-    curve, plain = found[domain, name], found.get((domain, "small-naf"))
-    sooner = None if plain is None else str(times_sooner(plain, curve))
+    curve, plain = found[domain, name], plain_of(found, domain)
+    sooner = None if plain is None else str(times_sooner(found[domain, plain], curve))
     return [NAMES[name], str(mean_score(curve.last)), str(mean_score(curve.best)), sooner, str(len(curve.seeds))]
 
 

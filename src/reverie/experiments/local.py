@@ -7,7 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ RETRIES = 2  # of a cell whose process was killed
 Tell = Callable[[Cell, dict[str, Any]], None]
 
 
-def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Iterator[tuple[Cell, Outcome]]:
+def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator[tuple[Cell, Outcome]]:
     """Yield each cell as it ends.  tell: called with each score on the way.
 
     folder: where cells under way are kept; one that was left there goes on from its last score.  Closing the iterator ends

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.experiments.folder import Results
-from reverie.maths.bootstrap import Statistic, interquartile_mean, interval, median, probability_of_improvement
+from reverie.maths.bootstrap import LEVEL, Statistic, interquartile_mean, interval, median, probability_of_improvement
 from reverie.report.document import Line
 
 NEAR = 0.05  # of a best score: the paper's measure of when it was reached
@@ -61,7 +61,7 @@ def first(episodes: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 class Estimate(NamedTuple):
-    """A figure, its 95 % interval and the seeds behind it."""
+    """A figure, its interval (of 95 %, where nothing else is said) and the seeds behind it."""
 
     value: float
     low: float
@@ -116,10 +116,10 @@ def banded(name: str, x: Sequence[float], scores: np.ndarray) -> Line:
     return Line(name, list(x), interquartile_mean(scores.T).tolist(), list(low), list(high))
 
 
-def estimate(statistic: Statistic, *groups: np.ndarray) -> Estimate:
+def estimate(statistic: Statistic, *groups: np.ndarray, level: float = LEVEL) -> Estimate:
     """Return a statistic of groups [n_i] and its interval; the same groups always get the same draws."""
     seed = zlib.crc32(b"".join(np.ascontiguousarray(group).tobytes() for group in groups))
-    low, high = interval(statistic, groups, np.random.default_rng(seed))
+    low, high = interval(statistic, groups, np.random.default_rng(seed), level=level)
     with np.errstate(invalid="ignore"):
         return Estimate(float(statistic(*groups)), low, high, min(len(group) for group in groups))
 
@@ -129,14 +129,14 @@ def mean_score(samples: np.ndarray) -> Estimate:
     return estimate(interquartile_mean, samples)
 
 
-def difference(x: np.ndarray, y: np.ndarray) -> Estimate:
+def difference(x: np.ndarray, y: np.ndarray, level: float = LEVEL) -> Estimate:
     """Return by how much the interquartile mean of x [S] exceeds that of y [R]."""
 
     def gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a, b = interquartile_mean(a), interquartile_mean(b)
         return np.where(a == b, 0.0, a - b)  # -∞ less -∞ too: both diverged
 
-    return estimate(gap, x, y)
+    return estimate(gap, x, y, level=level)
 
 
 def pooled(groups: Sequence[np.ndarray]) -> Estimate:

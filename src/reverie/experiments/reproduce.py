@@ -1,14 +1,16 @@
 """Fill a folder of results with the cells that it lacks."""
 
+import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from reverie.core.errors import ConfigError, unknown
 from reverie.experiments import cluster, local
 from reverie.experiments.cell import agent_of
 from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Panel
+from reverie.experiments.fair import require_as_long
 from reverie.experiments.folder import Outcome, Results
 from reverie.experiments.local import Tell
 from reverie.loops.provenance import command, versions, written
@@ -58,21 +60,24 @@ def settings_of(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
 
 def prepare(results: Results, cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells that are not done.  Raises ConfigError where the folder's have other settings."""
-    results.require(str(versions()["reverie"]), settings_of(cells))
+    settings = settings_of(cells)
+    results.require(str(versions()["reverie"]), settings)
+    require_as_long(results.settings | settings, "choose another --out, or the same --episodes")
     return [cell for cell in cells if not results.is_done(cell.key)]
 
 
 def fill(
     results: Results, cells: Sequence[Cell], backend: str, jobs: int, tell: Tell
-) -> Iterator[tuple[Cell, Outcome]]:
+) -> Generator[tuple[Cell, Outcome]]:
     """Run cells and yield each once it is kept in `results`, which is open.
 
     backend: "local", with `jobs` processes, or "ray".
     """
     results.declare(str(versions()["reverie"]), settings_of(cells), command())
     run = cluster.run(cells, tell) if backend == "ray" else local.run(cells, results.work, jobs, tell)
-    for cell, outcome in run:
-        results.add(cell.key, outcome)
-        if not outcome.error:  # what failed goes on from its last score, once the cause is mended
-            shutil.rmtree(results.work / cell.folder_name, ignore_errors=True)
-        yield cell, outcome
+    with contextlib.closing(run):  # at once: whatever ends this, nobody may work on when the folder is given back
+        for cell, outcome in run:
+            results.add(cell.key, outcome)
+            if not outcome.error:  # what failed goes on from its last score, once the cause is mended
+                shutil.rmtree(results.work / cell.folder_name, ignore_errors=True)
+            yield cell, outcome

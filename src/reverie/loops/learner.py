@@ -31,7 +31,8 @@ class Learner:
     callable that returns an environment, or one itself; or `spec`, where your own program owns the loop.  seed: decides
     every random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
     another environment made as `env` was.  tensorboard: also write the tables' numbers there.  timed_checkpoints: also
-    checkpoint now and then, not only when `learn` or `save` ends; without, `load(go_back=True)` can go back to there.
+    checkpoint now and then, and when `learn` is stopped early; without, only when `learn` or `save` ends, and
+    `load(go_back=True)` can go back to there.
 
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
@@ -259,7 +260,10 @@ class Learner:
                     self._session.checkpoint()
             raise
         else:
-            self.save()
+            if self._session.may_checkpoint or not self._stop:
+                self.save()
+            else:
+                self._session.records.sync()
         finally:
             self._emit(Ended(self.steps))
 

@@ -27,9 +27,13 @@ def median(samples: np.ndarray) -> np.ndarray:
 
 
 def interval(
-    statistic: Statistic, groups: Sequence[np.ndarray], generator: np.random.Generator, resamples: int = RESAMPLES
+    statistic: Statistic,
+    groups: Sequence[np.ndarray],
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> tuple[float, float]:
-    """Return the `LEVEL` percentile interval of a statistic of groups [n_i], each resampled within itself (stratified).
+    """Return the `level` percentile interval of a statistic of groups [n_i], each resampled within itself (stratified).
 
     A group of fewer than two says nothing of its spread: (nan, nan).
     """
@@ -38,7 +42,7 @@ def interval(
     drawn = [group[generator.integers(len(group), size=(resamples, len(group)))] for group in groups]
     with np.errstate(invalid="ignore"):  # -∞ less -∞: two that diverged
         values = statistic(*drawn)
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return float(low), float(high)
 
 

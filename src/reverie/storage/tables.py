@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ class Table:
             write_whole(path, _line(self.columns))
         self._file: Any = None
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Add one row; columns it lacks stay empty."""
+    def append(self, row: dict[str, Any], durable: bool = False) -> None:
+        """Add one row; columns it lacks stay empty.  durable: wait until it would survive a power cut."""
         with told("write", self.path):
             if self._file is None:
                 self._file = open(self.path, "ab", buffering=0)
             self._file.write(_line([row.get(name, "") for name in self.columns]))
+            if durable:
+                os.fsync(self._file.fileno())
 
     def replace(self, rows: Iterable[dict[str, Any]]) -> None:
         """Rewrite the file, whole or not at all, with `rows` alone."""
