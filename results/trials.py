@@ -1,0 +1,84 @@
+"""Settings tried on a domain, one seed each: `python results/trials.py [NAME …]` fills `trials.csv` (all if none is named).
+
+A trial is a cell of `reverie reproduce` with other settings: NAF's of `paper()` where no domain is chosen for (the paper's
+table 2), and these changes.  Few episodes and one seed show what is hopeless, not what is best.  Trials that the CSV
+already holds are not run again.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cells
+
+from reverie.experiments.cell import learn
+from reverie.experiments.declare import Cell, Variant
+
+FILE = Path(__file__).with_suffix(".csv")
+COLUMNS: tuple[str, ...] = ("domain", "name", "seed", "episode", "return_mean", "seconds")
+EVERY = 10
+UNPRINTED = {"target_rate": 0.001, "batch_size": 64, "observation_normalisation": False, "reward_scale": 1.0}
+SEEN = {"observation_normalisation": True}
+FASTER = {"target_rate": 0.005, "batch_size": 100}  # targets
+BARE = {"normalisation": "none"}
+
+
+class Trial(NamedTuple):
+    """What is tried, where, and for how long."""
+
+    domain: str
+    episodes: int
+    changes: dict[str, Any]
+    seed: int = 0
+
+
+TRIALS = {
+    "swimmer": Trial("swimmer6", 200, {}, seed=1),
+    "swimmer-scale-5": Trial("swimmer6", 200, {"reward_scale": 5.0}),
+    "swimmer-discount-.97": Trial("swimmer6", 200, {"discount": 0.97}),
+    "swimmer-discount-.95": Trial("swimmer6", 200, {"discount": 0.95}),
+    "swimmer-rate-.01": Trial("swimmer6", 200, {"learning_rate": 0.01}),
+    "swimmer-noise-.1": Trial("swimmer6", 200, {"noise_scale": 0.1}),
+    "swimmer-noise-1": Trial("swimmer6", 200, {"noise_scale": 1.0, "reward_scale": 0.1}),
+    "swimmer-layer": Trial("swimmer6", 200, {"normalisation": "layer"}),
+    "swimmer-seen": Trial("swimmer6", 200, SEEN | {"reward_scale": 0.1}),
+    "swimmer-faster": Trial("swimmer6", 200, FASTER | {"reward_scale": 0.1}),
+    "swimmer-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}),
+    "swimmer-chosen": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}),
+    "swimmer-chosen-scale-1": Trial("swimmer6", 200, SEEN | FASTER),
+    "swimmer-chosen-scale-1-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97}),
+    "swimmer-chosen-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97, "reward_scale": 0.1}),
+    "cheetah": Trial("cheetah", 300, {}),
+    "cheetah-seen": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}),
+    "cheetah-seen-discount-.95": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "discount": 0.95}),
+    "cheetah-seen-faster": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0}),
+    "cheetah-bare": Trial("cheetah", 300, BARE | SEEN | FASTER | {"reward_scale": 10.0}),
+}
+
+
+def run(name: str) -> list[dict[str, Any]]:
+    """Return a row per score of a trial."""
+    domain, episodes, changes, seed = TRIALS[name]
+    variant = Variant(name, name, "naf", UNPRINTED | {"normalisation": "batch", "discount": 0.99} | changes)
+    rows: list[dict[str, Any]] = []
+
+    def add(row: dict[str, Any]) -> None:
+        values = domain, name, seed, row["episode"], row["return_mean"], row["seconds"]
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        print(*values, file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        learn(Cell(domain, variant, seed, episodes, EVERY, 0), Path(folder), add)
+    return rows
+
+
+def main() -> None:
+    """Run what is missing."""
+    for name in sys.argv[1:] or TRIALS:
+        if name not in {row["name"] for row in cells.read(FILE)}:
+            cells.add(FILE, run(name))
+
+
+if __name__ == "__main__":
+    main()
