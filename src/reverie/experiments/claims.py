@@ -209,9 +209,13 @@ def planner_data(curves: Curves) -> Judged:
 
 
 def plain_of(curves: Curves, domain: str) -> str | None:
-    """Return the name of the plain NAF that figure 2's models are to beat: of those measured the one that ends highest."""
-    there = {name: curves[domain, name].last for name in PLAIN if (domain, name) in curves}
-    return max(there, key=lambda name: interquartile_mean(there[name])) if there else None
+    """Return which plain NAF figure 2's models are to beat: of those with seeds enough the one that ends highest."""
+    there = {name: curves[domain, name] for name in PLAIN if (domain, name) in curves}
+    return max(
+        there,
+        key=lambda name: (min(len(there[name].seeds), DECIDING), interquartile_mean(there[name].last)),
+        default=None,
+    )
 
 
 def _sooner(curves: Curves, name: str) -> tuple[dict[str, Pair], dict[str, Estimate], list[str]]:
