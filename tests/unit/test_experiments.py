@@ -12,7 +12,9 @@ from reverie.algorithms import DDPG, NAF
 from reverie.algorithms.imagination import Imagination
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
+from reverie.environments.world import make_world
 from reverie.experiments import cell, cost
+from reverie.experiments.cell import scored
 from reverie.experiments.choose import choose, configurations, searched
 from reverie.experiments.cost import estimates
 from reverie.experiments.declare import Cell, Panel, Variant, cells_of
@@ -298,3 +300,24 @@ def test_a_contender_that_nobody_knows_is_priced_roughly():
     assert prices == sorted(prices)
     assert found["reacher_single", "small-naf", 0] < found["reacher_single", "fitted", 0]
     assert found["reacher", "true-imagined", 0] < found["reacher", "true-both", 0] < found["reacher", "true-all-mpc", 0]
+
+
+# ---- the test of a policy
+
+
+@pytest.mark.parametrize(("push", "still"), [(0.0, 1.0), (1.0, 0.0)])
+def test_who_does_nothing_ends_at_rest(push, still):
+    world = make_world("reacher")
+    found = scored(lambda observation: np.full(3, push), world)
+    assert found.still == still and (found.rest_speed < 1e-6) == bool(still)
+
+
+def test_a_share_of_episodes_ends_at_rest():
+    """Rest is each episode's own: one that rests is no less at rest for others that do not."""
+    world, steps = make_world("reacher"), itertools.count()
+
+    def every_other(observation):
+        return np.full(3, float(next(steps) // DOMAINS["reacher"].horizon % 2))
+
+    found = scored(every_other, world)
+    assert found.still == 0.5 and found.rest_speed > 1

@@ -23,11 +23,11 @@ from reverie.experiments.measure import (
 INF = np.inf
 
 
-def curve(*scores, every=10, rest=None):
+def curve(*scores, every=10, still=None):
     """Return a curve of some seeds' scores, one tested every 10 episodes."""
     scores = np.array(scores, float)
-    speeds = np.ones_like(scores) if rest is None else np.array(rest, float)
-    return Curve(every * np.arange(1, scores.shape[1] + 1), scores, speeds, tuple(range(len(scores))))
+    stills = np.ones_like(scores) if still is None else np.array(still, float)
+    return Curve(every * np.arange(1, scores.shape[1] + 1), scores, stills, tuple(range(len(scores))))
 
 
 def test_best_is_each_seeds_highest():
@@ -41,9 +41,9 @@ def test_last_is_the_mean_of_the_last_tenth():
     assert curve([*rising[:-1], -INF]).last.tolist() == [-INF]
 
 
-def test_rest_speed_is_that_of_the_last_tenth():
-    speeds = [9.0] * 18 + [1.0, 3.0]
-    assert curve([0.0] * 20, rest=[speeds]).rest_speed.tolist() == [2.0]
+def test_how_many_come_to_rest_is_that_of_the_last_tenth():
+    stills = [0.0] * 18 + [0.5, 1.0]
+    assert curve([0.0] * 20, still=[stills]).still.tolist() == [0.75]
 
 
 @pytest.mark.parametrize(
@@ -230,5 +230,5 @@ def test_curves_are_those_of_finished_cells(tmp_path):
     assert sorted(found) == [("peg", "ddpg"), ("reacher", "naf")]
     naf = found["reacher", "naf"]
     assert naf.seeds == (0, 2) and naf.episodes.tolist() == [10, 20]
-    assert naf.scores.tolist() == [[-5.0, -4.0], [-3.0, -2.0]] and naf.rest_speeds.tolist() == [[0.25] * 2] * 2
+    assert naf.scores.tolist() == [[-5.0, -4.0], [-3.0, -2.0]] and naf.stills.tolist() == [[0.5] * 2] * 2
     assert found["peg", "ddpg"].episodes.tolist() == [5] and found["peg", "ddpg"].best.tolist() == [-INF]

@@ -25,6 +25,7 @@ def outcome(scores, every=10, **rest):
             "return_mean": score,
             "return_std": 0.5,
             "rest_speed": 0.25,
+            "still": 0.5,
             "seconds": 1.5 * (i + 1),
         }
         for i, score in enumerate(scores)
@@ -155,7 +156,7 @@ def test_another_format_is_refused(tmp_path):
     results = filled(tmp_path)
     facts = json.loads(results.settings_file.read_text())
     results.settings_file.write_text(json.dumps(facts | {"format": 99}))
-    with pytest.raises(StorageError, match="has format 99; this version of reverie reads 1") as told:
+    with pytest.raises(StorageError, match="has format 99; this version of reverie reads 2") as told:
         Results(tmp_path)
     assert str(tmp_path) in str(told.value)
 
@@ -182,7 +183,7 @@ def spoilt(text):
         ("settings.json", emptied),
         ("settings.json", cut),
         ("settings.json", lambda text: "[1]"),
-        ("settings.json", lambda text: '{"format": 1}'),
+        ("settings.json", lambda text: '{"format": 2}'),
         ("cells.csv", renamed),
         ("cells.csv", spoilt),
         ("scores.csv", renamed),

@@ -26,7 +26,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.world import World, make_world
-from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Variant
+from reverie.experiments.declare import RANDOM, STILL, TEST_EPISODES, TEST_SEED, Cell, Variant
 from reverie.experiments.folder import SCORE, Outcome
 from reverie.loops.evaluation import play
 from reverie.loops.provenance import machine, versions
@@ -43,11 +43,12 @@ Greedy = Callable[[np.ndarray], np.ndarray]
 
 
 class Score(NamedTuple):
-    """What a policy is worth: returns of its test episodes, and how fast things still move at their end."""
+    """What a policy is worth: returns of its test episodes, and whether things still move at their end."""
 
     mean: float
     std: float
-    rest_speed: float  # root mean square of the generalised velocities (rad/s, m/s)
+    rest_speed: float  # root mean square of the generalised velocities (rad/s, m/s) of all episodes together
+    still: float  # share of episodes that end at rest
 
 
 def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
@@ -141,7 +142,7 @@ def _learn(learner: rv.Learner, world: World, scores: _Scores) -> None:
             score = scored(_greedy(learner), world)
         except DivergedError:  # a result like any other: the lowest there is, from here to the end
             while scores.next_episode is not None:
-                scores.add(learner.steps, Score(-math.inf, 0.0, math.nan))
+                scores.add(learner.steps, Score(-math.inf, 0.0, math.nan, 0.0))
             return
         scores.add(learner.steps, score)
 
@@ -158,16 +159,19 @@ def scored(greedy: Greedy, world: World) -> Score:
     """Return what a policy, observation [n] -> action [m] in [-1, 1], is worth on a domain."""
     inner: Any = world.env.unwrapped
     resting = (1 - REST) * inner.horizon
-    returns, squares = [], []
+    returns: list[float] = []
+    squares: list[list[float]] = [[] for _ in range(TEST_EPISODES)]
 
     def watch(step: int) -> None:
         if step > resting:
-            squares.append(np.mean(inner.state[-inner.model.nv :] ** 2))
+            squares[len(returns)].append(float(np.mean(inner.state[-inner.model.nv :] ** 2)))
 
     for episode in range(TEST_EPISODES):
         returns.append(play(greedy, world, TEST_SEED, episode, watch))
-    rest_speed = math.sqrt(np.mean(squares)) if squares else math.nan
-    return Score(float(np.mean(returns)), float(np.std(returns)), rest_speed)
+    ends = [own for own in squares if own]  # an episode may end before
+    rest_speed = math.sqrt(np.mean(np.concatenate(ends))) if ends else math.nan
+    still = sum(np.mean(own) < STILL**2 for own in ends) / TEST_EPISODES
+    return Score(float(np.mean(returns)), float(np.std(returns)), rest_speed, still)
 
 
 def _film(learner: rv.Learner, domain: str, output: Path) -> None:

@@ -7,6 +7,7 @@ NOTHING: Mapping[str, Any] = {}
 RANDOM = "random"  # the agent that acts at random and learns nothing
 TEST_EPISODES = 10  # greedy episodes to a score
 TEST_SEED = 12345  # of their starts, which are the same for all cells of a domain
+STILL = 0.05  # rad/s (m/s), root mean square over joints and the last tenth of an episode: at less it ends at rest
 # The environment of a cell's process: one thread to each.
 PINNED = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",

@@ -16,10 +16,10 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.storage.files import take_lock, told, write_whole
 from reverie.storage.tables import read_rows, table_of
 
-FORMAT = 1
+FORMAT = 2
 KEY = ("domain", "variant", "seed")
 CELLS = (*KEY, "status", "episodes", "seconds", "ended", "software", "machine", "error")
-SCORE = ("episode", "step", "return_mean", "return_std", "rest_speed")
+SCORE = ("episode", "step", "return_mean", "return_std", "rest_speed", "still")
 SCORES = (*KEY, *SCORE)
 DONE, FAILED = "done", "failed"
 AGAIN = "what is done is kept: mend that, and call again"

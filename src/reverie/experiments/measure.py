@@ -21,7 +21,7 @@ class Curve(NamedTuple):
 
     episodes: np.ndarray  # [K]
     scores: np.ndarray  # [S, K]
-    rest_speeds: np.ndarray  # [S, K]
+    stills: np.ndarray  # [S, K]; nan where it was not looked at
     seeds: tuple[int, ...]
 
     @property
@@ -35,9 +35,9 @@ class Curve(NamedTuple):
         return self.scores[:, -self._tail :].mean(1)
 
     @property
-    def rest_speed(self) -> np.ndarray:
-        """How fast things move at the end of episodes, at the end of learning [S]."""
-        return self.rest_speeds[:, -self._tail :].mean(1)
+    def still(self) -> np.ndarray:
+        """The share of test episodes that end at rest, at the end of learning [S]."""
+        return self.stills[:, -self._tail :].mean(1)
 
     @property
     def _tail(self) -> int:
@@ -104,8 +104,8 @@ def curves(results: Results) -> dict[tuple[str, str], Curve]:
 def _curve(by_seed: dict[int, list[dict]]) -> Curve:
     seeds = tuple(sorted(by_seed))
     episodes = np.array([int(row["episode"]) for row in by_seed[seeds[0]]])
-    column = lambda name: np.array([[float(row[name]) for row in by_seed[s]] for s in seeds])  # noqa: E731
-    return Curve(episodes, column("return_mean"), column("rest_speed"), seeds)
+    column = lambda name: np.array([[float(row[name] or "nan") for row in by_seed[s]] for s in seeds])  # noqa: E731
+    return Curve(episodes, column("return_mean"), column("still"), seeds)
 
 
 def banded(name: str, x: Sequence[float], scores: np.ndarray) -> Line:
