@@ -286,6 +286,10 @@ def test_each_process_keeps_to_a_core_of_its_own(tmp_path):
         (["table1", "--domains", "point_mass"], "unknown domain of these experiments 'point_mass'"),
         (["table1", "--backend", "rey"], "unknown backend 'rey'; did you mean 'ray'?"),
         (["table1", "--seeds", "0"], "0 is too few"),
+        (
+            ["table2", "--search"],
+            "--search tries settings of naf and ddpg, and neither is among these cells; table1 has both",
+        ),
     ],
 )
 def test_wrong_words_get_one_line(words, message, tmp_path):

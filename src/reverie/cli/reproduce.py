@@ -56,8 +56,12 @@ def _cells(options: Any) -> list[Cell]:
     panels = [panel for name in names for panel in EXPERIMENTS[name].panels]
     panels = chosen(panels, options.domains, options.variants)
     if options.search:
-        found = [searched(panel) for panel in panels]
-        panels += [panel for panel in found if panel.variants]
+        found = [panel for panel in map(searched, panels) if panel.variants]
+        if not found:
+            raise ConfigError(
+                "--search tries settings of naf and ddpg, and neither is among these cells; table1 has both"
+            )
+        panels += found
     return cells_of(panels, options.seeds, options.episodes)
 
 
