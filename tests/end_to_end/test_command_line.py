@@ -205,7 +205,7 @@ def test_checkpoints_are_arrays_behind_a_json_header(run):
     for name in ("latest", "best"):
         data = (run / "checkpoint" / f"{name}.safetensors").read_bytes()
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        assert header["__metadata__"]["format"] == "reverie-checkpoint-3"
+        assert header["__metadata__"]["format"] == "reverie-checkpoint-4"
         arrays, facts = checkpoint.read(run / "checkpoint" / f"{name}.safetensors")
         assert facts["agent"] == "naf" and set(header) - {"__metadata__"} == set(arrays)
     rows = read_rows(run / "evaluations.csv")

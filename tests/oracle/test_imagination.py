@@ -248,6 +248,28 @@ def test_an_unstable_fit_is_refused_and_the_model_before_it_kept():
         assert dreams.refused == 3 and dreams.status == Status.UNSTABLE and dreams.dynamics is not None
 
 
+def test_dreams_begin_in_what_the_model_was_fitted_to():
+    """B_old is the batch of the last fit, not the newest episodes: a fit every 2 episodes, refused from the third on."""
+    answers = iter([Status.DONE, Status.DONE, Status.DONE, *[Status.UNSTABLE] * 9])
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Unstable(TellingModel):
+        def fit(self, batch, history, previous, seed):
+            return Fit(Told(linear_step), next(answers))
+
+    with rv.Learner(dreaming(Unstable(), refit_every=2, rollout_length=1), worlds.LinearWorld, seed=2) as learner:
+        trainer = learner._session.trainer
+        for first, last in ((0, 0), (0, 2), (0, 2), (2, 4), (2, 4), (2, 4), (2, 4)):  # B_old after each episode
+            learner.learn(episodes=1)
+            states = np.array([own.states[:-1] for own in trainer.dreams.old]).reshape(-1, 2)
+            real = trainer.replay.rows[first * T : last * T, :2]
+            np.testing.assert_allclose(states, real, atol=1e-6)
+            if last:
+                drawn, times, _ = trainer.dreams._seeds(T)
+                assert all((x == states[t::T]).all(axis=1).any() for x, t in zip(drawn, times, strict=True))
+        assert trainer.dreams.refused == 1
+
+
 def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
     agent = dreaming(rv.LinearGaussian(episodes=3, prior="pooled"), adaptive=True)
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:

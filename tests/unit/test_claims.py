@@ -582,7 +582,7 @@ def switched(before, dip, end, last=160):
     episodes = np.arange(5, last + 1, 5)
     parts = [np.broadcast_to(np.asarray(value, float), SEEDS)[:, None] for value in (before, dip, end)]
     scores = np.where(episodes <= OFF, parts[0], np.where(episodes <= OFF + 15, parts[1], parts[2]))
-    return {("gripper_single", "fitted-off"): Curve(episodes, scores, 0 * scores, tuple(range(SEEDS)))}
+    return {("gripper_single", "fitted"): Curve(episodes, scores, 0 * scores, tuple(range(SEEDS)))}
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_imagined_rollouts_are_as_long_as_in_the_paper():
 
 
 def test_the_switch_is_scored_when_it_happens():
-    (switched,) = [c for c in ALL if c.variant.name == "fitted-off"]
+    (switched,) = [c for c in ALL if c.key[:2] == ("gripper_single", "fitted")]
     agent = cell.agent_of(switched.variant, switched.domain, switched.length)
     assert agent.until_episode == OFF and OFF % switched.every == 0 and OFF + 4 * switched.every <= switched.episodes
 

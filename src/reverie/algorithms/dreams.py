@@ -26,7 +26,7 @@ NEVER = -1.0  # in metrics, a figure that there is no measurement for yet
 
 
 class Dreams:
-    """Holds B_f and B_old (as the newest of the last episodes), R_f, the fitted models and the switch.
+    """Holds B_f (the newest of the last episodes), B_old, R_f, the fitted models and the switch.
 
     task: what is known of the world.  policy: () -> what acting reads now.
     """
@@ -44,6 +44,7 @@ class Dreams:
         )
         self.generator = np.random.default_rng(seed_of(seed, DREAM))
         self.dynamics: Any = None
+        self.old: list[Episode] = []  # B_old: what `dynamics` was fitted to
         self.outcome: RewardModel | None = None  # of rewards and deaths, where the task does not know them
         self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
         self.trust, self.status, self.report = 1.0, Status.DONE, {}
@@ -74,11 +75,6 @@ class Dreams:
         cut = self.cut / self.rolled if self.rolled else 0.0
         values = (*found, int(self.status), self.fits, self.refused, self.trust, self.imagined, cut)
         return dict(zip(self.metric_names, map(float, values), strict=True))
-
-    @property
-    def batch(self) -> list[Episode]:
-        """The last n real episodes: B_old."""
-        return list(self.history)[-self.model.episodes :]
 
     @property
     def on(self) -> bool:
@@ -129,9 +125,13 @@ class Dreams:
     # ---- Algorithm 2
 
     def refit(self) -> None:
-        """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen."""
+        """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen.
+
+        A fit that is refused leaves both as they were.
+        """
         model, settings = self.model, self.settings
-        batch, history = self.batch, list(self.history)
+        history = list(self.history)
+        batch = history[-model.episodes :]
         self.fits += 1
         if isinstance(model, Recent):
             return
@@ -147,7 +147,7 @@ class Dreams:
         fit = model.fit(batch, history, self.dynamics, seed_of(self._seed, MODEL, self.fits))
         self.status = fit.status
         if fit.dynamics is not None and fit.status != Status.UNSTABLE and self._explains(fit.dynamics, batch[-1:]):
-            self.dynamics = fit.dynamics
+            self.dynamics, self.old = fit.dynamics, batch
         else:
             self.refused += 1
         self._fit_outcome(history)
@@ -182,8 +182,7 @@ class Dreams:
         unknown = self.outcome is None and (self.task.reward is None or self.task.terminated is None)
         if self.dynamics is None or unknown or not self.on or self.trust == 0.0 or not self.settings.rollout_length:
             return
-        batch = self.batch
-        longest = max(map(len, batch))
+        longest = max(map(len, self.old))
         horizon = longest if self.dynamics.horizon is None else min(longest, self.dynamics.horizon)
         margin = MARGIN * (self.high - self.low)
         low, high = self.low - margin, self.high + margin
@@ -197,7 +196,7 @@ class Dreams:
         dreams, cut, self.memory = rollout(
             known,
             act,
-            self._seeds(batch, horizon),
+            self._seeds(horizon),
             self.memory,
             self.settings.rollout_length,
             self.generator,
@@ -209,8 +208,9 @@ class Dreams:
         self.cut += cut
         self.rolled += self.settings.rollouts
 
-    def _seeds(self, batch: list[Episode], horizon: int) -> Seeds:
-        """Return states drawn uniformly from those of real transitions."""
+    def _seeds(self, horizon: int) -> Seeds:
+        """Return states drawn uniformly from those of B_old's transitions."""
+        batch = self.old
         lengths = np.minimum([len(episode) for episode in batch], horizon)
         ends = np.cumsum(lengths)
         drawn = self.generator.integers(ends[-1], size=self.settings.rollouts)
@@ -252,8 +252,9 @@ class Dreams:
             arrays |= {f"dynamics/{name}": value for name, value in self.dynamics.arrays().items()}
         if self.outcome is not None:
             arrays |= {f"outcome/{name}": value for name, value in self.outcome.arrays().items()}
-        for i, episode in enumerate(self.history):
-            arrays |= {f"episode{i}/{name}": np.asarray(value) for name, value in vars(episode).items()}
+        for place, episodes in (("episode", self.history), ("old", self.old)):
+            for i, episode in enumerate(episodes):
+                arrays |= {f"{place}{i}/{name}": np.asarray(value) for name, value in vars(episode).items()}
         for i, rows in enumerate(self._rows):
             arrays[f"rows{i}"] = rows
         if self._actions:
@@ -278,10 +279,12 @@ class Dreams:
         self.dynamics = self.model.restore(part("dynamics")) if facts["known"] else None
         outcome = part("outcome")
         self.outcome = RewardModel.restore(outcome) if outcome else None
-        for i in range(self.history.maxlen or 0):
-            if found := part(f"episode{i}"):
-                terminated = bool(found.pop("terminated"))
-                self.history.append(Episode(**found, terminated=terminated))
+        for place, episodes in (("episode", self.history), ("old", self.old)):
+            for i in range(self.history.maxlen or 0):
+                if found := part(f"{place}{i}"):
+                    terminated = bool(found.pop("terminated"))
+                    episodes.append(Episode(**found, terminated=terminated))
+        for i in range(self.model.episodes):
             if f"rows{i}" in arrays:
                 self._rows.append(arrays[f"rows{i}"])
         if now := part("now"):

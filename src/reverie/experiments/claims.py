@@ -268,8 +268,8 @@ def shaped_noise(curves: Curves) -> Judged:
 
 def switching_off(curves: Curves) -> Judged:
     """C10."""
-    curve = curves.get(("gripper_single", "fitted-off"))
-    lacking = _lacking(f"fitted-off on gripper_single, with a score at episode {OFF} and {DIP} after it")
+    curve = curves.get(("gripper_single", "fitted"))
+    lacking = _lacking(f"fitted on gripper_single, with a score at episode {OFF} and {DIP} after it")
     if curve is None or len(curve.seeds) < SHOWN or OFF not in curve.episodes:
         return lacking
     at = int(np.flatnonzero(curve.episodes == OFF)[0])

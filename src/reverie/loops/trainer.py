@@ -169,9 +169,11 @@ class Trainer:
         if not self.state_dim:
             step = Transition.unpack(row, self.agent.spec.observation_dim, self.agent.spec.action_dim)
             state, next_state = step.observation, step.next_observation
+        refused = self.dreams.refused
         fitted = self.dreams.remember(row, np.asarray(state), np.asarray(next_state), last)
-        if fitted and self.driver is not None and self.dreams.dynamics is not None:
-            self.driver.improve(self.dreams.dynamics, self.dreams.batch, self.dreams.outcome)
+        taken = fitted and self.dreams.refused == refused
+        if taken and self.driver is not None and self.dreams.dynamics is not None:
+            self.driver.improve(self.dreams.dynamics, self.dreams.old, self.dreams.outcome)
         return fitted
 
     def run_update(self) -> None:

@@ -12,7 +12,7 @@ import safetensors.numpy
 from reverie.core.errors import StorageError
 from reverie.storage.files import told, write_whole
 
-FORMAT = "reverie-checkpoint-3"
+FORMAT = "reverie-checkpoint-4"
 
 
 def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
