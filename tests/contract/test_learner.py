@@ -475,8 +475,7 @@ def test_what_diverged_never_replaces_a_good_checkpoint(tmp_path):
             learner.learn(100)
         with pytest.raises(rv.StorageError, match=r"the last step could not be finished; go on with Learner\.load"):
             learner.learn(100)
-        with pytest.raises(rv.DivergedError):
-            learner.save()
+        learner.save()  # what there is to save, which is the journal
     assert (tmp_path / "checkpoint" / "latest.safetensors").read_bytes() == good
 
 
@@ -716,3 +715,129 @@ def test_without_tensorboards_package_nothing_is_begun(tmp_path, monkeypatch):
     with pytest.raises(rv.ConfigError, match=r"pip install 'reverie\[tensorboard\]'"):
         rv.Learner(rv.NAF(**SMALL), "worlds:Line", out=tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+# ---- interrupts and disks in the middle of things
+
+
+class Once:
+    """A function that raises the first time that it is called `at` calls from now, before or after doing its work."""
+
+    def __init__(self, function, error, after=False, at=1):
+        self.function, self.error, self.after, self.left = function, error, after, at
+
+    def __call__(self, *args, **named):
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise self.error
+        found = self.function(*args, **named)
+        if self.left == 0:
+            raise self.error
+        return found
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()], ids=["disk", "ctrl-c"])
+@pytest.mark.parametrize("step", [4, 8])
+def test_a_step_that_did_not_reach_the_disk_may_be_told_again(step, error, tmp_path, monkeypatch):
+    with asked("naf", tmp_path / "whole") as whole:
+        drive(whole, 13, OBSERVATIONS[0])
+        with asked("naf", tmp_path / "parts") as parts:
+            observation = drive(parts, step, OBSERVATIONS[0])
+            action = parts.ask(observation)
+            after = 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+            with monkeypatch.context() as patch:
+                patch.setattr(journal.os, "fsync", Once(journal.os.fsync, error))
+                with pytest.raises((rv.StorageError, KeyboardInterrupt)):
+                    parts.tell(-float(after @ after), after, step == 4)
+            assert parts.steps == step
+            parts.tell(-float(after @ after), after, step == 4)
+            observation = OBSERVATIONS[(step + 1) % 3] if (step + 1) % 5 == 0 else after
+            drive(parts, 12 - step, observation)
+            same(state_of(whole), state_of(parts))
+        with rv.Learner.load(tmp_path / "parts") as parts:
+            same(state_of(whole), state_of(parts))
+    same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
+
+
+@pytest.mark.parametrize("step", [8, 10])  # within an episode; before an episode's first
+def test_an_interrupted_question_was_never_asked(step, tmp_path, monkeypatch):
+    with asked("naf", tmp_path / "whole") as whole:
+        drive(whole, 13, OBSERVATIONS[0])
+        with asked("naf", tmp_path / "parts") as parts:
+            observation = drive(parts, step, OBSERVATIONS[0])
+            trainer = parts._session.trainer
+            with monkeypatch.context() as patch:
+                patch.setattr(trainer, "act", Once(trainer.act, KeyboardInterrupt(), after=True))
+                with pytest.raises(KeyboardInterrupt):
+                    parts.ask(observation)
+            parts.save()
+        with rv.Learner.load(tmp_path / "parts") as parts:
+            drive(parts, 13 - step, observation)
+            same(state_of(whole), state_of(parts))
+    same(files_of(tmp_path / "whole"), files_of(tmp_path / "parts"))
+
+
+def test_saving_after_an_interrupt_amid_an_update_keeps_what_the_journal_gives(tmp_path, monkeypatch):
+    with asked("naf", tmp_path / "whole") as whole:
+        drive(whole, 13, OBSERVATIONS[0])
+        with asked("naf", tmp_path / "parts") as parts:
+            observation = drive(parts, 8, OBSERVATIONS[0])
+            action = parts.ask(observation)
+            after = 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+            trainer = parts._session.trainer
+            with monkeypatch.context() as patch:
+                patch.setattr(trainer, "run_update", Once(trainer.run_update, KeyboardInterrupt()))
+                with pytest.raises(KeyboardInterrupt):
+                    parts.tell(-float(after @ after), after, False)
+            says(rv.StorageError, "go on with Learner.load", parts.ask, after)
+            parts.save()
+        with rv.Learner.load(tmp_path / "parts") as parts:
+            assert parts.steps == 9
+            drive(parts, 4, after)
+            same(state_of(whole), state_of(parts))
+
+
+def test_a_checkpoint_is_never_ahead_of_the_journal_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (0.0, 0.0))  # a checkpoint at every step
+    monkeypatch.setattr(records, "SYNC_SECONDS", 1e9)
+    done = []
+    sync, save = journal.Journal.sync, records.checkpoint.save
+    monkeypatch.setattr(journal.Journal, "sync", lambda self: (done.append("sync"), sync(self)))
+    monkeypatch.setattr(records.checkpoint, "save", lambda *args: (done.append("save"), save(*args)))
+    on_line("naf", tmp_path).learn(5).close()
+    assert done.count("save") >= 5
+    assert all(done[i - 1] == "sync" for i, name in enumerate(done) if name == "save")
+
+
+def test_a_run_that_another_process_began_meanwhile_is_left_alone(tmp_path):
+    def slow():
+        if not (tmp_path / "config.json").exists():
+            on_line("naf", tmp_path).learn(6).close()
+        return Line()
+
+    says(rv.StorageError, "already holds a run", rv.Learner, CASES["naf"].make(), env=slow, out=tmp_path, seed=3)
+    before = files_of(tmp_path)
+    with rv.Learner.load(tmp_path, env=Line) as learner:
+        assert (learner.steps, learner.seed) == (6, 0)
+    same(files_of(tmp_path), before)
+
+
+def test_another_runs_checkpoint_is_named(tmp_path):
+    for seed in (0, 1):
+        on_line("naf", tmp_path / str(seed), seed=seed).learn(12).close()
+    latest = "checkpoint/latest.safetensors"
+    shutil.copy(tmp_path / "1" / latest, tmp_path / "0" / latest)
+    says(rv.StorageError, "is another run's: it does not go with", rv.Learner.load, tmp_path / "0")
+    (tmp_path / "0" / latest).unlink()
+    with rv.Learner.load(tmp_path / "0") as learner:
+        assert learner.steps == 12
+
+
+def test_an_action_that_is_no_number_never_leaves(tmp_path):
+    with asked("naf", tmp_path) as learner:
+        observation = drive(learner, 8, OBSERVATIONS[0])
+        huge = np.full(2, np.finfo(np.float32).max)
+        with np.errstate(over="ignore", invalid="ignore"):
+            says(rv.DivergedError, "is not finite", learner.ask, huge)
+            says(rv.DivergedError, "is not finite", learner.predict, huge)
+        assert np.isfinite(learner.ask(observation)).all()  # it was never asked

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from reverie.core.errors import StorageError
 from reverie.storage import episodes
 from reverie.storage.journal import TERMINATED, TRUNCATED
 from reverie.storage.tables import Table, read_rows
@@ -33,3 +35,32 @@ def test_episode_rows_by_hand():
         (3, 2, 4.0, 1, 0, 0, 0.0),  # cut off: neither terminated nor truncated
         (5, 3, 24.0, 2, 0, 1, 1.0),
     ]  # episode 4 is under way
+
+
+class Nearly:
+    """A file of a disk that is almost full: each write takes 3 bytes, and the one `at` raises."""
+
+    def __init__(self, file, at=None):
+        self.file, self.at = file, at
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, data):
+        self.at = None if self.at is None else self.at - 1
+        if self.at == 0:
+            raise OSError(28, "No space left on device")
+        return self.file.write(data[:3])
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_row_is_written_whole_or_not_at_all(at, tmp_path):
+    table = Table(tmp_path / "t.csv", ("step", "loss"))
+    table.append({"step": 1, "loss": 0.125})
+    table._file = Nearly(table._file, at)
+    with pytest.raises(StorageError, match="No space left"):
+        table.append({"step": 2, "loss": 0.25})
+    table._file.at = None
+    table.append({"step": 3, "loss": 0.5})  # in parts
+    table.close()
+    assert table.path.read_text() == "step,loss\n1,0.125\n3,0.5\n"

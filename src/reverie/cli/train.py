@@ -23,7 +23,14 @@ def run(options: Any) -> int | None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
     if options.resume and directory.holds_run:
         _refuse_other(directory, options, settings)
-        learner = rv.Learner.load(out)
+        try:
+            learner = rv.Learner.load(out)
+        except KeyboardInterrupt:
+            steps = options.steps or (directory.read_call() or {"steps": STEPS})["steps"]
+            note(
+                f"interrupted while the run was taken up; it is as it was. To go on:\n{_resume_line(options, steps, out)}"
+            )
+            return 130
         if learner.cut_bytes:
             note(f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}")
     else:

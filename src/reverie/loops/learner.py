@@ -91,6 +91,8 @@ class Learner:
         run = RunDirectory(out)
         run.open()
         try:
+            if new and run.holds_run:  # begun by another process while this one made its world
+                raise StorageError(f"{out} already holds a run; choose another directory")
             if new:
                 run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
             self._session = Session(trainer, config.name, run, tensorboard, timed)
@@ -173,6 +175,10 @@ class Learner:
 
     def _outside(self, action: np.ndarray) -> np.ndarray:
         """Return an action in the world's units and shape."""
+        if not np.isfinite(action).all():
+            raise DivergedError(
+                f"{self.spec.name}: the policy's action there is not finite; is the observation far from any before?"
+            )
         scaled = self.spec.to_world(action)
         return scaled if self._world is None else self._world.shape(scaled)
 
@@ -187,7 +193,7 @@ class Learner:
 
         terminated: the episode ended in a state of no further value.  truncated: it merely ran out of time.
         Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
-        transition then does not count as told.
+        transition then does not count as told, unless `steps` rose: then it is kept, and what could not be written came after.
         """
         value = finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward)
         after = self._one(next_observation)
@@ -304,9 +310,13 @@ class Learner:
     # ---- saving and going on
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is."""
+        """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is.
+
+        After an interrupt in the midst of a step that is the journal, which has it; `load` learns from it.
+        """
         self._session.records.sync()
-        self._session.checkpoint()
+        if self._session.whole:  # else an interrupt came in the midst of a step, which the journal has
+            self._session.checkpoint()
         if path is None or Path(path).resolve() == self.out.resolve():
             return self.out
         if RunDirectory(path).holds_run:
@@ -316,7 +326,8 @@ class Learner:
 
     def save_best(self) -> None:
         """Write the policy as it is now to checkpoint/best.safetensors."""
-        self._session.checkpoint(best=True)
+        if self._session.whole:
+            self._session.checkpoint(best=True)
 
     @classmethod
     def load(

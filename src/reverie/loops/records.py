@@ -103,7 +103,7 @@ class Records:
 
     def write_evaluation(self, row: dict[str, Any]) -> None:
         """Append an evaluation's row."""
-        self.evaluations.append(row)
+        self.evaluations.append(row, durable=True)  # they cost episodes, and nothing could make them again
         self.charts.add("evaluation", row["step"], row)
 
     def write_metrics(self, row: dict[str, Any]) -> None:
@@ -118,13 +118,15 @@ class Records:
         return now - self._saved > min(max(low, CHECKPOINT_SHARE * (now - self._began)), high)
 
     def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
-        """Write the latest (or best) checkpoint, whole or not at all."""
+        """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen."""
+        self.journal.sync()
+        facts |= {"crc": self.journal.crc if facts["steps"] == self.journal.count else None}
         checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts)
         if not best:
             self._saved = time.monotonic()
 
-    def read_checkpoint(self, like: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if the journal lacks its steps."""
+    def read_checkpoint(self, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if it is not this journal's."""
         if not self.run.latest_file.exists():
             return None
         fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
@@ -133,6 +135,12 @@ class Records:
             raise StorageError(
                 f"{self.journal.path} holds {len(self.journal.records)} steps but the checkpoint has seen {facts['steps']}; "
                 "restore the journal from a backup"
+            )
+        last = self.journal.records[facts["steps"] - 1]["crc"] if facts["steps"] else None
+        if facts["agent"] != agent or facts["crc"] not in (None, last):
+            raise StorageError(
+                f"{self.run.latest_file} is another run's: it does not go with {self.journal.path}; delete it, and the journal "
+                "alone restores the run"
             )
         return arrays, facts
 

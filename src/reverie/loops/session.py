@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, StorageError
+from reverie.core.errors import ConfigError, DivergedError, StorageError
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
 from reverie.storage.episodes import Tally
@@ -54,10 +54,24 @@ class Session:
                 f"{self.records.run.path}: the last step could not be finished; go on with Learner.load, which has it"
             )
         self._before_asking = list(self._in_episode), self.trainer.acting()
-        self._ensure_episode()
-        action = self.trainer.act(observation, state)
+        try:
+            self._ensure_episode()
+            action = self.trainer.act(observation, state)
+            if not np.isfinite(action).all():
+                raise DivergedError(
+                    f"{self.spec.name}: the action of step {self.trainer.steps + 1} is not finite; are observations far "
+                    "larger than any before?  Scale them, or set observation_normalisation=true"
+                )
+        except BaseException:  # an interrupt too: an action that nobody got was never asked for
+            self._rewind()
+            raise
         self._asked = observation, state, action
         return action
+
+    def _rewind(self) -> None:
+        """Go back to before the last question."""
+        self._in_episode, acting = self._before_asking
+        self.trainer.rewind(acting)
 
     def _ensure_episode(self) -> None:
         """Begin an episode in the world whose turn it is, unless one is under way."""
@@ -78,8 +92,7 @@ class Session:
     def forget_action(self) -> None:
         """Forget an action not told of; its noise will be drawn again."""
         if self._asked is not None:
-            self._in_episode, acting = self._before_asking
-            self.trainer.rewind(acting)
+            self._rewind()
             self._asked = None
 
     def take(
@@ -108,8 +121,14 @@ class Session:
             state,
             next_state,
         )
-        self.records.write_step(step, durable)
-        self._asked, self.whole = None, False
+        self.whole = False
+        try:
+            self.records.write_step(step, durable)
+        except BaseException:
+            self.records.journal.take_back()  # where that fails too, only `Learner.load` knows what the file holds
+            self.whole = True
+            raise
+        self._asked = None
         row = self._learn(step)
         if row is not None:
             self._end_episode(row)
@@ -146,7 +165,8 @@ class Session:
         arrays, facts = self.trainer.snapshot(acting)
         if best:  # a policy to act with, not to learn on from
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
-        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)
+        facts |= {"agent": self._name, "in_episode": list(in_episode)}
+        self.records.write_checkpoint(arrays, facts, best)
 
     def go_on(self, go_back: bool) -> list[dict[str, str]]:
         """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far.
@@ -155,7 +175,7 @@ class Session:
         """
         records = self.records.journal.records
         done = 0
-        if (found := self.records.read_checkpoint(self.trainer.snapshot()[0])) is not None:
+        if (found := self.records.read_checkpoint(self.trainer.snapshot()[0], self._name)) is not None:
             arrays, facts = found
             done = facts["steps"]
             self.trainer.restore(arrays, facts, packed(records[:done]))

@@ -72,7 +72,9 @@ class Journal:
             raise StorageError(f"{path} holds records of other sizes; it belongs to another environment than this one")
         self.records = found
         self._record = np.zeros((), self.dtype)
-        self._size = start + len(found) * self.dtype.itemsize
+        self._start, self._size = start, start + len(found) * self.dtype.itemsize
+        self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
+        self._before = self._size, self.crc  # the last record was appended
         with told("open", path):
             self._file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
             os.lseek(self._file, self._size, os.SEEK_SET)
@@ -90,6 +92,12 @@ class Journal:
             os.ftruncate(self._file, self._size)
             os.lseek(self._file, self._size, os.SEEK_SET)
         self.records = self.records[:count]
+        self.crc = int(self.records[-1]["crc"]) if count else None
+
+    @property
+    def count(self) -> int:
+        """Records in the file."""
+        return (self._size - self._start) // self.dtype.itemsize
 
     def append(
         self,
@@ -112,17 +120,27 @@ class Journal:
         if "state" in self.dtype.fields:  # type: ignore[operator]
             record["state"], record["next_state"] = state, next_state
         body = record.tobytes()
-        data = body[:-CHECKSUM_BYTES] + zlib.crc32(body[:-CHECKSUM_BYTES]).to_bytes(CHECKSUM_BYTES, "little")
+        crc = zlib.crc32(body[:-CHECKSUM_BYTES])
+        data = body[:-CHECKSUM_BYTES] + crc.to_bytes(CHECKSUM_BYTES, "little")
+        self._before = self._size, self.crc
         with told("write", self.path):
             try:
                 written = 0
                 while written < len(data):
                     written += os.write(self._file, data[written:])
-            except OSError:
-                os.ftruncate(self._file, self._size)
-                os.lseek(self._file, self._size, os.SEEK_SET)
+            except BaseException:
+                self.take_back()
                 raise
         self._size += len(data)
+        self.crc = crc
+
+    def take_back(self) -> None:
+        """Cut off what the last `append` wrote, whole or not, once; it will be told again."""
+        size, crc = self._before
+        with told("write", self.path):
+            os.ftruncate(self._file, size)
+            os.lseek(self._file, size, os.SEEK_SET)
+        self._size, self.crc = size, crc
 
     def sync(self) -> None:
         """Return once everything appended is on the disk itself and survives a power cut."""

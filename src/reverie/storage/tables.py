@@ -24,7 +24,13 @@ class Table:
         with told("write", self.path):
             if self._file is None:
                 self._file = open(self.path, "ab", buffering=0)
-            self._file.write(_line([row.get(name, "") for name in self.columns]))
+            size, line = self._file.seek(0, os.SEEK_END), _line([row.get(name, "") for name in self.columns])
+            try:
+                while line:  # a disk that is almost full takes a part of it
+                    line = line[self._file.write(line) :]
+            except BaseException:
+                self._file.truncate(size)
+                raise
             if durable:
                 os.fsync(self._file.fileno())
 
