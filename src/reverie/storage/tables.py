@@ -1,5 +1,6 @@
 """CSV tables that grow a row at a time and survive being cut anywhere."""
 
+import contextlib
 import csv
 import io
 import os
@@ -29,7 +30,8 @@ class Table:
                 while line:  # a disk that is almost full takes a part of it
                     line = line[self._file.write(line) :]
             except BaseException:
-                self._file.truncate(size)
+                with contextlib.suppress(OSError):  # the first error is the one to tell
+                    self._file.truncate(size)
                 raise
             if durable:
                 os.fsync(self._file.fileno())
