@@ -77,12 +77,17 @@ def same(one, other):
     np.testing.assert_equal(one, other)
 
 
+def answer(observation, action):
+    """What the program's own machine does."""
+    return 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+
+
 def drive(learner, steps, observation):
     """Be a program that owns the loop: a deterministic world of 5-step episodes; return where it stands."""
     for _ in range(steps):
         step = learner.steps + 1
         action = learner.ask(observation)
-        after = 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+        after = answer(observation, action)
         learner.tell(-float(after @ after), after, terminated=step % 10 == 5, truncated=step % 10 == 0)
         observation = OBSERVATIONS[step % 3] if step % 5 == 0 else after
     return observation
@@ -475,7 +480,8 @@ def test_what_diverged_never_replaces_a_good_checkpoint(tmp_path):
             learner.learn(100)
         with pytest.raises(rv.StorageError, match=r"the last step could not be finished; go on with Learner\.load"):
             learner.learn(100)
-        learner.save()  # what there is to save, which is the journal
+        with pytest.raises(rv.DivergedError):
+            learner.save()
     assert (tmp_path / "checkpoint" / "latest.safetensors").read_bytes() == good
 
 
@@ -721,17 +727,17 @@ def test_without_tensorboards_package_nothing_is_begun(tmp_path, monkeypatch):
 
 
 class Once:
-    """A function that raises the first time that it is called `at` calls from now, before or after doing its work."""
+    """A function that raises when it is called first, before or after doing its work, and not again."""
 
-    def __init__(self, function, error, after=False, at=1):
-        self.function, self.error, self.after, self.left = function, error, after, at
+    def __init__(self, function, error, after=False):
+        self.function, self.error, self.after, self.raised = function, error, after, False
 
     def __call__(self, *args, **named):
-        self.left -= 1
-        if self.left == 0 and not self.after:
+        first, self.raised = not self.raised, True
+        if first and not self.after:
             raise self.error
         found = self.function(*args, **named)
-        if self.left == 0:
+        if first:
             raise self.error
         return found
 
@@ -744,7 +750,7 @@ def test_a_step_that_did_not_reach_the_disk_may_be_told_again(step, error, tmp_p
         with asked("naf", tmp_path / "parts") as parts:
             observation = drive(parts, step, OBSERVATIONS[0])
             action = parts.ask(observation)
-            after = 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+            after = answer(observation, action)
             with monkeypatch.context() as patch:
                 patch.setattr(journal.os, "fsync", Once(journal.os.fsync, error))
                 with pytest.raises((rv.StorageError, KeyboardInterrupt)):
@@ -783,7 +789,7 @@ def test_saving_after_an_interrupt_amid_an_update_keeps_what_the_journal_gives(t
         with asked("naf", tmp_path / "parts") as parts:
             observation = drive(parts, 8, OBSERVATIONS[0])
             action = parts.ask(observation)
-            after = 0.8 * observation + 0.1 * (action - [1.0, 5.0])
+            after = answer(observation, action)
             trainer = parts._session.trainer
             with monkeypatch.context() as patch:
                 patch.setattr(trainer, "run_update", Once(trainer.run_update, KeyboardInterrupt()))
@@ -795,6 +801,20 @@ def test_saving_after_an_interrupt_amid_an_update_keeps_what_the_journal_gives(t
             assert parts.steps == 9
             drive(parts, 4, after)
             same(state_of(whole), state_of(parts))
+
+
+def test_an_interrupt_before_a_step_is_written_costs_none_of_those_before(tmp_path, monkeypatch):
+    with asked("naf", tmp_path) as learner:
+        observation = drive(learner, 8, OBSERVATIONS[0])
+        after = answer(observation, learner.ask(observation))
+        with monkeypatch.context() as patch:
+            patch.setattr(journal.Journal, "append", Once(journal.Journal.append, KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                learner.tell(-float(after @ after), after, False)
+        assert len(journal.read(tmp_path / "experience" / "journal.bin")[1]) == 8
+        learner.tell(-float(after @ after), after, False)
+    with rv.Learner.load(tmp_path) as learner:
+        assert learner.steps == 9
 
 
 def test_a_checkpoint_is_never_ahead_of_the_journal_on_the_disk(tmp_path, monkeypatch):

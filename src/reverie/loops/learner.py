@@ -49,10 +49,8 @@ class Learner:
         tensorboard: bool = False,
         timed_checkpoints: bool = True,
     ):
-        if out is not None and RunDirectory(out).holds_run:
-            raise StorageError(
-                f"{out} already holds a run; go on with --resume (Learner.load), or choose another directory"
-            )
+        if out is not None:
+            RunDirectory(out).require_new()
         self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, new=True)
 
     def _open(self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, new: bool) -> None:
@@ -91,9 +89,8 @@ class Learner:
         run = RunDirectory(out)
         run.open()
         try:
-            if new and run.holds_run:  # begun by another process while this one made its world
-                raise StorageError(f"{out} already holds a run; choose another directory")
             if new:
+                run.require_new()  # again: another process may have begun one while this one made its world
                 run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
             self._session = Session(trainer, config.name, run, tensorboard, timed)
         except BaseException:
@@ -175,10 +172,6 @@ class Learner:
 
     def _outside(self, action: np.ndarray) -> np.ndarray:
         """Return an action in the world's units and shape."""
-        if not np.isfinite(action).all():
-            raise DivergedError(
-                f"{self.spec.name}: the policy's action there is not finite; is the observation far from any before?"
-            )
         scaled = self.spec.to_world(action)
         return scaled if self._world is None else self._world.shape(scaled)
 
@@ -315,8 +308,7 @@ class Learner:
         After an interrupt in the midst of a step that is the journal, which has it; `load` learns from it.
         """
         self._session.records.sync()
-        if self._session.whole:  # else an interrupt came in the midst of a step, which the journal has
-            self._session.checkpoint()
+        self._session.checkpoint()
         if path is None or Path(path).resolve() == self.out.resolve():
             return self.out
         if RunDirectory(path).holds_run:
@@ -326,8 +318,7 @@ class Learner:
 
     def save_best(self) -> None:
         """Write the policy as it is now to checkpoint/best.safetensors."""
-        if self._session.whole:
-            self._session.checkpoint(best=True)
+        self._session.checkpoint(best=True)
 
     @classmethod
     def load(

@@ -120,8 +120,8 @@ class Records:
     def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
         """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen."""
         self.journal.sync()
-        facts |= {"crc": self.journal.crc if facts["steps"] == self.journal.count else None}
-        checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts)
+        crc = self.journal.crc if facts["steps"] == self.journal.count else None  # not while a run is taken up
+        checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts | {"crc": crc})
         if not best:
             self._saved = time.monotonic()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, DivergedError, StorageError
+from reverie.core.errors import ConfigError, StorageError
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
 from reverie.storage.episodes import Tally
@@ -57,11 +57,6 @@ class Session:
         try:
             self._ensure_episode()
             action = self.trainer.act(observation, state)
-            if not np.isfinite(action).all():
-                raise DivergedError(
-                    f"{self.spec.name}: the action of step {self.trainer.steps + 1} is not finite; are observations far "
-                    "larger than any before?  Scale them, or set observation_normalisation=true"
-                )
         except BaseException:  # an interrupt too: an action that nobody got was never asked for
             self._rewind()
             raise
@@ -121,11 +116,12 @@ class Session:
             state,
             next_state,
         )
+        place = self.records.journal.place
         self.whole = False
         try:
             self.records.write_step(step, durable)
         except BaseException:
-            self.records.journal.take_back()  # where that fails too, only `Learner.load` knows what the file holds
+            self.records.journal.go_back(place)  # where that fails too, only `Learner.load` knows what the file holds
             self.whole = True
             raise
         self._asked = None
@@ -160,13 +156,18 @@ class Session:
             self.checkpoint()
 
     def checkpoint(self, best: bool = False) -> None:
-        """Write the latest (or best) checkpoint."""
+        """Write the latest (or best) checkpoint; in the midst of a step none: the journal has it, and `go_on` learns from it.
+
+        Raises DivergedError where learning diverged.
+        """
+        _ = self.trainer.policy
+        if not self.whole:
+            return
         in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking
         arrays, facts = self.trainer.snapshot(acting)
         if best:  # a policy to act with, not to learn on from
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
-        facts |= {"agent": self._name, "in_episode": list(in_episode)}
-        self.records.write_checkpoint(arrays, facts, best)
+        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)
 
     def go_on(self, go_back: bool) -> list[dict[str, str]]:
         """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far.

@@ -124,9 +124,9 @@ class Trainer:
             return self.agent.spec.random(self.noise_generator)
         innovation = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
         if self._driven:
-            return innovation if again else self._drive(observation, state, innovation)
+            return innovation if again else self._finite(self._drive(observation, state, innovation))
         action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
-        return action
+        return action if again else self._finite(action)
 
     def _drive(self, observation: np.ndarray, state: Any, innovation: np.ndarray) -> np.ndarray:
         """Return the planner's action."""
@@ -142,11 +142,20 @@ class Trainer:
         """Return an exploring action as `act` does after warm-up, but from a noise process apart: learning goes on unmoved."""
         innovation = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
         action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, innovation)
-        return action
+        return self._finite(action)
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
-        return self.agent.greedy(self.policy, observation)
+        return self._finite(self.agent.greedy(self.policy, observation))
+
+    def _finite(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions, or raise DivergedError where one is no number: clipping would let it pass."""
+        if not np.isfinite(actions).all():
+            raise DivergedError(
+                f"{self.agent.spec.name}: the policy's action after step {self.steps} is not finite; is the observation far "
+                "larger than any before?  Scale it, or set observation_normalisation=true"
+            )
+        return actions
 
     def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
         """Take in one packed transition and run the updates that are due; return whether a model was fitted.

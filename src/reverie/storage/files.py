@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
@@ -47,6 +47,12 @@ def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
             beside.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_all(write: Callable[[bytes], int], data: bytes) -> None:
+    """Call `write` until it has taken all of `data`: a disk that is almost full takes a part of it."""
+    while data:
+        data = data[write(data) :]
 
 
 def sync_folder(folder: Path) -> None:

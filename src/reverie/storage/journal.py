@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import told, write_whole
+from reverie.storage.files import told, write_all, write_whole
 
 FORMAT = "reverie-journal-1"
 TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
@@ -74,7 +74,6 @@ class Journal:
         self._record = np.zeros((), self.dtype)
         self._start, self._size = start, start + len(found) * self.dtype.itemsize
         self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
-        self._before = self._size, self.crc  # the last record was appended
         with told("open", path):
             self._file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
             os.lseek(self._file, self._size, os.SEEK_SET)
@@ -82,17 +81,26 @@ class Journal:
     def cut(self) -> None:
         """Cut the torn tail off, once it is known that the records before it are the run's."""
         if self.cut_bytes:
-            with told("write", self.path):
-                os.ftruncate(self._file, self._size)
+            self.go_back(self.place)
 
     def keep(self, count: int) -> None:
         """Keep the first `count` of the records found on opening, before anything is appended."""
-        with told("write", self.path):
-            self._size -= (len(self.records) - count) * self.dtype.itemsize
-            os.ftruncate(self._file, self._size)
-            os.lseek(self._file, self._size, os.SEEK_SET)
+        crc = int(self.records[count - 1]["crc"]) if count else None
+        self.go_back((self._start + count * self.dtype.itemsize, crc))
         self.records = self.records[:count]
-        self.crc = int(self.records[-1]["crc"]) if count else None
+
+    @property
+    def place(self) -> tuple[int, int | None]:
+        """Where the next record goes, and the crc of the one before: for `go_back`."""
+        return self._size, self.crc
+
+    def go_back(self, place: tuple[int, int | None]) -> None:
+        """Cut off all that was written, whole or not, since the journal stood at `place`."""
+        size, crc = place
+        with told("write", self.path):
+            os.ftruncate(self._file, size)
+            os.lseek(self._file, size, os.SEEK_SET)
+        self._size, self.crc = size, crc
 
     @property
     def count(self) -> int:
@@ -122,25 +130,13 @@ class Journal:
         body = record.tobytes()
         crc = zlib.crc32(body[:-CHECKSUM_BYTES])
         data = body[:-CHECKSUM_BYTES] + crc.to_bytes(CHECKSUM_BYTES, "little")
-        self._before = self._size, self.crc
         with told("write", self.path):
             try:
-                written = 0
-                while written < len(data):
-                    written += os.write(self._file, data[written:])
+                write_all(lambda part: os.write(self._file, part), data)
             except BaseException:
-                self.take_back()
+                self.go_back(self.place)
                 raise
-        self._size += len(data)
-        self.crc = crc
-
-    def take_back(self) -> None:
-        """Cut off what the last `append` wrote, whole or not, once; it will be told again."""
-        size, crc = self._before
-        with told("write", self.path):
-            os.ftruncate(self._file, size)
-            os.lseek(self._file, size, os.SEEK_SET)
-        self._size, self.crc = size, crc
+        self._size, self.crc = self._size + len(data), crc
 
     def sync(self) -> None:
         """Return once everything appended is on the disk itself and survives a power cut."""

@@ -40,6 +40,13 @@ class RunDirectory:
         """Whether a run was begun here."""
         return self.config_file.exists() or self.journal_file.exists()
 
+    def require_new(self) -> None:
+        """Raise StorageError where a run was begun here."""
+        if self.holds_run:
+            raise StorageError(
+                f"{self.path} already holds a run; go on with --resume (Learner.load), or choose another directory"
+            )
+
     def open(self) -> None:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
         with told("create", self.path):

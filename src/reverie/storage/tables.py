@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reverie.storage.files import told, write_whole
+from reverie.storage.files import told, write_all, write_whole
 
 
 class Table:
@@ -27,8 +27,7 @@ class Table:
                 self._file = open(self.path, "ab", buffering=0)
             size, line = self._file.seek(0, os.SEEK_END), _line([row.get(name, "") for name in self.columns])
             try:
-                while line:  # a disk that is almost full takes a part of it
-                    line = line[self._file.write(line) :]
+                write_all(self._file.write, line)
             except BaseException:
                 with contextlib.suppress(OSError):  # the first error is the one to tell
                     self._file.truncate(size)
