@@ -210,14 +210,13 @@ class Dreams:
 
     def _seeds(self, horizon: int) -> Seeds:
         """Return states drawn uniformly from those of B_old's transitions."""
-        batch = self.old
-        lengths = np.minimum([len(episode) for episode in batch], horizon)
+        lengths = np.minimum([len(episode) for episode in self.old], horizon)
         ends = np.cumsum(lengths)
         drawn = self.generator.integers(ends[-1], size=self.settings.rollouts)
         which = np.searchsorted(ends, drawn, side="right")
         times = drawn - (ends - lengths)[which]
-        states = np.stack([batch[i].states[t] for i, t in zip(which, times, strict=True)])
-        return Seeds(states, times, np.stack([batch[i].context for i in which]))
+        states = np.stack([self.old[i].states[t] for i, t in zip(which, times, strict=True)])
+        return Seeds(states, times, np.stack([self.old[i].context for i in which]))
 
     def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
         """Return l x count minibatches of imagined transitions [l count, B, width], or None where this update has none."""

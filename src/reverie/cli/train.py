@@ -26,10 +26,8 @@ def run(options: Any) -> int | None:
         try:
             learner = rv.Learner.load(out)
         except KeyboardInterrupt:
-            steps = options.steps or (directory.read_call() or {"steps": STEPS})["steps"]
-            note(
-                f"interrupted while the run was taken up; it is as it was. To go on:\n{_resume_line(options, steps, out)}"
-            )
+            line = _resume_line(options, _amount(options, directory.read_call()), out)
+            note(f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
             return 130
         if learner.cut_bytes:
             note(f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}")
@@ -55,11 +53,16 @@ def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
     """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added."""
     before = directory.read_call() if options.resume else None
     start = steps if before is None else before["start"]
-    amount = options.steps
-    if amount is None:
-        amount = STEPS if before is None else before["steps"]
+    amount = _amount(options, before)
     directory.write_call({"start": start, "steps": amount})
     return start, amount
+
+
+def _amount(options: Any, before: dict[str, int] | None) -> int:
+    """Return the steps of a call: those asked for, else those of the call before, which was cut short."""
+    if options.steps is not None:
+        return options.steps
+    return STEPS if before is None else before["steps"]
 
 
 def _callbacks(options: Any, goal: int) -> list[Any]:

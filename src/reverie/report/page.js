@@ -139,9 +139,10 @@
     Plotly.react(figure, traces(data, letters), layout(data, width, height, letters), {
       displayModeBar: false, showTips: false, doubleClick: "reset", typesetMath: false,
     });
-    if (!drawn.has(figure)) figure.on("plotly_afterplot", () => byKeyboard(figure, data));
+    if (drawn.has(figure)) return;
     drawn.add(figure);
     byKeyboard(figure, data);
+    figure.on("plotly_afterplot", () => byKeyboard(figure, data)); // which draws the legend anew
   }
 
   // plotly draws a legend for mice and fingers; Tab, Enter, Space and who listens find its names as boxes to tick.
@@ -156,7 +157,7 @@
       box.onkeydown = (event) => {
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();
-        ["mousedown", "mouseup"].forEach((kind) => box.dispatchEvent(new MouseEvent(kind, { bubbles: true })));
+        ["mousedown", "mouseup"].forEach((type) => box.dispatchEvent(new MouseEvent(type, { bubbles: true })));
       };
     });
   }
