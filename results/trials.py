@@ -1,7 +1,7 @@
 """Settings tried on a domain, one seed each: `python results/trials.py [NAME …]` fills `trials.csv` (all if none is named).
 
-A trial is a cell of `reverie reproduce` with other settings: NAF's of `paper()` where no domain is chosen for (the paper's
-table 2), and these changes.  Few episodes and one seed show what is hopeless, not what is best.  Trials that the CSV
+A trial is a cell of `reverie reproduce` with other settings: those of `paper()` where no domain is chosen for (the paper's
+table 2), and these changes; NAF's unless it says otherwise.  Few episodes and one seed show what is hopeless, not what is best.  Trials that the CSV
 already holds are not run again.
 """
 
@@ -23,6 +23,7 @@ TABLE2 |= {"observation_normalisation": False, "reward_scale": 1.0}  # said, for
 SEEN = {"observation_normalisation": True}
 FASTER = {"target_rate": 0.005, "batch_size": 100}  # targets
 BARE = {"normalisation": "none"}
+ARM = BARE | SEEN | FASTER | {"reward_scale": 5.0}
 
 
 class Trial(NamedTuple):
@@ -32,6 +33,7 @@ class Trial(NamedTuple):
     episodes: int
     changes: dict[str, Any]
     seed: int = 0
+    agent: str = "naf"
 
 
 TRIALS = {
@@ -50,18 +52,27 @@ TRIALS = {
     "swimmer-chosen-scale-1": Trial("swimmer6", 200, SEEN | FASTER),
     "swimmer-chosen-scale-1-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97}),
     "swimmer-chosen-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97, "reward_scale": 0.1}),
+    "swimmer-ddpg": Trial("swimmer6", 200, {}, agent="ddpg"),
+    "swimmer-ddpg-scale-.1": Trial("swimmer6", 200, {"reward_scale": 0.1}, agent="ddpg"),
+    "swimmer-ddpg-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
+    "swimmer-ddpg-bare-scale-1": Trial("swimmer6", 200, BARE | SEEN | FASTER, agent="ddpg"),
+    "canada": Trial("canada2d", 200, {}),
+    "canada-seen": Trial("canada2d", 200, SEEN | {"reward_scale": 5.0}),
+    "canada-arm": Trial("canada2d", 200, ARM),
+    "canada-arm-discount-.95": Trial("canada2d", 200, ARM | {"discount": 0.95}),
     "cheetah": Trial("cheetah", 300, {}),
     "cheetah-seen": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}),
     "cheetah-seen-discount-.95": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "discount": 0.95}),
     "cheetah-seen-faster": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0}),
+    "cheetah-layer": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0, "normalisation": "layer"}),
     "cheetah-bare": Trial("cheetah", 300, BARE | SEEN | FASTER | {"reward_scale": 10.0}),
 }
 
 
 def run(name: str) -> list[dict[str, Any]]:
     """Return a row per score of a trial."""
-    domain, episodes, changes, seed = TRIALS[name]
-    variant = Variant(name, name, "naf", TABLE2 | changes)
+    domain, episodes, changes, seed, agent = TRIALS[name]
+    variant = Variant(name, name, agent, TABLE2 | changes)
     rows: list[dict[str, Any]] = []
 
     def add(row: dict[str, Any]) -> None:
