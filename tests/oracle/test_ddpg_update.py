@@ -35,29 +35,28 @@ def test_three_updates_equal_the_equations(normalisation, generator):
         out, used = mlp(actor, moments, x, normalisation, training)
         return np.tanh(out), used
 
-    def q(critic, moments, x, u, training=False):
-        out, used = mlp(critic, moments, np.concatenate([x, u], 1), normalisation, training)
-        return out[:, 0], used
+    def q(critic, x, u):
+        behind = (
+            "none" if normalisation == "batch" else normalisation
+        )  # layers behind the action are not batch-normalised
+        return mlp(critic, [None] * 2, np.concatenate([x, u], 1), behind, False)[0][:, 0]
 
     for i in range(I):
         x, u, r, alive, x_next = (field[i] for field in batch)
-        u_next, _ = mu(target["actor"], moments["actor"], x_next, training=True)
-        q_next, _ = q(target["critic"], moments["critic"], x_next, u_next, training=True)
-        y = 0.5 * r + 0.99 * alive * q_next
+        u_next, _ = mu(target["actor"], moments, x_next, training=True)
+        y = 0.5 * r + 0.99 * alive * q(target["critic"], x_next, u_next)
 
-        def critic_loss(p, x=x, u=u, y=y, moments=moments):
-            return np.mean((y - q(p, moments["critic"], x, u, training=True)[0]) ** 2)
+        def critic_loss(p, x=x, u=u, y=y):
+            return np.mean((y - q(p, x, u)) ** 2)
 
         losses.append(critic_loss(critic))
-        used_critic = q(critic, moments["critic"], x, u, training=True)[1]
         critic = critic_adam.step(critic, gradient(critic_loss, critic))
 
         def actor_loss(p, x=x, critic=critic, moments=moments):
-            return -np.mean(q(critic, moments["critic"], x, mu(p, moments["actor"], x, training=True)[0])[0])
+            return -np.mean(q(critic, x, mu(p, moments, x, training=True)[0]))
 
-        used_actor = mu(actor, moments["actor"], x, training=True)[1]
+        used = mu(actor, moments, x, training=True)[1]
         actor = actor_adam.step(actor, gradient(actor_loss, actor))
-        used = {"actor": used_actor, "critic": used_critic}
         moments = jax.tree.map(lambda old, new: old + 0.01 * (new - old), moments, used)
         online = {"actor": actor, "critic": critic}
         target = jax.tree.map(lambda t, o: 0.1 * o + 0.9 * t, target, online)

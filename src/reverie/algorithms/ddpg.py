@@ -11,7 +11,8 @@ Differences (ours / the paper's):
  5. target_rate .005 / .001 (set by `DDPG.paper()`); minibatch 100 / 64 (likewise).
  6. The actor climbs the critic just updated / not said.
  7. The first `warmup_steps` actions are uniform / not mentioned; 0 in `DDPG.paper()`.
- 8. Batch normalisation as in `naf`: targets by their minibatch's own moments / which moments targets read is not said.
+ 8. Batch normalisation of the actor alone: in the critic every layer comes after the action / of the critic's layers before the
+    action too.  Targets as in `naf`, by their minibatch's own moments / which moments targets read is not said.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ class DDPGState(NamedTuple):
 
     actor: Any  # layers, the last linear
     critic: Any
-    moments: Any  # {"actor": …, "critic": …}: batch normalisation's, per hidden layer
+    moments: Any  # batch normalisation's, per hidden layer of the actor
     target: Any  # {"actor": …, "critic": …}
     actor_optimiser: Any
     critic_optimiser: Any
@@ -70,12 +71,14 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
     require_continuous(spec, "ddpg")
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
+    # Not by a batch's moments: those of policies' actions are not those of replayed ones.  Lillicrap et al. 2016, section 3.
+    behind_actions = "none" if config.normalisation == "batch" else config.normalisation
 
     def init(key) -> DDPGState:
         keys = jax.random.split(key, 4)
         actor = networks.init_network(keys[:2], (n, *config.hidden, m), config.normalisation)
-        critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), config.normalisation)
-        moments = {"actor": networks.init_moments(actor[:-1]), "critic": networks.init_moments(critic[:-1])}
+        critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), behind_actions)
+        moments = networks.init_moments(actor[:-1])
         target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic})
         optimisers = optimiser.init(actor), optimiser.init(critic)
         return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
@@ -83,33 +86,28 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
     def see(observations, x):
         return normalise.apply(observations, x) if config.observation_normalisation else x
 
-    def forward(layers, moments, x, training=False):
-        return networks.forward(layers, moments, x, config.normalisation, training)
-
     def mu(actor, moments, x, training=False):
-        """μ(x) [..., m], in [-1, 1] by tanh."""
-        out, used = forward(actor, moments, x, training)
+        """μ(x) [..., m], in [-1, 1] by tanh, and the moments used."""
+        out, used = networks.forward(actor, moments, x, config.normalisation, training)
         return out.__array_namespace__().tanh(out), used
 
-    def q(critic, moments, x, u, training=False):
+    def q(critic, x, u):
         """Q(x, u) [...]."""
-        out, used = forward(critic, moments, jnp.concatenate([x, u], axis=-1), training)
-        return out[..., 0], used
+        unread = [None] * len(config.hidden)
+        return networks.forward(critic, unread, jnp.concatenate([x, u], axis=-1), behind_actions)[0][..., 0]
 
     # Lillicrap et al. 2016, Alg. 1: y = r + γ Q'(x', μ'(x')), L = mean (y - Q(x, u))²
     def critic_loss(critic, moments, target, batch: Transition, x, x_next):
-        u_next, _ = mu(target["actor"], moments["actor"], x_next, training=True)
-        q_next, _ = q(target["critic"], moments["critic"], x_next, u_next, training=True)
+        u_next, _ = mu(target["actor"], moments, x_next, training=True)
         discount_t = config.discount * batch.discount
-        y = jax.lax.stop_gradient(config.reward_scale * batch.reward + discount_t * q_next)
-        value, used = q(critic, moments["critic"], x, batch.action, training=True)
-        return jnp.mean((y - value) ** 2), (used, jnp.mean(value))
+        y = jax.lax.stop_gradient(config.reward_scale * batch.reward + discount_t * q(target["critic"], x_next, u_next))
+        value = q(critic, x, batch.action)
+        return jnp.mean((y - value) ** 2), jnp.mean(value)
 
     # Lillicrap et al. 2016, eq. 6: ∇J = mean ∇_u Q(x, u)|u=μ(x) ∇_θ μ(x)
     def actor_loss(actor, critic, moments, x):
-        u, used = mu(actor, moments["actor"], x, training=True)
-        value, _ = q(critic, moments["critic"], x, u)
-        return -jnp.mean(value), used
+        u, used = mu(actor, moments, x, training=True)
+        return -jnp.mean(q(critic, x, u)), used
 
     def step(gradient, opt_state, params):
         change, opt_state = optimiser.update(gradient, opt_state, params)
@@ -121,14 +119,13 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
             observations = normalise.update(observations, batch.observation)
         x, x_next = see(observations, batch.observation), see(observations, batch.next_observation)
 
-        (error, (used_critic, value)), gradient = jax.value_and_grad(critic_loss, has_aux=True)(
+        (error, value), gradient = jax.value_and_grad(critic_loss, has_aux=True)(
             state.critic, state.moments, state.target, batch, x, x_next
         )
         critic, critic_optimiser = step(gradient, state.critic_optimiser, state.critic)
-        (_, used_actor), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor, critic, state.moments, x)
+        (_, used), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor, critic, state.moments, x)
         actor, actor_optimiser = step(gradient, state.actor_optimiser, state.actor)
 
-        used = {"actor": used_actor, "critic": used_critic}
         moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
         target = networks.move_towards(state.target, {"actor": actor, "critic": critic}, config.target_rate)
         new = DDPGState(
@@ -144,13 +141,13 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
 
     def diagnose(state: DDPGState, batch: Transition):
         x = see(state.observations, batch.observation)
-        u, _ = mu(state.actor, state.moments["actor"], x)
-        value, _ = q(state.critic, state.moments["critic"], x, u)
+        u, _ = mu(state.actor, state.moments, x)
+        value = q(state.critic, x, u)
         return {"value_mean": jnp.mean(value), "mean_saturated": jnp.mean(jnp.abs(u) > 0.97)}
 
     def policy(state: DDPGState) -> Policy:
         seen = state.observations if config.observation_normalisation else None
-        return Policy(state.actor, state.moments["actor"], seen)
+        return Policy(state.actor, state.moments, seen)
 
     def greedy(policy: Policy, observation):
         """μ(x)."""
