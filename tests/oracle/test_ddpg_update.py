@@ -36,9 +36,8 @@ def test_three_updates_equal_the_equations(normalisation, generator):
         return np.tanh(out), used
 
     def q(critic, x, u):
-        behind = (
-            "none" if normalisation == "batch" else normalisation
-        )  # layers behind the action are not batch-normalised
+        # Every layer of the critic is behind the action, where batch normalisation has ended.
+        behind = "none" if normalisation == "batch" else normalisation
         return mlp(critic, [None] * 2, np.concatenate([x, u], 1), behind, False)[0][:, 0]
 
     for i in range(I):
