@@ -23,6 +23,7 @@ TABLE2 |= {"observation_normalisation": False, "reward_scale": 1.0}  # said, for
 SEEN = {"observation_normalisation": True}
 FASTER = {"target_rate": 0.005, "batch_size": 100}  # targets
 BARE = {"normalisation": "none"}
+TRACKING = {"target_rate": 0.02, "batch_size": 100}  # targets that follow closely
 ARM = BARE | SEEN | FASTER | {"reward_scale": 5.0}
 
 
@@ -52,6 +53,8 @@ TRIALS = {
     "swimmer-chosen-scale-1": Trial("swimmer6", 200, SEEN | FASTER),
     "swimmer-chosen-scale-1-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97}),
     "swimmer-chosen-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97, "reward_scale": 0.1}),
+    "swimmer-chosen-clip": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1, "mean_bound": "clip"}),
+    "swimmer-chosen-tracking": Trial("swimmer6", 200, SEEN | TRACKING | {"reward_scale": 0.1}),
     "swimmer-ddpg": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "swimmer-ddpg-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "canada": Trial("canada2d", 200, {}),
@@ -59,12 +62,19 @@ TRIALS = {
     "canada-ddpg-bare": Trial("canada2d", 300, ARM, agent="ddpg"),
     "canada-ddpg-faster": Trial("canada2d", 300, SEEN | FASTER | {"reward_scale": 5.0}, agent="ddpg"),
     "canada-seen": Trial("canada2d", 300, SEEN | {"reward_scale": 5.0}),
+    "canada-seen-discount-.95": Trial("canada2d", 300, SEEN | {"reward_scale": 5.0, "discount": 0.95}),
+    "canada-ddpg-discount-.95": Trial("canada2d", 300, SEEN | {"reward_scale": 5.0, "discount": 0.95}, agent="ddpg"),
+    "canada-seen-tracking": Trial("canada2d", 300, SEEN | TRACKING | {"reward_scale": 5.0}),
     "canada-arm": Trial("canada2d", 200, ARM),
     "canada-arm-discount-.95": Trial("canada2d", 200, ARM | {"discount": 0.95}),
     "cheetah": Trial("cheetah", 300, {}),
     "cheetah-seen": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}),
     "cheetah-seen-discount-.95": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "discount": 0.95}),
     "cheetah-seen-faster": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0}),
+    "cheetah-seen-clip": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "mean_bound": "clip"}),
+    "cheetah-seen-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}),
+    "cheetah-ddpg-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, agent="ddpg"),
+    "cheetah-ddpg": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-layer": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0, "normalisation": "layer"}),
     "cheetah-bare": Trial("cheetah", 300, BARE | SEEN | FASTER | {"reward_scale": 10.0}),
 }
