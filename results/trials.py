@@ -73,9 +73,6 @@ TRIALS = {
     "cheetah-seen-faster": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0}),
     "cheetah-seen-clip": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "mean_bound": "clip"}),
     "cheetah-seen-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}),
-    "cheetah-seen-tracking-discount-.97": Trial(
-        "cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0, "discount": 0.97}, seed=2
-    ),
     "cheetah-ddpg-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-ddpg": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-layer": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0, "normalisation": "layer"}),
