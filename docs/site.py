@@ -1,8 +1,8 @@
 """The site's own step of `make docs`: README becomes its front page, and files outside docs/ that pages link to come along.
 
 Pages are written to be read in the repository as well, so they link to ../src/… and ../results/….  Each such file gets a
-page of its own under files/ (tables and JSON are copied as they are, a folder shows its README or its list), and the
-links are turned there.
+page of its own under files/ (tables, JSON and films are copied as they are, a folder shows its README or its list), and
+the links are turned there.
 """
 
 import ast
@@ -16,6 +16,7 @@ from mkdocs.structure.files import File
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 FENCED = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
 LANGUAGES = {".py": "python", ".xml": "xml", ".toml": "toml", ".txt": "text"}
+KEPT = (".md", ".csv", ".json", ".mp4")  # go as they are; all else is shown in a page
 UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n"
 
 
@@ -72,8 +73,7 @@ def _uri(root, path):
         return path.removeprefix("docs/")
     if (root / path).is_dir():
         return f"files/{path}/index.md"
-    kept = path.endswith((".md", ".csv", ".json"))
-    return f"files/{path}" if kept else f"files/{path}.md"
+    return f"files/{path}" if path.endswith(KEPT) else f"files/{path}.md"
 
 
 def _origin(root, uri):
@@ -94,8 +94,10 @@ def _shown(root, path):
     if file.is_dir():
         readme = file / "README.md"
         return (readme.read_text() if readme.exists() else _listing(file, path)), True
-    if file.suffix in (".md", ".csv", ".json"):
-        return file.read_text(), file.suffix == ".md"
+    if file.suffix == ".md":
+        return file.read_text(), True
+    if file.suffix in KEPT:
+        return file.read_bytes(), False
     language = LANGUAGES.get(file.suffix, "text")
     return f"{UNSEARCHED}# {path}\n\n````{language}\n{file.read_text()}````\n", False
 
