@@ -14,7 +14,11 @@ N, B, I = 3, 8, 2
 CONTINUOUS, DISCRETE = EnvSpec(N, [-1, -1], [1, 1]), EnvSpec(N, actions=4)
 ROLLOUT = {"rollout": 4, "batch_size": 4, "epochs": 2}
 VARIANTS = {  # settings, and a world's actions where they are not continuous
-    "naf": [{}, {"trunk": "shared", "normalisation": "batch"}, {"noise": "precision", "mean_bound": "clip"}],
+    "naf": [
+        {},
+        {"trunk": "shared", "normalisation": "batch", "value_bound": True},
+        {"noise": "precision", "mean_bound": "clip"},
+    ],
     "ddpg": [{}, {"normalisation": "layer", "noise": "gaussian"}],
     "sac": [{}, {"normalisation": "batch"}],
     "ppo": [ROLLOUT, ROLLOUT | {"worlds": 3}],

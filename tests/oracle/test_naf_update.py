@@ -16,6 +16,7 @@ SETTINGS = {
     "layer": {"normalisation": "layer"},
     "clip": {"mean_bound": "clip"},
     "scaled": {"reward_scale": 0.1, "observation_normalisation": True},
+    "bounded": {"value_bound": True, "reward_scale": 0.001, "discount": 0.05},  # small enough to bound a new network
 }
 
 
@@ -67,6 +68,7 @@ def test_three_updates_equal_the_equations(name, generator):
     params, moments, target = as_float64(state.params), as_float64(state.moments), as_float64(state.target)
     adam, losses, qs = Adam(config.learning_rate), [], []
     mean, var = np.zeros(N), np.ones(N)
+    lowest = highest = clipped = 0.0
     for i in range(I):
         x, u, r, alive, x_next = (field[i] for field in batch)
         if config.observation_normalisation:
@@ -75,7 +77,13 @@ def test_three_updates_equal_the_equations(name, generator):
             x, x_next = ((o - mean) / np.sqrt(var + 1e-8) for o in (x, x_next))
             x, x_next = np.clip(x, -10, 10), np.clip(x_next, -10, 10)
         v_next, _ = network(target, moments, x_next, ["value"], config.normalisation, training=True)
-        y = config.reward_scale * r + config.discount * alive * v_next["value"][:, 0]
+        best = v_next["value"][:, 0]
+        if config.value_bound:
+            lowest, highest = min(lowest, config.reward_scale * r.min()), max(highest, config.reward_scale * r.max())
+            limits = lowest / (1 - config.discount), highest / (1 - config.discount)
+            clipped += np.mean((best < limits[0]) | (best > limits[1])) / I
+            best = np.minimum(np.maximum(best, limits[0]), limits[1])
+        y = config.reward_scale * r + config.discount * alive * best
 
         def forward(p, x=x, u=u, moments=moments):
             out, used = network(p, moments, x, ["value", "mean", "lower"], config.normalisation, training=True)
@@ -89,6 +97,9 @@ def test_three_updates_equal_the_equations(name, generator):
         online = {k: params[k] for k in ("trunk", "value")}
         target = jax.tree.map(lambda t, o: config.target_rate * o + (1 - config.target_rate) * t, target, online)
 
+    if config.value_bound:
+        assert 0 < clipped < 1  # some values, not all
+        np.testing.assert_allclose(found.rewards, [lowest, highest], rtol=1e-6)
     assert float(metrics["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)
     assert float(metrics["q_mean"]) == pytest.approx(np.mean(qs), rel=1e-4, abs=1e-6)
     for ours, theirs in ((found.params, params), (found.moments, moments), (found.target, target)):

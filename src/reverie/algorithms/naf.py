@@ -14,6 +14,8 @@ Where the paper is silent or we differ (ours / the paper's):
  7. noise_scale is σ of the Ornstein-Uhlenbeck innovations with θ = .15 / only "noise scale" is printed.
  8. Hidden layers have layer normalisation by default (docs/naf.md says why) / batch normalisation or none; `NAF.paper()`
     has batch normalisation, as table 2, or what `CHOSEN` says for a domain.
+ 9. V' may be clipped to what can be earned (`value_bound`; after Andrychowicz et al. 2017, arXiv 1707.01495, who clip
+    targets of DDPG so) / not mentioned.
 """
 
 import dataclasses
@@ -26,6 +28,7 @@ import optax
 from reverie.algorithms.acting import acting
 from reverie.algorithms.settings import Noisy
 from reverie.core.agent import Agent, require_continuous
+from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, quadratic
 
@@ -40,8 +43,15 @@ class NAF(Noisy):
     """V, μ and L as a network each (the paper's), or as heads of one."""
     mean_bound: Literal["tanh", "clip"] = "tanh"
     """How μ stays in [-1, 1].  tanh: smooth, and max_u Q = V within the box; clip: μ itself is free."""
+    value_bound: bool = False
+    """Clip V' to what the rewards seen allow: the lowest and the highest of them (or 0), for ever.  Stops values that run away."""
 
     name = "naf"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.value_bound and self.discount == 1:
+            raise ConfigError("value_bound needs a discount below 1: rewards that never fade bound no value")
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return NAF's pure functions for a world of `spec`."""
@@ -56,6 +66,7 @@ class NAFState(NamedTuple):
     target: Any  # V's part of params alone: nothing else of a target network is ever read
     optimiser: Any
     observations: Any  # running moments of observations; untouched where they are not normalised
+    rewards: Any  # the lowest and the highest seen, or 0, scaled [2]; None where they bound no value
     updates: jax.Array
 
 
@@ -87,7 +98,9 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
             params[name] = networks.init_network(jax.random.split(k), own, config.normalisation)
         moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
         target = jax.tree.map(jnp.copy, _value_part(params))
-        return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
+        rewards = jnp.zeros(2) if config.value_bound else None
+        updates = jnp.zeros((), jnp.int32)
+        return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), rewards, updates)
 
     def see(observations, x):
         return normalise.apply(observations, x) if config.observation_normalisation else x
@@ -113,11 +126,12 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
         return head(params["value"], moments["value"], features, training=True)[0][..., 0]
 
     # Gu et al. 2016, Alg. 1: y = r + γ V'(x'), loss = mean (y - Q(x, u))²
-    def loss(params, state: NAFState, batch: Transition, observations):
+    def loss(params, state: NAFState, batch: Transition, observations, rewards):
         discount_t = config.discount * batch.discount
-        y = config.reward_scale * batch.reward + discount_t * target_value(
-            state.target, state.moments, see(observations, batch.next_observation)
-        )
+        best = target_value(state.target, state.moments, see(observations, batch.next_observation))
+        if config.value_bound:
+            best = best.clip(*(rewards / (1 - config.discount)))  # Σ γᵗ r lies between its extremes, ended early or not
+        y = config.reward_scale * batch.reward + discount_t * best
         value, mean, lower, used = heads(params, state.moments, see(observations, batch.observation), training=True)
         q = value[..., 0] + jax.vmap(quadratic.advantage)(batch.action, mean, lower)
         return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), (used, jnp.mean(q))
@@ -126,12 +140,18 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
         observations = state.observations
         if config.observation_normalisation:
             observations = normalise.update(observations, batch.observation)
-        (error, (used, q)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, state, batch, observations)
+        rewards = state.rewards
+        if config.value_bound:
+            reward = config.reward_scale * batch.reward
+            rewards = jnp.stack([jnp.minimum(rewards[0], reward.min()), jnp.maximum(rewards[1], reward.max())])
+        (error, (used, q)), gradient = jax.value_and_grad(loss, has_aux=True)(
+            state.params, state, batch, observations, rewards
+        )
         step, opt_state = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, step)
         moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
         target = networks.move_towards(state.target, _value_part(params), config.target_rate)
-        new = NAFState(params, moments, target, opt_state, observations, state.updates + 1)
+        new = NAFState(params, moments, target, opt_state, observations, rewards, state.updates + 1)
         return new, {"loss": error, "q_mean": q}
 
     def update(state: NAFState, batches: Transition, key=None):
