@@ -58,13 +58,12 @@ TRIALS = {
     "swimmer-chosen-discount-.995": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "discount": 0.995}),
     "swimmer-chosen-batch-256": Trial("swimmer6", 110, SEEN | FASTER | {"reward_scale": 0.1, "batch_size": 256}),
     "swimmer-chosen-batch-32": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "batch_size": 32}),
-    "swimmer-chosen-recent": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "replay_capacity": 33_000}),
-    "swimmer-chosen-noise-.1": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "noise_scale": 0.1}),
-    "swimmer-chosen-noise-1": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "noise_scale": 1.0}),
-    "swimmer-chosen-precision": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "noise": "precision"}),
+    "swimmer-chosen-noise-1": Trial("swimmer6", 70, SEEN | FASTER | {"reward_scale": 0.1, "noise_scale": 1.0}),
     "swimmer-chosen-rate-.0003": Trial("swimmer6", 170, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.0003}),
     "swimmer-chosen-rate-.003": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003}),
-    "swimmer-chosen-shared": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "trunk": "shared"}),
+    "swimmer-chosen-rate-.003-tracking": Trial(
+        "swimmer6", 80, SEEN | TRACKING | {"reward_scale": 0.1, "learning_rate": 0.003}
+    ),
     "swimmer-ddpg": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "swimmer-ddpg-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "canada": Trial("canada2d", 200, {}),
@@ -83,7 +82,6 @@ TRIALS = {
     "cheetah-seen-faster": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0}),
     "cheetah-seen-clip": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "mean_bound": "clip"}),
     "cheetah-seen-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}),
-    "cheetah-seen-tracking-2": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, seed=2),
     "cheetah-seen-tracking-2-discount-.97": Trial(
         "cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0, "discount": 0.97}, seed=2
     ),

@@ -1,6 +1,6 @@
 """Do NAF and DDPG know what they earn?  `python results/values.py` fills `values.csv` in a quarter of an hour.
 
-Both learn cartpole with the paper's settings, NAF with two discounts.  Every so many episodes the greedy policy plays from ten
+Both learn cartpole with the paper's settings, NAF with two discounts, and bounded by what rewards allow (`naf-bounded`).  Every so many episodes the greedy policy plays from ten
 starts: `return` is its mean return, `earned` the mean, over all steps, of the discounted rewards that came after, `expected`
 what V(x) (of NAF) or Q(x, μ(x)) (of DDPG) says there, both in the world's rewards.  No reward of cartpole is above 0, so no
 value can be: `above` is the share of steps where it is said to be.  `loss`: mean squared error of the last minibatches, of
@@ -21,7 +21,7 @@ from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "values.csv"
 COLUMNS: tuple[str, ...] = ("agent", "discount", "seed", "episode", "return", "earned", "expected", "above", "loss")
-CONTENDERS = (("naf", 0.99), ("ddpg", 0.99), ("naf", 0.97))
+CONTENDERS = (("naf", 0.99), ("ddpg", 0.99), ("naf", 0.97), ("naf-bounded", 0.99), ("naf-bounded", 0.97))
 DOMAIN, EPISODES, EVERY, SEEDS, STARTS = "cartpole", 250, 50, (0, 3), range(12345, 12355)
 
 
@@ -64,7 +64,9 @@ def expected(learner: rv.Learner, observations: np.ndarray, scale: float) -> np.
 
 def measured(name: str, discount: float, seed: int) -> list[dict[str, Any]]:
     """Learn; return a row every so many episodes."""
-    config, world, rows = ALGORITHMS[name].paper(DOMAIN, discount=discount), make_world(DOMAIN), []
+    agent, _, bounded = name.partition("-")
+    changes = {"discount": discount} | ({"value_bound": True} if bounded else {})
+    config, world, rows = ALGORITHMS[agent].paper(DOMAIN, **changes), make_world(DOMAIN), []
     with rv.Learner(config, DOMAIN, seed=seed) as learner:
         for episode in range(EVERY, EPISODES + 1, EVERY):
             learner.learn(episodes=EVERY)

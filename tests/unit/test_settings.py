@@ -4,7 +4,7 @@ import itertools
 import pytest
 
 from reverie.algorithms import ALGORITHMS
-from reverie.algorithms.settings import CHOSEN
+from reverie.algorithms.settings import CHOSEN, OWN
 from reverie.core.errors import ConfigError
 from reverie.core.settings import coerce
 from reverie.domains import DOMAINS
@@ -38,6 +38,7 @@ def test_text_becomes_the_setting(name, text, value):
         ({"learning_rate": "fast"}, "learning_rate is 'fast'; it must be a finite number"),
         ({"learning_rate": float("nan")}, "it must be a finite number"),
         ({"discount": 1.5}, "discount is 1.5; it must lie in [0, 1]"),
+        ({"discount": 1.0, "value_bound": True}, "value_bound needs a discount below 1"),
         ({"target_rate": 0}, "it must lie in (0, 1]"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"batch_size": 2.5}, "it must be a whole number"),
@@ -85,10 +86,18 @@ def test_paper_settings_of_a_domain_are_ours_out_of_the_papers_18():
     assert all(domain in DOMAINS for domain in CHOSEN)
     for kind, domain in itertools.product((NAF, DDPG), CHOSEN):
         config = kind.paper(domain)
-        assert config.normalisation in ("none", "batch") and config.learning_rate in (1e-4, 1e-3, 1e-2)
+        assert config.normalisation in ("none", "batch")
+        assert config.learning_rate in (1e-4, 1e-3, 1e-2) or (kind.name, domain) in OWN
         assert config.noise_scale in (0.1, 0.3, 1.0) and config.updates_per_step == 5 and config.hidden == (200, 200)
         assert config.noise == "ou" and (kind is DDPG or config.trunk == "separate")
     assert NAF.paper("peg", noise_scale=1.0).noise_scale == 1.0
+
+
+def test_what_one_agent_has_alone_is_not_the_others():
+    assert all(agent in ("naf", "ddpg") and domain in CHOSEN for agent, domain in OWN)
+    assert NAF.paper("swimmer6").learning_rate == 3e-3 and DDPG.paper("swimmer6").learning_rate == 1e-3
+    assert NAF.paper("cheetah").value_bound and not NAF.paper("reacher").value_bound
+    assert not NAF.paper("cheetah", value_bound=False).value_bound
 
 
 def test_zero_is_honoured():
