@@ -88,6 +88,9 @@ TRIALS = {
     "cheetah-seen-tracking-2-rate-.01": Trial(
         "cheetah", 130, SEEN | TRACKING | {"reward_scale": 10.0, "target_rate": 0.01}, seed=2
     ),
+    "cheetah-seen-tracking-2-bounded": Trial(
+        "cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0, "value_bound": True}, seed=2
+    ),
     "cheetah-ddpg-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-ddpg": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-layer": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0, "normalisation": "layer"}),
