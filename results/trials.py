@@ -61,6 +61,9 @@ TRIALS = {
     "swimmer-chosen-noise-1": Trial("swimmer6", 70, SEEN | FASTER | {"reward_scale": 0.1, "noise_scale": 1.0}),
     "swimmer-chosen-rate-.0003": Trial("swimmer6", 170, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.0003}),
     "swimmer-chosen-rate-.003": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003}),
+    "swimmer-chosen-1-rate-.003-batch-50": Trial(
+        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 50}, seed=1
+    ),
     "swimmer-chosen-rate-.003-tracking": Trial(
         "swimmer6", 80, SEEN | TRACKING | {"reward_scale": 0.1, "learning_rate": 0.003}
     ),
@@ -89,7 +92,7 @@ TRIALS = {
         "cheetah", 130, SEEN | TRACKING | {"reward_scale": 10.0, "target_rate": 0.01}, seed=2
     ),
     "cheetah-seen-tracking-2-bounded": Trial(
-        "cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0, "value_bound": True}, seed=2
+        "cheetah", 1000, SEEN | TRACKING | {"reward_scale": 10.0, "value_bound": True}, seed=2
     ),
     "cheetah-ddpg-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-ddpg": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}, agent="ddpg"),

@@ -21,7 +21,7 @@ from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "values.csv"
 COLUMNS: tuple[str, ...] = ("agent", "discount", "seed", "episode", "return", "earned", "expected", "above", "loss")
-CONTENDERS = (("naf", 0.99), ("ddpg", 0.99), ("naf", 0.97), ("naf-bounded", 0.99), ("naf-bounded", 0.97))
+CONTENDERS = (("naf", 0.99), ("ddpg", 0.99), ("naf", 0.97), ("naf-bounded", 0.99))
 DOMAIN, EPISODES, EVERY, SEEDS, STARTS = "cartpole", 250, 50, (0, 3), range(12345, 12355)
 
 
