@@ -1,8 +1,8 @@
 """Does NAF learn slower on swimmer6 for what it sees, or for what it makes of it?  `python results/exchange.py [SOURCE …]`.
 
-One agent (`source`) learns so many episodes with the paper's settings.  Then both start anew and learn from its experience alone,
-without a step of their own and with as many updates as it had; every so often their greedy policies play ten episodes (`return`).
-Fills `exchange.csv`; a quarter of an hour a source.
+One agent (`source`) learns so many episodes with the paper's settings.  Then both start anew and learn from its experience
+alone, without a step of their own and with as many updates as it had; every so often (`steps`, in updates' worth) their greedy
+policies play ten episodes (`return`).  Fills `exchange.csv`; a quarter of an hour a source.
 """
 
 import sys

@@ -62,13 +62,13 @@ TRIALS = {
     "swimmer-chosen-rate-.0003": Trial("swimmer6", 170, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.0003}),
     "swimmer-chosen-rate-.003": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003}),
     "swimmer-chosen-1-rate-.003-batch-50": Trial(
-        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 50}, seed=1
+        "swimmer6", 220, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 50}, seed=1
     ),
     "swimmer-chosen-1-rate-.003-batch-25": Trial(
-        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 25}, seed=1
+        "swimmer6", 100, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 25}, seed=1
     ),
     "swimmer-chosen-1-rate-.003-noise-.1": Trial(
-        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "noise_scale": 0.1}, seed=1
+        "swimmer6", 110, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "noise_scale": 0.1}, seed=1
     ),
     "swimmer-chosen-1-rate-.003-discount-.98": Trial(
         "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "discount": 0.98}, seed=1

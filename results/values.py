@@ -1,10 +1,10 @@
 """Do NAF and DDPG know what they earn?  `python results/values.py` fills `values.csv` in a quarter of an hour.
 
-Both learn cartpole with the paper's settings, NAF with two discounts, and bounded by what rewards allow (`naf-bounded`).  Every so many episodes the greedy policy plays from ten
-starts: `return` is its mean return, `earned` the mean, over all steps, of the discounted rewards that came after, `expected`
-what V(x) (of NAF) or Q(x, μ(x)) (of DDPG) says there, both in the world's rewards.  No reward of cartpole is above 0, so no
-value can be: `above` is the share of steps where it is said to be.  `loss`: mean squared error of the last minibatches, of
-scaled rewards.
+Both learn cartpole with the paper's settings, NAF with two discounts, and bounded by what rewards allow (`naf-bounded`).
+Every so many episodes the greedy policy plays from ten starts: `return` is its mean return, `earned` the mean, over all steps,
+of the discounted rewards that came after, `expected` what V(x) (of NAF) or Q(x, μ(x)) (of DDPG) says there, both in the world's
+rewards.  No reward of cartpole is above 0, so no value can be: `above` is the share of steps where it is said to be.  `loss`:
+mean squared error of the last minibatches, of scaled rewards.
 """
 
 from pathlib import Path

@@ -44,7 +44,7 @@ class NAF(Noisy):
     mean_bound: Literal["tanh", "clip"] = "tanh"
     """How μ stays in [-1, 1].  tanh: smooth, and max_u Q = V within the box; clip: μ itself is free."""
     value_bound: bool = False
-    """Clip V' to what the rewards seen allow: the lowest and the highest of them (or 0), for ever.  Stops values that run away."""
+    """Clip V' to what the rewards seen allow, the lowest or the highest (or 0) for ever: values cannot run away."""
 
     name = "naf"
 
