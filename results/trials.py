@@ -71,7 +71,7 @@ TRIALS = {
         "swimmer6", 110, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "noise_scale": 0.1}, seed=1
     ),
     "swimmer-chosen-1-rate-.003-discount-.98": Trial(
-        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "discount": 0.98}, seed=1
+        "swimmer6", 160, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "discount": 0.98}, seed=1
     ),
     "swimmer-chosen-rate-.003-tracking": Trial(
         "swimmer6", 80, SEEN | TRACKING | {"reward_scale": 0.1, "learning_rate": 0.003}
