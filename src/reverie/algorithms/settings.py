@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from reverie.core.agent import Feed
 from reverie.core.errors import ConfigError
@@ -105,6 +105,8 @@ class OffPolicy(Learning):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Noisy(OffPolicy):
     """Settings of the paper's two algorithms: a deterministic policy, with noise to explore."""
+
+    name: ClassVar[str]
 
     noise: Noise = "ou"
     """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2)."""
