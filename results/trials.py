@@ -24,6 +24,7 @@ SEEN = {"observation_normalisation": True}
 FASTER = {"target_rate": 0.005, "batch_size": 100}  # targets
 BARE = {"normalisation": "none"}
 TRACKING = {"target_rate": 0.02, "batch_size": 100}  # targets that follow closely
+BOUNDED = SEEN | TRACKING | {"reward_scale": 10.0, "value_bound": True}  # cheetah's settings, and what V' may be
 ARM = BARE | SEEN | FASTER | {"reward_scale": 5.0}
 
 
@@ -76,6 +77,13 @@ TRIALS = {
     "swimmer-chosen-rate-.003-tracking": Trial(
         "swimmer6", 80, SEEN | TRACKING | {"reward_scale": 0.1, "learning_rate": 0.003}
     ),
+    "swimmer-chosen-rate-.01": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.01}),
+    "swimmer-chosen-rate-.003-updates-1": Trial(
+        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 1}
+    ),
+    "swimmer-chosen-rate-.003-updates-2": Trial(
+        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 2}
+    ),
     "swimmer-ddpg": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "swimmer-ddpg-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "canada": Trial("canada2d", 200, {}),
@@ -100,9 +108,10 @@ TRIALS = {
     "cheetah-seen-tracking-2-rate-.01": Trial(
         "cheetah", 130, SEEN | TRACKING | {"reward_scale": 10.0, "target_rate": 0.01}, seed=2
     ),
-    "cheetah-seen-tracking-2-bounded": Trial(
-        "cheetah", 1000, SEEN | TRACKING | {"reward_scale": 10.0, "value_bound": True}, seed=2
-    ),
+    "cheetah-seen-tracking-0-bounded": Trial("cheetah", 1000, BOUNDED),
+    "cheetah-seen-tracking-1-bounded": Trial("cheetah", 1000, BOUNDED, seed=1),
+    "cheetah-seen-tracking-2-bounded": Trial("cheetah", 1000, BOUNDED, seed=2),
+    "cheetah-seen-tracking-3-bounded": Trial("cheetah", 1000, BOUNDED, seed=3),
     "cheetah-ddpg-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-ddpg": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-layer": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0, "normalisation": "layer"}),
