@@ -84,6 +84,9 @@ TRIALS = {
     "swimmer-chosen-rate-.003-updates-2": Trial(
         "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 2}
     ),
+    "swimmer-chosen-rate-.003-updates-10": Trial(
+        "swimmer6", 190, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 10}
+    ),
     "swimmer-ddpg": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "swimmer-ddpg-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
     "canada": Trial("canada2d", 200, {}),
