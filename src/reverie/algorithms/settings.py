@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from reverie.core.agent import Feed
 from reverie.core.errors import ConfigError
@@ -106,8 +106,8 @@ class OffPolicy(Learning):
 class Noisy(OffPolicy):
     """Settings of the paper's two algorithms: a deterministic policy, with noise to explore."""
 
-    name: ClassVar[str]
-
+    name = ""
+    """What each of the two calls itself."""
     noise: Noise = "ou"
     """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2)."""
     noise_scale: float = 0.3
