@@ -24,7 +24,9 @@ SEEN = {"observation_normalisation": True}
 FASTER = {"target_rate": 0.005, "batch_size": 100}  # targets
 BARE = {"normalisation": "none"}
 TRACKING = {"target_rate": 0.02, "batch_size": 100}  # targets that follow closely
-BOUNDED = SEEN | TRACKING | {"reward_scale": 10.0, "value_bound": True}  # cheetah's settings, and what V' may be
+SWIMMER = SEEN | FASTER | {"reward_scale": 0.1}  # what both agents have on swimmer6
+QUICK = SWIMMER | {"learning_rate": 0.003}  # and what NAF has there
+CHEETAH = SEEN | TRACKING | {"reward_scale": 10.0}  # what both have on cheetah
 ARM = BARE | SEEN | FASTER | {"reward_scale": 5.0}
 
 
@@ -49,46 +51,30 @@ TRIALS = {
     "swimmer-layer": Trial("swimmer6", 200, {"normalisation": "layer"}),
     "swimmer-seen": Trial("swimmer6", 200, SEEN | {"reward_scale": 0.1}),
     "swimmer-faster": Trial("swimmer6", 200, FASTER | {"reward_scale": 0.1}),
-    "swimmer-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}),
-    "swimmer-chosen": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}),
+    "swimmer-bare": Trial("swimmer6", 200, SWIMMER | BARE),
+    "swimmer-chosen": Trial("swimmer6", 200, SWIMMER),
     "swimmer-chosen-scale-1": Trial("swimmer6", 200, SEEN | FASTER),
     "swimmer-chosen-scale-1-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97}),
-    "swimmer-chosen-discount-.97": Trial("swimmer6", 200, SEEN | FASTER | {"discount": 0.97, "reward_scale": 0.1}),
-    "swimmer-chosen-clip": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1, "mean_bound": "clip"}),
-    "swimmer-chosen-tracking": Trial("swimmer6", 200, SEEN | TRACKING | {"reward_scale": 0.1}),
-    "swimmer-chosen-discount-.995": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "discount": 0.995}),
-    "swimmer-chosen-batch-256": Trial("swimmer6", 110, SEEN | FASTER | {"reward_scale": 0.1, "batch_size": 256}),
-    "swimmer-chosen-batch-32": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "batch_size": 32}),
-    "swimmer-chosen-noise-1": Trial("swimmer6", 70, SEEN | FASTER | {"reward_scale": 0.1, "noise_scale": 1.0}),
-    "swimmer-chosen-rate-.0003": Trial("swimmer6", 170, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.0003}),
-    "swimmer-chosen-rate-.003": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003}),
-    "swimmer-chosen-1-rate-.003-batch-50": Trial(
-        "swimmer6", 220, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 50}, seed=1
-    ),
-    "swimmer-chosen-1-rate-.003-batch-25": Trial(
-        "swimmer6", 100, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "batch_size": 25}, seed=1
-    ),
-    "swimmer-chosen-1-rate-.003-noise-.1": Trial(
-        "swimmer6", 110, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "noise_scale": 0.1}, seed=1
-    ),
-    "swimmer-chosen-1-rate-.003-discount-.98": Trial(
-        "swimmer6", 160, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "discount": 0.98}, seed=1
-    ),
-    "swimmer-chosen-rate-.003-tracking": Trial(
-        "swimmer6", 80, SEEN | TRACKING | {"reward_scale": 0.1, "learning_rate": 0.003}
-    ),
-    "swimmer-chosen-rate-.01": Trial("swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.01}),
-    "swimmer-chosen-rate-.003-updates-1": Trial(
-        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 1}
-    ),
-    "swimmer-chosen-rate-.003-updates-2": Trial(
-        "swimmer6", 250, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 2}
-    ),
-    "swimmer-chosen-rate-.003-updates-10": Trial(
-        "swimmer6", 190, SEEN | FASTER | {"reward_scale": 0.1, "learning_rate": 0.003, "updates_per_step": 10}
-    ),
-    "swimmer-ddpg": Trial("swimmer6", 200, SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
-    "swimmer-ddpg-bare": Trial("swimmer6", 200, BARE | SEEN | FASTER | {"reward_scale": 0.1}, agent="ddpg"),
+    "swimmer-chosen-discount-.97": Trial("swimmer6", 200, SWIMMER | {"discount": 0.97}),
+    "swimmer-chosen-clip": Trial("swimmer6", 200, SWIMMER | {"mean_bound": "clip"}),
+    "swimmer-chosen-tracking": Trial("swimmer6", 200, SWIMMER | TRACKING),
+    "swimmer-chosen-discount-.995": Trial("swimmer6", 250, SWIMMER | {"discount": 0.995}),
+    "swimmer-chosen-batch-256": Trial("swimmer6", 110, SWIMMER | {"batch_size": 256}),
+    "swimmer-chosen-batch-32": Trial("swimmer6", 250, SWIMMER | {"batch_size": 32}),
+    "swimmer-chosen-noise-1": Trial("swimmer6", 70, SWIMMER | {"noise_scale": 1.0}),
+    "swimmer-chosen-rate-.0003": Trial("swimmer6", 170, SWIMMER | {"learning_rate": 0.0003}),
+    "swimmer-chosen-rate-.003": Trial("swimmer6", 250, QUICK),
+    "swimmer-chosen-1-rate-.003-batch-50": Trial("swimmer6", 220, QUICK | {"batch_size": 50}, seed=1),
+    "swimmer-chosen-1-rate-.003-batch-25": Trial("swimmer6", 100, QUICK | {"batch_size": 25}, seed=1),
+    "swimmer-chosen-1-rate-.003-noise-.1": Trial("swimmer6", 110, QUICK | {"noise_scale": 0.1}, seed=1),
+    "swimmer-chosen-1-rate-.003-discount-.98": Trial("swimmer6", 160, QUICK | {"discount": 0.98}, seed=1),
+    "swimmer-chosen-rate-.003-tracking": Trial("swimmer6", 80, QUICK | TRACKING),
+    "swimmer-chosen-rate-.01": Trial("swimmer6", 250, SWIMMER | {"learning_rate": 0.01}),
+    "swimmer-chosen-rate-.003-updates-1": Trial("swimmer6", 250, QUICK | {"updates_per_step": 1}),
+    "swimmer-chosen-rate-.003-updates-2": Trial("swimmer6", 250, QUICK | {"updates_per_step": 2}),
+    "swimmer-chosen-rate-.003-updates-10": Trial("swimmer6", 190, QUICK | {"updates_per_step": 10}),
+    "swimmer-ddpg": Trial("swimmer6", 200, SWIMMER, agent="ddpg"),
+    "swimmer-ddpg-bare": Trial("swimmer6", 200, SWIMMER | BARE, agent="ddpg"),
     "canada": Trial("canada2d", 200, {}),
     "canada-ddpg": Trial("canada2d", 300, SEEN | {"reward_scale": 5.0}, agent="ddpg"),
     "canada-ddpg-bare": Trial("canada2d", 300, ARM, agent="ddpg"),
@@ -104,18 +90,14 @@ TRIALS = {
     "cheetah-seen-discount-.95": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "discount": 0.95}),
     "cheetah-seen-faster": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0}),
     "cheetah-seen-clip": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0, "mean_bound": "clip"}),
-    "cheetah-seen-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}),
-    "cheetah-seen-tracking-2-discount-.97": Trial(
-        "cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0, "discount": 0.97}, seed=2
-    ),
-    "cheetah-seen-tracking-2-rate-.01": Trial(
-        "cheetah", 130, SEEN | TRACKING | {"reward_scale": 10.0, "target_rate": 0.01}, seed=2
-    ),
-    "cheetah-seen-tracking-0-bounded": Trial("cheetah", 1000, BOUNDED),
-    "cheetah-seen-tracking-1-bounded": Trial("cheetah", 1000, BOUNDED, seed=1),
-    "cheetah-seen-tracking-2-bounded": Trial("cheetah", 1000, BOUNDED, seed=2),
-    "cheetah-seen-tracking-3-bounded": Trial("cheetah", 1000, BOUNDED, seed=3),
-    "cheetah-ddpg-tracking": Trial("cheetah", 300, SEEN | TRACKING | {"reward_scale": 10.0}, agent="ddpg"),
+    "cheetah-seen-tracking": Trial("cheetah", 300, CHEETAH),
+    "cheetah-seen-tracking-2-discount-.97": Trial("cheetah", 300, CHEETAH | {"discount": 0.97}, seed=2),
+    "cheetah-seen-tracking-2-rate-.01": Trial("cheetah", 130, CHEETAH | {"target_rate": 0.01}, seed=2),
+    "cheetah-seen-tracking-0-bounded": Trial("cheetah", 1000, CHEETAH | {"value_bound": True}),
+    "cheetah-seen-tracking-1-bounded": Trial("cheetah", 1000, CHEETAH | {"value_bound": True}, seed=1),
+    "cheetah-seen-tracking-2-bounded": Trial("cheetah", 1000, CHEETAH | {"value_bound": True}, seed=2),
+    "cheetah-seen-tracking-3-bounded": Trial("cheetah", 1000, CHEETAH | {"value_bound": True}, seed=3),
+    "cheetah-ddpg-tracking": Trial("cheetah", 300, CHEETAH, agent="ddpg"),
     "cheetah-ddpg": Trial("cheetah", 300, SEEN | {"reward_scale": 10.0}, agent="ddpg"),
     "cheetah-layer": Trial("cheetah", 300, SEEN | FASTER | {"reward_scale": 10.0, "normalisation": "layer"}),
     "cheetah-bare": Trial("cheetah", 300, BARE | SEEN | FASTER | {"reward_scale": 10.0}),
