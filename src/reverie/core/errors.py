@@ -3,9 +3,23 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1000  # characters of a message: what was typed or read may be of any length
+
 
 class ReverieError(Exception):
     """Wrong input or a broken world.  The command line prints its one line and exits with 2."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line that any terminal can print: control characters escaped, the middle of a long one left out."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class ConfigError(ReverieError, ValueError):

@@ -21,6 +21,18 @@ def told(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
         raise
     except OSError as error:
         raise StorageError(f"cannot {action} {path}: {error.strerror or error}; {remedy}") from error
+    except ValueError as error:
+        if _can_be_a_name(path):
+            raise
+        raise StorageError(f"cannot {action} {path}: no file can have this name; {remedy}") from error
+
+
+def _can_be_a_name(path: Path) -> bool:
+    """Return whether the system takes such names: no NUL, nothing that it cannot encode."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def take_lock(folder: Path, busy: str) -> filelock.BaseFileLock:
