@@ -32,7 +32,7 @@ from reverie.loops.evaluation import play
 from reverie.loops.provenance import machine, versions
 from reverie.models import MODELS
 from reverie.report.film import record
-from reverie.storage.files import write_whole
+from reverie.storage.files import read_regular, write_whole
 from reverie.storage.tables import Table, read_rows
 
 COLUMNS = (*SCORE, "seconds")  # of the scores.csv of a cell under way
@@ -189,7 +189,7 @@ def write(cell: Cell, folder: Path) -> None:
 
 def read(folder: Path) -> Cell:
     """Return the cell that FOLDER/cell.json describes."""
-    facts = json.loads((folder / "cell.json").read_text())
+    facts = json.loads(read_regular(folder / "cell.json"))
     return Cell(**facts | {"variant": Variant(**facts["variant"])})
 
 
@@ -210,7 +210,7 @@ def collect(folder: Path, error: str) -> Outcome:
     film = folder / FILM
     found = versions()
     software = ", ".join(f"{name} {found[name]}" for name in ("reverie", "jax", "mujoco", "numpy", "python"))
-    return Outcome(_kept(folder), film.read_bytes() if film.exists() else None, error, software, machine())
+    return Outcome(_kept(folder), read_regular(film) if film.exists() else None, error, software, machine())
 
 
 def _end_with_parent() -> None:

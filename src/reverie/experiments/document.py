@@ -38,6 +38,7 @@ from reverie.report.document import (
     Text,
     Verdicts,
 )
+from reverie.storage.files import read_regular
 
 Found = Mapping[tuple[str, str], Curve]
 NAMES = {variant.name: variant.text for e in EXPERIMENTS.values() for panel in e.panels for variant in panel.variants}
@@ -215,7 +216,7 @@ def _films(folders: Sequence[Results]) -> list[Part]:
             domain, name, seed = key
             last = number(float(results.scores[key][-1]["return_mean"]))
             words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
-            films.append(Film(f"{domain}, {name}", words, file.read_bytes()))
+            films.append(Film(f"{domain}, {name}", words, read_regular(file)))
     return [Films("Final policies", films)] if films else []
 
 

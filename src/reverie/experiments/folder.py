@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import filelock
 
 from reverie.core.errors import ConfigError, StorageError
-from reverie.storage.files import take_lock, told, write_whole
+from reverie.storage.files import read_regular, take_lock, told, write_whole
 from reverie.storage.tables import read_rows, table_of
 
 FORMAT = 2
@@ -62,7 +62,7 @@ class Results:
             return
         try:
             with told("read", self.settings_file, AGAIN):
-                facts = json.loads(self.settings_file.read_text())
+                facts = json.loads(read_regular(self.settings_file))
             if facts["format"] != FORMAT:
                 raise StorageError(
                     f"{self.path} has format {facts['format']}; this version of reverie reads {FORMAT}: choose another --out"
@@ -154,7 +154,7 @@ class Results:
 def _rows(file: Path, columns: tuple[str, ...]) -> Iterable[dict[str, Any]]:
     if not file.exists():
         return []
-    if not file.read_bytes().startswith(table_of(columns, [])):
+    if not read_regular(file).startswith(table_of(columns, [])):
         raise ValueError
     return read_rows(file)
 

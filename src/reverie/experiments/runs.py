@@ -9,6 +9,7 @@ import numpy as np
 
 from reverie.experiments.measure import banded, number
 from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table
+from reverie.storage.files import read_regular
 from reverie.storage.run import RunDirectory, flat
 from reverie.storage.tables import read_rows
 
@@ -39,7 +40,7 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, dict[str, Any]]) -> lis
         Table("Runs", ("run", "agent", "seed", "steps", "episodes", "last test score", "best test score"), rows)
     )
     films = [
-        Film(str(run.path), f"The greedy policy of {run.path}.", (run.path / "film.mp4").read_bytes())
+        Film(str(run.path), f"The greedy policy of {run.path}.", read_regular(run.path / "film.mp4"))
         for run in runs
         if (run.path / "film.mp4").exists()
     ]

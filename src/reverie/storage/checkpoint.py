@@ -10,7 +10,7 @@ import numpy as np
 import safetensors.numpy
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import told, write_whole
+from reverie.storage.files import read_regular, told, write_whole
 
 FORMAT = "reverie-checkpoint-4"
 
@@ -26,7 +26,7 @@ def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return (arrays by name, facts) of a checkpoint.  Raises StorageError where the file is damaged or foreign."""
     with told("read", path):
-        data = path.read_bytes()
+        data = read_regular(path)
     try:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])["__metadata__"]

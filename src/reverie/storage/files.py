@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import filelock
 
@@ -43,6 +45,51 @@ def take_lock(folder: Path, busy: str) -> filelock.BaseFileLock:
     except filelock.Timeout:
         raise StorageError(busy) from None
     return lock
+
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
+    """Return a descriptor of a regular file (or of what a link to one leads to), which the caller closes.
+
+    Raises StorageError for a pipe, a device, a socket or a folder, whose reading would wait for ever or mean nothing, and
+    for a path that the system cannot take; OSError where the file is not there or may not be opened.
+    """
+    try:
+        _require_regular(path, os.stat(path))  # before opening: that alone makes some devices act
+        handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL in the name
+        raise StorageError(f"{str(path)!r} is no name of a file ({error}); give another") from None
+    try:
+        _require_regular(path, os.fstat(handle))  # after it: another may have taken the place meanwhile
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_regular(path: str | Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise StorageError(f"{path} is {kind}, not a file; put the file there, or give another")
+
+
+def opened_regular(path: str | Path) -> BinaryIO:
+    """Return a regular file, open for reading bytes; raises as `open_regular` does."""
+    return os.fdopen(open_regular(path), "rb")
+
+
+def read_regular(path: str | Path) -> bytes:
+    """Return the bytes of a regular file; raises as `open_regular` does."""
+    with opened_regular(path) as file:
+        return file.read()
 
 
 def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import told, write_all, write_whole
+from reverie.storage.files import open_regular, opened_regular, read_regular, told, write_all, write_whole
 
 FORMAT = "reverie-journal-1"
 TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
@@ -75,7 +75,7 @@ class Journal:
         self._start, self._size = start, start + len(found) * self.dtype.itemsize
         self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
         with told("open", path):
-            self._file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            self._file = open_regular(path, os.O_RDWR)
             os.lseek(self._file, self._size, os.SEEK_SET)
 
     def cut(self) -> None:
@@ -159,7 +159,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     Raises StorageError on a foreign header, a damaged record before the tail, or a gap in the steps.
     """
     with told("read", path):
-        data = path.read_bytes()
+        data = read_regular(path)
     line, newline, _ = data.partition(b"\n")
     dtype = record_dtype(*_header(path, line + newline)[:3])
     start = len(line) + 1
@@ -190,7 +190,7 @@ class Header(NamedTuple):
 
 def read_header(path: Path) -> Header:
     """Return the sizes of a journal.  Raises StorageError where it is none."""
-    with told("read", path), open(path, "rb") as file:
+    with told("read", path), opened_regular(path) as file:
         return _header(path, file.readline(4096))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import filelock
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import take_lock, told, write_whole
+from reverie.storage.files import read_regular, take_lock, told, write_whole
 
 FORMAT = 1
 
@@ -71,7 +71,7 @@ class RunDirectory:
             raise StorageError(f"{self.path} holds no run (no config.json); give the directory that training wrote")
         try:
             with told("read", self.config_file):
-                config = json.loads(self.config_file.read_text())
+                config = json.loads(read_regular(self.config_file))
             version = config["format"]
             if version == FORMAT:
                 _ = [config["agent"][name] for name in ("name", "settings")], config["seed"], config["tensorboard"]
@@ -94,7 +94,7 @@ class RunDirectory:
     def read_call(self) -> dict[str, int] | None:
         """Return the call that was cut short, or None where the last one ended."""
         try:
-            call = json.loads(self.call_file.read_text())
+            call = json.loads(read_regular(self.call_file))
             return {"start": int(call["start"]), "steps": int(call["steps"])}
         except FileNotFoundError:
             return None

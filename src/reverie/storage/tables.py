@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reverie.storage.files import told, write_all, write_whole
+from reverie.storage.files import open_regular, read_regular, told, write_all, write_whole
 
 
 class Table:
@@ -24,7 +24,7 @@ class Table:
         """Add one row; columns it lacks stay empty.  durable: wait until it would survive a power cut."""
         with told("write", self.path):
             if self._file is None:
-                self._file = open(self.path, "ab", buffering=0)
+                self._file = os.fdopen(open_regular(self.path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
             size, line = self._file.seek(0, os.SEEK_END), _line([row.get(name, "") for name in self.columns])
             try:
                 write_all(self._file.write, line)
@@ -56,7 +56,7 @@ def table_of(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Return the whole rows of a table as text by column; a last line without its end is left out."""
     with told("read", path):
-        text = path.read_bytes().decode(errors="replace")
+        text = read_regular(path).decode(errors="replace")
     whole = text[: text.rfind("\n") + 1]
     reader = csv.DictReader(io.StringIO(whole))
     return [row for row in reader if None not in row and None not in row.values()]
