@@ -248,6 +248,7 @@ def test_folders_that_hold_the_same_contender_are_refused(tmp_path):
 
 
 NAF = rv.NAF(hidden=(8,), batch_size=4)
+ENDED = {"terminated": 0, "truncated": 1, "seconds": 0.5}
 
 
 def run(path, agent=NAF, seed=0, env="worlds:LinearWorld", scores=((100, -5.0), (200, -2.0)), film=None):
@@ -260,11 +261,13 @@ def run(path, agent=NAF, seed=0, env="worlds:LinearWorld", scores=((100, -5.0), 
     )
     table = File(directory.evaluations_file, evaluation.COLUMNS)
     for step, score in scores:
-        table.append({"step": step, "episode": step // 20, "return_mean": score, "return_std": 0.0, "returns": ""})
+        table.append(
+            {"step": step, "episode": step // 20, "return_mean": score, "return_std": 0.0, "returns": repr(score)}
+        )
     table.close()
     table = File(directory.episodes_file, episodes.COLUMNS)
     for episode in range(1, 11):
-        table.append({"step": 20 * episode, "episode": episode, "return": -1.0, "length": 20})
+        table.append({"step": 20 * episode, "episode": episode, "return": -1.0, "length": 20, **ENDED})
     table.close()
     if film is not None:
         (path / "film.mp4").write_bytes(film)

@@ -277,11 +277,11 @@ def test_only_what_is_not_done_is_missing(tmp_path):
 def test_cells_are_priced_by_what_the_same_took_here(monkeypatch):
     monkeypatch.setattr(cost, "_seconds_an_episode", lambda one: {"peg": 2.0}[one.domain])
     known = {
-        ("reacher", "a", 5): {"episodes": "50", "seconds": "100.0"},  # 2 s an episode
+        ("reacher", "a", 5): {"episodes": 50, "seconds": 100.0},  # 2 s an episode
         ("reacher", "a", 6): {"episodes": 10, "seconds": 40.0},  # and 4
-        ("reacher", "b", 5): {"episodes": "10", "seconds": "5"},
-        ("reacher", "random", 0): {"episodes": "10", "seconds": "1"},
-        ("peg", "a", 0): {"episodes": "0", "seconds": "0"},  # failed at once, and tells nothing
+        ("reacher", "b", 5): {"episodes": 10, "seconds": 5.0},
+        ("reacher", "random", 0): {"episodes": 10, "seconds": 1.0},
+        ("peg", "a", 0): {"episodes": 0, "seconds": 0.0},  # failed at once, and tells nothing
     }
     assert estimates(cells_of(PANELS, 1), known, {("reacher", "a", 0): 40}) == {
         ("reacher", "a", 0): 180.0,  # of 60 episodes that are left

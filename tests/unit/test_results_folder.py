@@ -57,11 +57,11 @@ def test_what_went_in_comes_out(tmp_path):
     assert sorted(found.cells) == sorted(found.scores) == [OTHER, KEY]
     assert returns(found, KEY) == [-3.0, -1.25] and returns(found, OTHER) == [float("-inf")]
     assert [(row["episode"], row["step"], row["rest_speed"]) for row in found.scores[KEY]] == [
-        ("10", "50", "0.25"),
-        ("20", "100", "0.25"),
+        (10, 50, 0.25),
+        (20, 100, 0.25),
     ]
     row = found.cells[KEY]
-    assert [row[name] for name in ("status", "episodes", "seconds", "error")] == ["done", "20", "3.0", ""]
+    assert [row[name] for name in ("status", "episodes", "seconds", "error")] == ["done", 20, 3.0, ""]
     assert (row["software"], row["machine"]) == ("reverie 1", "a machine")
     assert (found.version, found.settings, found.commands) == ("1.0", SETTINGS, ["reverie reproduce table1"])
     assert found.is_done(KEY) and found.is_done(OTHER) and not found.is_done(("reacher", "naf", 1))
@@ -99,7 +99,7 @@ def test_a_failed_cell_is_kept_with_its_error_and_is_not_done(tmp_path):
     found = Results(tmp_path)
     assert found.cells[KEY]["error"] == 'no "disk", left\nat all' and found.cells[KEY]["status"] == "failed"
     assert not found.is_done(KEY) and returns(found, KEY) == [-3.0]
-    assert not found.is_done(OTHER) and found.cells[OTHER]["episodes"] == "0"
+    assert not found.is_done(OTHER) and found.cells[OTHER]["episodes"] == 0
 
 
 def test_films_lie_beside_by_the_name_of_their_cell(tmp_path):
@@ -198,7 +198,7 @@ def test_damaged_tables_are_refused(tmp_path, name, damage):
     filled(tmp_path, {KEY: outcome([-3.0, -2.0])}).close()
     text = (tmp_path / name).read_text()
     (tmp_path / name).write_text(damage(text))
-    with pytest.raises(StorageError, match=r"holds damaged tables; restore them, or choose another --out") as told:
+    with pytest.raises(StorageError, match=r"is damaged.*restore it, or choose another --out") as told:
         Results(tmp_path)
     assert str(tmp_path) in str(told.value)
     (tmp_path / name).write_text(text)

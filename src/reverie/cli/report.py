@@ -9,6 +9,7 @@ from reverie.experiments import document, runs
 from reverie.experiments.folder import Results
 from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
+from reverie.storage.reading import exists
 
 OUTPUT = "report.html"
 
@@ -17,14 +18,14 @@ def run(options: Any) -> None:
     """Write one page about all the folders."""
     folders, directories = [], []
     for path in map(Path, options.directories):
-        if (path / "settings.json").exists():
+        if exists(path / "settings.json"):
             folders.append(Results(path))
-        elif (path / "config.json").exists():
+        elif exists(path / "config.json"):
             directories.append(path)
-        elif path.is_dir():
+        elif exists(path) and path.is_dir():
             raise StorageError(f"{path} holds neither results of `reverie reproduce` nor a run of `reverie train`")
         else:
-            raise StorageError(f"there is no folder {path}")
+            raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
     output = Path(options.output)
     facts = write(folders, directories, output)
     emit(options, facts, f"{output}: {output.stat().st_size / 1e6:.1f} MB")

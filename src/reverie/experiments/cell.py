@@ -16,14 +16,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, DivergedError, ReverieError
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, unknown
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.world import World, make_world
 from reverie.experiments.declare import RANDOM, STILL, TEST_EPISODES, TEST_SEED, Cell, Variant
@@ -32,14 +33,40 @@ from reverie.loops.evaluation import play
 from reverie.loops.provenance import machine, versions
 from reverie.models import MODELS
 from reverie.report.film import record
-from reverie.storage.files import read_regular, write_whole
-from reverie.storage.tables import Table, read_rows
+from reverie.storage.files import write_whole
+from reverie.storage.reading import exists, read_json, read_whole
+from reverie.storage.tables import Table, number, read_table
 
-COLUMNS = (*SCORE, "seconds")  # of the scores.csv of a cell under way
+COLUMNS = SCORE | {"seconds": number}  # of the scores.csv of a cell under way
 FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
+AFRESH = "delete the cell's folder, and it begins anew"
 REST = 0.1  # the last share of an episode's time limit, in which an arm should have come to rest
 
 Greedy = Callable[[np.ndarray], np.ndarray]
+
+
+class _Variant(msgspec.Struct, forbid_unknown_fields=True):
+    """A `Variant` in cell.json."""
+
+    name: str
+    text: str
+    agent: str
+    settings: dict[str, Any]
+    model: str
+    model_settings: dict[str, Any]
+    as_paper: bool
+    imagination: dict[str, Any]
+
+
+class _Cell(msgspec.Struct, forbid_unknown_fields=True):
+    """A `Cell` in cell.json."""
+
+    domain: str
+    variant: _Variant
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    episodes: Annotated[int, msgspec.Meta(ge=1)]
+    every: Annotated[int, msgspec.Meta(ge=1)]
+    length: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Score(NamedTuple):
@@ -53,14 +80,20 @@ class Score(NamedTuple):
 
 def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
     """Return the settings of a contender that learns.  length: l of its rollouts."""
-    agent = ALGORITHMS[variant.agent].paper(domain, **variant.settings)
-    if not variant.model:
-        return agent
-    model = MODELS[variant.model](**variant.model_settings)
-    settings = {"rollout_length": length, **variant.imagination}
-    return (
-        rv.Imagination.paper(agent, model, **settings) if variant.as_paper else rv.Imagination(agent, model, **settings)
-    )
+    if variant.agent not in ALGORITHMS:
+        raise unknown("agent", variant.agent, ALGORITHMS)
+    if variant.model and variant.model not in MODELS:
+        raise unknown("model", variant.model, MODELS)
+    try:
+        agent = ALGORITHMS[variant.agent].paper(domain, **variant.settings)
+        if not variant.model:
+            return agent
+        model = MODELS[variant.model](**variant.model_settings)
+        settings = {"rollout_length": length, **variant.imagination}
+        imagined = rv.Imagination.paper if variant.as_paper else rv.Imagination
+        return imagined(agent, model, **settings)
+    except TypeError as error:  # a setting that it does not have
+        raise ConfigError(f"{domain}/{variant.name}: {error}; give settings of its agent and model alone") from None
 
 
 def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
@@ -88,19 +121,19 @@ class _Scores:
 
     def __init__(self, path: Path, cell: Cell, tell: Callable[[dict[str, Any]], None]):
         self._table, self._cell, self._tell = Table(path, COLUMNS), cell, tell
-        self._rows: list[dict[str, Any]] = list(read_rows(path))
+        self._rows = read_table(path, COLUMNS, remedy=AFRESH)
         self._began = time.monotonic()
-        self._before = float(self._rows[-1]["seconds"]) if self._rows else 0.0
+        self._before = self._rows[-1]["seconds"] if self._rows else 0.0
 
     def keep(self, episodes: int) -> None:
         """Forget what a learner who stands at `episodes` has still to live."""
-        self._rows = [row for row in self._rows if int(row["episode"]) <= episodes]
+        self._rows = [row for row in self._rows if row["episode"] <= episodes]
         self._table.replace(self._rows)
 
     @property
     def next_episode(self) -> int | None:
         """The episode after which the next score is due; None where all are there."""
-        done = int(self._rows[-1]["episode"]) if self._rows else 0
+        done = self._rows[-1]["episode"] if self._rows else 0
         return min(done + self._cell.every, self._cell.episodes) if done < self._cell.episodes else None
 
     def add(self, step: int, score: Score) -> None:
@@ -119,7 +152,7 @@ class _Scores:
 
 def _open(cell: Cell, run: Path, scores: _Scores) -> rv.Learner:
     """Return the cell's learner as its last save left it, or a new one where that is past a score that was lost."""
-    if (run / "checkpoint" / "latest.safetensors").exists():
+    if exists(run / "checkpoint" / "latest.safetensors"):
         learner = rv.Learner.load(run, go_back=True)
         if scores.next_episode is None or learner.episodes <= scores.next_episode:
             return learner
@@ -189,20 +222,21 @@ def write(cell: Cell, folder: Path) -> None:
 
 def read(folder: Path) -> Cell:
     """Return the cell that FOLDER/cell.json describes."""
-    facts = json.loads(read_regular(folder / "cell.json"))
-    return Cell(**facts | {"variant": Variant(**facts["variant"])})
+    found = read_json(folder / "cell.json", _Cell, AFRESH)
+    variant = Variant(**msgspec.structs.asdict(found.variant))
+    return Cell(found.domain, variant, found.seed, found.episodes, found.every, found.length)
 
 
 def begun(folder: Path) -> int:
     """Return how many episodes the cell in a folder has behind it, as its last score says."""
     rows = _kept(folder)
-    return int(rows[-1]["episode"]) if rows else 0
+    return rows[-1]["episode"] if rows else 0
 
 
-def _kept(folder: Path) -> list[dict[str, str]]:
+def _kept(folder: Path) -> list[dict[str, Any]]:
     """Return the scores that a cell left in its folder."""
     scores = folder / "scores.csv"
-    return read_rows(scores) if scores.exists() else []
+    return read_table(scores, COLUMNS, remedy=AFRESH) if exists(scores) else []
 
 
 def collect(folder: Path, error: str) -> Outcome:
@@ -210,7 +244,7 @@ def collect(folder: Path, error: str) -> Outcome:
     film = folder / FILM
     found = versions()
     software = ", ".join(f"{name} {found[name]}" for name in ("reverie", "jax", "mujoco", "numpy", "python"))
-    return Outcome(_kept(folder), read_regular(film) if film.exists() else None, error, software, machine())
+    return Outcome(_kept(folder), read_whole(film) if exists(film) else None, error, software, machine())
 
 
 def _end_with_parent() -> None:

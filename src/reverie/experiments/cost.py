@@ -25,8 +25,8 @@ def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]], begun: Ma
     """
     measured: dict[tuple[str, str], list[float]] = {}
     for (domain, variant, _), row in known.items():
-        if int(row["episodes"]):
-            measured.setdefault((domain, variant), []).append(float(row["seconds"]) / int(row["episodes"]))
+        if row["episodes"]:
+            measured.setdefault((domain, variant), []).append(row["seconds"] / row["episodes"])
     rough: dict[tuple[str, str], float] = {}
     found = {}
     for cell in cells:

@@ -38,7 +38,7 @@ from reverie.report.document import (
     Text,
     Verdicts,
 )
-from reverie.storage.files import read_regular
+from reverie.storage.reading import exists, read_whole
 
 Found = Mapping[tuple[str, str], Curve]
 NAMES = {variant.name: variant.text for e in EXPERIMENTS.values() for panel in e.panels for variant in panel.variants}
@@ -212,11 +212,11 @@ def _films(folders: Sequence[Results]) -> list[Part]:
     films = []
     for results, key in [(folder, key) for folder in folders for key in sorted(folder.cells)]:
         file = results.film_file(key)
-        if results.is_done(key) and file.exists():
+        if results.is_done(key) and exists(file):
             domain, name, seed = key
-            last = number(float(results.scores[key][-1]["return_mean"]))
+            last = number(results.scores[key][-1]["return_mean"])
             words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
-            films.append(Film(f"{domain}, {name}", words, read_regular(file)))
+            films.append(Film(f"{domain}, {name}", words, read_whole(file)))
     return [Films("Final policies", films)] if films else []
 
 
@@ -224,7 +224,7 @@ def _made(folders: Sequence[Results]) -> list[Part]:
     cells = [row for results in folders for row in results.cells.values()]
     done = [row for row in cells if row["status"] == DONE]
     failed = [row for row in cells if row["status"] == FAILED]
-    seconds = sum(float(row["seconds"]) for row in done)
+    seconds = sum(row["seconds"] for row in done)
     words = [f"{len(done)} cells took {duration(seconds)} of one core's time in all."]
     words += [f"On {machine}." for machine in sorted({row["machine"] for row in done})]
     words += [f"With {software}." for software in sorted({row["software"] for row in done})]
@@ -242,8 +242,8 @@ def _made(folders: Sequence[Results]) -> list[Part]:
             domain,
             name,
             str(len(own)),
-            own[0]["episodes"],
-            duration(sum(float(r["seconds"]) for r in own) / len(own)),
+            str(own[0]["episodes"]),
+            duration(sum(r["seconds"] for r in own) / len(own)),
         ]
         for (domain, name), own in sorted(pairs.items())
     ]

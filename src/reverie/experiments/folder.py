@@ -6,25 +6,52 @@ policies of the first seed; `work/` holds cells under way, and nothing that a re
 
 import json
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import filelock
+import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
-from reverie.storage.files import read_regular, take_lock, told, write_whole
-from reverie.storage.tables import read_rows, table_of
+from reverie.storage import tables
+from reverie.storage.files import take_lock, told, write_whole
+from reverie.storage.reading import exists, read_json
+from reverie.storage.tables import read_table, table_of
 
 FORMAT = 2
-KEY = ("domain", "variant", "seed")
-CELLS = (*KEY, "status", "episodes", "seconds", "ended", "software", "machine", "error")
-SCORE = ("episode", "step", "return_mean", "return_std", "rest_speed", "still")
-SCORES = (*KEY, *SCORE)
 DONE, FAILED = "done", "failed"
+KEY = {"domain": tables.name, "variant": tables.name, "seed": tables.whole}
+CELLS = KEY | {"status": tables.one_of(DONE, FAILED), "episodes": tables.whole, "seconds": tables.number}
+CELLS |= {"ended": tables.words, "software": tables.words, "machine": tables.words, "error": tables.words}
+SCORE = {"episode": tables.whole, "step": tables.whole}
+SCORE |= {"return_mean": tables.number_or_diverged, "return_std": tables.number}
+SCORE |= {"rest_speed": tables.number_or_nan, "still": tables.number_or_nan}
+SCORES = KEY | SCORE
 AGAIN = "what is done is kept: mend that, and call again"
+RESTORE = "restore it, or choose another --out"
 
 Key = tuple[str, str, int]
+
+
+class Facts(msgspec.Struct):
+    """What settings.json holds."""
+
+    format: int
+    reverie: str
+    commands: list[str]
+    settings: dict[str, dict[str, Any]]  # by "domain/variant"
+
+    def __post_init__(self):
+        for own, held in self.settings.items():
+            episodes = held.get("episodes")
+            if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 1:
+                raise ValueError(f"the episodes of {own} are {episodes!r}, no whole number of at least 1")
+
+
+class Version(msgspec.Struct):
+    """The format that settings.json says it has."""
+
+    format: int
 
 
 class Outcome(NamedTuple):
@@ -56,27 +83,36 @@ class Results:
         self.commands: list[str] = []  # that filled it
         self.cells: dict[Key, dict[str, Any]] = {}
         self.scores: dict[Key, list[dict[str, Any]]] = {}
-        if not self.settings_file.exists():
-            if self.cells_file.exists():
+        if not exists(self.settings_file):
+            if exists(self.cells_file):
                 raise StorageError(f"{self.settings_file} is missing, and {self.cells_file} cannot be read without it")
             return
-        try:
-            with told("read", self.settings_file, AGAIN):
-                facts = json.loads(read_regular(self.settings_file))
-            if facts["format"] != FORMAT:
+        if (found := read_json(self.settings_file, Version, RESTORE).format) != FORMAT:
+            raise StorageError(
+                f"{self.path} has format {found}; this version of reverie reads {FORMAT}: choose another --out"
+            )
+        facts = read_json(self.settings_file, Facts, RESTORE)
+        self.settings, self.version, self.commands = facts.settings, facts.reverie, facts.commands
+        for row in read_table(self.cells_file, CELLS, remedy=RESTORE) if exists(self.cells_file) else []:
+            if _key(row) in self.cells:
+                raise StorageError(f"{self.cells_file} is damaged: it has {_said(_key(row))} twice; {RESTORE}")
+            self.cells[_key(row)] = row
+        for row in read_table(self.scores_file, SCORES, remedy=RESTORE) if exists(self.scores_file) else []:
+            if _key(row) in self.cells:  # else it was killed between the two tables, and will come again
+                self.scores.setdefault(_key(row), []).append(row)
+        self._refuse_odd_scores()
+
+    def _refuse_odd_scores(self) -> None:
+        """Raise StorageError unless each done cell has its scores, at the episodes at which other seeds have theirs."""
+        grids: dict[tuple[str, str], list[int]] = {}
+        for key in filter(self.is_done, self.cells):
+            grid = [row["episode"] for row in self.scores.get(key, [])]
+            first = grids.setdefault(key[:2], grid)
+            if not grid or grid[-1] != self.cells[key]["episodes"] or grid != sorted(set(grid)) or grid != first:
                 raise StorageError(
-                    f"{self.path} has format {facts['format']}; this version of reverie reads {FORMAT}: choose another --out"
+                    f"{self.scores_file} is damaged: its scores of {_said(key)} are not those of a cell that was done; "
+                    f"{RESTORE}"
                 )
-            self.settings, self.version, self.commands = facts["settings"], facts["reverie"], facts["commands"]
-            self.cells = {_key(row): row for row in _rows(self.cells_file, CELLS)}
-            for row in _rows(self.scores_file, SCORES):
-                if _key(row) in self.cells:  # else it was killed between the two tables, and will come again
-                    self.scores.setdefault(_key(row), []).append(row)
-            for key, row in self.cells.items():
-                if self.is_done(key) and self.scores[key][-1]["episode"] != row["episodes"]:
-                    raise ValueError
-        except (ValueError, KeyError, TypeError):
-            raise StorageError(f"{self.path} holds damaged tables; restore them, or choose another --out") from None
 
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
@@ -151,13 +187,9 @@ class Results:
         return self.films / f"{'--'.join(map(str, key))}.mp4"
 
 
-def _rows(file: Path, columns: tuple[str, ...]) -> Iterable[dict[str, Any]]:
-    if not file.exists():
-        return []
-    if not read_regular(file).startswith(table_of(columns, [])):
-        raise ValueError
-    return read_rows(file)
-
-
 def _key(row: dict[str, Any]) -> Key:
-    return row["domain"], row["variant"], int(row["seed"])
+    return row["domain"], row["variant"], row["seed"]
+
+
+def _said(key: Key) -> str:
+    return " ".join(map(str, key))

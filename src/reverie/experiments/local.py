@@ -1,7 +1,6 @@
 """Cells on this machine: a process each, pinned to one thread, as many at a time as asked."""
 
 import contextlib
-import json
 import os
 import queue
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 from reverie.experiments import cell as work_of
 from reverie.experiments.declare import PINNED, Cell
 from reverie.experiments.folder import Outcome
+from reverie.storage.reading import decode
 
 RETRIES = 2  # of a cell whose process was killed
 
@@ -102,7 +102,7 @@ class _Pool:
         reader = threading.Thread(target=lambda: complaints.extend(process.stderr), daemon=True)
         reader.start()
         for line in process.stdout:
-            self._put(cell, json.loads(line))
+            self._put(cell, decode(line, dict[str, Any]))
         status = process.wait()
         reader.join()
         with self._lock:

@@ -103,8 +103,8 @@ def curves(results: Results) -> dict[tuple[str, str], Curve]:
 
 def _curve(by_seed: dict[int, list[dict]]) -> Curve:
     seeds = tuple(sorted(by_seed))
-    episodes = np.array([int(row["episode"]) for row in by_seed[seeds[0]]])
-    column = lambda name: np.array([[float(row[name] or "nan") for row in by_seed[s]] for s in seeds])  # noqa: E731
+    episodes = np.array([row["episode"] for row in by_seed[seeds[0]]])
+    column = lambda name: np.array([[row[name] for row in by_seed[s]] for s in seeds])  # noqa: E731
     return Curve(episodes, column("return_mean"), column("still"), seeds)
 
 

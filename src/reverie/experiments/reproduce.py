@@ -1,10 +1,11 @@
 """Fill a folder of results with the cells that it lacks."""
 
 import contextlib
-import json
 import shutil
 from collections.abc import Generator, Sequence
 from typing import Any
+
+import msgspec
 
 from reverie.core.errors import ConfigError, unknown
 from reverie.experiments import cluster, local
@@ -55,7 +56,7 @@ def settings_of(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
         found[name] |= {"test_episodes": TEST_EPISODES, "test_seed": TEST_SEED}
         if cell.variant.agent != RANDOM:
             found[name] |= flat(written(agent_of(cell.variant, cell.domain, cell.length)))
-    return json.loads(json.dumps(found))  # tuples as the lists that a file gives back
+    return msgspec.json.decode(msgspec.json.encode(found))  # tuples as the lists that a file gives back
 
 
 def prepare(results: Results, cells: Sequence[Cell]) -> list[Cell]:

@@ -1,17 +1,19 @@
 """What run directories have to say, as sections of a report: a figure per environment, a curve for runs that differ in seed."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from reverie.experiments.measure import banded, number
+from reverie.loops.evaluation import COLUMNS
 from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table
-from reverie.storage.files import read_regular
+from reverie.storage.episodes import COLUMNS as EPISODES
+from reverie.storage.reading import exists, read_whole
 from reverie.storage.run import RunDirectory, flat
-from reverie.storage.tables import read_rows
+from reverie.storage.tables import read_table
 
 
 def sections_of(paths: Sequence[Path]) -> list[Section]:
@@ -26,10 +28,10 @@ def sections_of(paths: Sequence[Path]) -> list[Section]:
 
 
 def _parts(runs: list[RunDirectory], configs: dict[Path, dict[str, Any]]) -> list[Part]:
-    groups: dict[str, list[RunDirectory]] = {}
+    groups: dict[bytes, list[RunDirectory]] = {}
     for run in runs:
-        groups.setdefault(json.dumps(configs[run.path]["agent"], sort_keys=True), []).append(run)
-    names = _names([json.loads(text) for text in groups])
+        groups.setdefault(msgspec.json.encode(configs[run.path]["agent"], order="deterministic"), []).append(run)
+    names = _names([configs[own[0].path]["agent"] for own in groups.values()])
     lines = [line for name, own in zip(names, groups.values(), strict=True) if (line := _line(name, own)) is not None]
     rows = [_row(name, run, configs[run.path]) for name, own in zip(names, groups.values(), strict=True) for run in own]
     parts: list[Part] = []
@@ -40,9 +42,9 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, dict[str, Any]]) -> lis
         Table("Runs", ("run", "agent", "seed", "steps", "episodes", "last test score", "best test score"), rows)
     )
     films = [
-        Film(str(run.path), f"The greedy policy of {run.path}.", read_regular(run.path / "film.mp4"))
+        Film(str(run.path), f"The greedy policy of {run.path}.", read_whole(run.path / "film.mp4"))
         for run in runs
-        if (run.path / "film.mp4").exists()
+        if exists(run.path / "film.mp4")
     ]
     if films:
         parts.append(Films("Films", films))
@@ -63,7 +65,7 @@ def _names(agents: list[dict[str, Any]]) -> list[str]:
 
 def _line(name: str, runs: list[RunDirectory]) -> Line | None:
     """Return the curve of runs that differ in seed alone, at the steps where all were evaluated."""
-    scores = [{int(r["step"]): float(r["return_mean"]) for r in read_rows(run.evaluations_file)} for run in runs]
+    scores = [{row["step"]: row["return_mean"] for row in read_table(run.evaluations_file, COLUMNS)} for run in runs]
     steps = sorted(set.intersection(*(set(own) for own in scores)))
     if not steps:
         return None
@@ -72,8 +74,8 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
 
 
 def _row(name: str, run: RunDirectory, config: dict[str, Any]) -> list[str | None]:
-    episodes, evaluations = read_rows(run.episodes_file), read_rows(run.evaluations_file)
-    scores = [float(row["return_mean"]) for row in evaluations]
+    episodes, evaluations = read_table(run.episodes_file, EPISODES), read_table(run.evaluations_file, COLUMNS)
+    scores = [row["return_mean"] for row in evaluations]
     found = [number(scores[-1]), number(max(scores))] if scores else [None, None]
-    steps = episodes[-1]["step"] if episodes else "0"
+    steps = str(episodes[-1]["step"]) if episodes else "0"
     return [str(run.path), name, str(config["seed"]), steps, str(len(episodes)), *found]

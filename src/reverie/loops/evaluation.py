@@ -8,8 +8,9 @@ import numpy as np
 
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.environments.world import World
+from reverie.storage.tables import number, numbers, whole
 
-COLUMNS = ("step", "episode", "return_mean", "return_std", "returns")
+COLUMNS = {"step": whole, "episode": whole, "return_mean": number, "return_std": number, "returns": numbers}
 
 # Two-sided 97.5 % points of Student's t for 1 … 30 degrees of freedom; beyond that the normal's 1.96 is within 2 %.
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)

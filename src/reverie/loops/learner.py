@@ -354,8 +354,8 @@ class Learner:
         try:
             evaluations = self._session.go_on(go_back)
             if evaluations:
-                self.best_return = max(float(row["return_mean"]) for row in evaluations)
-                self.evaluated_at = int(evaluations[-1]["step"])
+                self.best_return = max(row["return_mean"] for row in evaluations)
+                self.evaluated_at = evaluations[-1]["step"]
         except BaseException:
             self.close()
             raise

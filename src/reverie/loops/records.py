@@ -13,11 +13,14 @@ from reverie.loops.charts import Charts
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint, episodes, tables
 from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
+from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 
 SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
 CHECKPOINT_SHARE = 0.1  # a crash costs at most this share of a session in learning done again from the journal,
 CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
+METRICS = {"step": tables.whole}  # the other columns are as the agent's metrics
+AFRESH = "mend that line, or delete the file: nothing is learnt from it"
 
 
 class Step(NamedTuple):
@@ -127,7 +130,7 @@ class Records:
 
     def read_checkpoint(self, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if it is not this journal's."""
-        if not self.run.latest_file.exists():
+        if not exists(self.run.latest_file):
             return None
         fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
         arrays, facts = checkpoint.load(self.run.latest_file, fixed, free=DREAMS)
@@ -144,7 +147,7 @@ class Records:
             )
         return arrays, facts
 
-    def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Make the tables agree with the journal and a checkpoint of `learnt_steps`; return rows of (episodes, evaluations).
 
         Episodes are computed anew; metrics of steps that will be learnt again go; evaluations cost real episodes and stay,
@@ -152,9 +155,11 @@ class Records:
         """
         rows = episodes.rows_of(self.journal.records, self._worlds)
         self.episodes.replace(rows)
-        self.metrics.replace(row for row in tables.read_rows(self.metrics.path) if int(row["step"]) <= learnt_steps)
+        metrics = tables.read_table(self.metrics.path, METRICS, more=tables.figure, remedy=AFRESH)
+        self.metrics.replace(row for row in metrics if row["step"] <= learnt_steps)
         steps = len(self.journal.records)
-        evaluations = [row for row in tables.read_rows(self.evaluations.path) if int(row["step"]) <= steps]
+        evaluations = tables.read_table(self.evaluations.path, evaluation.COLUMNS)
+        evaluations = [row for row in evaluations if row["step"] <= steps]
         self.evaluations.replace(evaluations)
         return rows, evaluations
 

@@ -13,6 +13,7 @@ from reverie.loops import provenance
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
 from reverie.storage.journal import read_header
+from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 
 
@@ -25,7 +26,7 @@ class SavedPolicy:
         self.config = provenance.config_of(self.written, run)
         header = read_header(run.journal_file)
         file = run.best_file if best else run.latest_file
-        if not file.exists():
+        if not exists(file):
             hint = "train with --evaluate-every" if best else "train on with --resume"
             raise StorageError(f"{file} does not exist yet; {hint}")
         n, m = header.observation_dim, header.action_dim

@@ -169,7 +169,7 @@ class Session:
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
         self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)
 
-    def go_on(self, go_back: bool) -> list[dict[str, str]]:
+    def go_on(self, go_back: bool) -> list[dict[str, Any]]:
         """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far.
 
         go_back: cut that off instead.

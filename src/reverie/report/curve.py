@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from reverie.core.errors import ConfigError
+from reverie.loops.evaluation import COLUMNS as EVALUATIONS
+from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.run import RunDirectory
-from reverie.storage.tables import read_rows
+from reverie.storage.tables import read_table
 
 
 def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
@@ -17,20 +19,20 @@ def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
     except ImportError:
         raise ConfigError("the learning curve needs a package: pip install 'reverie[plot]'") from None
     run = RunDirectory(run_directory)
-    episodes, evaluations = read_rows(run.episodes_file), read_rows(run.evaluations_file)
+    episodes, evaluations = read_table(run.episodes_file, EPISODES), read_table(run.evaluations_file, EVALUATIONS)
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     axes.plot(
-        [int(row["step"]) for row in episodes],
-        [float(row["return"]) for row in episodes],
+        [row["step"] for row in episodes],
+        [row["return"] for row in episodes],
         ".",
         color="#9aa7b5",
         markersize=4,
         label="training episodes (exploring)",
     )
     if evaluations:
-        steps = [int(row["step"]) for row in evaluations]
-        mean = [float(row["return_mean"]) for row in evaluations]
-        std = [float(row["return_std"]) for row in evaluations]
+        steps = [row["step"] for row in evaluations]
+        mean = [row["return_mean"] for row in evaluations]
+        std = [row["return_std"] for row in evaluations]
         axes.plot(steps, mean, "-o", color="#0b6e4f", markersize=4, label="greedy policy, mean ± sd")
         low = [m - s for m, s in zip(mean, std, strict=True)]
         high = [m + s for m, s in zip(mean, std, strict=True)]

@@ -2,9 +2,18 @@
 
 from typing import Any
 
+from reverie.storage import tables
 from reverie.storage.journal import TERMINATED, TRUNCATED
 
-COLUMNS = ("step", "episode", "return", "length", "terminated", "truncated", "seconds")
+COLUMNS = {
+    "step": tables.whole,
+    "episode": tables.whole,
+    "return": tables.number,
+    "length": tables.whole,
+    "terminated": tables.flag,
+    "truncated": tables.flag,
+    "seconds": tables.number,
+}
 
 
 class Tally:

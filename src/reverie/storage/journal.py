@@ -21,6 +21,7 @@ import numpy as np
 
 from reverie.core.errors import StorageError
 from reverie.storage.files import open_regular, opened_regular, read_regular, told, write_all, write_whole
+from reverie.storage.reading import exists
 
 FORMAT = "reverie-journal-1"
 TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
@@ -65,7 +66,7 @@ class Journal:
             header["state_dim"] = state_dim
         if actions:
             header["actions"] = actions
-        if not path.exists():
+        if not exists(path):
             write_whole(path, json.dumps(header).encode() + b"\n")
         start, found, self.cut_bytes = read(path)
         if found.dtype != self.dtype or read_header(path).actions != actions:

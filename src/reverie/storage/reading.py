@@ -1,17 +1,16 @@
 """Reading files: what comes back has been checked, or the file is named in one line.  Nothing else opens a file to read it.
 
-`read_whole` takes regular files alone: a pipe in the place of a file would wait for ever, a device never end.
+Regular files alone (`files.open_regular`): a pipe in the place of a file would wait for ever, a device never end.
 """
 
 import os
-import stat
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from reverie.core.errors import StorageError, one_line
-from reverie.storage.files import GO_ON, told
+from reverie.storage.files import GO_ON, opened_regular, told
 
 T = TypeVar("T")
 
@@ -31,13 +30,10 @@ def exists(path: Path) -> bool:
 def read_whole(path: Path, remedy: str = GO_ON, most: int | None = None) -> bytes:
     """Return the bytes of a regular file.  Raises StorageError where it is none, cannot be read, or is larger than `most`."""
     with told("read", path, remedy):
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(handle, "rb") as file:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                raise StorageError(f"{path} is no regular file; {remedy}")
-            if most is not None and found.st_size > most:
-                raise StorageError(f"{path} has {found.st_size} bytes, more than the {most} it can have; {remedy}")
+        with opened_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise StorageError(f"{path} has {size} bytes, more than the {most} it can have; {remedy}")
             return file.read()
 
 

@@ -9,6 +9,7 @@ import filelock
 
 from reverie.core.errors import StorageError
 from reverie.storage.files import read_regular, take_lock, told, write_whole
+from reverie.storage.reading import exists
 
 FORMAT = 1
 
@@ -16,7 +17,7 @@ FORMAT = 1
 def unused(path: Path) -> Path:
     """Return `path`, or the first of `path`-2, `path`-3, … where nothing lies yet."""
     names = itertools.chain([path.name], (f"{path.name}-{i}" for i in itertools.count(2)))
-    return next(free for name in names if not (free := path.with_name(name)).exists())
+    return next(free for name in names if not exists(free := path.with_name(name)))
 
 
 class RunDirectory:
@@ -38,7 +39,7 @@ class RunDirectory:
     @property
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
-        return self.config_file.exists() or self.journal_file.exists()
+        return exists(self.config_file) or exists(self.journal_file)
 
     def require_new(self) -> None:
         """Raise StorageError where a run was begun here."""

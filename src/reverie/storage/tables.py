@@ -1,22 +1,39 @@
-"""CSV tables that grow a row at a time and survive being cut anywhere."""
+"""CSV tables that grow a row at a time and survive being cut anywhere, read back as values of their columns' kinds.
+
+A table's columns are a mapping from name to kind: a function from a field's text to its value, which raises ValueError that
+says what is wanted where the text is no such value.
+"""
 
 import contextlib
 import csv
 import io
+import math
 import os
-from collections.abc import Iterable, Sequence
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reverie.storage.files import open_regular, read_regular, told, write_all, write_whole
+from reverie.core.errors import StorageError
+from reverie.storage.files import open_regular, told, write_all, write_whole
+from reverie.storage.reading import exists, read_whole, said
+
+Kind = Callable[[str], Any]
+Columns = Mapping[str, Kind]
+
+DIGITS, MOST = 18, 40  # of a whole number; characters of a field that an error shows
+WHOLE, NUMBER = re.compile("[0-9]+", re.ASCII), re.compile(r"[-+]?([0-9.]+(e[-+]?[0-9]+)?|inf|nan)", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
+REMEDY = "mend that line, or restore the file"
 
 
 class Table:
     """A CSV file with fixed columns; each row is on its way to disk when `append` returns."""
 
-    def __init__(self, path: Path, columns: Sequence[str]):
+    def __init__(self, path: Path, columns: Iterable[str]):
         self.path, self.columns = path, tuple(columns)
-        if not path.exists():
+        if not exists(path):
             write_whole(path, _line(self.columns))
         self._file: Any = None
 
@@ -47,19 +64,156 @@ class Table:
             self._file = None
 
 
-def table_of(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> bytes:
+def table_of(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> bytes:
     """Return a whole table as CSV."""
+    columns = tuple(columns)
     lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
     return b"".join(_line(line) for line in lines)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the whole rows of a table as text by column; a last line without its end is left out."""
-    with told("read", path):
-        text = read_regular(path).decode(errors="replace")
-    whole = text[: text.rfind("\n") + 1]
-    reader = csv.DictReader(io.StringIO(whole))
-    return [row for row in reader if None not in row and None not in row.values()]
+    """Return the whole rows of a table as text by column, whatever its columns: `read_table` gives values."""
+    return read_table(path, {}, more=words)
+
+
+def read_table(path: Path, columns: Columns, more: Kind | None = None, remedy: str = REMEDY) -> list[dict[str, Any]]:
+    """Return the whole rows of a table as values by column; a last line without its end is left out.
+
+    more: the kind of columns that are not in `columns`; without it there can be none.  Raises StorageError that names file,
+    line and column where the table is damaged.
+    """
+    data = read_whole(path, remedy)
+    try:
+        text = data[: data.rfind(b"\n") + 1].decode()
+        with _fields_of_any_size(len(text)):
+            lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+            names = next(lines, [])
+            kinds = _kinds(names, columns, more)
+            return [_row(names, kinds, line, lines.line_num) for line in lines]
+    except (ValueError, csv.Error) as error:
+        raise StorageError(f"{path} is damaged: {said(error)}; {remedy}") from None
+
+
+_limit = threading.Lock()
+
+
+@contextlib.contextmanager
+def _fields_of_any_size(most: int):
+    """Have csv take fields of up to `most` characters: its limit, 131,072, is the process's, and 8,000 returns are longer."""
+    with _limit:
+        before = csv.field_size_limit(max(most, csv.field_size_limit()))
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
+
+
+def _kinds(names: Sequence[str], columns: Columns, more: Kind | None) -> list[Kind]:
+    """Return the kinds of a table's columns as its first line names them, in any order."""
+    for name in columns:
+        if name not in names:
+            raise ValueError(f"its first line names no column {name}")
+    if len(set(names)) < len(names):
+        raise ValueError("its first line names a column twice")
+    kinds = [columns.get(name, more) for name in names]
+    known = [kind for kind in kinds if kind is not None]
+    if len(known) < len(kinds):
+        raise ValueError(f"its first line names a column {names[kinds.index(None)][:MOST]!r}, which it cannot have")
+    return known
+
+
+def _row(names: Sequence[str], kinds: Sequence[Kind], fields: Sequence[str], line: int) -> dict[str, Any]:
+    if len(fields) != len(names):
+        raise ValueError(f"line {line} has {len(fields)} fields of {len(names)}")
+    row = {}
+    for name, kind, field in zip(names, kinds, fields, strict=True):
+        try:
+            row[name] = kind(field)
+        except ValueError as error:
+            raise ValueError(f"line {line}, {name} is {field[:MOST]!r}, no {error}") from None
+    return row
+
+
+# ---- kinds
+
+
+def whole(text: str) -> int:
+    """Return a whole number of at least 0."""
+    if not WHOLE.fullmatch(text) or len(text) > DIGITS:
+        raise ValueError("whole number of at least 0")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Return a finite number."""
+    value = any_number(text)
+    if not math.isfinite(value):
+        raise ValueError("finite number")
+    return value
+
+
+def any_number(text: str) -> float:
+    """Return a number, "inf" and "nan" among them."""
+    try:
+        if NUMBER.fullmatch(text):
+            return float(text)
+    except ValueError:
+        pass
+    raise ValueError("number") from None
+
+
+def number_or_diverged(text: str) -> float:
+    """Return a finite number, or the -inf of a run that diverged."""
+    return -math.inf if text == "-inf" else number(text)
+
+
+def number_or_nan(text: str) -> float:
+    """Return a finite number; nan for nothing, and for nan."""
+    return math.nan if text in ("", "nan") else number(text)
+
+
+def figure(text: str) -> int | float | None:
+    """Return a number of any sort; None for nothing."""
+    if not text:
+        return None
+    return int(text) if WHOLE.fullmatch(text) and len(text) <= DIGITS else any_number(text)
+
+
+def flag(text: str) -> int:
+    """Return 0 or 1."""
+    if text not in ("0", "1"):
+        raise ValueError("0 or 1")
+    return int(text)
+
+
+def numbers(text: str) -> str:
+    """Return finite numbers with a space between, as the text that they are."""
+    for part in text.split(" "):
+        number(part)
+    return text
+
+
+def name(text: str) -> str:
+    """Return a name that may be a part of a file's."""
+    if not NAME.fullmatch(text) or len(text) > 100:
+        raise ValueError("name")
+    return text
+
+
+def words(text: str) -> str:
+    """Return any text."""
+    return text
+
+
+def one_of(*values: str) -> Kind:
+    """Return the kind of some words."""
+
+    def kind(text: str) -> str:
+        if text not in values:
+            raise ValueError(" or ".join(values))
+        return text
+
+    return kind
 
 
 def _line(values: Sequence[Any]) -> bytes:
