@@ -7,6 +7,8 @@
 Names are imported when first used, so that `import reverie` costs nothing by itself.
 """
 
+import reverie.search_path  # noqa: F401, I001 (before all others)
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

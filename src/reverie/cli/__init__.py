@@ -14,8 +14,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 0 done, 2 wrong input (one line on stderr), 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # so that "my_module:make_env" finds what lies here, as `python -m` would
     try:
         if words and not words[0].startswith("-") and words[0] not in VERBS:
             raise unknown("verb", words[0], VERBS)

@@ -1,7 +1,5 @@
 """The border between a Gymnasium environment and a learner: flat float32 inside, the world's own units outside."""
 
-import importlib
-import importlib.util
 import math
 import warnings
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from gymnasium.spaces import utils as space_utils
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError, unknown
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
+from reverie.environments.imports import imported, imported_module
 
 OURS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
 LARGEST = float(np.finfo(np.float32).max)
@@ -151,7 +150,7 @@ def make_world(source: EnvSource, **options: Any) -> World:
         return World(source, describe(source))
     if isinstance(source, str):
         if ":" in source and not source.rpartition(":")[2].rpartition("-v")[2].isdigit():
-            return World(_called(_imported(source), source, options), source)
+            return World(_called(imported(source, "environment"), source, options), source)
         return World(_registered(source, options), source)
     if callable(source):
         return World(_called(source, describe(source), options), describe(source))
@@ -171,6 +170,8 @@ def describe(source: EnvSource) -> str:
 
 def _registered(name: str, options: dict) -> gym.Env:
     known = OURS.get(name, name)
+    if ":" in known:  # "package.module:Id-v0": the module registers it
+        imported_module(known.partition(":")[0], name, "environment")
     with warnings.catch_warnings():
         # Gymnasium hints at newer versions, but the user chose this one.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -185,17 +186,6 @@ def _registered(name: str, options: dict) -> gym.Env:
             ) from error
         except Exception as error:
             raise WorldError(f"{name} could not be made: {_sentence(error)}") from error
-
-
-def _imported(source: str) -> Callable[..., gym.Env]:
-    module_name, _, attribute = source.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise ConfigError(f"cannot import {module_name!r} for environment {source!r}: {_sentence(error)}") from error
-    if not hasattr(module, attribute):
-        raise unknown(f"name in module {module_name}", attribute, [k for k in vars(module) if not k.startswith("_")])
-    return getattr(module, attribute)
 
 
 def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:

@@ -1,0 +1,80 @@
+"""What a user names as "package.module:name": found where Python finds modules, and last of all in the current folder."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from reverie.core.errors import ConfigError, one_line, unknown
+
+
+def imported(source: str, what: str) -> Any:
+    """Return what `source`, a "package.module:name", names.  Runs that module, with all that it does when imported.
+
+    what: the kind of thing, for messages.  Raises ConfigError where there is no such module or name, or where an installed
+    module has the name of one in the current folder.
+    """
+    module_name, _, attribute = source.partition(":")
+    module = imported_module(module_name, source, what)
+    try:
+        if hasattr(module, attribute):
+            return getattr(module, attribute)
+    except Exception as error:  # of a module's own __getattr__
+        raise _failed(module_name, source, what, error) from error
+    raise unknown(f"name in module {module_name}", attribute, [k for k in vars(module) if not k.startswith("_")])
+
+
+def imported_module(name: str, source: str, what: str) -> ModuleType:
+    """Return the module `name`, of the `what` that `source` names.  Raises as `imported` does."""
+    _look_here_too()
+    _refuse_hidden(name, source)
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise _failed(name, source, what, error) from error
+
+
+def _failed(name: str, source: str, what: str, error: BaseException) -> ConfigError:
+    said = " ".join(f"{type(error).__name__}: {one_line(str(error))}".split()).rstrip(": ")
+    return ConfigError(f"cannot import {name!r} for {what} {source!r}: {said}")
+
+
+def _look_here_too() -> None:
+    """Have the current folder looked in last, so that nothing in it takes the place of an installed module."""
+    here = _current_folder()
+    if here is not None and str(here) not in sys.path and "" not in sys.path:
+        sys.path.append(str(here))
+    importlib.invalidate_caches()
+
+
+def _refuse_hidden(module_name: str, source: str) -> None:
+    """Raise ConfigError where the current folder holds the module, but another of its name comes first."""
+    top, here = module_name.partition(".")[0], _current_folder()
+    mine = (
+        None
+        if here is None
+        else next((p for p in (here / f"{top}.py", here / top / "__init__.py") if p.is_file()), None)
+    )
+    if mine is None:
+        return
+    try:
+        found = importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # what cannot be found, or says nothing of where it comes from
+        found = None
+    if found is None or (found.has_location and found.origin is not None and os.path.samefile(found.origin, mine)):
+        return
+    raise ConfigError(
+        f"{source!r}: a module {top!r} is installed ({found.origin or 'part of Python'}) and hides {mine}; rename yours, or "
+        "put this folder first with PYTHONPATH=."
+    )
+
+
+def _current_folder() -> Path | None:
+    """Return the current folder, or None where it is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
