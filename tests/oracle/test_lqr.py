@@ -40,7 +40,7 @@ def test_a_long_horizon_is_the_algebraic_riccati_equation(generator):
 
 
 @pytest.mark.parametrize("discount", [1.0, 0.9])
-def test_value_iteration_is_the_discounted_riccati_equation(generator, discount):
+def test_the_stationary_regulator_is_the_discounted_riccati_equation(generator, discount):
     A, B, Q, R, N = stationary(generator)
     found = lqr.infinite(A, B, Q, R, N, discount)
     P = solve_discrete_are(discount**0.5 * A, discount**0.5 * B, Q, R, s=N)
@@ -50,10 +50,121 @@ def test_value_iteration_is_the_discounted_riccati_equation(generator, discount)
     assert found.status == Status.DONE
 
 
-@pytest.mark.parametrize("growth", [1.0, 1.5])
-def test_a_pair_that_nothing_stabilises_does_not_converge(growth):
-    A, B = np.diag([growth, 0.5]), np.array([[0.0], [1.0]])
-    assert lqr.infinite(A, B, np.eye(2), np.eye(1)).status == Status.MAX_ITERATIONS
+def told(found, A, B, discount=1.0):
+    """Assert what status DONE claims: the loop is stable, and its radius is the one that is told."""
+    radius = np.abs(np.linalg.eigvals(A + B @ found.K)).max()
+    np.testing.assert_allclose(found.radius, radius, rtol=1e-9, atol=1e-12)
+    assert found.status == Status.DONE
+    assert discount**0.5 * radius < 1
+
+
+def turned(generator, A, B, Q):
+    """Return the same system in other coordinates."""
+    T = np.linalg.qr(generator.standard_normal(A.shape))[0] * generator.uniform(0.5, 2.0, len(A))
+    back = np.linalg.inv(T)
+    return T @ A @ back, T @ B, back.T @ Q @ back
+
+
+def with_a_mode(generator, pole, reached, seen):
+    """Return A, B, Q of a random system that has a mode of its own: x_0' = pole x_0 (+ B u), perhaps without a cost."""
+    n, m = int(generator.integers(2, 6)), int(generator.integers(1, 4))
+    A, B, Q = np.zeros((n, n)), generator.standard_normal((n, m)), definite(generator, n)
+    A[1:, 1:] = 0.7 * generator.standard_normal((n - 1, n - 1))
+    A[0, 0] = pole
+    if not reached:
+        B[0] = 0.0
+    if not seen:
+        Q[0], Q[:, 0] = 0.0, 0.0
+    return turned(generator, A, B, Q)
+
+
+@pytest.mark.parametrize(("discount", "P"), [(1.0, 3.0), (0.9, 2.6 / 0.9), (0.2, 0.0)])
+def test_an_unstable_mode_without_a_cost_is_stabilised(discount, P):
+    A, B, one = np.full((1, 1), 2.0), np.ones((1, 1)), np.ones((1, 1))
+    found = lqr.infinite(A, B, 0 * one, one, discount=discount)  # P = (γ a² - 1) / γ b², or 0 where γ a² < 1
+    told(found, A, B, discount)
+    np.testing.assert_allclose(found.V, P, atol=1e-12)
+
+
+@pytest.mark.parametrize("pole", [-3.0, -1.01, 1.0 + 1e-6, 1.2, 4.0])
+@pytest.mark.parametrize("discount", [1.0, 0.95])
+def test_modes_that_the_cost_does_not_see_are_those_of_scipy(generator, pole, discount):
+    for _ in range(10):
+        A, B, Q = with_a_mode(generator, pole, reached=True, seen=False)
+        R = definite(generator, B.shape[1])
+        found = lqr.infinite(A, B, Q, R, discount=discount)
+        told(found, A, B, discount)
+        P = solve_discrete_are(discount**0.5 * A, discount**0.5 * B, Q, R)
+        np.testing.assert_allclose(found.V, P, rtol=1e-7, atol=1e-7 * np.abs(P).max())
+        root = discount**0.5 * np.hstack([A, B])
+        full = root.T @ found.V @ root + np.block([[Q, np.zeros_like(B)], [np.zeros_like(B).T, R]])
+        n = len(A)
+        np.testing.assert_allclose(found.K, -np.linalg.solve(full[n:, n:], full[n:, :n]), rtol=1e-9, atol=1e-9)
+        missed = full[:n, :n] + full[:n, n:] @ found.K - found.V
+        assert np.abs(missed).max() < 1e-7 * np.abs(full).max() * max(1.0, np.abs(found.K).max())
+
+
+def test_random_systems_are_those_of_scipy(generator):
+    for _ in range(60):
+        n, m = int(generator.integers(1, 6)), int(generator.integers(1, 4))
+        A = generator.choice([0.3, 0.8, 1.5]) * generator.standard_normal((n, n))
+        B, root = generator.standard_normal((n, m)), generator.standard_normal((int(generator.integers(1, n + 1)), n))
+        R = definite(generator, m)
+        found = lqr.infinite(A, B, root.T @ root, R)
+        told(found, A, B)
+        P = solve_discrete_are(A, B, root.T @ root, R)
+        np.testing.assert_allclose(found.V, P, rtol=1e-6, atol=1e-6 * np.abs(P).max())
+
+
+@pytest.mark.parametrize("pole", [-1.0, 1.0, 1.5, -20.0])
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_mode_that_no_control_reaches_is_told(generator, pole, seen):
+    for _ in range(10):
+        A, B, Q = with_a_mode(generator, pole, reached=False, seen=seen)
+        found = lqr.infinite(A, B, Q, np.eye(B.shape[1]))
+        assert found.status == Status.NOT_STABILISABLE
+        assert np.isfinite(found.K).all() and found.radius > 1 - 1e-9
+
+
+@pytest.mark.parametrize("pole", [0.5, 1.0, -1.0])
+@pytest.mark.parametrize("reached", [True, False])
+def test_on_the_unit_circle_the_cost_must_see(generator, pole, reached):
+    for seen in (True, False):
+        A, B, Q = with_a_mode(generator, pole, reached, seen)
+        found = lqr.infinite(A, B, Q, np.eye(B.shape[1]))
+        if abs(pole) < 1 or (reached and seen):
+            told(found, A, B)
+        else:
+            assert found.status == (Status.NO_STABILISING_SOLUTION if reached else Status.NOT_STABILISABLE)
+
+
+def rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+@pytest.mark.parametrize(
+    ("A", "Q", "discount", "status"),
+    [
+        (rotation(0.3), np.zeros((2, 2)), 1.0, Status.NO_STABILISING_SOLUTION),
+        (rotation(0.3), np.diag([1.0, 0.0]), 1.0, Status.DONE),
+        (rotation(0.3), np.zeros((2, 2)), 0.9, Status.DONE),
+        (rotation(0.3) / 0.9**0.5, np.zeros((2, 2)), 0.9, Status.NO_STABILISING_SOLUTION),
+        (np.array([[1.0, 1.0], [0.0, 1.0]]), np.zeros((2, 2)), 1.0, Status.NO_STABILISING_SOLUTION),
+        (np.array([[1.0, 1.0], [0.0, 1.0]]), np.diag([0.0, 1.0]), 1.0, Status.NO_STABILISING_SOLUTION),
+        (np.array([[1.0, 1.0], [0.0, 1.0]]), np.diag([1.0, 0.0]), 1.0, Status.DONE),
+        (0.5 * np.eye(2), np.diag([-9.0, 1.0]), 1.0, Status.NOT_POSITIVE_DEFINITE),  # the more, the cheaper
+        (np.full((2, 2), np.nan), np.eye(2), 1.0, Status.NONFINITE_MODEL),
+    ],
+)
+def test_marginal_systems(A, Q, discount, status):
+    found = lqr.infinite(A, np.array([[0.5], [1.0]]), Q, np.eye(1), discount=discount)
+    assert found.status == status
+
+
+def test_costs_that_are_not_convex_in_the_controls_are_told(generator):
+    A, B = 0.5 * np.eye(2), np.eye(2)
+    assert lqr.infinite(A, B, np.eye(2), -5.0 * np.eye(2)).status == Status.NOT_POSITIVE_DEFINITE
+    told(lqr.infinite(A, B, np.eye(2), np.zeros((2, 2))), A, B)  # no price on controls: dead beat
 
 
 def test_all_steps_at_once_as_one_quadratic_program(generator):

@@ -4,22 +4,21 @@ x' = F_t y + f_t + noise of covariance Σ_t and ℓ_t(y) = ½ yᵀ C_t y + c_t�
 coordinates: n states, m controls, d = n + m, steps t = 0 … T - 1.  The value of a state is ½ xᵀ V x + vᵀ x + v0.
 
 `backward`, `moments` and `expected_cost` are pure, follow the precision of what they are given, and can be mapped over
-problems by `jax.vmap`; `solve` and `infinite` take and give NumPy's float64.
+problems by `jax.vmap`; `solve` takes and gives NumPy's float64.  For problems that never end: `infinite`, in
+`stationary`.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from reverie.control.controller import Controller
+from reverie.control.stationary import Stationary, infinite
 from reverie.core.dynamics import Linear
 from reverie.core.status import Status
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
-
-STEPS, TOLERANCE = 10_000, 1e-12  # of value iteration: steps at most, and the relative change that ends it
 
 
 class Quadratic(NamedTuple):
@@ -43,16 +42,6 @@ class Riccati(NamedTuple):
     v0: Any  # [T + 1]
     Quu: Any  # [T, m, m], without regularisation
     status: Any  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 where it is not) or NONFINITE_MODEL
-
-
-class Stationary(NamedTuple):
-    """The best controller u = K x over an infinite horizon, its value ½ xᵀ V x, and how the iteration ended."""
-
-    K: Any  # [m, n]
-    V: Any  # [n, n]
-    Quu: Any  # [m, m]
-    status: Any  # DONE, MAX_ITERATIONS (no stabilising controller, most likely) or NOT_POSITIVE_DEFINITE
-    steps: Any
 
 
 def backup(V, v, F, C, c):
@@ -160,43 +149,16 @@ def expected_cost(dynamics: Linear, cost: Quadratic, controller: Controller, x0_
     return stage + jnp.sum(cost.c0) + 0.5 * jnp.sum(cost.V * spreads[-1]) + (0.5 * cost.V @ x + cost.v) @ x + cost.v0
 
 
-def _stationary(A, B, C, discount) -> Stationary:
-    n, d = A.shape[0], C.shape[0]
-    root = jnp.sqrt(discount)
-    F, zero = root * jnp.concatenate([A, B], axis=1), jnp.zeros(d, A.dtype)
-
-    def improve(V):
-        Q, q = backup(V, zero[:n], F, C, zero)
-        K, k, positive = gains(Q, q, n, None)
-        return follow(Q, q, K, k, None)[0], K, Q[n:, n:], positive
-
-    def unfinished(state):
-        _, change, steps, positive = state
-        return (change > TOLERANCE) & (steps < STEPS) & positive
-
-    def step(state):
-        V, _, steps, _ = state
-        new, _, _, positive = improve(V)
-        change = jnp.max(jnp.abs(new - V)) / jnp.maximum(jnp.max(jnp.abs(new)), jnp.finfo(V.dtype).tiny)
-        return new, jnp.where(jnp.isfinite(change), change, jnp.inf), steps + 1, positive
-
-    start = symmetrise(C[:n, :n]), jnp.asarray(jnp.inf, A.dtype), jnp.zeros((), jnp.int32), jnp.asarray(True)
-    V, change, steps, positive = jax.lax.while_loop(unfinished, step, start)
-    _, K, Quu, _ = improve(V)
-    status = jnp.where(change <= TOLERANCE, Status.DONE, Status.MAX_ITERATIONS)
-    indefinite = ~positive & jnp.all(jnp.isfinite(V))  # a value that overflows says nothing of Q_uu
-    return Stationary(K, V, Quu, jnp.where(indefinite, Status.NOT_POSITIVE_DEFINITE, status), steps)
-
-
-_infinite = double(_stationary)
-
-
-def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> Stationary:
-    """Return the controller u = K x that minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) for x' = A x + B u.
-
-    A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0, discount: γ in (0, 1].  V is the stabilising
-    solution of the discrete algebraic Riccati equation of (√γ A, √γ B).  Value iteration, until a step changes V by
-    1e-12 of itself; Status MAX_ITERATIONS where 10,000 steps do not do, as when no controller stabilises (A, B).
-    """
-    N = np.zeros_like(B) if N is None else N
-    return _infinite(A, B, np.block([[Q, N], [np.transpose(N), R]]), discount)
+__all__ = [
+    "Quadratic",
+    "Riccati",
+    "Stationary",
+    "backup",
+    "backward",
+    "expected_cost",
+    "follow",
+    "gains",
+    "infinite",
+    "moments",
+    "solve",
+]

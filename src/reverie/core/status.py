@@ -20,6 +20,8 @@ class Status(enum.IntEnum):
     TOO_FEW_SAMPLES = 12
     SINGULAR = 13
     UNSTABLE = 14
+    NOT_STABILISABLE = 15
+    NO_STABILISING_SOLUTION = 16
 
     @property
     def good(self) -> bool:
@@ -48,4 +50,8 @@ _TEXTS = {
     Status.TOO_FEW_SAMPLES: "too few samples to fit a model; give more episodes, or a prior",
     Status.SINGULAR: "the samples do not tell all directions apart; add action noise, episodes or a prior",
     Status.UNSTABLE: "the fitted model grows without bound over the horizon; give more episodes or a stronger prior",
+    Status.NOT_STABILISABLE: "no controller makes this system stable: no control reaches some unstable mode; add an actuator, "
+    "or leave that mode out of the model",
+    Status.NO_STABILISING_SOLUTION: "no controller is best among those that make the system stable: the cost does not see a "
+    "mode on the unit circle, or has no minimum; add a little cost on every state",
 }
