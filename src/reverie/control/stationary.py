@@ -60,11 +60,13 @@ class _Plant(NamedTuple):
 def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> Stationary:
     """Return the controller u = K x that minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) for x' = A x + B u, and stabilises.
 
-    It is the best of those that stabilise.  A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0, discount: γ in (0, 1].  V is the stabilising
-    solution of the Riccati equation of (√γ A, √γ B): with γ < 1 it is √γ (A + B K) that is stable, so that costs stay
-    finite, while `radius` is that of A + B K.  Status DONE says that the equation holds and that this loop is stable.  Else
-    NOT_STABILISABLE: no control reaches some unstable mode (K = 0); NO_STABILISING_SOLUTION: the cost does not see a mode
-    on the unit circle, or has no minimum; NOT_POSITIVE_DEFINITE: not convex in u; NONFINITE_MODEL: the input is not finite.
+    It is the best of those that stabilise.  A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0, discount: γ
+    in (0, 1].  V is the stabilising solution of the Riccati equation of (√γ A, √γ B): with γ < 1 it is √γ (A + B K) that is
+    stable, so that costs stay finite, while `radius` is that of A + B K.
+
+    Status DONE says that the equation holds and that this loop is stable.  Else NOT_STABILISABLE: no control reaches some
+    unstable mode (K = 0); NO_STABILISING_SOLUTION: the cost does not see a mode on the unit circle, or has no minimum;
+    NOT_POSITIVE_DEFINITE: not convex in u; NONFINITE_MODEL: the input is not finite.
     """
     A, B, Q, R = (np.asarray(part, float) for part in (A, B, Q, R))
     N = np.zeros_like(B) if N is None else np.asarray(N, float)
