@@ -359,21 +359,42 @@ def test_a_full_disk_stops_learning_with_what_was_written_still_good(tmp_path, m
         assert again.cut_bytes == 0 and again.learn(5).steps == 25
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
-def test_a_table_that_cannot_be_written_costs_no_step(tmp_path):
+def test_a_table_that_cannot_be_written_costs_no_step(tmp_path, monkeypatch):
     table = tmp_path / "run" / "episodes.csv"
     stuck = learner(Faulty(), tmp_path / "run")
     stuck.learn(5)
-    table.unlink()
-    table.symlink_to("/dev/full")
-    with pytest.raises(rv.StorageError, match=r"cannot write .*episodes\.csv: No space left on device"):
-        stuck.learn(20)
+    really_write = os.write
+
+    def write(handle, data):
+        if os.path.samestat(os.fstat(handle), table.stat()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really_write(handle, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(rv.StorageError, match=r"cannot write .*episodes\.csv: No space left on device"):
+            stuck.learn(20)
     with pytest.raises(rv.StorageError, match=r"the last step could not be finished; go on with Learner\.load"):
         stuck.learn(20)
     stuck.close()
     with rv.Learner.load(tmp_path / "run", env=Faulty()) as again:
         assert again.steps == 10 and table.read_text().splitlines()[1].startswith("10,1,5.0,10,0,1,")
         assert again.learn(10).steps == 20
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are POSIX's")
+@pytest.mark.parametrize("name", ["episodes.csv", "config.json", "experience/journal.bin", "checkpoint", "experience"])
+def test_a_link_in_the_place_of_a_runs_own_file_is_refused(name, finished, tmp_path):
+    there = tmp_path / "there"
+    (finished / name).rename(there)
+    (finished / name).symlink_to(there)
+    before = files_of(there) if there.is_dir() else there.read_bytes()
+    if name == "config.json":  # only read
+        rv.Learner.load(finished, env=Faulty()).close()
+    else:
+        with pytest.raises(rv.StorageError, match=rf"{name}:? (it )?is a symbolic link"):
+            rv.Learner.load(finished, env=Faulty())
+    assert before == (files_of(there) if there.is_dir() else there.read_bytes())
 
 
 def test_a_told_step_that_could_not_be_written_may_be_told_again(tmp_path, monkeypatch):

@@ -264,11 +264,9 @@ def run(path, agent=NAF, seed=0, env="worlds:LinearWorld", scores=((100, -5.0), 
         table.append(
             {"step": step, "episode": step // 20, "return_mean": score, "return_std": 0.0, "returns": repr(score)}
         )
-    table.close()
     table = File(directory.episodes_file, episodes.COLUMNS)
     for episode in range(1, 11):
         table.append({"step": 20 * episode, "episode": episode, "return": -1.0, "length": 20, **ENDED})
-    table.close()
     if film is not None:
         (path / "film.mp4").write_bytes(film)
     return path

@@ -29,7 +29,7 @@ def _results(path):
 
 KINDS = {
     "pipe": (os.mkfifo, "is a named pipe, not a file"),
-    "device": (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is (a device|a symbolic link), not a file"),
     "folder": (lambda path: path.mkdir(), "is a folder, not a file"),
     "socket": (_bind, "is a socket, not a file"),
 }

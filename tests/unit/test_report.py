@@ -16,7 +16,6 @@ def run_directory(tmp_path):
     table = Table(tmp_path / "episodes.csv", episodes.COLUMNS)
     for i in range(1, 11):
         table.append({"step": 20 * i, "episode": i, "return": -100.0 / i, "length": 20, **ended})
-    table.close()
     Table(tmp_path / "evaluations.csv", evaluation.COLUMNS)
     return tmp_path
 
@@ -36,7 +35,6 @@ def test_a_curve_is_a_picture_and_shows_evaluations(run_directory):
         table.append(
             {"step": step, "episode": step // 20, "return_mean": mean, "return_std": 5.0, "returns": repr(mean)}
         )
-    table.close()
     full = picture(draw_curve(run_directory, run_directory / "full.png", "naf Pendulum-v1"))
     assert bare.shape == full.shape == (480, 840, 3)
 

@@ -1,4 +1,6 @@
 import csv
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -14,13 +16,11 @@ def test_rows_come_back_and_a_torn_line_does_not(tmp_path):
     table = Table(tmp_path / "t.csv", ("step", "loss"))
     table.append({"step": 1, "loss": 0.1})
     table.append({"step": 2})
-    table.close()
     with open(table.path, "ab") as file:
         file.write(b"3,0.")
     assert read_rows(table.path) == [{"step": "1", "loss": "0.1"}, {"step": "2", "loss": ""}]
     table.replace(read_rows(table.path)[:1])
     table.append({"step": 4, "loss": 1 / 3})
-    table.close()
     assert table.path.read_text() == f"step,loss\n1,0.1\n4,{1 / 3!r}\n"
 
 
@@ -40,32 +40,25 @@ def test_episode_rows_by_hand():
     ]  # episode 4 is under way
 
 
-class Nearly:
-    """A file of a disk that is almost full: each write takes 3 bytes, and the one `at` raises."""
-
-    def __init__(self, file, at=None):
-        self.file, self.at = file, at
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-    def write(self, data):
-        self.at = None if self.at is None else self.at - 1
-        if self.at == 0:
-            raise OSError(28, "No space left on device")
-        return self.file.write(data[:3])
-
-
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_a_row_is_written_whole_or_not_at_all(at, tmp_path):
+def test_a_row_is_written_whole_or_not_at_all(at, tmp_path, monkeypatch):
+    """On a disk that is almost full: each write takes 3 bytes, and the one `at` raises."""
     table = Table(tmp_path / "t.csv", ("step", "loss"))
     table.append({"step": 1, "loss": 0.125})
-    table._file = Nearly(table._file, at)
+    real, calls = os.write, []
+
+    def nearly(handle, data):
+        calls.append(handle)
+        if len(calls) == at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data[:3])
+
+    monkeypatch.setattr(os, "write", nearly)
     with pytest.raises(StorageError, match="No space left"):
         table.append({"step": 2, "loss": 0.25})
-    table._file.at = None
+    with pytest.raises(OSError, match="Bad file descriptor"):  # not left open
+        os.fstat(calls[-1])
     table.append({"step": 3, "loss": 0.5})  # in parts
-    table.close()
     assert table.path.read_text() == "step,loss\n1,0.125\n3,0.5\n"
 
 
@@ -81,7 +74,6 @@ def test_values_come_back_as_they_were(columns, tmp_path):
     wanted = {name: row[name] for name in columns}
     table = Table(tmp_path / "t.csv", columns)
     table.append(row)
-    table.close()
     before = table.path.read_bytes()
     assert read_table(table.path, columns) == [wanted]
     table.replace(read_table(table.path, columns))
@@ -149,7 +141,6 @@ def test_a_field_of_any_size_is_read_and_csv_is_left_as_it_was(tmp_path):
     returns = " ".join(map(repr, np.random.default_rng(0).normal(size=20_000).tolist()))
     table = Table(tmp_path / "evaluations.csv", evaluation.COLUMNS)
     table.append({"step": 1, "episode": 1, "return_mean": 0.0, "return_std": 1.0, "returns": returns})
-    table.close()
     assert len(returns) > 131_072 and read_table(table.path, evaluation.COLUMNS)[0]["returns"] == returns
     assert csv.field_size_limit() == limit
 
@@ -158,3 +149,16 @@ def test_columns_may_stand_in_any_order_and_more_of_one_kind_may_come(tmp_path):
     (tmp_path / "t.csv").write_text("extra,loss,step\n,0.5,3\n7,nan,4\n")
     rows = read_table(tmp_path / "t.csv", {"step": tables.whole}, more=tables.figure)
     assert [row["step"] for row in rows] == [3, 4] and [row["extra"] for row in rows] == [None, 7]
+
+
+def test_a_table_that_was_taken_away_or_replaced_is_named(tmp_path):
+    table = Table(tmp_path / "t.csv", ("step",))
+    table.path.unlink()
+    with pytest.raises(StorageError, match=r"cannot write .*t\.csv: No such file"):
+        table.append({"step": 1})
+    (tmp_path / "victim").write_text("precious")
+    table.path.symlink_to(tmp_path / "victim")
+    for write in (lambda: table.append({"step": 1}), lambda: table.replace([])):
+        with pytest.raises(StorageError, match=r"t\.csv: it is a symbolic link, not a file"):
+            write()
+    assert (tmp_path / "victim").read_text() == "precious"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reverie.core.errors import ConfigError
+from reverie.core.errors import ReverieError
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.report import value_map
 from reverie.tabular.value_iteration import value_iteration
@@ -82,7 +82,7 @@ def test_pictures(name, discount, tmp_path):
 )
 def test_what_cannot_be_drawn_is_named(file, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=sentence):
+    with pytest.raises(ReverieError, match=sentence):
         value_map.refuse_what_cannot_be_drawn(value_map.Path(file))
 
 

@@ -1,8 +1,14 @@
-"""What verbs print: one JSON object, or lines for people."""
+"""What verbs print: one JSON object, or lines for people; and the file that they write."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from reverie.core.errors import ConfigError
+from reverie.storage.output import output_at
 
 
 def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
@@ -16,3 +22,18 @@ def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
 def note(text: str) -> None:
     """Print a remark where it cannot get into the results."""
     print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def room_for(options: Any, output: Path | None) -> Iterator[None]:
+    """Before anything is done, raise StorageError where `output` (-o) cannot be written.
+
+    Where it is stdout, what is printed inside goes to stderr, so that it does not get into the file.
+    """
+    if output is None or not output_at(output).is_stdout:
+        yield
+        return
+    if options.json:
+        raise ConfigError(f"-o {output} and --json would both print on stdout; leave one of them out")
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

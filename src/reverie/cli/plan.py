@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reverie.cli.output import emit, note
+from reverie.cli.output import emit, note, room_for
 from reverie.core.errors import ConfigError
 from reverie.core.settings import coerce
 from reverie.environments.world import make_world
@@ -37,6 +37,11 @@ def run(options: Any) -> None:
     if options.settings and options.method != "pilqr":
         raise ConfigError(f"--set goes with --method pilqr; {options.method} has --horizon and --iterations")
     output = _film_file(options)
+    with room_for(options, output):
+        _run(options, output, fits)
+
+
+def _run(options: Any, output: Path | None, fits: bool) -> None:
     world = make_world(options.env)
     if not world.has_physics:
         raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")

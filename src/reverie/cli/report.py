@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from reverie.cli.output import emit
+from reverie.cli.output import emit, room_for
 from reverie.core.errors import StorageError
 from reverie.experiments import document, runs
 from reverie.experiments.folder import Results
@@ -27,12 +27,13 @@ def run(options: Any) -> None:
         else:
             raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
     output = Path(options.output)
-    facts = write(folders, directories, output)
-    emit(options, facts, f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    with room_for(options, output):
+        facts, size = write(folders, directories, output)
+        emit(options, facts, f"{output}: {size / 1e6:.1f} MB")
 
 
-def write(folders: list[Results], directories: list[Path], output: Path) -> dict[str, Any]:
-    """Write the page; return what it says of the claims."""
+def write(folders: list[Results], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
+    """Write the page; return what it says of the claims, and how many bytes it has."""
     sections = document.sections_of(folders) if folders else []
     sections += runs.sections_of(directories)
     if folders:
@@ -41,7 +42,8 @@ def write(folders: list[Results], directories: list[Path], output: Path) -> dict
         title = "The paper, reproduced"
     else:
         title, lead = "Learning curves", f"{len(directories)} runs."
-    write_page(Document(title, lead, sections), output)
+    size = write_page(Document(title, lead, sections), output)
     parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
     found = [verdict for part in parts for verdict in part.verdicts]
-    return {"report": str(output), "claims": {v.claim: {"outcome": v.outcome, "evidence": v.evidence} for v in found}}
+    claims = {v.claim: {"outcome": v.outcome, "evidence": v.evidence} for v in found}
+    return {"report": str(output), "claims": claims}, size

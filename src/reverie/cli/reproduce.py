@@ -40,7 +40,7 @@ def run(options: Any) -> int:
     facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
     lines = [f"{facts['done']} of {len(cells)} cells done: {options.out}"]
     try:
-        facts |= report.write([Results(results.path)], [], results.path / report.OUTPUT)
+        facts |= report.write([Results(results.path)], [], results.path / report.OUTPUT)[0]
         lines += [
             f"{name} {claim['outcome']}: {' '.join(claim['evidence'])}" for name, claim in facts["claims"].items()
         ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.cli.output import emit
+from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.report import value_map
@@ -34,11 +34,16 @@ PLANNING_STEPS = 5
 
 def run(options: Any) -> None:
     """Solve a table, or learn it from samples; print values and policy, draw them."""
+    output = None if options.output is None else Path(options.output)
+    with room_for(options, output):
+        _run(options, output)
+
+
+def _run(options: Any, output: Path | None) -> None:
     for name, methods in ONLY.items():
         if getattr(options, name) is not None and options.method not in methods:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag} is for {' and '.join(methods)}; leave it out with {options.method}")
-    output = None if options.output is None else Path(options.output)
     if output is not None:
         value_map.refuse_what_cannot_be_drawn(output)
     check_discount(None, options.discount)

@@ -112,7 +112,6 @@ def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> N
             if cell.seed == FILM_SEED:
                 _film(learner, cell.domain, folder / FILM)
     finally:
-        scores.close()
         world.close()
 
 
@@ -144,10 +143,6 @@ class _Scores:
         self._table.append(row, durable=True)
         self._rows.append(row)
         self._tell(row)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._table.close()
 
 
 def _open(cell: Cell, run: Path, scores: _Scores) -> rv.Learner:

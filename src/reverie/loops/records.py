@@ -171,7 +171,7 @@ class Records:
     def close(self) -> None:
         """Close every file and give the directory's lock back."""
         try:
-            for file in (self.episodes, self.evaluations, self.metrics, self.charts, self.journal):
+            for file in (self.charts, self.journal):
                 file.close()
         finally:
             self.run.close()

@@ -1,10 +1,12 @@
 """The learning curve of a run as a picture."""
 
+import io
 from pathlib import Path
 
 from reverie.core.errors import ConfigError
 from reverie.loops.evaluation import COLUMNS as EVALUATIONS
 from reverie.storage.episodes import COLUMNS as EPISODES
+from reverie.storage.output import output_at
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_table
 
@@ -40,6 +42,8 @@ def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
     axes.set(xlabel="real environment steps", ylabel="return of an episode", title=title)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(output, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
     plt.close(figure)
+    output_at(output).write(picture.getvalue())
     return output

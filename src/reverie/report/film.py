@@ -1,7 +1,9 @@
 """A policy on film."""
 
 import importlib.util
+import io
 import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, StorageError, WorldError
+from reverie.core.errors import ConfigError, WorldError
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
 from reverie.loops.evaluation import play
-from reverie.storage.files import told
+from reverie.storage.files import read_regular, told
+from reverie.storage.output import output_at
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
@@ -88,27 +91,41 @@ def _as_free(place: np.ndarray, axes: np.ndarray) -> dict[str, Any]:
 
 
 def refuse_what_cannot_be_written(output: Path) -> None:
-    """Raise ConfigError unless `output` is of a kind of film and the packages are there, StorageError without its folder."""
+    """Raise ConfigError unless `output` is of a kind of film and the packages are there, StorageError where it has no place."""
     if output.suffix not in (".mp4", ".gif"):
         raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; films are .mp4 or .gif")
-    if not output.parent.is_dir():
-        raise StorageError(f"cannot write {output}: there is no folder {output.parent}; choose another -o")
+    output_at(output)
     needed = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}[output.suffix]
     if importlib.util.find_spec("imageio") is None or importlib.util.find_spec(needed) is None:
         raise ConfigError("films need packages: pip install 'reverie[video]'")
 
 
 def write_film(frames: list[Any], output: Path, per_second: float) -> None:
-    """Write pictures [h, w, 3] as .mp4 (H.264) or a looping .gif."""
-    import imageio.v2 as imageio
-
+    """Write pictures [h, w, 3] as .mp4 (H.264) or a looping .gif, whole or not at all."""
     if not frames or frames[0].ndim != 3:
         raise WorldError("the environment's render() gives no pictures; it needs render_mode 'rgb_array'")
-    with told("write", output, "choose another -o"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # JAX warns of forks, but ffmpeg's child execs at once.
         warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
-        if output.suffix == ".gif":
-            every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
-            imageio.mimsave(output, [*frames[::every]], duration=1000 * every / per_second, loop=0)
-        else:
-            imageio.mimsave(output, frames, fps=per_second, macro_block_size=2, quality=6)
+        data = _gif(frames, per_second) if output.suffix == ".gif" else _mp4(frames, per_second)
+    output_at(output).write(data)
+
+
+def _gif(frames: list[Any], per_second: float) -> bytes:
+    import imageio.v2 as imageio
+
+    every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
+    out = io.BytesIO()
+    imageio.mimsave(out, [*frames[::every]], format="GIF", duration=1000 * every / per_second, loop=0)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def _mp4(frames: list[Any], per_second: float) -> bytes:
+    """Return the film; ffmpeg writes by name, and goes back in what it wrote, so it gets a folder of its own."""
+    import imageio.v2 as imageio
+
+    with tempfile.TemporaryDirectory(prefix="reverie-") as folder:
+        film = Path(folder) / "film.mp4"
+        with told("write", film, "make room there, or set TMPDIR"):
+            imageio.mimsave(film, frames, fps=per_second, macro_block_size=2, quality=6)  # type: ignore[arg-type]
+            return read_regular(film)

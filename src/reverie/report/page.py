@@ -11,9 +11,9 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-from reverie.core.errors import ConfigError, StorageError
+from reverie.core.errors import ConfigError
 from reverie.report.document import Commands, Curves, Document, Film, Films, Line, Part, Section, Table, Text, Verdicts
-from reverie.storage.files import write_whole
+from reverie.storage.output import output_at
 
 Looks = dict[str, dict[str, int | None]]  # of a name: colour (None: that of text) and dash
 
@@ -30,15 +30,15 @@ HINT = (
 NO_SCRIPT = "JavaScript draws the curves here; their figures are in the table below."
 
 
-def write_page(document: Document, output: Path) -> None:
-    """Write the page whole or not at all.
+def write_page(document: Document, output: Path) -> int:
+    """Write the page, a file whole or not at all; return how many bytes it has.
 
     Raises ConfigError where curves are to be drawn and plotly is missing, StorageError where `output` cannot be written.
     """
-    if output.is_dir() or not output.parent.is_dir():
-        reason = "it is a folder" if output.is_dir() else f"there is no folder {output.parent}"
-        raise StorageError(f"cannot write {output}: {reason}; choose another -o")
-    write_whole(output, html_of(document).encode("utf-8", "replace"), "choose another -o")
+    place = output_at(output)
+    data = html_of(document).encode("utf-8", "replace")
+    place.write(data)
+    return len(data)
 
 
 def html_of(document: Document) -> str:

@@ -1,5 +1,6 @@
 """Tables of values and the policies behind them, drawn: on the terminal, and as a picture."""
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reverie.core.errors import ConfigError
+from reverie.storage.output import output_at
 from reverie.tabular.grid import Grid
 
 WIDTH = 6  # characters of a cell
@@ -64,17 +66,18 @@ def save(
         figure.colorbar(dots, label="action (-1: terminal)")
     else:
         figure = _maps(plt, grid, values, policy, terminal, title)
-    figure.savefig(output, dpi=100)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=100)
     plt.close(figure)
+    output_at(output).write(picture.getvalue())
     return output
 
 
 def refuse_what_cannot_be_drawn(output: Path) -> None:
-    """Raise ConfigError unless `output` is a PNG in a folder that exists, and there is Matplotlib to draw it with."""
+    """Raise ConfigError unless `output` is a PNG and Matplotlib is there to draw it, StorageError if it has no place."""
     if output.suffix.lower() != ".png":
         raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; pictures are .png")
-    if not output.parent.is_dir():
-        raise ConfigError(f"cannot write {output}: there is no folder {output.parent}")
+    output_at(output)
     _pyplot()
 
 

@@ -1,16 +1,30 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all.
+
+Every file of ours is made beside its place, under a name that nobody can foresee, and renamed; only a regular file is ever
+replaced.  Where a user says a file goes (`-o`) is `output`'s matter.
+"""
 
 import contextlib
+import errno
 import os
+import re
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import filelock
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 from reverie.core.errors import ReverieError, StorageError
 
+LOCK = ".lock"
+NEW = ".new"  # what the names of files end in that are not in their place yet
 GO_ON = "what was written before is whole: mend that and go on with --resume"
 
 
@@ -39,7 +53,9 @@ def _can_be_a_name(path: Path) -> bool:
 
 def take_lock(folder: Path, busy: str) -> filelock.BaseFileLock:
     """Return the lock of a folder, taken; raise StorageError with the sentence `busy` where another process holds it."""
-    lock = filelock.FileLock(folder / ".lock")
+    lock = filelock.FileLock(
+        folder / LOCK, thread_local=False
+    )  # the thread that closes need not be the one that opened
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -49,6 +65,7 @@ def take_lock(folder: Path, busy: str) -> filelock.BaseFileLock:
 
 KINDS = {
     stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -77,8 +94,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
 
 def _require_regular(path: str | Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise StorageError(f"{path} is {kind}, not a file; put the file there, or give another")
+        raise StorageError(f"{path} is {kind_of(found)}, not a file; put the file there, or give another")
 
 
 def opened_regular(path: str | Path) -> BinaryIO:
@@ -92,26 +108,154 @@ def read_regular(path: str | Path) -> bytes:
         return file.read()
 
 
+def kind_of(found: os.stat_result) -> str:
+    """Return what is there in words: "a file", "a folder", "a symbolic link", "a device", …"""
+    if stat.S_ISREG(found.st_mode):
+        return "a file"
+    return KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Return a descriptor of a file that is ours to write: never through a link, never to anything but a regular file.
+
+    Raises StorageError where something else stands in its place, OSError where it is not there or may not be opened.
+    """
+    _require_own(path)
+    more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags | more | os.O_CLOEXEC)
+    try:
+        _require_regular(path, os.fstat(handle))  # another may have taken the place meanwhile
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_own(path: Path) -> os.stat_result | None:
+    """Return the lstat of a regular file, None where nothing is; raise StorageError where anything else is."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(
+            f"cannot write {path}: it is {kind_of(found)}, not a file; remove it, or choose another place"
+        )
+    return found
+
+
 def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
-    """Write `data` beside `path` and rename: a crash at any moment leaves the old file or the new one."""
-    beside = path.with_name(path.name + ".new")
+    """Write `data` beside `path` and rename: a crash at any moment leaves the old file or the new one.
+
+    The old file's mode is kept.  Raises StorageError where it cannot be written, or where a link, a folder or a device
+    stands in its place.
+    """
     with told("write", path, remedy):
-        try:
-            with open(beside, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        old = _require_own(path)
+        _sweep(path)
+        with _beside(path, old) as (beside, handle):
+            write_all(lambda part: os.write(handle, part), data)
+            os.fsync(handle)
+            _require_own(path)
             os.replace(beside, path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
         sync_folder(path.parent)
 
 
-def write_all(write: Callable[[bytes], int], data: bytes) -> None:
+@contextlib.contextmanager
+def _beside(path: Path, old: os.stat_result | None) -> Iterator[tuple[Path, int]]:
+    """Give a new file beside `path` and its descriptor; it is gone afterwards unless it was renamed."""
+    beside, handle = _create(path, 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o666)
+    try:
+        if old is not None and os.name == "posix":
+            with contextlib.suppress(PermissionError):  # another user's file, in a folder that we may write to
+                if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(handle, old.st_uid, old.st_gid)
+            os.fchmod(handle, stat.S_IMODE(old.st_mode) & 0o777)
+        yield beside, handle
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):  # renamed before the interrupt came
+            os.unlink(beside)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _create(path: Path, mode: int) -> tuple[Path, int]:
+    """Return a new file beside `path`, open and locked for as long as its writer lives, so that `_sweep` knows."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        beside = path.with_name(f".{_stem(path)}.{secrets.token_hex(8)}{NEW}")
+        handle = os.open(beside, flags, mode)
+        if fcntl is None:
+            return beside, handle
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps there
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:  # else a sweep came between the two lines
+                return beside, handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _stem(path: Path) -> str:
+    return path.name if len(os.fsencode(path.name)) <= 200 else path.name[:40]  # names end at 255 bytes
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether a file of this name is one that waits to be renamed, or was left by a writer that was killed."""
+    return re.fullmatch(rf"\..+\.[0-9a-f]{{16}}{re.escape(NEW)}", name) is not None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of `path` left beside it when they were killed.
+
+    Ours for certain: the name is right, the owner is this user, and the lock that its writer held is free.
+    """
+    if fcntl is None:
+        return
+    start = f".{_stem(path)}."
+    with contextlib.suppress(OSError):  # a folder that may be written but not read
+        names = [name for name in os.listdir(path.parent) if name.startswith(start) and is_unfinished(name)]
+        for name in names:
+            if len(name) == len(start) + 16 + len(NEW):
+                with contextlib.suppress(OSError):  # locked: its writer lives; or gone already
+                    _remove_abandoned(path.with_name(name))
+
+
+def _remove_abandoned(path: Path) -> None:
+    assert fcntl is not None
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(handle)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid():
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+    finally:
+        os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and the parents that it lacks, each of them safe from a power cut.  Raises OSError."""
+    missing, folder = [], path
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is no folder" if folder == path else f"{folder} is no folder")
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(PermissionError):  # a parent that we may go through but not look into
+            sync_folder(folder.parent)
+
+
+def write_all(write: Callable[[Any], int], data: bytes) -> None:
     """Call `write` until it has taken all of `data`: a disk that is almost full takes a part of it."""
-    while data:
-        data = data[write(data) :]
+    left = memoryview(data)
+    while left:
+        left = left[write(left) :]
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import open_regular, opened_regular, read_regular, told, write_all, write_whole
+from reverie.storage.files import open_own, opened_regular, read_regular, told, write_all, write_whole
 from reverie.storage.reading import exists
 
 FORMAT = "reverie-journal-1"
@@ -76,7 +76,7 @@ class Journal:
         self._start, self._size = start, start + len(found) * self.dtype.itemsize
         self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
         with told("open", path):
-            self._file = open_regular(path, os.O_RDWR)
+            self._file = open_own(path, os.O_RDWR)
             os.lseek(self._file, self._size, os.SEEK_SET)
 
     def cut(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import filelock
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import read_regular, take_lock, told, write_whole
+from reverie.storage.files import LOCK, make_folder, read_regular, take_lock, told, write_whole
 from reverie.storage.reading import exists
 
 FORMAT = 1
@@ -37,6 +37,11 @@ class RunDirectory:
         self._lock: filelock.BaseFileLock | None = None
 
     @property
+    def own_files(self) -> set[Path]:
+        """The files that the run lives from."""
+        return {path for name, path in vars(self).items() if name.endswith("_file")} | {self.path / LOCK}
+
+    @property
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
         return exists(self.config_file) or exists(self.journal_file)
@@ -52,7 +57,9 @@ class RunDirectory:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
         with told("create", self.path):
             for file in (self.journal_file, self.latest_file):
-                file.parent.mkdir(parents=True, exist_ok=True)
+                if file.parent.is_symlink():
+                    raise StorageError(f"{file.parent} is a symbolic link; a run writes into folders of its own alone")
+                make_folder(file.parent)
             busy = f"{self.path} is in use by another process; wait for it to end, or choose another directory"
             self._lock = take_lock(self.path, busy)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import open_regular, told, write_all, write_whole
+from reverie.storage.files import open_own, told, write_all, write_whole
 from reverie.storage.reading import exists, read_whole, said
 
 Kind = Callable[[str], Any]
@@ -29,39 +29,43 @@ REMEDY = "mend that line, or restore the file"
 
 
 class Table:
-    """A CSV file with fixed columns; each row is on its way to disk when `append` returns."""
+    """A CSV file with fixed columns; each row is on its way to disk when `append` returns.
+
+    The file is open only while a row is written: rows are few, no handle can be left behind, and a file that was taken
+    away is noticed.
+    """
 
     def __init__(self, path: Path, columns: Iterable[str]):
         self.path, self.columns = path, tuple(columns)
         if not exists(path):
             write_whole(path, _line(self.columns))
-        self._file: Any = None
 
     def append(self, row: dict[str, Any], durable: bool = False) -> None:
         """Add one row; columns it lacks stay empty.  durable: wait until it would survive a power cut."""
+        line = _line([row.get(name, "") for name in self.columns])
         with told("write", self.path):
-            if self._file is None:
-                self._file = os.fdopen(open_regular(self.path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
-            size, line = self._file.seek(0, os.SEEK_END), _line([row.get(name, "") for name in self.columns])
+            handle = open_own(self.path, os.O_WRONLY | os.O_APPEND)
             try:
-                write_all(self._file.write, line)
-            except BaseException:
-                with contextlib.suppress(OSError):  # the first error is the one to tell
-                    self._file.truncate(size)
-                raise
-            if durable:
-                os.fsync(self._file.fileno())
+                _append(handle, line)
+                if durable:
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
 
     def replace(self, rows: Iterable[dict[str, Any]]) -> None:
         """Rewrite the file, whole or not at all, with `rows` alone."""
-        self.close()
         write_whole(self.path, table_of(self.columns, rows))
 
-    def close(self) -> None:
-        """Close the file; `append` opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+
+def _append(handle: int, line: bytes) -> None:
+    """Write a line at the end of an open file, whole or not at all."""
+    size = os.fstat(handle).st_size
+    try:
+        write_all(lambda part: os.write(handle, part), line)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            os.ftruncate(handle, size)
+        raise
 
 
 def table_of(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> bytes:
