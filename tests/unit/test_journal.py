@@ -1,7 +1,9 @@
 """The journal survives being torn anywhere, and never half loads."""
 
 import errno
+import json
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -82,7 +84,7 @@ def test_a_missing_record_is_named(path):
     data, size = path.read_bytes(), journals.record_dtype(N, M).itemsize
     start = data.index(b"\n") + 1
     path.write_bytes(data[: start + 3 * size] + data[start + 4 * size :])
-    with pytest.raises(StorageError, match="record 4 holds step 5; steps are missing or doubled"):
+    with pytest.raises(StorageError, match="record 4 holds step 5: steps are missing or doubled"):
         Journal(path, N, M)
 
 
@@ -116,3 +118,84 @@ def test_a_full_disk_leaves_whole_records(path, monkeypatch):
     journal.close()
     found = Journal(path, N, M)
     assert len(found.records) == 13 and found.cut_bytes == 0
+
+
+# ---- whatever else is in it is named
+
+SIZES = {"format": "reverie-journal-1", "observation_dim": N, "action_dim": M}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            json.dumps(SIZES | {name: value}).encode()
+            for name in ("observation_dim", "action_dim", "state_dim", "actions")
+            for value in (-1, 2**60, 1e400, 2.5, "3", None, True, [], {}, 10**400)
+        ),
+        *(json.dumps(SIZES | {name: 0}).encode() for name in ("observation_dim", "action_dim")),
+        json.dumps(SIZES | {"actions": 1}).encode(),
+        json.dumps(SIZES | {"actions": 3}).encode(),  # of two entries
+        json.dumps(SIZES)[:-1].encode(),
+        b"[" * 50_000,
+        b"{" + b" " * 2**21 + json.dumps(SIZES)[1:].encode(),
+        json.dumps(list(SIZES.items())).encode(),
+        b"null",
+        b"",
+    ],
+    ids=lambda line: line[:90].decode(errors="replace"),
+)
+def test_a_first_line_that_is_none_is_named(path, line):
+    path.write_bytes(line + b"\n" + path.read_bytes().partition(b"\n")[2])
+    for read in (journals.read, journals.read_header, lambda path: Journal(path, N, M)):
+        with pytest.raises(StorageError, match="no journal of this version") as told:
+            read(path)
+        assert str(told.value).isprintable()
+
+
+def test_a_first_line_of_any_usual_length_is_read_alike_everywhere(path):
+    body = path.read_bytes().partition(b"\n")[2]
+    path.write_bytes(json.dumps(SIZES | {"names": ["sensor"] * 2000}).encode() + b"\n" + body)
+    assert journals.read_header(path)[:2] == (N, M) and len(journals.read(path)[1]) == 12
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("step", 0, "steps are missing or doubled"),
+        ("step", 2**64 - 1, "steps are missing or doubled"),
+        ("episode", 0, "episodes count from 1"),
+        ("episode", 2**32 - 1, "each has a step"),  # each number up to it would be begun
+        ("flags", 4, "the known ones are 0 to 3"),
+        ("flags", 2**32 - 1, "the known ones are 0 to 3"),
+        ("time", NAN, "seconds are finite"),
+        ("reward", NAN, "rewards are finite in float32"),
+        ("reward", -INF, "rewards are finite in float32"),
+        ("reward", 1e300, "rewards are finite in float32"),
+        ("action", [NAN, 0], r"actions lie in \[-1, 1\]"),
+        ("action", [0, 1.5], r"actions lie in \[-1, 1\]"),
+        ("observation", [0, INF, 0], "they are finite"),
+        ("next_observation", [0, 0, NAN], "they are finite"),
+    ],
+)
+def test_a_record_whose_checksum_holds_and_whose_values_cannot_be_is_named(path, field, value, says):
+    line, _, body = path.read_bytes().partition(b"\n")
+    records = np.frombuffer(body, journals.record_dtype(N, M)).copy()
+    records[4][field] = value
+    records[4]["crc"] = zlib.crc32(records[4].tobytes()[:-4])
+    path.write_bytes(line + b"\n" + records.tobytes())
+    with pytest.raises(StorageError, match=rf"journal\.bin: record 5 holds {field} .*{says}"):
+        Journal(path, N, M)
+
+
+@pytest.mark.parametrize("value", [-1, 3, 0.5, NAN, 1e30])
+def test_a_discrete_action_that_there_is_not_is_named(tmp_path, value):
+    journal = Journal(tmp_path / "journal.bin", N, 1, actions=3)
+    for step, action in ((1, 0), (2, 2), (3, value)):
+        journal.append(step, 0.0, 1, 0, 0.0, [action], [0] * N, [0] * N)
+    journal.close()
+    with pytest.raises(StorageError, match=r"record 3 holds action .*they are 0 to 2"):
+        journals.read(journal.path)

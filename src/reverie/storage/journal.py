@@ -15,17 +15,21 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
 from reverie.core.errors import StorageError
+from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
 from reverie.storage.files import open_own, opened_regular, read_regular, told, write_all, write_whole
-from reverie.storage.reading import exists
+from reverie.storage.reading import decode, exists
+
+__all__ = ["TERMINATED", "TRUNCATED", "Header", "Journal", "read", "read_header", "record_dtype"]
 
 FORMAT = "reverie-journal-1"
-TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
 CHECKSUM_BYTES = 4
+HEADER_BYTES = 2**20  # at most, of the first line
 
 
 def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> np.dtype:
@@ -162,7 +166,8 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     with told("read", path):
         data = read_regular(path)
     line, newline, _ = data.partition(b"\n")
-    dtype = record_dtype(*_header(path, line + newline)[:3])
+    header = _header(path, line + newline)
+    dtype = record_dtype(*header[:3])
     start = len(line) + 1
     count = (len(data) - start) // dtype.itemsize
     records = np.frombuffer(data, dtype, count, start)
@@ -174,10 +179,22 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
             "backup (nothing was loaded or changed)"
         )
     records = records[:good]
-    if not (records["step"] == np.arange(1, good + 1)).all():
-        odd = int(np.argmax(records["step"] != np.arange(1, good + 1))) + 1
-        raise StorageError(f"{path}: record {odd} holds step {records['step'][odd - 1]}; steps are missing or doubled")
+    refuse_odd(path, records, header.actions)
     return start, records, len(data) - start - good * dtype.itemsize
+
+
+class _FirstLine(msgspec.Struct):
+    """The first line as it is written.  With these sizes a record has less than 2 GB, which NumPy can take."""
+
+    format: Literal["reverie-journal-1"]
+    observation_dim: Annotated[int, msgspec.Meta(ge=1, le=2**26)]
+    action_dim: Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+    state_dim: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
+    actions: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
+
+    def __post_init__(self):
+        if self.actions == 1 or (self.actions and self.action_dim != 1):
+            raise ValueError(f"{self.actions} discrete actions of {self.action_dim} entries")
 
 
 class Header(NamedTuple):
@@ -192,20 +209,20 @@ class Header(NamedTuple):
 def read_header(path: Path) -> Header:
     """Return the sizes of a journal.  Raises StorageError where it is none."""
     with told("read", path), opened_regular(path) as file:
-        return _header(path, file.readline(4096))
+        return _header(path, file.readline(HEADER_BYTES))
 
 
 def _header(path: Path, line: bytes) -> Header:
     try:
-        header = json.loads(line)
-        if not line.endswith(b"\n") or header["format"] != FORMAT:
-            raise ValueError
-        sizes = header["observation_dim"], header["action_dim"], header.get("state_dim", 0), header.get("actions", 0)
-        return Header(*map(int, sizes))
-    except (ValueError, KeyError, TypeError):
+        if not line.endswith(b"\n") or len(line) > HEADER_BYTES:
+            raise ValueError("it has no end")
+        found = decode(line, _FirstLine)
+    except ValueError as error:
         raise StorageError(
-            f"{path} is no journal of this version of reverie (its first line is damaged or foreign)"
+            f"{path} is no journal of this version of reverie (its first line is damaged or foreign: {error}); "
+            "restore the file from a backup"
         ) from None
+    return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions)
 
 
 def _whole_records(data: memoryview, start: int, records: np.ndarray) -> np.ndarray:
