@@ -11,7 +11,8 @@ import numpy as np
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.core.seeds import RESET, seed_of
 from reverie.domains import maze
-from reverie.environments.world import EnvSource, finite_number, make_world
+from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
+from reverie.environments.world import EnvSource, make_world
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, Outcomes, from_outcomes
 
@@ -43,28 +44,40 @@ class DiscreteWorld:
                 "FrozenLake-v1, Taxi-v4, CliffWalking-v1 and dyna-maze have: use `reverie train` here"
             )
         self.states, self.actions = int(np.prod(self._sizes)), int(self.env.action_space.n)
-        self._first_action = int(self.env.action_space.start)
+        self._first_action, self._steps = int(self.env.action_space.start), 0
 
     def reset(self, episode: int) -> int:
         """Start episode number `episode`; return its first state."""
-        return self._number(self.env.reset(seed=seed_of(self._seed, RESET, episode))[0])
+        try:
+            found = self.env.reset(seed=seed_of(self._seed, RESET, episode))
+        except Exception as error:
+            raise WorldError(f"{self.name} raised in reset: {type(error).__name__}: {shown(error)}") from error
+        return self._number(parts_of(self.name, "reset", found, RESET_GIVES)[0])
 
     def step(self, action: int) -> tuple[int, float, bool, bool]:
         """Return next state, reward, terminated, truncated."""
-        observation, reward, terminated, truncated, _ = self.env.step(action + self._first_action)
+        try:
+            found = self.env.step(action + self._first_action)
+        except Exception as error:
+            raise WorldError(f"{self.name} raised in a step: {type(error).__name__}: {shown(error)}") from error
+        self._steps += 1
+        observation, reward, terminated, truncated, _ = parts_of(self.name, "step", found, STEP_GIVES)
         if type(reward) is not float or reward - reward != 0.0:
             reward = finite_number(self.name, "a reward", reward)
-        return self._number(observation), reward, bool(terminated), bool(truncated)
+        terminated = truth(self.name, "terminated", self._steps, terminated)
+        return self._number(observation), reward, terminated, truth(self.name, "truncated", self._steps, truncated)
 
     def _number(self, observation: Any) -> int:
         parts = observation if self._first.shape else (observation,)
         state = 0
-        for part, size, first in zip(parts, self._sizes, self._first.ravel().tolist(), strict=True):
-            if not 0 <= int(part) - first < size:
-                raise WorldError(
-                    f"{self.name}: an observation is {observation}; {self.env.observation_space} says else"
-                )
-            state = state * size + int(part) - first
+        try:
+            for part, size, first in zip(parts, self._sizes, self._first.ravel().tolist(), strict=True):
+                if not 0 <= int(part) - first < size or isinstance(part, str) or int(part) != part:
+                    raise ValueError
+                state = state * size + int(part) - first
+        except Exception:  # whatever a strange object raises when it is looked at
+            said = f"an observation is {shown(observation)}; {self.env.observation_space} says else"
+            raise WorldError(f"{self.name}: {said}") from None
         return state
 
     def table(self) -> MDP:

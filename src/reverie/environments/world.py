@@ -1,6 +1,5 @@
 """The border between a Gymnasium environment and a learner: flat float32 inside, the world's own units outside."""
 
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +12,18 @@ from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldErro
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
 from reverie.environments.imports import imported, imported_module
+from reverie.environments.values import (
+    RESET_GIVES,
+    STEP_GIVES,
+    finite_number,
+    finite_vector,
+    flattener,
+    parts_of,
+    shown,
+    truth,
+)
 
 OURS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
-LARGEST = float(np.finfo(np.float32).max)
 
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
@@ -29,8 +37,7 @@ class World:
 
     def __init__(self, env: gym.Env, name: str):
         self.env, self.name = env, name
-        self._observations = env.observation_space
-        actions = env.action_space
+        self._observations, actions = _space_of(env, name, "observation_space"), _space_of(env, name, "action_space")
         discrete = actions if isinstance(actions, gym.spaces.Discrete) else None
         box = actions if isinstance(actions, gym.spaces.Box) and np.issubdtype(actions.dtype, np.floating) else None
         if discrete is None and box is None:
@@ -41,6 +48,7 @@ class World:
             raise SpaceError(
                 f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened"
             )
+        self._flatten = flattener(self._observations)
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
         self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
         size = space_utils.flatdim(self._observations)
@@ -52,22 +60,11 @@ class World:
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
         """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""
         try:
-            if isinstance(self._observations, gym.spaces.Box):
-                if np.shape(observation) != self._observations.shape:
-                    raise WorldError(
-                        f"{self.name}: {where} has shape {np.shape(observation)}; "
-                        f"observation_space says {self._observations.shape}"
-                    )
-                flat = _float32(observation).ravel()
-            else:
-                flat = _float32(space_utils.flatten(self._observations, observation))
-                if len(flat) != self.spec.observation_dim:
-                    raise WorldError(
-                        f"{self.name}: {where} flattens to {len(flat)} numbers; "
-                        f"observation_space says {self.spec.observation_dim}"
-                    )
+            flat = self._flatten(observation)
         except ReverieError:
             raise
+        except ValueError as error:
+            raise WorldError(f"{self.name}: {where} {error}") from None
         except Exception as error:
             raise WorldError(f"{self.name}: {where} does not fit observation_space ({_sentence(error)})") from error
         return finite_vector(self.name, where, flat)
@@ -81,19 +78,23 @@ class World:
     def reset(self, seed: int) -> np.ndarray:
         """Start an episode; return the first observation [n]."""
         try:
-            observation, _ = self.env.reset(seed=seed)
+            found = self.env.reset(seed=seed)
         except Exception as error:
             raise WorldError(f"{self.name} raised in reset: {_sentence(error)}") from error
+        observation, _ = parts_of(self.name, "reset", found, RESET_GIVES)
         return self.flatten(observation, "the first observation of an episode")
 
     def step(self, action: np.ndarray, number: int) -> tuple[float, np.ndarray, bool, bool]:
         """Take step `number` with an action [m] in the world's units: reward, next observation [n], terminated, truncated."""
         try:
-            observation, reward, terminated, truncated, _ = self.env.step(self.shape(action))
+            found = self.env.step(self.shape(action))
         except Exception as error:
             raise WorldError(f"{self.name} raised in step {number}: {_sentence(error)}") from error
+        observation, reward, terminated, truncated, _ = parts_of(self.name, f"step {number}", found, STEP_GIVES)
         value = finite_number(self.name, f"the reward of step {number}", reward)
-        return value, self.flatten(observation, f"the observation of step {number}"), bool(terminated), bool(truncated)
+        terminated = truth(self.name, "terminated", number, terminated)
+        truncated = truth(self.name, "truncated", number, truncated)
+        return value, self.flatten(observation, f"the observation of step {number}"), terminated, truncated
 
     @property
     def has_physics(self) -> bool:
@@ -114,31 +115,15 @@ class World:
         self.env.close()
 
 
-def _float32(values: Any) -> np.ndarray:
-    """Return values as float32, those beyond its range as infinities."""
-    with np.errstate(over="ignore"):
-        return np.array(values, np.float32)  # never the world's own array, which it may write its next observation into
-
-
-def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
-    """Return `vector`, or raise WorldError naming its first non-finite entry."""
-    if not np.isfinite(vector).all():
-        i = int(np.flatnonzero(~np.isfinite(vector))[0])
-        raise WorldError(f"{name}: {where} holds {vector[i]} at index {i}; observations must be finite")
-    return vector
-
-
-def finite_number(name: str, where: str, value: Any) -> float:
-    """Return `value` (any real dtype, or an array of one) as a float, or raise WorldError."""
+def _space_of(env: gym.Env, name: str, which: str) -> Any:
+    """Return a space of an environment.  Raises SpaceError where it has none."""
     try:
-        number = float(np.asarray(value).item())
-    except (TypeError, ValueError) as error:
-        raise WorldError(f"{name}: {where} is {value!r}; it must be one number") from error
-    if not math.isfinite(number):
-        raise WorldError(f"{name}: {where} is {number}; rewards must be finite")
-    if abs(number) > LARGEST:
-        raise WorldError(f"{name}: {where} is {number:g}, beyond float32, in which learning calculates; scale it")
-    return number
+        space = getattr(env, which)
+    except Exception as error:
+        raise SpaceError(f"{name} has no {which} ({_sentence(error)}); set it in __init__") from error
+    if not isinstance(space, gym.Space):
+        raise SpaceError(f"{name}: {which} is {shown(space)}; it must be a gymnasium.spaces.Space")
+    return space
 
 
 def make_world(source: EnvSource, **options: Any) -> World:
@@ -200,5 +185,8 @@ def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
 
 def _sentence(error: BaseException) -> str:
     """Return an exception as one line."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an error of one's own may be unable to say what it is
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

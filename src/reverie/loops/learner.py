@@ -15,7 +15,8 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError, Storag
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
 from reverie.environments.task import task_of
-from reverie.environments.world import EnvSource, World, finite_number, finite_vector, make_world
+from reverie.environments.values import finite_number, finite_vector, float32, shown, truth
+from reverie.environments.world import EnvSource, World, make_world
 from reverie.loops import charts, evaluation, provenance
 from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
@@ -155,7 +156,12 @@ class Learner:
         """Return an observation [n] or a batch [B, n] as finite float32."""
         n = self.spec.observation_dim
         if self._world is None or isinstance(observation, np.ndarray):
-            flat = np.array(observation, np.float32)  # a copy: the caller may use its array again
+            try:
+                flat = float32(observation)  # a copy: the caller may use its array again
+            except Exception as error:  # whatever a strange object raises when it is looked at
+                raise ConfigError(
+                    f"{self.spec.name}: the observation is {shown(observation)}, no {n} real numbers"
+                ) from error
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
                 return finite_vector(self.spec.name, "the observation", flat.ravel()).reshape(flat.shape)
         if self._world is None:
@@ -190,7 +196,9 @@ class Learner:
         """
         value = finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward)
         after = self._one(next_observation)
-        self._session.take(value, after, bool(terminated), bool(truncated), durable=True)
+        terminated = truth(self.spec.name, "terminated", self.steps + 1, terminated)
+        truncated = truth(self.spec.name, "truncated", self.steps + 1, truncated)
+        self._session.take(value, after, terminated, truncated, durable=True)
 
     # ---- the loop over an environment
 

@@ -1,0 +1,168 @@
+"""What an environment, or a program that tells, may hand over: each value is made what it should be, or named in a WorldError.
+
+The usual types come first and cost next to nothing; whatever else is looked at closely.
+"""
+
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import utils as space_utils
+
+from reverie.core.errors import WorldError, one_line
+
+LARGEST = float(np.finfo(np.float32).max)
+RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
+SHOWN = 200  # characters of a value that an error shows
+
+Flatten = Callable[[Any], np.ndarray]  # raises ValueError that says what does not fit
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it, whatever its `repr` does."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"of type {type(value).__name__}"
+    return one_line(text if len(text) <= SHOWN else text[:SHOWN] + " …")
+
+
+def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
+    """Return the parts that `reset` or `step` returned, the last of them a dict.  Raises WorldError where they are others."""
+    if isinstance(result, tuple | list) and len(result) == wanted.count(",") + 1:
+        if not isinstance(result[-1], dict):
+            raise WorldError(f"{name}: {call} returned info {shown(result[-1])}; it must be a dict, empty or not")
+        return result
+    what = f"{len(result)} values" if isinstance(result, tuple | list) else type(result).__name__
+    raise WorldError(f"{name}: {call} returned {what}; Gymnasium wants ({wanted})")
+
+
+def truth(name: str, flag: str, step: int, value: Any) -> bool:
+    """Return the flag of a step as a bool: a bool of any library, 0 or 1, or an array of one such; else raise WorldError."""
+    if value is True or value is False:
+        return value
+    try:
+        array = _plain(value)
+        if array.size == 1 and array.item() in (0, 1):
+            return bool(array.item())
+    except Exception:  # whatever a strange object raises when it is looked at: it is no flag
+        pass
+    raise WorldError(f"{name}: {flag} of step {step} is {shown(value)}; it must be True or False")
+
+
+def finite_number(name: str, where: str, value: Any) -> float:
+    """Return `value` (any real number, or an array of one) as a float, or raise WorldError."""
+    if isinstance(value, float):
+        value = float(value)  # NumPy's float64 is one
+    else:
+        try:
+            value = float(_plain(value).item())
+        except Exception:  # as above
+            raise WorldError(f"{name}: {where} is {shown(value)}; it must be one number") from None
+    if -LARGEST <= value <= LARGEST:
+        return value
+    if not math.isfinite(value):
+        raise WorldError(f"{name}: {where} is {value}; rewards must be finite")
+    raise WorldError(f"{name}: {where} is {value:g}, beyond float32, in which learning calculates; scale it")
+
+
+def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
+    """Return `vector`, or raise WorldError naming its first non-finite entry."""
+    if not np.isfinite(vector).all():
+        i = int(np.flatnonzero(~np.isfinite(vector))[0])
+        raise WorldError(f"{name}: {where} holds {vector[i]} at index {i}; observations must be finite")
+    return vector
+
+
+def float32(values: Any) -> np.ndarray:
+    """Return real numbers as a float32 array of its own, those beyond its range as infinities.  Raises ValueError."""
+    if type(values) is not np.ndarray or values.dtype.kind != "f":
+        values = _plain(values)
+    with np.errstate(over="ignore"):
+        return np.array(values, np.float32)  # never the world's own array, which it may write its next observation into
+
+
+def _plain(value: Any) -> np.ndarray:
+    """Return real numbers as an array.  Raises ValueError for text, complex numbers, masked entries and whatever else."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError("it has masked entries")
+    array = np.asarray(value)
+    if array.dtype.kind in "fiub":
+        return array
+    if array.dtype.kind == "O" and all(_is_real(item) for item in array.flat):
+        return array.astype(float)  # OverflowError: a whole number beyond float64
+    kind = "objects" if array.dtype.kind == "O" else array.dtype.name
+    raise ValueError(f"it holds {kind}, not real numbers")
+
+
+def _is_real(item: Any) -> bool:
+    return isinstance(item, numbers.Real) or hasattr(item, "as_integer_ratio")  # decimal.Decimal is no Real
+
+
+def flattener(space: gym.Space) -> Flatten:
+    """Return a function from an observation of `space` to a float32 vector, in Gymnasium's order.
+
+    The function raises ValueError that names what does not fit, and where in a nested observation.
+    """
+    if isinstance(space, gym.spaces.Box):
+        return lambda value: _box(space.shape, value)
+    if isinstance(space, gym.spaces.Discrete):
+        return lambda value: _one_hot(int(space.n), int(space.start), value)
+    if isinstance(space, gym.spaces.Dict):
+        return _dict({key: flattener(part) for key, part in space.spaces.items()})
+    if isinstance(space, gym.spaces.Tuple):
+        return _tuple([flattener(part) for part in space.spaces])
+    return lambda value: _as_gymnasium(space, value)
+
+
+def _box(shape: tuple[int, ...], value: Any) -> np.ndarray:
+    found = np.shape(value)
+    if found != shape:
+        raise ValueError(f"has shape {found}; observation_space says {shape}")
+    return float32(value).ravel()
+
+
+def _one_hot(size: int, start: int, value: Any) -> np.ndarray:
+    number = _plain(value)
+    if number.size != 1 or number.item() != int(number.item()) or not 0 <= number.item() - start < size:
+        raise ValueError(f"is {shown(value)}; Discrete wants a whole number from {start} to {start + size - 1}")
+    found = np.zeros(size, np.float32)
+    found[int(number.item()) - start] = 1.0
+    return found
+
+
+def _dict(parts: Mapping[Any, Flatten]) -> Flatten:
+    def flatten(value: Any) -> np.ndarray:
+        if not isinstance(value, Mapping) or value.keys() != parts.keys():
+            keys = f"a dict of {', '.join(map(str, value))}" if isinstance(value, Mapping) else type(value).__name__
+            raise ValueError(f"is {shown(keys)}; observation_space says a dict of {', '.join(map(str, parts))}")
+        return np.concatenate([_at(key, part, value[key]) for key, part in parts.items()])
+
+    return flatten
+
+
+def _tuple(parts: list[Flatten]) -> Flatten:
+    def flatten(value: Any) -> np.ndarray:
+        if not isinstance(value, tuple | list) or len(value) != len(parts):
+            found = f"{len(value)} parts" if isinstance(value, tuple | list) else type(value).__name__
+            raise ValueError(f"is {found}; observation_space says a tuple of {len(parts)}")
+        return np.concatenate([_at(i, part, own) for i, (part, own) in enumerate(zip(parts, value, strict=True))])
+
+    return flatten
+
+
+def _at(key: Any, part: Flatten, value: Any) -> np.ndarray:
+    try:
+        return part(value)
+    except ValueError as error:
+        raise ValueError(f"[{key!r}] {error}") from None
+
+
+def _as_gymnasium(space: gym.Space, value: Any) -> np.ndarray:
+    if not space.contains(value):
+        raise ValueError(f"is {shown(value)}, which is not in {space}")
+    found: Any = space_utils.flatten(space, value)
+    return float32(found).ravel()
