@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from reverie.cli.output import warnings_in_one_line
 from reverie.cli.parser import VERBS, UsageError, build_parser
 from reverie.core.errors import ReverieError, unknown
 
@@ -18,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words and not words[0].startswith("-") and words[0] not in VERBS:
             raise unknown("verb", words[0], VERBS)
         options = build_parser().parse_args([word for word in words if word != "--debug"])
-        return options.run(options) or DONE
+        with warnings_in_one_line():
+            return options.run(options) or DONE
     except (ReverieError, UsageError) as error:
         if debug:
             raise

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reverie.core.errors import ConfigError
+from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.storage.output import output_at
 
 
@@ -17,6 +18,24 @@ def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
         print(json.dumps(facts, allow_nan=False, default=str))
     else:
         print("\n".join(lines))
+
+
+@contextlib.contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Have our own warnings printed as remarks, without the line of code that they come from."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, ReverieWarning):
+            note(f"reverie: {message}")
+        else:
+            before(message, category, *rest, **named)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def note(text: str) -> None:

@@ -22,6 +22,10 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+class ReverieWarning(UserWarning):
+    """What a run goes on with, though somebody should look at it: one sentence."""
+
+
 class ConfigError(ReverieError, ValueError):
     """A hyper-parameter, name or option that cannot be used as given."""
 
@@ -39,7 +43,7 @@ class StorageError(ReverieError, OSError):
 
 
 class DivergedError(ReverieError, ArithmeticError):
-    """Learning produced a non-finite loss; the last good checkpoint is kept."""
+    """Learning came to numbers that are not finite; the last good checkpoint is kept."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:

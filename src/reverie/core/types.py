@@ -2,12 +2,15 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.errors import SpaceError
+from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
+
+WIDEST = 1e6  # times the others' range, beyond which an actuator's is hardly meant
 
 Array = Any  # a NumPy or a JAX array: acting runs on either
 
@@ -46,8 +49,8 @@ def row_width(observation_dim: int, action_dim: int) -> int:
 class EnvSpec:
     """All an algorithm may know of the world: sizes, action bounds (in the world's own units) and a name.
 
-    Either bounds or `actions`, the number of discrete ones.  Raises SpaceError where a bound is not finite, a range is
-    empty, or there is nothing to choose.
+    Either bounds or `actions`, the number of discrete ones.  Raises SpaceError where a bound or the width of a range is not
+    finite, a range is empty, or there is nothing to choose.  Warns of a range a million times as wide as the others.
     """
 
     observation_dim: int
@@ -79,6 +82,25 @@ class EnvSpec:
                 )
             if not low < high:
                 raise SpaceError(f"{self.name}: action {i} has bounds [{low}, {high}]; low must be below high")
+            if not math.isfinite(high - low):
+                raise SpaceError(
+                    f"{self.name}: action {i} has bounds [{low}, {high}], too far apart to calculate with; give the "
+                    "actuator's limits"
+                )
+        self._warn_of_wide_ranges()
+
+    def _warn_of_wide_ranges(self) -> None:
+        """Warn of actuators whose range is beyond all proportion to the median of the others'."""
+        widths = np.subtract(self.action_high, self.action_low)
+        for i, width in enumerate(widths):
+            others = np.delete(widths, i)
+            if len(others) and width > WIDEST * np.median(others):
+                warnings.warn(
+                    f"{self.name}: action {i} has bounds [{self.action_low[i]}, {self.action_high[i]}], a range "
+                    f"{width / np.median(others):.2g} times as wide as the other actuators'; give the actuator's limits",
+                    ReverieWarning,
+                    stacklevel=4,
+                )
 
     @property
     def action_dim(self) -> int:
@@ -98,14 +120,26 @@ class EnvSpec:
         return (np.asarray(action) == np.arange(1, self.actions)).astype(float)
 
     def to_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from [-1, 1] to the world's bounds, never outside them; discrete ones to whole numbers."""
+        """Map actions [..., m] from [-1, 1] to the world's bounds, never outside them; discrete ones to whole numbers.
+
+        Raises DivergedError where one is not finite: neither a bound nor a whole number stops it.
+        """
+        if not np.isfinite(action).all():
+            raise DivergedError(f"{self.name}: the action {np.asarray(action).tolist()} is not finite; it was not sent")
         if self.actions:
             return np.asarray(action).astype(np.int64)
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         return np.clip(low + (np.asarray(action, dtype=float) + 1.0) * (0.5 * (high - low)), low, high)
 
     def from_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from the world's bounds to [-1, 1].  Inverse of `to_world`."""
+        """Map actions [..., m] from the world's bounds to [-1, 1].  Inverse of `to_world`.
+
+        Raises WorldError where one is not finite.
+        """
+        if not np.isfinite(action).all():
+            raise WorldError(
+                f"{self.name}: the action {np.asarray(action).tolist()} is not finite; give what was executed"
+            )
         if self.actions:
             return np.asarray(action, np.float32)
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)

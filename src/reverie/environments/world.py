@@ -8,9 +8,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import utils as space_utils
 
-from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError, unknown
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, unknown
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
+from reverie.environments.border import Border, sensor_of
 from reverie.environments.imports import imported, imported_module
 from reverie.environments.values import (
     RESET_GIVES,
@@ -51,6 +52,7 @@ class World:
         self._flatten = flattener(self._observations)
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
         self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
+        self._border = Border(name, self.sensor)
         size = space_utils.flatdim(self._observations)
         if box is not None:
             self.spec = EnvSpec(size, box.low.ravel().tolist(), box.high.ravel().tolist(), name)
@@ -67,13 +69,26 @@ class World:
             raise WorldError(f"{self.name}: {where} {error}") from None
         except Exception as error:
             raise WorldError(f"{self.name}: {where} does not fit observation_space ({_sentence(error)})") from error
-        return finite_vector(self.name, where, flat)
+        return self._border.vector(finite_vector(self.name, where, flat))
+
+    def sensor(self, index: int) -> str:
+        """Return what people call entry `index` of a flat observation."""
+        return sensor_of(self._observations, index)
 
     def shape(self, action: np.ndarray) -> np.ndarray:
         """Return actions [..., m] in the world's units with the environment's dtype and shape."""
         if self.spec.actions:
             return action[..., 0] + self._first_action
         return action.astype(self._action_dtype).reshape(*action.shape[:-1], *self._action_shape)
+
+    def _sent(self, action: np.ndarray, number: int) -> Any:
+        """Return an action as the environment gets it.  Raises DivergedError where it is not finite, if only in its dtype."""
+        sent = self.shape(action)
+        if not np.isfinite(sent).all():
+            raise DivergedError(
+                f"{self.name}: the action of step {number} is {sent.tolist()}, not finite; it was not sent"
+            )
+        return sent
 
     def reset(self, seed: int) -> np.ndarray:
         """Start an episode; return the first observation [n]."""
@@ -86,12 +101,13 @@ class World:
 
     def step(self, action: np.ndarray, number: int) -> tuple[float, np.ndarray, bool, bool]:
         """Take step `number` with an action [m] in the world's units: reward, next observation [n], terminated, truncated."""
+        sent = self._sent(action, number)
         try:
-            found = self.env.step(self.shape(action))
+            found = self.env.step(sent)
         except Exception as error:
             raise WorldError(f"{self.name} raised in step {number}: {_sentence(error)}") from error
         observation, reward, terminated, truncated, _ = parts_of(self.name, f"step {number}", found, STEP_GIVES)
-        value = finite_number(self.name, f"the reward of step {number}", reward)
+        value = self._border.number(finite_number(self.name, f"the reward of step {number}", reward))
         terminated = truth(self.name, "terminated", number, terminated)
         truncated = truth(self.name, "truncated", number, truncated)
         return value, self.flatten(observation, f"the observation of step {number}"), terminated, truncated

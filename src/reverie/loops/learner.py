@@ -14,6 +14,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, StorageError
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
+from reverie.environments.border import Border, by_index
 from reverie.environments.task import task_of
 from reverie.environments.values import finite_number, finite_vector, float32, shown, truth
 from reverie.environments.world import EnvSource, World, make_world
@@ -76,6 +77,7 @@ class Learner:
         self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
         trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind
 
+        self._border = Border(self.spec.name, by_index if self._world is None else self._world.sensor)
         self._observations: list[np.ndarray | None] = [None] * agent.feed.worlds  # where an episode is under way
         self._callbacks: Sequence[Callback] = ()
         self._stop = False
@@ -163,7 +165,8 @@ class Learner:
                     f"{self.spec.name}: the observation is {shown(observation)}, no {n} real numbers"
                 ) from error
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
-                return finite_vector(self.spec.name, "the observation", flat.ravel()).reshape(flat.shape)
+                finite_vector(self.spec.name, "the observation", flat.ravel())
+                return self._border.vector(flat)
         if self._world is None:
             raise ConfigError(
                 f"{self.spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})"
@@ -194,7 +197,7 @@ class Learner:
         Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
         transition then does not count as told, unless `steps` rose: then it is kept, and what could not be written came after.
         """
-        value = finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward)
+        value = self._border.number(finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward))
         after = self._one(next_observation)
         terminated = truth(self.spec.name, "terminated", self.steps + 1, terminated)
         truncated = truth(self.spec.name, "truncated", self.steps + 1, truncated)
