@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import tempfile
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -11,6 +12,7 @@ os.environ |= {
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "compiled"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "XDG_STATE_HOME": tempfile.mkdtemp(prefix="reverie-tests-"),  # the key of whoever runs the tests is not touched
 }
 
 import jax

@@ -256,9 +256,8 @@ def run(path, agent=NAF, seed=0, env="worlds:LinearWorld", scores=((100, -5.0), 
     spec = rv.EnvSpec(observation_dim=2, action_low=[-1], action_high=[1])
     directory = RunDirectory(path)
     path.mkdir()
-    directory.write_config(
-        configuration(agent, env, spec, seed, tensorboard=False) | {"command": f"reverie train {path.name}"}
-    )
+    config = configuration(agent, env, spec, seed, tensorboard=False)
+    directory.write_config(config.changed(command=f"reverie train {path.name}"), sign=False)
     table = File(directory.evaluations_file, evaluation.COLUMNS)
     for step, score in scores:
         table.append(

@@ -3,23 +3,22 @@
 import dataclasses
 from typing import Any
 
-from reverie.algorithms import ALGORITHMS
 from reverie.algorithms.imagination import Imagination
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.settings import coerce
+from reverie.loops.agents import class_of
 from reverie.models import MODELS
 
 
 def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
-    """Return the settings of the agent, and those that --set named, as `provenance.flat` has them.
+    """Return the settings of the agent, and those that --set named, as `Agent.flat` has them.
 
     A name is looked for among the agent's settings, then imagination's, then the model's; "model.NAME" is the model's.
     Raises ConfigError for what is unknown or cannot work.
     """
-    if options.agent not in ALGORITHMS:
-        raise unknown("agent", options.agent, ALGORITHMS)
-    kind, model = ALGORITHMS[options.agent], None if options.imagine == "off" else MODELS[options.imagine]
+    kind: Any = class_of(options.agent)
+    model = None if options.imagine == "off" else MODELS[options.imagine]
     if model is None and options.plan != "off":
         raise ConfigError(
             "--plan needs a model: --imagine linear or exact (and --set rollout_length=0 to plan without imagining)"

@@ -9,7 +9,7 @@ from reverie.loops.saved import SavedPolicy
 
 def run(options: Any) -> None:
     """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
-    saved = SavedPolicy(options.run_directory, best=options.best)
+    saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     world = saved.world(options.env)
     facts = summary(evaluate(saved.greedy, world, options.episodes, options.seed))
     world.close()

@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         "learn, and write a run directory",
         "reverie train naf InvertedDoublePendulum-v5 --steps 15000 --set reward_scale=0.1 --out runs/idp",
     )
-    train.add_argument("agent", metavar="AGENT", help="naf, ddpg, sac, ppo or dqn")
+    train.add_argument("agent", metavar="AGENT", help="naf, ddpg, sac, ppo or dqn, or package.module:Class")
     train.add_argument(
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
@@ -135,6 +135,9 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument("run_directory", metavar="RUN", help="the directory that training wrote")
         verb.add_argument("--best", action="store_true", help="the best evaluated policy instead of the latest")
         verb.add_argument("--env", metavar="ENV", help="the environment, where the run has none of its own")
+        verb.add_argument(
+            "--trust", action="store_true", help="import what the run names, though it came from elsewhere"
+        )
         verb.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides how episodes start (0)")
 
     evaluate = add("evaluate", "evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20")

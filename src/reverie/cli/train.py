@@ -9,7 +9,8 @@ from reverie.cli.agents import agent_of
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
 from reverie.report.progress import Progress
-from reverie.storage.run import RunDirectory, flat, unused
+from reverie.storage.config import Call
+from reverie.storage.run import RunDirectory, unused
 
 STEPS = 20_000  # where --steps is left out
 
@@ -24,7 +25,7 @@ def run(options: Any) -> int | None:
     if options.resume and directory.holds_run:
         _refuse_other(directory, options, settings)
         try:
-            learner = rv.Learner.load(out)
+            learner = rv.Learner.load(out, trust=True)  # agent and environment were named by the user
         except KeyboardInterrupt:
             line = _resume_line(options, _amount(options, directory.read_call()), out)
             note(f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
@@ -52,17 +53,17 @@ def run(options: Any) -> int | None:
 def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
     """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added."""
     before = directory.read_call() if options.resume else None
-    start = steps if before is None else before["start"]
+    start = steps if before is None else before.start
     amount = _amount(options, before)
-    directory.write_call({"start": start, "steps": amount})
+    directory.write_call(Call(start, amount))
     return start, amount
 
 
-def _amount(options: Any, before: dict[str, int] | None) -> int:
+def _amount(options: Any, before: Call | None) -> int:
     """Return the steps of a call: those asked for, else those of the call before, which was cut short."""
     if options.steps is not None:
         return options.steps
-    return STEPS if before is None else before["steps"]
+    return STEPS if before is None else before.steps
 
 
 def _callbacks(options: Any, goal: int) -> list[Any]:
@@ -83,15 +84,15 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
 def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any]) -> None:
     """Raise ConfigError if the run there is not the one that the command line describes."""
     written = directory.read_config()
-    held = flat(written["agent"])
-    there = {"agent": written["agent"]["name"], "env": written.get("env"), "seed": written["seed"]}
+    held = written.agent.flat()
+    there = {"agent": written.agent.name, "env": written.env, "seed": written.seed}
     there["imagine"], there["plan"] = held.get("model", "off"), held.get("plan", "off")
     asked = {
         "agent": options.agent,
         "imagine": options.imagine,
         "plan": options.plan,
         "env": options.env,
-        "seed": written["seed"] if options.seed is None else options.seed,
+        "seed": written.seed if options.seed is None else options.seed,
     }
     for name, value in settings.items():
         found = held.get(name)

@@ -10,7 +10,7 @@ from reverie.report.film import SKETCHED, record
 
 def run(options: Any) -> None:
     """Film one greedy episode."""
-    saved = SavedPolicy(options.run_directory, best=options.best)
+    saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
     with room_for(options, output):
         total, sketched = record(

@@ -49,8 +49,11 @@ def row_width(observation_dim: int, action_dim: int) -> int:
 class EnvSpec:
     """All an algorithm may know of the world: sizes, action bounds (in the world's own units) and a name.
 
-    Either bounds or `actions`, the number of discrete ones.  Raises SpaceError where a bound or the width of a range is not
-    finite, a range is empty, or there is nothing to choose.  Warns of a range a million times as wide as the others.
+    Either bounds or `actions`, the number of discrete ones, which the world counts from `first_action`.  observations: the
+    parts of an observation in order, (name, kind, shape), where they are known.
+
+    Raises SpaceError where a bound or the width of a range is not finite, a range is empty, or there is nothing to choose.
+    Warns of a range a million times as wide as the others.
     """
 
     observation_dim: int
@@ -58,6 +61,8 @@ class EnvSpec:
     action_high: Sequence[float] = ()
     name: str = "world"
     actions: int = 0
+    first_action: int = 0
+    observations: Sequence[tuple[str, str, tuple[int, ...]]] = ()
 
     def __post_init__(self):
         for field in ("action_low", "action_high"):

@@ -1,5 +1,6 @@
 """What a user names as "package.module:name": found where Python finds modules, and last of all in the current folder."""
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -10,6 +11,8 @@ from typing import Any
 
 from reverie.core.errors import ConfigError, one_line, unknown
 
+_LOOKED_IN: list[str] = []  # current folders that stand on the path because of us: one at most
+
 
 def imported(source: str, what: str) -> Any:
     """Return what `source`, a "package.module:name", names.  Runs that module, with all that it does when imported.
@@ -18,10 +21,18 @@ def imported(source: str, what: str) -> Any:
     module has the name of one in the current folder.
     """
     module_name, _, attribute = source.partition(":")
+    if "<" in attribute:
+        raise ConfigError(
+            f"{what} {source!r} was made inside a function, where no other program finds it; give it again"
+        )
     module = imported_module(module_name, source, what)
     try:
-        if hasattr(module, attribute):
-            return getattr(module, attribute)
+        return functools.reduce(getattr, attribute.split("."), module)
+    except AttributeError as error:
+        if module_name == "__main__":
+            raise ConfigError(
+                f"{what} {source!r} was made in a program that is not this one; give it again, or put it into a module"
+            ) from error
     except Exception as error:  # of a module's own __getattr__
         raise _failed(module_name, source, what, error) from error
     raise unknown(f"name in module {module_name}", attribute, [k for k in vars(module) if not k.startswith("_")])
@@ -44,9 +55,14 @@ def _failed(name: str, source: str, what: str, error: BaseException) -> ConfigEr
 
 def _look_here_too() -> None:
     """Have the current folder looked in last, so that nothing in it takes the place of an installed module."""
-    here = _current_folder()
-    if here is not None and str(here) not in sys.path and "" not in sys.path:
-        sys.path.append(str(here))
+    here = str(_current_folder() or "")
+    for folder in [folder for folder in _LOOKED_IN if folder != here]:  # where the process has been before
+        _LOOKED_IN.remove(folder)
+        if folder in sys.path:
+            sys.path.remove(folder)
+    if here and here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+        _LOOKED_IN.append(here)
     importlib.invalidate_caches()
 
 

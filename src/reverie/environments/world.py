@@ -13,6 +13,7 @@ from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
 from reverie.environments.border import Border, sensor_of
 from reverie.environments.imports import imported, imported_module
+from reverie.environments.layout import layout_of
 from reverie.environments.values import (
     RESET_GIVES,
     STEP_GIVES,
@@ -53,11 +54,13 @@ class World:
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
         self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
         self._border = Border(name, self.sensor)
-        size = space_utils.flatdim(self._observations)
+        size, parts = space_utils.flatdim(self._observations), layout_of(self._observations)
         if box is not None:
-            self.spec = EnvSpec(size, box.low.ravel().tolist(), box.high.ravel().tolist(), name)
+            bounds = box.low.ravel().tolist(), box.high.ravel().tolist()
+            self.spec = EnvSpec(size, *bounds, name, observations=parts)
         elif discrete is not None:
-            self.spec = EnvSpec(size, name=name, actions=int(discrete.n))
+            count = int(discrete.n)
+            self.spec = EnvSpec(size, name=name, actions=count, first_action=self._first_action, observations=parts)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
         """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""

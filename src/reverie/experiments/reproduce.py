@@ -14,8 +14,8 @@ from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, 
 from reverie.experiments.fair import require_as_long
 from reverie.experiments.folder import Outcome, Results
 from reverie.experiments.local import Tell
-from reverie.loops.provenance import command, versions, written
-from reverie.storage.run import flat
+from reverie.loops.agents import written
+from reverie.loops.provenance import command, versions
 
 BACKENDS = ("local", "ray")
 
@@ -55,7 +55,7 @@ def settings_of(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
         found[name] = {"episodes": cell.episodes, "every": cell.every, "agent": cell.variant.agent}
         found[name] |= {"test_episodes": TEST_EPISODES, "test_seed": TEST_SEED}
         if cell.variant.agent != RANDOM:
-            found[name] |= flat(written(agent_of(cell.variant, cell.domain, cell.length)))
+            found[name] |= written(agent_of(cell.variant, cell.domain, cell.length)).flat()
     return msgspec.json.decode(msgspec.json.encode(found))  # tuples as the lists that a file gives back
 
 

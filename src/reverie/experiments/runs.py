@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,28 +9,29 @@ import numpy as np
 from reverie.experiments.measure import banded, number
 from reverie.loops.evaluation import COLUMNS
 from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table
+from reverie.storage.config import Agent, Config
 from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.reading import exists, read_whole
-from reverie.storage.run import RunDirectory, flat
+from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_table
 
 
 def sections_of(paths: Sequence[Path]) -> list[Section]:
     """Return a section per environment.  Raises StorageError where a path holds no run."""
     by_env: dict[str, list[RunDirectory]] = {}
-    configs: dict[Path, dict[str, Any]] = {}
+    configs: dict[Path, Config] = {}
     for path in dict.fromkeys(paths):
         run = RunDirectory(path)
         configs[run.path] = config = run.read_config()
-        by_env.setdefault(str(config.get("env", "one's own loop")), []).append(run)
+        by_env.setdefault(config.env or "one's own loop", []).append(run)
     return [Section(env, _parts(runs, configs)) for env, runs in by_env.items()]
 
 
-def _parts(runs: list[RunDirectory], configs: dict[Path, dict[str, Any]]) -> list[Part]:
+def _parts(runs: list[RunDirectory], configs: dict[Path, Config]) -> list[Part]:
     groups: dict[bytes, list[RunDirectory]] = {}
     for run in runs:
-        groups.setdefault(msgspec.json.encode(configs[run.path]["agent"], order="deterministic"), []).append(run)
-    names = _names([configs[own[0].path]["agent"] for own in groups.values()])
+        groups.setdefault(msgspec.json.encode(configs[run.path].agent, order="deterministic"), []).append(run)
+    names = _names([configs[own[0].path].agent for own in groups.values()])
     lines = [line for name, own in zip(names, groups.values(), strict=True) if (line := _line(name, own)) is not None]
     rows = [_row(name, run, configs[run.path]) for name, own in zip(names, groups.values(), strict=True) for run in own]
     parts: list[Part] = []
@@ -48,12 +48,12 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, dict[str, Any]]) -> lis
     ]
     if films:
         parts.append(Films("Films", films))
-    return [*parts, Commands([configs[run.path]["command"] for run in runs])]
+    return [*parts, Commands([configs[run.path].command for run in runs])]
 
 
-def _names(agents: list[dict[str, Any]]) -> list[str]:
+def _names(agents: list[Agent]) -> list[str]:
     """Return a name for each: the algorithm's, its model's, and the settings in which some of them differ."""
-    flats = [{"name": agent["name"], **flat(agent)} for agent in agents]
+    flats = [{"name": agent.name, **agent.flat()} for agent in agents]
     keys = sorted({key for settings in flats for key in settings if len({str(own.get(key)) for own in flats}) > 1})
     names = []
     for settings in flats:
@@ -73,9 +73,9 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
     return banded(name, steps, table)
 
 
-def _row(name: str, run: RunDirectory, config: dict[str, Any]) -> list[str | None]:
+def _row(name: str, run: RunDirectory, config: Config) -> list[str | None]:
     episodes, evaluations = read_table(run.episodes_file, EPISODES), read_table(run.evaluations_file, COLUMNS)
     scores = [row["return_mean"] for row in evaluations]
     found = [number(scores[-1]), number(max(scores))] if scores else [None, None]
     steps = str(episodes[-1]["step"]) if episodes else "0"
-    return [str(run.path), name, str(config["seed"]), steps, str(len(episodes)), *found]
+    return [str(run.path), name, str(config.seed), steps, str(len(episodes)), *found]

@@ -19,6 +19,7 @@ from reverie.environments.task import task_of
 from reverie.environments.values import finite_number, finite_vector, float32, shown, truth
 from reverie.environments.world import EnvSource, World, make_world
 from reverie.loops import charts, evaluation, provenance
+from reverie.loops import trust as trusted
 from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.session import Session
@@ -94,7 +95,8 @@ class Learner:
         try:
             if new:
                 run.require_new()  # again: another process may have begun one while this one made its world
-                run.write_config(provenance.configuration(config, env, self.spec, self.seed, tensorboard))
+                written = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
+                run.write_config(written, sign=bool(trusted.foreign_code(written)))
             self._session = Session(trainer, config.name, run, tensorboard, timed)
         except BaseException:
             run.close()
@@ -339,6 +341,7 @@ class Learner:
         *,
         evaluation_env: EnvSource | None = None,
         go_back: bool = False,
+        trust: bool = False,
     ) -> "Learner":
         """Go on with the run in `path` exactly where it stopped, however it stopped.
 
@@ -349,16 +352,17 @@ class Learner:
         """
         run = RunDirectory(path)
         written = run.read_config()
-        source = env if env is not None else written.get("env")
+        trusted.require(run, written, trust, env=env is None)
+        source = env if env is not None else written.env
         self = cls.__new__(cls)
         self._open(
-            provenance.config_of(written, run),
+            provenance.algorithm_of(written, run),
             source,
-            provenance.spec_of(written) if source is None else None,
-            written["seed"],
+            provenance.spec_of(written, run) if source is None else None,
+            written.seed,
             path,
             evaluation_env,
-            written["tensorboard"],
+            written.tensorboard,
             not go_back,
             new=False,
         )

@@ -10,6 +10,7 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.core.types import EnvSpec
 from reverie.environments.world import World, make_world
 from reverie.loops import provenance
+from reverie.loops import trust as trusted
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
 from reverie.storage.journal import read_header
@@ -20,10 +21,11 @@ from reverie.storage.run import RunDirectory
 class SavedPolicy:
     """The greedy policy of a run's latest (or best) checkpoint.  Raises StorageError where there is none."""
 
-    def __init__(self, path: str | Path, best: bool = False):
-        run = RunDirectory(path)
-        self.written = run.read_config()
-        self.config = provenance.config_of(self.written, run)
+    def __init__(self, path: str | Path, best: bool = False, *, trust: bool = False):
+        self._run, self._trust = RunDirectory(path), trust
+        self.written = (run := self._run).read_config()
+        trusted.require(run, self.written, trust, env=False)
+        self.config = provenance.algorithm_of(self.written, run)
         header = read_header(run.journal_file)
         file = run.best_file if best else run.latest_file
         if not exists(file):
@@ -44,7 +46,9 @@ class SavedPolicy:
 
     def world(self, source: str | None = None, **options: Any) -> World:
         """Return the run's environment, or `source`; raises ConfigError where neither can be made or sizes differ."""
-        source = source or self.written.get("env")
+        if source is None:
+            trusted.require(self._run, self.written, self._trust)
+            source = self.written.env
         if source is None:
             raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
         world = make_world(source, **options)

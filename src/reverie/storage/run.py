@@ -1,17 +1,14 @@
 """The run directory: where each file of a run lies, its configuration, and the lock that keeps a second process out."""
 
 import itertools
-import json
 from pathlib import Path
-from typing import Any
 
 import filelock
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import LOCK, make_folder, read_regular, take_lock, told, write_whole
+from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
+from reverie.storage.files import LOCK, make_folder, take_lock, told
 from reverie.storage.reading import exists
-
-FORMAT = 1
 
 
 def unused(path: Path) -> Path:
@@ -69,54 +66,25 @@ class RunDirectory:
             self._lock.release()
             self._lock = None
 
-    def write_config(self, config: dict[str, Any]) -> None:
-        """Write config.json, whole or not at all."""
-        write_whole(self.config_file, (json.dumps(config, indent=2) + "\n").encode())
+    def write_config(self, config: Config, sign: bool) -> None:
+        """Write config.json, whole or not at all.  sign: as this user's on this machine."""
+        write_config(self.config_file, config, sign)
 
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self) -> Config:
         """Return config.json.  Raises StorageError where there is none, or it is damaged or of another version."""
         if not self.holds_run:
             raise StorageError(f"{self.path} holds no run (no config.json); give the directory that training wrote")
-        try:
-            with told("read", self.config_file):
-                config = json.loads(read_regular(self.config_file))
-            version = config["format"]
-            if version == FORMAT:
-                _ = [config["agent"][name] for name in ("name", "settings")], config["seed"], config["tensorboard"]
-                _ = config["env" if "env" in config else "spec"]
-        except (ValueError, KeyError, TypeError):
-            raise StorageError(f"{self.config_file} is damaged; restore it, or start another run") from None
-        if version != FORMAT:
-            raise StorageError(f"{self.config_file} has format {version}; this version of reverie reads {FORMAT}")
-        return config
+        return read_config(self.config_file)
 
-    def write_call(self, call: dict[str, int]) -> None:
-        """Note the command-line call under way ({"start": step, "steps": n}), so that --resume can finish it."""
-        write_whole(self.call_file, (json.dumps(call) + "\n").encode())
+    def write_call(self, call: Call) -> None:
+        """Note the command-line call under way, so that --resume can finish it."""
+        write_call(self.call_file, call)
 
     def end_call(self) -> None:
         """Note that the call under way did all that it was asked."""
         with told("write", self.call_file):
             self.call_file.unlink(missing_ok=True)
 
-    def read_call(self) -> dict[str, int] | None:
+    def read_call(self) -> Call | None:
         """Return the call that was cut short, or None where the last one ended."""
-        try:
-            call = json.loads(read_regular(self.call_file))
-            return {"start": int(call["start"]), "steps": int(call["steps"])}
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            raise StorageError(
-                f"{self.call_file} is damaged; delete it, and --steps counts from where the run stands"
-            ) from None
-
-
-def flat(agent: dict[str, Any]) -> dict[str, Any]:
-    """Return what config.json says of an agent as one level of names: its settings, imagination's, "model.…" the model's."""
-    found = dict(agent["settings"])
-    if "imagination" in agent:
-        model = agent["imagination"]["model"]
-        found |= agent["imagination"]["settings"] | {"model": model["name"]}
-        found |= {f"model.{name}": value for name, value in model["settings"].items()}
-    return found
+        return read_call(self.call_file)

@@ -1,0 +1,21 @@
+"""What a flat observation is made of: the parts of its space, in the order in which they are flattened."""
+
+import gymnasium as gym
+from gymnasium.spaces import utils as space_utils
+
+Parts = tuple[tuple[str, str, tuple[int, ...]], ...]
+
+
+def layout_of(space: gym.Space, name: str = "") -> Parts:
+    """Return (name, kind, shape) of each part; a part of a Dict or a Tuple is named by its keys and places, as "arm.0"."""
+    inner = ()
+    if isinstance(space, gym.spaces.Dict):
+        inner = space.spaces.items()
+    elif isinstance(space, gym.spaces.Tuple):
+        inner = enumerate(space.spaces)
+    if inner:
+        found = [layout_of(part, f"{name}.{key}" if name else str(key)) for key, part in inner]
+        return tuple(part for group in found for part in group)
+    same = isinstance(space, gym.spaces.Box | gym.spaces.MultiBinary) and space.shape is not None
+    shape = tuple(map(int, space.shape)) if same else (space_utils.flatdim(space),)  # type: ignore[union-attr]
+    return ((name or "observation", type(space).__name__, shape),)

@@ -1,0 +1,33 @@
+"""Whose code a run may import.  What this user on this machine wrote is theirs; what came from elsewhere is asked about."""
+
+from reverie.core.errors import StorageError
+from reverie.storage.config import Config, is_own
+from reverie.storage.run import RunDirectory
+
+HOW = "look at it, then go on with --trust (from Python: trust=True)"
+
+
+def foreign_code(config: Config, *, agent: bool = True, env: bool = True) -> list[str]:
+    """Return what loading a run would import beyond reverie and what is installed for Gymnasium: "env 'os:abort'".
+
+    agent, env: whether these are taken from the config, and not given by the user.
+    """
+    named = [("agent", config.agent.name)] if agent else []
+    if agent and config.agent.imagination is not None:
+        named.append(("model", config.agent.imagination.model.name))
+    if env and config.env is not None:
+        named.append(("env", config.env))  # "module:Id-v0" too: Gymnasium imports the module
+    return [f"{what} {name!r}" for what, name in named if ":" in name]
+
+
+def require(run: RunDirectory, config: Config, trust: bool, *, agent: bool = True, env: bool = True) -> None:
+    """Raise StorageError where loading would import what this user did not write, nor name, nor trust."""
+    code = foreign_code(config, agent=agent, env=env)
+    if not code or trust or is_own(config):
+        return
+    given = (
+        "; or give the environment with --env (from Python: env=)" if any(c.startswith("env ") for c in code) else ""
+    )
+    raise StorageError(
+        f"{run.config_file} was not written by you on this machine, and would import {' and '.join(code)}: {HOW}{given}"
+    )

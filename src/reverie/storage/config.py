@@ -1,0 +1,159 @@
+"""config.json and call.json of a run directory as checked values.  Nothing else reads or writes these two files."""
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from reverie.core.errors import ConfigError, StorageError
+from reverie.storage.files import write_whole
+from reverie.storage.key import own_key
+from reverie.storage.reading import decode, exists, read_json, read_whole
+from reverie.storage.spec import Spec
+
+FORMAT = 1
+RESTORE = "restore it, or start another run"
+LONGEST = 10**7  # bytes of a config.json: what is larger is none
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
+class Part(msgspec.Struct, omit_defaults=True):
+    """A model: its name and settings."""
+
+    name: str
+    settings: dict[str, Any]
+
+
+class Imagined(msgspec.Struct, omit_defaults=True):
+    """What imagination adds to an agent."""
+
+    model: Part
+    settings: dict[str, Any]
+
+
+class Agent(msgspec.Struct, omit_defaults=True):
+    """An algorithm: its name ("package.module:Class" where it is the user's own) and settings."""
+
+    name: str
+    settings: dict[str, Any]
+    imagination: Imagined | None = None
+
+    def flat(self) -> dict[str, Any]:
+        """Return all settings as one level of names: its own, imagination's, "model.…" the model's."""
+        found = dict(self.settings)
+        if self.imagination is not None:
+            model = self.imagination.model
+            found |= self.imagination.settings | {"model": model.name}
+            found |= {f"model.{name}": value for name, value in model.settings.items()}
+        return found
+
+
+class Chapter(msgspec.Struct, omit_defaults=True):
+    """A time in a run's life with settings and action bounds of its own."""
+
+    step: Count  # the real step after which they acted
+    learnt_from: Count  # the real step after which they learnt: 0 where the journal was learnt again from its start
+    agent: Agent
+    world: Spec | None = None
+    evaluations: Count = 0  # rows of evaluations.csv before, which are another policy's where it was learnt again
+
+
+class Config(msgspec.Struct, omit_defaults=True):
+    """All that decides a run."""
+
+    format: int
+    agent: Agent
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    tensorboard: bool
+    env: str | None = None
+    spec: Spec | None = None  # where the user's own program is the world
+    world: Spec | None = None  # what the environment looked like; runs of older versions do not say
+    versions: dict[str, str | None] = {}
+    command: str = ""
+    history: list[Chapter] = []  # from the first settings to these; empty where they never changed
+    moving: int = 0  # the number of the change whose files are still to be set aside; 0: none
+    signature: str | None = None  # of the user on the machine that wrote it, where it names code to import
+
+    def __post_init__(self):
+        if (self.env is None) == (self.spec is None):
+            raise ValueError("it holds neither `env` nor `spec`" if self.env is None else "it holds `env` and `spec`")
+
+    @property
+    def relearnt(self) -> int:
+        """How often the journal was learnt again from its start by other settings."""
+        return sum(1 for chapter in self.history[1:] if chapter.learnt_from == 0)
+
+    def changed(self, **changes: Any) -> "Config":
+        """Return a config with changes."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class Call(msgspec.Struct):
+    """A command under way: it learns `steps` steps from step `start`."""
+
+    start: Count
+    steps: Count
+
+
+def read_config(path: Path) -> Config:
+    """Return config.json.  Raises StorageError where it is damaged or of another version."""
+    data = read_whole(path, RESTORE, LONGEST)
+    try:
+        version = decode(data, _Format).format
+        if version == FORMAT:
+            return decode(data, Config)
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged; {RESTORE} ({error})") from None
+    raise StorageError(f"{path} has format {version}; this version of reverie reads {FORMAT}")
+
+
+def write_config(path: Path, config: Config, sign: bool) -> None:
+    """Write config.json, whole or not at all.  sign: that this user on this machine wrote it, so far as they have a key.
+
+    Raises ConfigError where a setting cannot be written down.
+    """
+    config = _as_read(config.changed(signature=None))
+    if sign and (key := own_key()) is not None:
+        config.signature = _signature(config, key)
+    write_whole(path, (json.dumps(msgspec.to_builtins(config), indent=2) + "\n").encode())
+
+
+def is_own(config: Config) -> bool:
+    """Return whether this user on this machine wrote this very config."""
+    if config.signature is None or (key := own_key(make=False)) is None:
+        return False
+    return hmac.compare_digest(config.signature.encode(), _signature(config, key).encode())
+
+
+def _as_read(config: Config) -> Config:
+    """Return what reading what is written gives."""
+    try:
+        text = json.dumps(msgspec.to_builtins(config), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"a setting of {config.agent.name} cannot be written to config.json ({error})") from None
+    return decode(text, Config)
+
+
+def _signature(config: Config, key: bytes) -> str:
+    signed = msgspec.json.encode(config.changed(signature=None), order="deterministic")
+    return hmac.new(key, signed, hashlib.sha256).hexdigest()
+
+
+def read_call(path: Path) -> Call | None:
+    """Return the command that was cut short, or None where the last one ended.  Raises StorageError where it is damaged."""
+    if not exists(path):
+        return None
+    return read_json(path, Call, "delete it, and --steps counts from where the run stands")
+
+
+def write_call(path: Path, call: Call) -> None:
+    """Note the command under way, so that --resume can finish it."""
+    write_whole(path, msgspec.json.encode(call) + b"\n")

@@ -1,0 +1,40 @@
+"""An `EnvSpec` as it is written down, in config.json and in a journal's first line."""
+
+from typing import Annotated
+
+import msgspec
+
+from reverie.core.types import EnvSpec
+
+
+class Observed(msgspec.Struct):
+    """A part of an observation: its name, the kind of its space, its shape."""
+
+    name: str
+    kind: str
+    shape: list[Annotated[int, msgspec.Meta(ge=0, lt=2**31)]]
+
+
+class Spec(msgspec.Struct, omit_defaults=True):
+    """An `EnvSpec`."""
+
+    observation_dim: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+    action_low: list[float] = []
+    action_high: list[float] = []
+    name: str = "world"
+    actions: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
+    first_action: int = 0
+    observations: list[Observed] = []
+
+    @classmethod
+    def of(cls, spec: EnvSpec) -> "Spec":
+        """Return the value that is written for `spec`."""
+        parts = [Observed(name, kind, list(shape)) for name, kind, shape in spec.observations]
+        bounds = list(spec.action_low), list(spec.action_high)
+        return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts)
+
+    def value(self) -> EnvSpec:
+        """Return the EnvSpec.  Raises SpaceError where it can be none."""
+        parts = tuple((part.name, part.kind, tuple(part.shape)) for part in self.observations)
+        bounds = self.action_low, self.action_high
+        return EnvSpec(self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts)

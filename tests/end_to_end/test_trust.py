@@ -1,0 +1,218 @@
+"""A run that comes from elsewhere imports nothing before its user has agreed; one's own is known by its signature."""
+
+import dataclasses
+import json
+import os
+import stat
+import sys
+
+import pytest
+
+import reverie as rv
+from reverie.cli import main
+from reverie.core.errors import StorageError
+from reverie.loops.saved import SavedPolicy
+from reverie.storage import key
+from reverie.storage.run import RunDirectory
+
+SMALL = {"hidden": (8,), "warmup_steps": 5, "batch_size": 4, "updates_per_step": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mine:
+    """An agent of the user's own: NAF with a setting of another name, and a tuple that JSON makes a list."""
+
+    rate: float = 1e-3
+    layers: tuple[int, ...] = (8,)
+    name = "mine"
+
+    def build(self, spec):
+        return rv.NAF(**SMALL | {"learning_rate": self.rate, "hidden": self.layers}).build(spec)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ours(rv.NAF):
+    """A subclass, which has NAF's name."""
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "reverie"
+
+
+@pytest.fixture
+def run(tmp_path, state):
+    with rv.Learner(rv.NAF(**SMALL), "worlds:make_faulty", out=tmp_path / "run") as learner:
+        learner.learn(12)
+    return tmp_path / "run"
+
+
+def edit(run, **changes):
+    file = run / "config.json"
+    config = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps(config))
+
+
+VERBS = {
+    "evaluate": lambda run: ["evaluate", str(run), "--episodes", "1"],
+    "video": lambda run: ["video", str(run), "-o", str(run / "film.gif")],
+}
+PLANTED = {
+    "env": {"env": "planted:go"},
+    "a registered env": {"env": "planted:Thing-v0"},
+    "agent": {"agent": {"name": "planted:go", "settings": {}}},
+    "model": {
+        "agent": {
+            "name": "naf",
+            "settings": {},
+            "imagination": {"model": {"name": "planted:go", "settings": {}}, "settings": {}},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+@pytest.mark.parametrize("signature", [None, "", "0" * 64, "\u00e9"])
+def test_nothing_that_a_foreign_config_names_is_imported(run, what, signature, tmp_path, monkeypatch, capsys):
+    (tmp_path / "planted.py").write_text("raise SystemExit('planted code ran')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    edit(run, signature=signature, **PLANTED[what])
+    for words in VERBS.values():
+        assert main(words(run)) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1 and "was not written by you on this machine" in told and "'planted:" in told
+        assert "--trust" in told
+    for load in (rv.Learner.load, lambda path: SavedPolicy(path).world()):
+        with pytest.raises(StorageError, match="was not written by you on this machine"):
+            load(run)
+    assert "planted" not in sys.modules
+    with pytest.raises((StorageError, rv.ConfigError), match="planted code ran"):
+        SavedPolicy(run, trust=True).world()
+
+
+def test_ones_own_run_needs_no_word_and_its_copy_neither(run, tmp_path):
+    with rv.Learner.load(run) as learner:
+        learner.save(tmp_path / "copy")
+    for folder in (run, tmp_path / "copy"):
+        assert main(["evaluate", str(folder), "--episodes", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 7}, {"command": "rm"}, {"env": "worlds:make_linear"}, {"tensorboard": True}]
+)
+def test_a_signature_holds_for_the_whole_config(run, change):
+    edit(run, **change)
+    with pytest.raises(StorageError, match="was not written by you on this machine"):
+        rv.Learner.load(run)
+
+
+def test_another_users_key_does_not_open_it(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    assert main(["evaluate", str(run)]) == 2
+    assert not (tmp_path / "another").exists(), "reading makes no key"
+    assert main(["evaluate", str(run), "--episodes", "1", "--trust"]) == 0
+    assert main(["evaluate", str(run), "--episodes", "1", "--env", "worlds:make_faulty"]) == 0
+    with rv.Learner.load(run, env="worlds:make_faulty") as learner:
+        assert learner.steps == 12
+    with rv.Learner.load(run, trust=True) as learner:
+        assert learner.steps == 12
+
+
+def test_a_run_of_plain_names_needs_no_key(tmp_path, state):
+    with rv.Learner(rv.NAF(**SMALL), "Pendulum-v1", out=tmp_path / "run") as learner:
+        learner.learn(8)
+    assert not state.exists() and RunDirectory(tmp_path / "run").read_config().signature is None
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "1"]) == 0
+
+
+def test_the_key_is_the_users_alone_and_kept(run, state):
+    assert stat.S_IMODE((state / "key").stat().st_mode) == 0o600 and len(list(state.iterdir())) == 1
+    assert key.own_key() == key.own_key() == (state / "key").read_bytes() and len(key.own_key() or b"") == 32
+
+
+def spoiled(file, how):
+    data = file.read_bytes()
+    file.unlink()
+    if how == "short":
+        file.write_bytes(data[:10])
+    if how == "open to others":
+        file.write_bytes(data)
+        file.chmod(0o644)
+    if how == "a link":
+        file.with_name("target").write_bytes(data)
+        file.with_name("target").chmod(0o600)
+        file.symlink_to("target")
+    if how == "a pipe":
+        os.mkfifo(file, 0o600)
+    if how == "a folder":
+        file.mkdir()
+
+
+@pytest.mark.parametrize("how", ["short", "open to others", "a link", "a pipe", "a folder"])
+def test_a_key_that_others_may_know_is_none(run, state, how, tmp_path):
+    spoiled(state / "key", how)
+    assert key.own_key() is None
+    with pytest.raises(StorageError, match="was not written by you on this machine"):
+        rv.Learner.load(run)
+    with rv.Learner(rv.NAF(**SMALL), "worlds:make_faulty", out=tmp_path / "another") as learner:
+        learner.learn(8)  # learning goes on: its run counts as foreign
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/proc", "", "relative"])
+def test_without_a_place_for_the_key_there_is_none(monkeypatch, place):
+    monkeypatch.setenv("XDG_STATE_HOME", place)
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert key.own_key() is None
+
+
+@pytest.mark.parametrize("agent", [Mine(2e-3, (6,)), Ours(**SMALL)])
+def test_an_agent_of_ones_own_is_taken_up_again(agent, tmp_path, state):
+    with rv.Learner(agent, "Pendulum-v1", out=tmp_path / "run") as learner:
+        learner.learn(20)
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.config == agent and type(learner.config) is type(agent)
+        learner.learn(5)
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "1"]) == 0
+
+
+def test_an_agent_of_ones_own_on_the_command_line(tmp_path, state, capsys):
+    words = ["train", "test_trust:Mine", "Pendulum-v1", "--set", "rate=2e-3", "--out", str(tmp_path / "run"), "--quiet"]
+    assert main([*words, "--steps", "10"]) == 0
+    assert main([*words, "--steps", "10", "--resume"]) == 0
+    assert RunDirectory(tmp_path / "run").read_config().agent.name == "test_trust:Mine"
+    for name, sentence in {
+        "test_trust:Nobody": "unknown name in module test_trust 'Nobody'",
+        "test_trust:SMALL": "agent 'test_trust:SMALL' is no dataclass of settings",
+        "dataclasses:Field": "agent 'dataclasses:Field' is no dataclass of settings",
+        "nafs": "unknown agent 'nafs'; did you mean 'naf'?",
+    }.items():
+        capsys.readouterr()
+        assert main(["train", name, "Pendulum-v1", "--out", str(tmp_path / "other")]) == 2
+        assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mine", "__main__:Mine", "test_trust:made.<locals>.Mine"])
+def test_an_agent_that_nobody_finds_is_said_to_be_one_of_ones_own(tmp_path, state, name):
+    with rv.Learner(Mine(), "Pendulum-v1", out=tmp_path / "run") as learner:
+        learner.learn(8)
+    edit(tmp_path / "run", agent={"name": name, "settings": {}})
+    with pytest.raises(StorageError, match=r"config=YourClass|give it again") as caught:
+        rv.Learner.load(tmp_path / "run", trust=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_cannot_be_written_down_are_refused_before_the_run_begins(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Odd:
+        what: object = object()
+        name = "odd"
+        build = Mine.build
+        rate: float = 1e-3
+        layers: tuple[int, ...] = (8,)
+
+    for agent in (Odd(), Odd(what=float("nan"))):
+        with pytest.raises(rv.ConfigError, match="cannot be written to config"):
+            rv.Learner(agent, "Pendulum-v1", out=tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
