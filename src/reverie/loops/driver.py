@@ -22,6 +22,7 @@ from reverie.models.reward import RewardModel
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
 NEVER = -1.0  # in metrics, a figure that there is none for yet
+TOLD = ("status", "failures", "repairs", "kl", "predicted", "eta")  # what a driver tells of its plans, besides its controller
 
 
 class Ilqg:
@@ -86,13 +87,14 @@ class Ilqg:
         self._t += 1
         return self.controller.act(t, x, innovation).clip(-1.0, 1.0)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the controller, for a checkpoint."""
-        return {} if self.controller is None else self.controller._asdict()
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (the controller, what `metrics` tells), for a checkpoint."""
+        return {} if self.controller is None else self.controller._asdict(), told(self)
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
         self.controller = Controller(**arrays) if arrays else None
+        tell_again(self, facts)
 
 
 class Mpc:
@@ -134,12 +136,26 @@ class Mpc:
         self.failures += move.plan is None
         return (move.action + self.settings.plan_noise * innovation).clip(-1.0, 1.0)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return nothing: an episode that is gone on with begins anew."""
-        return {}
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (no arrays, what `metrics` tells): an episode that is gone on with begins anew."""
+        return {}, told(self)
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take back nothing."""
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        del arrays
+        tell_again(self, facts)
+
+
+def told(driver: Any) -> dict[str, Any]:
+    """Return what a driver tells of its plans, for a checkpoint's header."""
+    return {name: getattr(driver, name) for name in TOLD} | {"status": int(driver.status)}
+
+
+def tell_again(driver: Any, facts: dict[str, Any]) -> None:
+    """Have a driver tell what `told` gave; older checkpoints lack some of it."""
+    for name in TOLD:
+        setattr(driver, name, facts.get(name, getattr(driver, name)))
+    driver.status = Status(driver.status)
 
 
 def _ilqg(settings: Imagination, task: Task, action_dim: int) -> Ilqg:

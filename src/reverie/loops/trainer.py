@@ -260,8 +260,8 @@ class Trainer:
             dreamt, facts["dreams"] = self.dreams.snapshot()
             arrays |= {DREAMS + name: value for name, value in dreamt.items()}
         if self.driver is not None:
-            arrays |= {f"{DREAMS}plan/{name}": value for name, value in self.driver.arrays().items()}
-            facts["plan"] = {"eta": self.driver.eta, "failures": self.driver.failures, "repairs": self.driver.repairs}
+            plans, facts["plan"] = self.driver.snapshot()
+            arrays |= {f"{DREAMS}plan/{name}": value for name, value in plans.items()}
         return arrays, facts
 
     def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
@@ -280,8 +280,7 @@ class Trainer:
             self.dreams.restore(dreamt, facts["dreams"])
             if self.driver is not None:
                 plans = {k.removeprefix("plan/"): v for k, v in dreamt.items() if k.startswith("plan/")}
-                self.driver.restore(plans)
-                vars(self.driver).update(facts["plan"])
+                self.driver.restore(plans, facts["plan"])
             self._choose_driver()
 
 
