@@ -202,3 +202,10 @@ class LinearWorld(gym.Env):
         self.x = self.A @ self.x + self.B @ u
         self.left -= 1
         return self.x.copy(), reward, False, self.left == 0, {}
+
+
+def brief_reacher():
+    """A domain of ours, in episodes of 12 steps."""
+    from reverie.domains.env import DomainEnv
+
+    return DomainEnv("reacher_single", horizon=12)

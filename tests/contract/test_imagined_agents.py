@@ -7,6 +7,7 @@ import pytest
 import reverie as rv
 from cases import CASES, those
 from reverie.core.types import Transition
+from reverie.loops import driver, records, session
 
 WORLDS = {"dqn": "CartPole-v1"}  # Pendulum-v1 for the others
 
@@ -32,3 +33,49 @@ def test_any_agent_with_replay_learns_from_dreams_too(name, tmp_path):
     with rv.Learner.load(tmp_path) as again:
         for one, other in zip(state, jax.tree.leaves(again._session.trainer.state), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+MODELS = {
+    "linear": rv.LinearGaussian(episodes=2),
+    "neural": rv.Neural(episodes=2, updates=20, hidden=(8,)),
+    "exact": rv.Exact(),
+    "recent": rv.Recent(episodes=2),
+}
+COMBINATIONS = [pytest.param(model, "off", marks=pytest.mark.slow) for model in MODELS]
+COMBINATIONS += [pytest.param(model, "ilqg", marks=pytest.mark.slow) for model in ("linear", "neural")]
+COMBINATIONS += [("exact", "ilqg"), ("exact", "mpc")]
+
+
+def dreaming(model, plan, out):
+    agent = CASES["naf"].make(updates_per_step=1)
+    settings = {"rollout_length": 2, "rollouts": 8, "plan": plan, "plan_horizon": 4, "plan_iterations": 1}
+    return rv.Learner(
+        rv.Imagination(agent, MODELS[model], **settings), "worlds:brief_reacher", out=out, timed_checkpoints=False
+    )
+
+
+@pytest.mark.parametrize(("model", "plan"), COMBINATIONS)
+def test_a_run_that_stopped_writes_the_metrics_of_one_that_did_not(model, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "METRICS_EVERY", 5)
+    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+    with dreaming(model, plan, tmp_path / "whole") as learner:
+        learner.learn(episodes=6)
+        told = learner.newest_metrics
+    with dreaming(model, plan, tmp_path / "parts") as learner:
+        learner.learn(episodes=4)
+    with rv.Learner.load(tmp_path / "parts") as learner:
+        learner.learn(episodes=2)
+    whole, parts = ((tmp_path / part / "metrics.csv").read_text() for part in ("whole", "parts"))
+    assert whole == parts
+    if plan == "ilqg":
+        assert told["plan_kl"] != driver.NEVER or told["plan_predicted_return"] != 0.0  # there was something to lose
+
+
+def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
+    with dreaming("exact", "ilqg", tmp_path) as learner:
+        learner.learn(episodes=3)
+        trainer = learner._session.trainer
+        arrays, facts = trainer.snapshot()
+        facts["plan"] = {name: facts["plan"][name] for name in ("eta", "failures", "repairs")}  # as they once were
+        trainer.driver.restore({}, facts["plan"])
+        assert trainer.driver.eta == facts["plan"]["eta"]
