@@ -75,7 +75,7 @@ def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
     with dreaming("exact", "ilqg", tmp_path) as learner:
         learner.learn(episodes=3)
         trainer = learner._session.trainer
-        arrays, facts = trainer.snapshot()
+        _, facts = trainer.snapshot()
         facts["plan"] = {name: facts["plan"][name] for name in ("eta", "failures", "repairs")}  # as they once were
         trainer.driver.restore({}, facts["plan"])
         assert trainer.driver.eta == facts["plan"]["eta"]
