@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reverie.core.types import EnvSpec, Transition
     from reverie.loops.callbacks import (
         Began,
+        Compiling,
         Ended,
         EpisodeEnded,
         Evaluate,
@@ -72,6 +73,7 @@ _HOMES = {
     "reverie.report.progress": ("Progress",),
     "reverie.loops.callbacks": (
         "Began",
+        "Compiling",
         "Ended",
         "EpisodeEnded",
         "Evaluate",
@@ -92,6 +94,7 @@ __all__ = [
     "PPO",
     "SAC",
     "Began",
+    "Compiling",
     "ConfigError",
     "DivergedError",
     "Ended",

@@ -93,6 +93,12 @@ def drive(learner, steps, observation):
     return observation
 
 
+COMPILED = []  # names of what JAX has traced or compiled
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, *_, **__: COMPILED.append(name) if name.startswith("/jax/core/compile") else None
+)
+
+
 # ---- learning and acting
 
 
@@ -109,6 +115,49 @@ def test_learning_moves_what_is_learnt_and_counts(name):
         assert learner._session.trainer.minibatches == due * feed.updates_per_step
         assert all((one != other).any() for one, other in zip(before, weights_of(learner), strict=True))
         assert set(learner.newest_metrics) >= {"loss", "q_mean", "value_mean", "exploration"}
+
+
+@every_one_in_one_world
+def test_nothing_is_compiled_after_the_first_question(name, tmp_path, capsys):
+    """Not at the first update, not where metrics are written, not once replay holds all that a diagnosis looks at."""
+    with asked(name, tmp_path) as learner:
+        drive(learner, 1, OBSERVATIONS[0])
+        assert capsys.readouterr().err.count("compiling") == 1
+        COMPILED.clear()
+        drive(learner, 299, OBSERVATIONS[0])
+        assert learner._session.trainer.updates > 0 and learner.newest_metrics and not COMPILED
+        learner.save()
+        assert not capsys.readouterr().err
+    with rv.Learner.load(tmp_path) as learner:
+        learner.compile()
+        drive(learner, 1, OBSERVATIONS[0])  # its own small programs: folding keys
+        COMPILED.clear()
+        drive(learner, 30, OBSERVATIONS[0])
+        assert not COMPILED and "compiling" not in capsys.readouterr().err
+
+
+@every_algorithm
+def test_nothing_is_compiled_after_the_first_step(name):
+    seen = []
+
+    def watch(learner, event):
+        seen.append((type(event), len(COMPILED)))
+
+    with on_line(name) as learner:
+        learner.learn(60, callbacks=[watch])
+        learner.learn(12, callbacks=[watch])
+    steps = [count for event, count in seen if event is rv.StepEnded]
+    begun = learner._session.worlds  # each world's first step begins its first episode
+    assert len(set(steps[begun:])) == 1
+    assert [event for event, _ in seen].count(rv.Compiling) == 1 and seen[1][0] is rv.Compiling
+
+
+@every_algorithm
+def test_what_never_runs_is_not_compiled(name):
+    seen = []
+    with on_line(name) as learner:
+        learner.learn(3, callbacks=[lambda _, event: seen.append(type(event))])
+        assert rv.Compiling not in seen
 
 
 @every_algorithm

@@ -218,10 +218,14 @@ class Dreams:
         states = np.stack([self.old[i].states[t] for i, t in zip(which, times, strict=True)])
         return Seeds(states, times, np.stack([self.old[i].context for i in which]))
 
+    @property
+    def minibatches_per_real(self) -> int:
+        """Imagined minibatches for each real one, where there are any."""
+        return self.settings.rollout_length and (self.settings.minibatches or self.settings.rollout_length)
+
     def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
         """Return l x count minibatches of imagined transitions [l count, B, width], or None where this update has none."""
-        each = self.settings.rollout_length and (self.settings.minibatches or self.settings.rollout_length)
-        shape = each * count, batch_size
+        shape = self.minibatches_per_real * count, batch_size
         if not self.on or not self.fits or not shape[0]:
             return None
         imagined = len(self.fictional) and (self.trust == 1.0 or self.generator.random() < self.trust)

@@ -14,6 +14,12 @@ class Began(NamedTuple):
     goal: int | None
 
 
+class Compiling(NamedTuple):
+    """Programs are compiled before the next step, so that none stalls later: seconds may pass."""
+
+    step: int
+
+
 class Ended(NamedTuple):
     """`learn` ends, whatever the reason."""
 
@@ -39,7 +45,7 @@ class Evaluated(NamedTuple):
     best: bool
 
 
-Event = Began | StepEnded | EpisodeEnded | Evaluated | Ended
+Event = Began | Compiling | StepEnded | EpisodeEnded | Evaluated | Ended
 
 
 class Callback(Protocol):

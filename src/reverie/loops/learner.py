@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from reverie.environments.values import finite_number, finite_vector, float32, s
 from reverie.environments.world import EnvSource, World, make_world
 from reverie.loops import charts, evaluation, provenance
 from reverie.loops import trust as trusted
-from reverie.loops.callbacks import Began, Callback, Ended, EpisodeEnded, Evaluated, Event, StepEnded
+from reverie.loops.callbacks import Began, Callback, Compiling, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.session import Session
 from reverie.loops.trainer import Trainer
@@ -186,10 +187,31 @@ class Learner:
         scaled = self.spec.to_world(action)
         return scaled if self._world is None else self._world.shape(scaled)
 
+    # ---- compiling
+
+    def compile(self, steps: float = float("inf")) -> "Learner":
+        """Compile now what the next `steps` steps call, so that none of them stalls; what is compiled stays so.
+
+        The first `ask` does it if you do not, and tells on stderr; `learn` does it before its first step.
+        """
+        if names := self._session.uncompiled(steps):
+            self._session.trainer.compile(names)
+        return self
+
     # ---- ask and tell
 
     def ask(self, observation: Any) -> np.ndarray:
-        """Return the action to take now, in the world's units, exploration included; `tell` what came of it."""
+        """Return the action to take now, in the world's units, exploration included; `tell` what came of it.
+
+        The first one compiles what learning will call, some seconds, unless `compile` did: then no later one stalls.
+        """
+        if self._session.uncompiled(float("inf")):
+            print(
+                f"{self.config.name}: compiling what learning will call, before the first step",
+                file=sys.stderr,
+                flush=True,
+            )
+            self.compile()
         return self._outside(self._session.act(self._one(observation)))
 
     def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
@@ -226,6 +248,9 @@ class Learner:
         self._stop, self._callbacks = False, callbacks
         with at_a_good_moment(self.stop), self._closing_books():
             self._emit(Began(self.steps, None if steps is None else self.steps + int(steps)))
+            if self._session.uncompiled(steps_left) and amount:
+                self._emit(Compiling(self.steps))
+                self.compile(steps_left)
             while steps_left > 0 and episodes_left > 0 and not self._stop:
                 row = self._step()
                 steps_left -= 1

@@ -42,6 +42,15 @@ class Session:
         """The number of the world whose step is next: they take turns."""
         return self.trainer.steps % self.worlds
 
+    def uncompiled(self, steps: float) -> list[str]:
+        """Return the names of programs that `steps` more steps may call and that are not compiled yet."""
+        end = self.trainer.steps + steps
+        written = (
+            end >= self.trainer.steps // METRICS_EVERY * METRICS_EVERY + METRICS_EVERY
+            or self.trainer.dreams is not None
+        )
+        return self.trainer.uncompiled(end, diagnosed=written and end >= self.trainer.first_update)
+
     def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next.
 

@@ -1,6 +1,6 @@
 """An agent at work on the host: acting, remembering and updating, with every random draw in its state.  No disk, no world."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from reverie.core.types import Transition, row_width
 from reverie.data.replay import Replay
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
+DIAGNOSED = 256  # transitions that a diagnosis looks at; always so many, so that it is one program
 DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
 PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
 
@@ -67,6 +68,8 @@ class Trainer:
         diagnosis = jax.eval_shape(lambda rows: agent.diagnose(self.state, unpack(rows[0])), rows)
         self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
         self._sums, self._count = np.zeros(len(metrics)), 0
+        self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
+        self._compiled: set[str] = set()
         self._update = jax.jit(update, donate_argnums=0)
         self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
         self._pack = jax.jit(lambda state: _flat(jnp.zeros(len(metrics)), agent.policy(state)))
@@ -97,6 +100,42 @@ class Trainer:
             self._count += 1
             self._policy = self._split(flat)
         return self._policy
+
+    @property
+    def first_update(self) -> int:
+        """The step at which learning begins, at the soonest."""
+        feed = self.agent.feed
+        return len(self.replay.rows) if feed.rollout else max(feed.warmup_steps + 1, feed.batch_size)
+
+    def uncompiled(self, step: int, diagnosed: bool) -> list[str]:
+        """Return the names of programs that steps up to `step` may call and that `compile` was not asked for yet."""
+        wanted = {
+            "update": bool(self.agent.feed.updates_per_step) and step >= self.first_update,
+            "diagnosis": diagnosed,
+        }
+        return [name for name, needed in wanted.items() if needed and name not in self._compiled]
+
+    def compile(self, names: Iterable[str]) -> None:
+        """Compile programs at the shapes that learning will call them with; what `jit` holds then is called as it is."""
+        for name in names:
+            if name == "diagnosis":
+                self._diagnose.lower(self.state, self._rows(self._diagnosed)).compile()
+            else:
+                for shape in self._shapes():
+                    self._update.lower(self.state, self._rows(*shape), np.uint32(0)).compile()
+            self._compiled.add(name)
+
+    def _rows(self, *lead: int) -> Any:
+        """Return what packed transitions [*lead, width] look like."""
+        return jax.ShapeDtypeStruct((*lead, self.replay.rows.shape[1]), jnp.float32)
+
+    def _shapes(self) -> list[tuple[int, int]]:
+        """Return the leading shapes of what updates are fed: real minibatches alone, and with imagined ones."""
+        feed = self.agent.feed
+        if feed.rollout:
+            return [(feed.rollout, feed.worlds)]
+        each = 1 if self.dreams is None else 1 + self.dreams.minibatches_per_real
+        return [(times * feed.updates_per_step, feed.batch_size) for times in dict.fromkeys((1, each))]
 
     def begin_episode(self) -> None:
         """Restart the exploration noise."""
@@ -215,7 +254,7 @@ class Trainer:
         if not self._count:
             return None
         size = len(self.replay)
-        spread = np.linspace(0, size - 1, min(size, 256)).astype(int)  # covers old and new, and draws nothing
+        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)  # covers old and new, and draws nothing
         diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
         newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
         recent = Transition.unpack(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from reverie.loops.callbacks import Began, Ended, Evaluated, Event, StepEnded
+from reverie.loops.callbacks import Began, Compiling, Ended, Evaluated, Event, StepEnded
 
 LOG_SECONDS = 10.0  # between lines where stderr is no terminal
 DRAW_SECONDS = 0.1
@@ -44,6 +44,14 @@ class Countdown:
             self._bar.stop()
             self._bar = None
 
+    def say(self, text: str) -> None:
+        """Show what is done before the next step, at once."""
+        if self._bar is not None:
+            self._bar.update(self._task, status=text)
+            self._bar.refresh()
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def show(self, step: int, status: Callable[[], str] = str) -> None:
         """Show that `step` steps are done, with what `status` returns, unless that was shown just now."""
         now = time.monotonic()
@@ -70,6 +78,8 @@ class Progress:
         """See the class."""
         if isinstance(event, Began):
             self._countdown = Countdown(f"{learner.config.name} {learner.spec.name}", event.goal, event.step)
+        elif isinstance(event, Compiling) and self._countdown is not None:
+            self._countdown.say("compiling what learning will call")
         elif isinstance(event, Ended) and self._countdown is not None:
             self._countdown.stop()
         elif isinstance(event, Evaluated):
