@@ -1,10 +1,8 @@
 """`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
 
 import contextlib
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, DivergedError, ReverieError, StorageError
+from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
 from reverie.environments.border import Border, by_index
@@ -23,8 +21,10 @@ from reverie.loops import charts, evaluation, provenance
 from reverie.loops import trust as trusted
 from reverie.loops.callbacks import Began, Callback, Compiling, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
+from reverie.loops.passing import passing_directory
 from reverie.loops.session import Session
 from reverie.loops.trainer import Trainer
+from reverie.storage.copy import copy_run
 from reverie.storage.run import RunDirectory
 
 
@@ -87,13 +87,12 @@ class Learner:
         self.evaluated_at = 0
 
         # One way of working for all: a run without a directory of its own lives in a passing one.
-        self._passing = None
+        self._forget_passing: Callable[[], object] = bool  # nothing
         if out is None:
-            self._passing = tempfile.TemporaryDirectory(prefix="reverie-")
-            out = self._passing.name
+            out, self._forget_passing = passing_directory(self)
         run = RunDirectory(out)
-        run.open()
         try:
+            run.open()
             if new:
                 run.require_new()  # again: another process may have begun one while this one made its world
                 written = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
@@ -101,8 +100,7 @@ class Learner:
             self._session = Session(trainer, config.name, run, tensorboard, timed)
         except BaseException:
             run.close()
-            if self._passing is not None:
-                self._passing.cleanup()
+            self._forget_passing()
             raise
 
     def _more_worlds(self, count: int) -> list[World]:
@@ -150,6 +148,7 @@ class Learner:
 
         explore: add exploration noise (one observation only), from a process of its own: looking changes nothing learnt.
         """
+        self._session.owner.require_here()
         flat = self._flat(observation)
         if explore:
             if flat.ndim != 1:
@@ -205,13 +204,15 @@ class Learner:
 
         The first one compiles what learning will call, some seconds, unless `compile` did: then no later one stalls.
         """
+        self._session.owner.require_here()
         if self._session.uncompiled(float("inf")):
             print(
                 f"{self.config.name}: compiling what learning will call, before the first step",
                 file=sys.stderr,
                 flush=True,
             )
-            self.compile()
+            with self._session.owner.using():
+                self.compile()
         return self._outside(self._session.act(self._one(observation)))
 
     def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
@@ -246,7 +247,7 @@ class Learner:
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, callbacks
-        with at_a_good_moment(self.stop), self._closing_books():
+        with self._session.owner.using(), at_a_good_moment(self.stop), self._closing_books():
             self._emit(Began(self.steps, None if steps is None else self.steps + int(steps)))
             if self._session.uncompiled(steps_left) and amount:
                 self._emit(Compiling(self.steps))
@@ -311,6 +312,10 @@ class Learner:
 
         The episodes start alike at every call, on an environment apart from the one that is learnt on.
         """
+        with self._session.owner.using():
+            return self._evaluate(episodes)
+
+    def _evaluate(self, episodes: int) -> dict[str, Any]:
         facts = evaluation.summary(
             evaluation.evaluate(self._session.trainer.greedy, self._evaluator(), episodes, self.seed)
         )
@@ -343,20 +348,18 @@ class Learner:
     def save(self, path: str | Path | None = None) -> Path:
         """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is.
 
-        After an interrupt in the midst of a step that is the journal, which has it; `load` learns from it.
+        After an interrupt in the midst of a step that is the journal, which has it; `load` learns from it.  The copy is whole
+        or not there at all.  Raises StorageError where something is at `path` already, or `path` lies within the run.
         """
-        self._session.records.sync()
-        self._session.checkpoint()
-        if path is None or Path(path).resolve() == self.out.resolve():
-            return self.out
-        if RunDirectory(path).holds_run:
-            raise StorageError(f"{path} already holds a run; choose another directory")
-        shutil.copytree(self.out, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".lock"))
-        return Path(path)
+        with self._session.owner.using():
+            self._session.records.sync()
+            self._session.checkpoint()
+            return self.out if path is None else copy_run(self.out, Path(path))
 
     def save_best(self) -> None:
         """Write the policy as it is now to checkpoint/best.safetensors."""
-        self._session.checkpoint(best=True)
+        with self._session.owner.using():
+            self._session.checkpoint(best=True)
 
     @classmethod
     def load(
@@ -402,15 +405,17 @@ class Learner:
         return self
 
     def close(self) -> None:
-        """Close files and environments, and let others use the run directory."""
-        try:
-            self._session.records.close()
-        finally:
-            for world in (*self._worlds, self._evaluation_world):
-                if world is not None:
-                    world.close()
-            if self._passing is not None:
-                self._passing.cleanup()
+        """Close files and environments, and let others use the run directory.  A fork leaves that to its parent."""
+        if not self._session.owner.is_here:
+            return
+        with self._session.owner.using():
+            try:
+                self._session.records.close()
+            finally:
+                for world in (*self._worlds, self._evaluation_world):
+                    if world is not None:
+                        world.close()
+                self._forget_passing()
 
     def __enter__(self) -> "Learner":
         return self

@@ -10,12 +10,14 @@ from reverie.core.errors import StorageError
 from reverie.core.types import Transition
 from reverie.loops import evaluation
 from reverie.loops.charts import Charts
+from reverie.loops.keeper import Keeper
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint, episodes, tables
 from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 
+LOOK_SECONDS = 1.0  # between looks whether the run's directory is still there
 SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
 CHECKPOINT_SHARE = 0.1  # a crash costs at most this share of a session in learning done again from the journal,
 CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
@@ -90,27 +92,46 @@ class Records:
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
         self.charts = Charts(run.tensorboard_folder if charts else None)
-        self._synced = self._saved = self._began = time.monotonic()
+        self._synced = self._saved = self._began = self._looked = time.monotonic()
+        self.lost: str | None = None  # what to say where the directory was taken away
+        self._keeper = Keeper(run, self.journal)
 
     def write_step(self, step: Step, durable: bool) -> None:
         """Append a transition: with the operating system at once; `durable`: on the disk itself."""
         self.journal.append(*step)
-        if durable or time.monotonic() - self._synced > SYNC_SECONDS:
+        now = time.monotonic()
+        if durable or now - self._synced > SYNC_SECONDS:
             self.journal.sync()
-            self._synced = time.monotonic()
+            self._synced = now
+        if now - self._looked > LOOK_SECONDS:
+            self.look()
+            self._looked = now
+
+    def look(self) -> None:
+        """Raise StorageError where the directory, the journal or the lock was removed or replaced since they were opened.
+
+        What the open journal holds is kept elsewhere then; nothing more is written to what stands in its place.
+        """
+        if self.lost is None:
+            self.lost = self._keeper.look()
+        if self.lost is not None:
+            raise StorageError(self.lost)
 
     def write_episode(self, row: dict[str, Any]) -> None:
         """Append an episode's row."""
+        self.look()
         self.episodes.append(row)
         self.charts.add("episode", row["step"], {"return": row["return"], "length": row["length"]})
 
     def write_evaluation(self, row: dict[str, Any]) -> None:
         """Append an evaluation's row."""
+        self.look()
         self.evaluations.append(row, durable=True)  # they cost episodes, and nothing could make them again
         self.charts.add("evaluation", row["step"], row)
 
     def write_metrics(self, row: dict[str, Any]) -> None:
         """Append a row of metrics."""
+        self.look()
         self.metrics.append(row)
         self.charts.add("metrics", row["step"], row)
 
@@ -122,6 +143,7 @@ class Records:
 
     def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
         """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen."""
+        self.look()
         self.journal.sync()
         crc = self.journal.crc if facts["steps"] == self.journal.count else None  # not while a run is taken up
         checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts | {"crc": crc})
@@ -165,6 +187,7 @@ class Records:
 
     def sync(self) -> None:
         """Return once the journal is on the disk itself."""
+        self.look()
         self.journal.sync()
         self.charts.flush()
 

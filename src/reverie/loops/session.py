@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError
+from reverie.loops.owner import Owner
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
 from reverie.storage.episodes import Tally
@@ -30,6 +31,7 @@ class Session:
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.newest_metrics: dict[str, float] | None = None
         self._timed_checkpoints = timed_checkpoints
+        self.owner = Owner(self.spec.name)
         self.whole = True  # False while a told step is in the journal but not yet learnt from
         self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None  # (observation, state, action), until told
         self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
@@ -55,7 +57,17 @@ class Session:
         """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next.
 
         state: the world's, with what is constant in the episode behind it, where the trainer wants it.
+        Raises ConfigError where another thread, or a fork, is using the learner.
         """
+        self.owner.take()
+        try:
+            return self._act(observation, state)
+        finally:
+            self.owner.give_back()
+
+    def _act(self, observation: np.ndarray, state: Any) -> np.ndarray:
+        if self.records.lost is not None:
+            raise StorageError(self.records.lost)
         if self._asked is not None:
             raise ConfigError(f"{self.spec.name}: ask() came twice; tell() what came of the last action first")
         if not self.whole:
@@ -108,7 +120,27 @@ class Session:
         durable: bool,
         next_state: Any = (),
     ) -> dict[str, Any] | None:
-        """Write down what came of the last action, then learn from it; return the row of the episode that it ended, if any."""
+        """Write down what came of the last action, then learn from it; return the row of the episode that it ended, if any.
+
+        Raises ConfigError where another thread, or a fork, is using the learner.
+        """
+        self.owner.take()
+        try:
+            return self._take(reward, next_observation, terminated, truncated, durable, next_state)
+        finally:
+            self.owner.give_back()
+
+    def _take(
+        self,
+        reward: float,
+        next_observation: np.ndarray,
+        terminated: bool,
+        truncated: bool,
+        durable: bool,
+        next_state: Any,
+    ) -> dict[str, Any] | None:
+        if self.records.lost is not None:
+            raise StorageError(self.records.lost)
         if self._asked is None:
             raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
         observation, state, action = self._asked
@@ -130,8 +162,11 @@ class Session:
         try:
             self.records.write_step(step, durable)
         except BaseException:
-            self.records.journal.go_back(place)  # where that fails too, only `Learner.load` knows what the file holds
-            self.whole = True
+            if self.records.lost is None:
+                self.records.journal.go_back(
+                    place
+                )  # where that fails too, only `Learner.load` knows what the file holds
+                self.whole = True
             raise
         self._asked = None
         row = self._learn(step)
@@ -170,6 +205,8 @@ class Session:
         Raises DivergedError where learning diverged.
         """
         _ = self.trainer.policy
+        if self.records.lost is not None:
+            raise StorageError(self.records.lost)
         if not self.whole:
             return
         in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking

@@ -107,7 +107,7 @@ class Trainer:
         feed = self.agent.feed
         return len(self.replay.rows) if feed.rollout else max(feed.warmup_steps + 1, feed.batch_size)
 
-    def uncompiled(self, step: int, diagnosed: bool) -> list[str]:
+    def uncompiled(self, step: float, diagnosed: bool) -> list[str]:
         """Return the names of programs that steps up to `step` may call and that `compile` was not asked for yet."""
         wanted = {
             "update": bool(self.agent.feed.updates_per_step) and step >= self.first_update,

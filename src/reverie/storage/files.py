@@ -237,6 +237,15 @@ def _remove_abandoned(path: Path) -> None:
         os.close(handle)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from every other, whatever it is called; None where nothing is there."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and the parents that it lacks, each of them safe from a power cut.  Raises OSError."""
     missing, folder = [], path

@@ -11,8 +11,10 @@ A record that a crash tore at the end is cut when the run is opened, and reporte
 that names the file and the record: experience is never half loaded.
 """
 
+import contextlib
 import json
 import os
+import weakref
 import zlib
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -22,7 +24,7 @@ import numpy as np
 
 from reverie.core.errors import StorageError
 from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
-from reverie.storage.files import open_own, opened_regular, read_regular, told, write_all, write_whole
+from reverie.storage.files import identity, open_own, opened_regular, read_regular, told, write_all, write_whole
 from reverie.storage.reading import decode, exists
 
 __all__ = ["TERMINATED", "TRUNCATED", "Header", "Journal", "read", "read_header", "record_dtype"]
@@ -81,7 +83,36 @@ class Journal:
         self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
         with told("open", path):
             self._file = open_own(path, os.O_RDWR)
+            self._closing = weakref.finalize(self, os.close, self._file)  # where nobody calls `close`
             os.lseek(self._file, self._size, os.SEEK_SET)
+            found = os.fstat(self._file)
+            self._identity = found.st_dev, found.st_ino
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what its path leads to is still the file that was opened."""
+        return identity(self.path) == self._identity
+
+    @property
+    def moved_to(self) -> Path | None:
+        """Where the file that was opened is now, as far as the system tells; None where it was removed."""
+        if not os.fstat(self._file).st_nlink:
+            return None
+        with contextlib.suppress(OSError):  # not Linux
+            path = Path(os.readlink(f"/proc/self/fd/{self._file}"))
+            if identity(path) == self._identity:
+                return path
+        return Path(f"{self.path} under another name")
+
+    def content(self) -> bytes:
+        """Return all of the file that was opened, wherever it is now."""
+        size, parts = os.fstat(self._file).st_size, []
+        os.lseek(self._file, 0, os.SEEK_SET)
+        while size > 0 and (part := os.read(self._file, size)):
+            parts.append(part)
+            size -= len(part)
+        os.lseek(self._file, self._size, os.SEEK_SET)
+        return b"".join(parts)
 
     def cut(self) -> None:
         """Cut the torn tail off, once it is known that the records before it are the run's."""
@@ -154,7 +185,7 @@ class Journal:
             try:
                 self.sync()
             finally:
-                os.close(self._file)
+                self._closing()
                 self._file = -1
 
 

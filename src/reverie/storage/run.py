@@ -7,7 +7,7 @@ import filelock
 
 from reverie.core.errors import StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
-from reverie.storage.files import LOCK, make_folder, take_lock, told
+from reverie.storage.files import LOCK, identity, make_folder, take_lock, told
 from reverie.storage.reading import exists
 
 
@@ -31,6 +31,7 @@ class RunDirectory:
         self.evaluations_file = self.path / "evaluations.csv"
         self.metrics_file = self.path / "metrics.csv"
         self.tensorboard_folder = self.path / "tensorboard"
+        self._places: list[tuple[Path, tuple[int, int] | None]] = []
         self._lock: filelock.BaseFileLock | None = None
 
     @property
@@ -59,6 +60,12 @@ class RunDirectory:
                 make_folder(file.parent)
             busy = f"{self.path} is in use by another process; wait for it to end, or choose another directory"
             self._lock = take_lock(self.path, busy)
+            self._places = [(path, identity(path)) for path in (self.path, self.path / LOCK)]
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the directory and its lock are still those that were opened."""
+        return all(identity(path) == found for path, found in self._places)
 
     def close(self) -> None:
         """Give the lock back."""

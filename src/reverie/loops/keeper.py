@@ -1,0 +1,73 @@
+"""What becomes of a run whose directory is taken away while it is learnt: the truth is told, and what can be kept is kept."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from reverie.core.errors import StorageError
+from reverie.storage.files import identity, make_folder, read_regular, told, write_whole
+from reverie.storage.journal import Journal
+from reverie.storage.run import RunDirectory, unused
+
+
+class Keeper:
+    """Looks whether an open run is where it was opened, and keeps its journal where it is not."""
+
+    def __init__(self, run: RunDirectory, journal: Journal):
+        self._run, self._journal = run, journal
+        self._folder, self._here = identity(run.path), _working_folder()
+        self._config: bytes | None = None
+        with contextlib.suppress(OSError):  # a journal without one is kept all the same
+            self._config = read_regular(run.config_file)
+
+    def look(self) -> str | None:
+        """Return None where all is in its place, else the sentence that says what happened and where the steps are now."""
+        run, journal = self._run, self._journal
+        with told("look at", run.path):
+            if run.is_in_place and journal.is_in_place:
+                return None
+            if not run.path.is_absolute() and (now := _working_folder()) != self._here:
+                return (
+                    f"{run.path} is not found any more, since this program went from {self._here} to {now}; all "
+                    f"{journal.count} steps are in the former: give out= as an absolute path"
+                )
+            if journal.is_in_place:
+                return (
+                    f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may write "
+                    f"there too; all {journal.count} steps are there: see that nobody else does, and go on with --resume"
+                )
+            what = run.path if identity(run.path) != self._folder else journal.path
+            if (now := journal.moved_to) is not None:
+                return f"{what} was moved or replaced while it was learnt; all {journal.count} steps are in {now}"
+        return f"{what} was removed or replaced while it was learnt; {self._keep()}"
+
+    def _keep(self) -> str:
+        """Write the journal's bytes, which only its open handle still has, where they can be gone on from; say where."""
+        run, journal = self._run, self._journal
+        steps = f"all {journal.count} steps"
+        try:
+            if run.is_in_place and identity(journal.path) is None:
+                with told("create", journal.path.parent):
+                    make_folder(journal.path.parent)
+                write_whole(journal.path, journal.content())
+                return f"{steps} are written there again: go on with --resume"
+            path = run.path if run.path.name not in ("", "..") else Path(os.path.normpath(Path(self._here) / run.path))
+            kept = RunDirectory(unused(path.with_name(path.name + "-kept")))
+            self._write(kept)
+        except (StorageError, OSError) as error:
+            return f"{steps} are lost: they could not be kept, since {error}"
+        return f"{steps} are kept in {kept.path}: go on there with --resume"
+
+    def _write(self, kept: RunDirectory) -> None:
+        with told("create", kept.path):
+            make_folder(kept.journal_file.parent)
+        write_whole(kept.journal_file, self._journal.content())
+        if self._config is not None:
+            write_whole(kept.config_file, self._config)
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""

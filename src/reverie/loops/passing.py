@@ -1,0 +1,18 @@
+"""The directory of a run that was given none: it lasts as long as its learner."""
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+
+
+def passing_directory(owner: object) -> tuple[str, Callable[[], object]]:
+    """Return a new directory that goes when `owner` does, and a function that removes it before; a fork removes nothing."""
+    folder = tempfile.mkdtemp(prefix="reverie-")
+    return folder, weakref.finalize(owner, _remove, folder, os.getpid())
+
+
+def _remove(folder: str, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)

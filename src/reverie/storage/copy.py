@@ -1,0 +1,108 @@
+"""Folders that appear whole or not at all: a copy of a run, or a new one."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from reverie.core.errors import StorageError
+from reverie.storage.files import LOCK, is_unfinished, kind_of, make_folder, sync_folder, told
+
+REMEDY = "choose another directory"
+
+
+def copy_run(source: Path, path: Path) -> Path:
+    """Copy a run's directory to `path`, whole or not at all, and return that; files, folders and links, but no lock.
+
+    Raises StorageError where something is there already, where one of them lies in the other, or on a full disk.
+    """
+    with told("save to", path, REMEDY):
+        here, there = Path(os.path.realpath(source)), Path(os.path.realpath(path))
+        if here == there:
+            return source
+        if there.is_relative_to(here):
+            raise StorageError(f"cannot save to {path}: it lies within the run itself, {source}; {REMEDY}")
+    with new_folder(path) as folder, told("save to", path, REMEDY):
+        _copy(here, folder)
+    return path
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill, which is at `path`, on the disk, when the block ends, and nowhere if it fails.
+
+    Raises StorageError where something other than an empty folder is there.
+    """
+    with told("write", path, REMEDY):
+        target = _free(path)
+        make_folder(target.parent)
+        made = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.new")
+        made.mkdir()
+    try:
+        yield made
+        with told("write", path, REMEDY):
+            _sync(made)
+            if target.is_dir():
+                target.rmdir()  # an empty one, so that the rename works everywhere; raises where it is not
+            os.rename(made, target)
+            sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _free(path: Path) -> Path:
+    """Return where a new folder `path` really goes, links followed; raise StorageError where something is there."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise StorageError(
+                f"cannot write {path}: it is a symbolic link to {os.readlink(path)}, where there is nothing; {REMEDY}"
+            ) from None
+        return Path(os.path.realpath(path))
+    if not stat.S_ISDIR(found.st_mode):
+        raise StorageError(f"cannot write {path}: it is {kind_of(found)}; {REMEDY}")
+    if (path / "config.json").exists() or (path / "experience" / "journal.bin").exists():
+        raise StorageError(f"{path} already holds a run; {REMEDY}")
+    if os.listdir(path):
+        raise StorageError(f"cannot write {path}: it is a folder that is not empty; {REMEDY}")
+    return Path(os.path.realpath(path))
+
+
+def _copy(source: Path, target: Path) -> None:
+    for entry in _entries(source):
+        if entry.name == LOCK or is_unfinished(entry.name):
+            continue
+        place = target / entry.name
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), place)
+        elif entry.is_dir():
+            place.mkdir()
+            _copy(Path(entry.path), place)
+        elif entry.is_file():
+            shutil.copy2(entry.path, place)
+        else:
+            raise StorageError(f"cannot copy {entry.path}: it is {kind_of(entry.stat())}, not a file; remove it")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _sync(folder: Path) -> None:
+    """Have a folder and all that lies in it on the disk."""
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            _sync(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            handle = os.open(entry.path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    sync_folder(folder)
