@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reverie.algorithms.dreamt import refuse_broken, refuse_misfits
 from reverie.algorithms.imagination import MARGIN, Imagination, Seeds, known_of, rollout
 from reverie.core.agent import Agent
 from reverie.core.dynamics import Episode
@@ -276,6 +277,11 @@ class Dreams:
         def part(name: str) -> dict[str, np.ndarray]:
             return {key.removeprefix(f"{name}/"): v for key, v in arrays.items() if key.startswith(f"{name}/")}
 
+        n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
+        sizes = self.task.state_dim, self.agent.spec.as_input(np.zeros(m)).size, self.task.context_dim, row_width(n, m)
+        refuse_misfits(arrays, sizes, self.memory, len(self.fictional.rows))
+        if len(arrays["fictional"]) != min(facts["added"], len(self.fictional.rows)):
+            raise ValueError(f"{len(arrays['fictional'])} imagined rows, where {facts['added']} were added")
         self.low, self.high, self.memory = arrays["low"], arrays["high"], arrays["memory"].copy()
         self.fictional.rows[: len(arrays["fictional"])] = arrays["fictional"]
         self.fictional.added = facts["added"]
@@ -293,6 +299,7 @@ class Dreams:
         if now := part("now"):
             self._states, self._actions, self._packed = (list(now.get(k, ())) for k in ("states", "actions", "packed"))
             self._rewards, self._context = now["rewards"].tolist(), now["context"]
+        refuse_broken(self.dynamics, self.outcome, self.old)
         for name in self.COUNTS:
             setattr(self, name, facts[name])
         self.status = Status(facts["status"])

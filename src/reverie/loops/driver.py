@@ -100,7 +100,11 @@ class Ilqg:
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Take back what `snapshot` gave."""
-        self.controller = Controller(**arrays) if arrays else None
+        self.controller = controller = Controller(**arrays) if arrays else None
+        if controller is not None:
+            acted = controller.act(0, np.zeros(self._task.state_dim), np.zeros(self._action_dim))
+            if acted.shape != (self._action_dim,) or len({len(part) for part in controller}) > 1:
+                raise ValueError(f"a controller of shapes {[part.shape for part in controller]}")
         tell_again(self, facts)
 
 

@@ -10,6 +10,7 @@ from reverie.core.errors import StorageError
 from reverie.core.types import Transition
 from reverie.loops import evaluation
 from reverie.loops.charts import Charts
+from reverie.loops.facts import Facts
 from reverie.loops.keeper import Keeper
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint, episodes, tables
@@ -155,7 +156,7 @@ class Records:
         if not exists(self.run.latest_file):
             return None
         fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
-        arrays, facts = checkpoint.load(self.run.latest_file, fixed, free=DREAMS)
+        arrays, facts = checkpoint.load(self.run.latest_file, fixed, free=DREAMS, kind=Facts)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {len(self.journal.records)} steps but the checkpoint has seen {facts['steps']}; "
@@ -166,6 +167,11 @@ class Records:
             raise StorageError(
                 f"{self.run.latest_file} is another run's: it does not go with {self.journal.path}; delete it, and the journal "
                 "alone restores the run"
+            )
+        if len(facts["in_episode"]) != self._worlds:
+            raise StorageError(
+                f"{self.run.latest_file} is of {len(facts['in_episode'])} worlds, this run has {self._worlds}; "
+                f"{checkpoint.REMEDY}"
             )
         return arrays, facts
 

@@ -11,6 +11,7 @@ from reverie.core.types import EnvSpec
 from reverie.environments.world import World, make_world
 from reverie.loops import provenance
 from reverie.loops import trust as trusted
+from reverie.loops.facts import Facts
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
 from reverie.storage.journal import read_header
@@ -37,7 +38,7 @@ class SavedPolicy:
         agent = self.config.build(self.spec)
         like = jax.eval_shape(agent.init, jax.random.key(0))
         like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
-        arrays, facts = checkpoint.load(file, like, free=DREAMS)
+        arrays, facts = checkpoint.load(file, like, free=DREAMS, kind=Facts)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:

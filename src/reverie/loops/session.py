@@ -13,7 +13,9 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.loops.owner import Owner
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
+from reverie.storage import checkpoint
 from reverie.storage.episodes import Tally
+from reverie.storage.reading import said
 from reverie.storage.run import RunDirectory
 
 
@@ -225,7 +227,17 @@ class Session:
         if (found := self.records.read_checkpoint(self.trainer.snapshot()[0], self._name)) is not None:
             arrays, facts = found
             done = facts["steps"]
-            self.trainer.restore(arrays, facts, packed(records[:done]))
+            try:
+                self.trainer.restore(arrays, facts, packed(records[:done]))
+            except (
+                KeyError,
+                TypeError,
+                ValueError,
+                IndexError,
+                ArithmeticError,
+            ) as error:  # a crafted one: its checksum holds
+                file, text = self.records.run.latest_file, said(error)
+                raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
             self._in_episode = facts["in_episode"]
         self.records.journal.cut()
         if go_back:

@@ -312,6 +312,8 @@ class Trainer:
         for name in ("steps", "episodes", "updates", "minibatches", "owed"):
             setattr(self, name, facts[name])
         self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
+        if self._sums.shape != (len(self._metric_names),):
+            raise ValueError(f"{len(self._sums)} metric_sums of {len(self._metric_names)} metrics")
         self._flat, self._policy = None, self._split(np.asarray(self._pack(self.state)))
         self.replay.extend(rows)
         if self.dreams is not None:

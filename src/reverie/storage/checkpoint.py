@@ -6,13 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 import safetensors.numpy
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import read_regular, told, write_whole
+from reverie.storage.files import write_whole
+from reverie.storage.reading import convert, decode, loose, read_whole, said
 
 FORMAT = "reverie-checkpoint-4"
+REMEDY = "delete it to go on from the journal"
+INFINITE = ("dreams/low", "dreams/high")  # before the first step nothing was seen between them
+
+
+class _Header(msgspec.Struct):
+    """What safetensors keeps before the arrays; their own places are its business."""
+
+    metadata: dict[str, str] = msgspec.field(name="__metadata__")
 
 
 def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
@@ -25,32 +35,41 @@ def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return (arrays by name, facts) of a checkpoint.  Raises StorageError where the file is damaged or foreign."""
-    with told("read", path):
-        data = read_regular(path)
+    data = read_whole(path)
     try:
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + length])["__metadata__"]
-        arrays = safetensors.numpy.load(data)
+        length = int.from_bytes(data[:8], "little")  # more than there are bytes: the parsers below say so
+        header = decode(data[8 : 8 + length], _Header).metadata
         foreign = header["format"] != FORMAT
-        damaged = header["crc"] != str(_checksum(header["facts"], arrays))
+        arrays = {} if foreign else safetensors.numpy.load(data)
+        damaged = not foreign and header["crc"] != str(_checksum(header["facts"], arrays))
     except Exception as error:  # whatever a parser says of bytes that are not ours
-        raise StorageError(
-            f"{path} is damaged or no checkpoint ({type(error).__name__}); delete it to go on from the journal"
-        ) from error
+        raise StorageError(f"{path} is damaged or no checkpoint ({said(error)}); {REMEDY}") from error
     if foreign:
         raise StorageError(f"{path} is of another version ({header['format']}); this one reads {FORMAT}")
     if damaged:
-        raise StorageError(f"{path} is damaged (checksum); delete it to go on from the journal")
-    return arrays, json.loads(header["facts"])
+        raise StorageError(f"{path} is damaged (checksum); {REMEDY}")
+    try:
+        facts = loose(header["facts"])
+        if not isinstance(facts, dict):
+            raise ValueError("its facts are no object")
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged ({error}); {REMEDY}") from None
+    return arrays, facts
 
 
-def load(path: Path, like: Any, free: str | None = None) -> tuple[Any, dict[str, Any]]:
+def load(path: Path, like: Any, free: str | None = None, kind: type | None = None) -> tuple[Any, dict[str, Any]]:
     """Return (tree, facts) of a checkpoint whose tree has the structure, shapes and dtypes of `like`.
 
     free: arrays whose path starts with it may be there in any number and shape; they join the tree, a dict, by their path.
-    Raises StorageError where the file is damaged, foreign, or of another agent; nothing is returned by halves.
+    kind: the schema of its facts.  Raises StorageError where the file is damaged, foreign, of another agent, or holds what
+    no learner writes; nothing is returned by halves.
     """
     arrays, facts = read(path)
+    if kind is not None:
+        try:
+            convert(facts, kind)
+        except ValueError as error:
+            raise StorageError(f"{path} holds facts that cannot be ({error}); {REMEDY}") from None
     wanted = _named(like)
     for name, leaf in wanted.items():
         found = arrays.get(name)
@@ -62,6 +81,9 @@ def load(path: Path, like: Any, free: str | None = None) -> tuple[Any, dict[str,
     beside = {name: arrays[name] for name in arrays if free is not None and name.startswith(free)}
     if extra := sorted(set(arrays) - set(wanted) - set(beside)):
         raise StorageError(f"{path} holds {extra[0]}, which this agent does not have: another agent wrote it")
+    for name, values in (arrays if kind is not None else {}).items():
+        if values.dtype.kind not in "fiub" or not (np.isfinite(values).all() or name in INFINITE):
+            raise StorageError(f"{path}: {name} holds what is no finite number; {REMEDY}")
     tree = jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
     return (tree | beside if beside else tree), facts
 

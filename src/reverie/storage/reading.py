@@ -3,6 +3,7 @@
 Regular files alone (`files.open_regular`): a pipe in the place of a file would wait for ever, a device never end.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +54,14 @@ def decode(data: bytes | str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise ValueError(said(error)) from None
+
+
+def loose(data: bytes | str) -> Any:
+    """Return JSON with the NaN and Infinity that Python writes, whatever it is.  Raises ValueError as `decode` does."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise ValueError(said(error)) from None
 
 

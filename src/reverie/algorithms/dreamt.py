@@ -1,0 +1,52 @@
+"""What a snapshot of dreams may hold: shapes that go together, and models that work on the episodes beside them."""
+
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+def refuse_misfits(arrays: Arrays, sizes: tuple[int, int, int, int], memory: np.ndarray, capacity: int) -> None:
+    """Raise ValueError that names the first array which is not as `Dreams.snapshot` writes it.
+
+    sizes: of a state, of an action as models take it, of the context, of a packed transition.
+    """
+    n, m, c, width = sizes
+    _require(arrays, "low", (n,))
+    _require(arrays, "high", (n,))
+    _require(arrays, "memory", memory.shape)
+    rows = arrays["fictional"].shape if "fictional" in arrays else ()
+    if len(rows) != 2 or rows[1] != width or rows[0] > capacity:
+        raise ValueError(f"fictional has shape {rows}, not [at most {capacity}, {width}]")
+    for place in sorted({name.partition("/")[0] for name in arrays if name.startswith(("episode", "old"))} | {"now"}):
+        if place != "now" or "now/actions" in arrays:
+            length = len(arrays.get(f"{place}/rewards", ()))
+            _require(arrays, f"{place}/states", (length + 1, n))
+            _require(arrays, f"{place}/actions", (length, m))
+            _require(arrays, f"{place}/rewards", (length,))
+            _require(arrays, f"{place}/context", (c,))
+            if not length:
+                raise ValueError(f"{place} has no step")
+    for name, value in arrays.items():
+        if name.startswith("rows") and (value.ndim != 2 or value.shape[1] != width):
+            raise ValueError(f"{name} has shape {value.shape}, not [steps, {width}]")
+
+
+def _require(arrays: Arrays, name: str, shape: tuple[int, ...]) -> None:
+    if name not in arrays or arrays[name].shape != shape:
+        found = arrays[name].shape if name in arrays else "missing"
+        raise ValueError(f"{name} has shape {found}, not {shape}")
+
+
+def refuse_broken(dynamics: Any, outcome: Any, episodes: list[Any]) -> None:
+    """Raise ValueError, or what else such models raise, unless they take a step of an episode as they should."""
+    for episode in episodes[-1:]:
+        x, u, t = episode.states[:1], episode.actions[:1], np.zeros(1, int)
+        if dynamics is not None:
+            drawn = dynamics.sample(x, u, t, np.random.default_rng(0))
+            for after in (dynamics.mean(x, u, t), drawn):
+                if np.shape(after) != x.shape:
+                    raise ValueError(f"the model makes {np.shape(after)} of states {x.shape}")
+        if outcome is not None:
+            outcome.error([episode])

@@ -1,0 +1,98 @@
+"""What a checkpoint says beside its arrays, as a schema: counts, generators, and what imagination and a planner know."""
+
+import math
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from reverie.core.status import Status
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
+class Bits(msgspec.Struct):
+    """The state of PCG64: two numbers of 128 bits."""
+
+    state: int
+    inc: int
+
+
+class Generator(msgspec.Struct):
+    """The state of a generator, as NumPy gives and takes it."""
+
+    bit_generator: Literal["PCG64"]
+    state: Bits
+    has_uint32: Literal[0, 1]
+    uinteger: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+
+    def __post_init__(self):
+        state = msgspec.structs.asdict(self) | {"state": msgspec.structs.asdict(self.state)}
+        try:
+            generator: Any = np.random.PCG64(0)
+            generator.state = state
+            taken = generator.state == state
+        except Exception:  # whatever NumPy says of it
+            taken = False
+        if not taken:
+            raise ValueError("NumPy takes no such state of a generator")
+
+
+class Dreams(msgspec.Struct):
+    """What imagination knows beside its arrays."""
+
+    episodes: Count
+    fits: Count
+    refused: Count
+    waited: Count
+    imagined: Count
+    cut: Count
+    rolled: Count
+    added: Count
+    trust: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    report: dict[str, float]
+    status: int
+    known: bool
+    generator: Generator
+
+    def __post_init__(self):
+        Status(self.status)  # ValueError where there is no such
+
+
+class Plan(msgspec.Struct, forbid_unknown_fields=True):
+    """What a planner that drives episodes knows beside its controller."""
+
+    eta: Annotated[float, msgspec.Meta(gt=0)]
+    failures: Count
+    repairs: Count
+    kl: float = 0.0
+    predicted: float = 0.0
+    status: int = 0
+
+
+class Facts(msgspec.Struct):
+    """What every checkpoint says."""
+
+    agent: str
+    steps: Count
+    episodes: Count
+    updates: Count
+    minibatches: Count
+    owed: Count
+    noise_generator: Generator
+    sample_generator: Generator
+    metric_sums: list[float]
+    metric_count: Count
+    in_episode: list[bool]
+    crc: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None
+    dreams: Dreams | None = None
+    plan: Plan | None = None
+
+    def __post_init__(self):
+        for name in ("episodes", "updates", "owed", "metric_count"):
+            if getattr(self, name) > self.steps:
+                raise ValueError(f"{name} are {getattr(self, name)} after {self.steps} steps")
+        if self.updates == 0 and (self.minibatches or self.metric_count):
+            raise ValueError("minibatches without an update")
+        if not all(map(math.isfinite, self.metric_sums)):
+            raise ValueError("metric_sums are not finite")
