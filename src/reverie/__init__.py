@@ -10,10 +10,10 @@ Names are imported when first used, so that `import reverie` costs nothing by it
 import reverie.search_path  # noqa: F401, I001 (before all others)
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from reverie.gymnasium_hook import register_with_gymnasium
 
+TYPE_CHECKING = False  # not typing's own: until this file is through, the command line hears no Ctrl-C
 if TYPE_CHECKING:
     from reverie.algorithms.ddpg import DDPG
     from reverie.algorithms.dqn import DQN
@@ -124,7 +124,7 @@ __all__ = [
 register_with_gymnasium()
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'reverie' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from reverie.core.interrupts import look
+
 
 class Contender(NamedTuple):
     """Something to time: `run` does `units` units of the same work as every other contender of the table."""
@@ -19,6 +21,7 @@ def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:
+            look()
             began = time.perf_counter()
             contender.run()
             if number:

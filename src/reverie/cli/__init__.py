@@ -4,37 +4,59 @@ import os
 import sys
 from collections.abc import Sequence
 
-from reverie.cli.output import warnings_in_one_line
+from reverie.cli import stopping  # first of ours: from here on Ctrl-C and SIGTERM are heard
 from reverie.cli.parser import VERBS, UsageError, build_parser
-from reverie.core.errors import ReverieError, unknown
+from reverie.core.errors import ReverieError, sentence, unknown
+from reverie.core.interrupts import FLAG, Interrupted, look
 
-DONE, WRONG, INTERRUPTED = 0, 2, 130
+DONE, WRONG, INTERRUPTED = 0, 2, stopping.INTERRUPTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 0 done, 2 wrong input (one line on stderr), 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    with stopping.handled():
+        try:
+            return _run([word for word in words if word != "--debug"])
+        except BaseException as error:
+            if debug and not (FLAG.asked or isinstance(error, KeyboardInterrupt)):
+                raise
+            if debug:
+                import traceback
+
+                traceback.print_exc()
+            return _end(error)
+
+
+def _run(words: Sequence[str]) -> int:
+    look()
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        raise unknown("verb", words[0], VERBS)
     try:
-        if words and not words[0].startswith("-") and words[0] not in VERBS:
-            raise unknown("verb", words[0], VERBS)
-        options = build_parser().parse_args([word for word in words if word != "--debug"])
-        with warnings_in_one_line():
-            return options.run(options) or DONE
-    except (ReverieError, UsageError) as error:
-        if debug:
-            raise
-        print(f"reverie: {error}", file=sys.stderr)
-        return WRONG
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has seen enough (`reverie list | head`)
+        options = build_parser().parse_args(words)
+    except SystemExit as asked:  # --help and --version have printed what was asked for
+        return asked.code if isinstance(asked.code, int) else DONE
+    from reverie.cli.output import warnings_in_one_line
+
+    look()
+    with warnings_in_one_line():
+        return options.run(options) or DONE
+
+
+def _end(error: BaseException) -> int:
+    """Say in one line what ended a verb; return the exit status."""
+    if isinstance(error, Interrupted):
+        return stopping.tell(str(error))
+    if FLAG.asked:  # what failed may have failed because of the signal: a child heard it too
+        return stopping.tell() if isinstance(error, KeyboardInterrupt) else stopping.tell(f"({sentence(error)})")
+    if isinstance(error, KeyboardInterrupt):
+        return stopping.tell()
+    if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough (`reverie list | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except Exception as error:
-        if debug:
-            raise
-        print(f"reverie: {type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)", file=sys.stderr)
-        return 1
+    if isinstance(error, ReverieError | UsageError):
+        print(f"reverie: {error}", file=sys.stderr)
+        return WRONG
+    print(f"reverie: {sentence(error)} (--debug shows where)", file=sys.stderr)
+    return 1

@@ -6,6 +6,7 @@ from typing import Any
 from reverie.bench.contests import CONTESTS
 from reverie.bench.physics import chosen, domains
 from reverie.bench.work import check_peers, peers_of
+from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.errors import ConfigError
 from reverie.loops.provenance import machine, versions
@@ -28,6 +29,7 @@ def run(options: Any) -> None:
     if options.domains:
         names = chosen(options.domains)
         contests = {"step": lambda peers, rounds: domains(names, rounds)}
+    stopping.say("a bench saves nothing")
     for name in [options.what] if options.what else contests:
         facts[name] = contests[name]([peer for peer in peers if peer in peers_of(name)], options.rounds)
         for part, rows in facts[name].items():

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from reverie.cli import stopping
 from reverie.cli.output import emit, note
 from reverie.environments.check import check
 
 
 def run(options: Any) -> int | None:
     """Print what was found; exit status 2 where learning cannot work."""
+    stopping.say("a check saves nothing")
     findings, figures = check(options.env, options.steps)
     wrong = [finding for finding in findings if finding.verdict == "wrong"]
     facts = {"env": options.env, "fit": not wrong, "findings": [finding._asdict() for finding in findings], **figures}

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from reverie.cli import stopping
 from reverie.cli.output import emit
-from reverie.loops.evaluation import evaluate, summary
+from reverie.loops.evaluation import cut_line, evaluate
 from reverie.loops.saved import SavedPolicy
 
 
@@ -11,8 +12,10 @@ def run(options: Any) -> None:
     """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     world = saved.world(options.env)
-    facts = summary(evaluate(saved.greedy, world, options.episodes, options.seed))
+    stopping.say("an evaluation saves nothing")
+    found = evaluate(saved.greedy, world, options.episodes, options.seed, saved.limit(world))
     world.close()
+    facts = found.facts
     facts = {"run": options.run_directory, "step": saved.step, "seed": options.seed, **facts}
     low, high = facts["interval_95"]
     interval = "" if low is None else f", 95 % interval [{low:.4g}, {high:.4g}]"
@@ -22,4 +25,5 @@ def run(options: Any) -> None:
         f"{world.name}, policy of step {saved.step}, {options.episodes} greedy episodes",
         f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}{interval}",
         "returns " + " ".join(f"{value:.4g}" for value in facts["returns"]),
+        *([cut_line(found.cut, options.episodes, found.limit)] if found.cut else []),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import reverie
+from reverie.core.interrupts import look
 
 VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "bench")
 
@@ -58,7 +59,9 @@ def _later(module: str) -> Callable[[argparse.Namespace], int | None]:
     """Return a function that imports reverie.cli.`module` only when called, and runs it."""
 
     def run(options: argparse.Namespace) -> int | None:
-        return importlib.import_module(f"reverie.cli.{module}").run(options)
+        verb = importlib.import_module(f"reverie.cli.{module}")
+        look()
+        return verb.run(options)
 
     return run
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reverie.cli import stopping
 from reverie.cli.output import emit, note, room_for
 from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
 from reverie.core.settings import coerce
 from reverie.environments.world import make_world
 from reverie.loops.evaluation import play, summary
@@ -37,6 +39,7 @@ def run(options: Any) -> None:
     if options.settings and options.method != "pilqr":
         raise ConfigError(f"--set goes with --method pilqr; {options.method} has --horizon and --iterations")
     output = _film_file(options)
+    stopping.say("a plan is not saved")
     with room_for(options, output):
         _run(options, output, fits)
 
@@ -77,6 +80,7 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     table: list[dict[str, Any]] = []
 
     def watch(steps: int, row: dict[str, float]) -> None:
+        look()
         before = table[-1]["iteration"] if table and table[-1]["steps"] == steps else 0
         known = {name: value if math.isfinite(value) else None for name, value in row.items()}
         table.append({"steps": steps, "iteration": before + 1, **known})
@@ -144,6 +148,7 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     controller, status = None, None
     began = time.perf_counter()
     for done in progress:
+        look()
         controller, status = done.controller, done.move.status
         row = {
             "iteration": len(table) + 1,
@@ -178,11 +183,11 @@ def _progress(options: Any, start: "Start", rounds: int, episodes: int) -> tuple
 
 def _fly(pilot: "Pilot", seed: int, episode: int, output: Path | None) -> dict[str, Any]:
     if output is None:
-        return {"return": play(pilot.greedy, pilot.make(), seed, episode)}
-    total, sketched = record(pilot.greedy, pilot.make, output, seed, SECONDS)
+        return {"return": play(pilot.greedy, pilot.make(), seed, episode).total}
+    played, sketched = record(pilot.greedy, pilot.make, output, seed, SECONDS)
     if sketched:
         note(SKETCHED)
-    return {"return": total, "film": str(output), "sketch": sketched}
+    return {"return": played.total, "film": str(output), "sketch": sketched}
 
 
 def _film_file(options: Any) -> Path | None:

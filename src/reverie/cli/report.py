@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import StorageError
+from reverie.core.interrupts import look
 from reverie.experiments import document, runs
 from reverie.experiments.folder import Results
 from reverie.report.document import Document, Verdicts
@@ -17,7 +19,9 @@ OUTPUT = "report.html"
 def run(options: Any) -> None:
     """Write one page about all the folders."""
     folders, directories = [], []
+    stopping.say("no report was written")
     for path in map(Path, options.directories):
+        look()
         if exists(path / "settings.json"):
             folders.append(Results(path))
         elif exists(path / "config.json"):
@@ -28,6 +32,7 @@ def run(options: Any) -> None:
             raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
     output = Path(options.output)
     with room_for(options, output):
+        look()
         facts, size = write(folders, directories, output)
         emit(options, facts, f"{output}: {size / 1e6:.1f} MB")
 
@@ -42,6 +47,7 @@ def write(folders: list[Results], directories: list[Path], output: Path) -> tupl
         title = "The paper, reproduced"
     else:
         title, lead = "Learning curves", f"{len(directories)} runs."
+    look()
     size = write_page(Document(title, lead, sections), output)
     parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
     found = [verdict for part in parts for verdict in part.verdicts]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reverie.cli import report
+from reverie.cli import report, stopping
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
 from reverie.experiments.cell import begun as begun_of
@@ -93,6 +93,7 @@ def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, sh
     if not missing:
         return []
     results.open()
+    stopping.say(f"what is done is kept in {results.path}, and the same command goes on from there")
     board, failed = show(), []
     try:
         missing = prepare(results, missing)  # another call may have done some while we waited to begin
@@ -105,10 +106,6 @@ def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, sh
                 board.end(cell.key, _words(outcome))
                 if outcome.error:
                     failed.append(cell)
-    except KeyboardInterrupt:
-        board.stop()
-        note(f"interrupted; what is done is kept in {results.path}, and the same command goes on from there")
-        raise
     finally:
         board.stop()
         results.close()

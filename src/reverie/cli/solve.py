@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
 from reverie.environments.toy_text import DiscreteWorld
@@ -47,6 +48,7 @@ def _run(options: Any, output: Path | None) -> None:
     if output is not None:
         value_map.refuse_what_cannot_be_drawn(output)
     check_discount(None, options.discount)
+    stopping.say("nothing is saved by solving")
     world = DiscreteWorld(options.env, options.seed, **{name: _value(text) for name, text in options.settings})
     try:
         mdp = world.table() if world.has_table or options.method in PLANNERS else None

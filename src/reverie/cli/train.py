@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import reverie as rv
+from reverie.cli import stopping
 from reverie.cli.agents import agent_of
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
@@ -24,30 +25,31 @@ def run(options: Any) -> int | None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
     if options.resume and directory.holds_run:
         _refuse_other(directory, options, settings)
-        try:
-            learner = rv.Learner.load(out, trust=True)  # agent and environment were named by the user
-        except KeyboardInterrupt:
-            line = _resume_line(options, _amount(options, directory.read_call()), out)
-            note(f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
-            return 130
+        line = _resume_line(options, _amount(options, directory.read_call()), out)
+        stopping.say(lambda how_far: f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
+        learner = rv.Learner.load(out, trust=True)  # agent and environment were named by the user
         if learner.cut_bytes:
             note(f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}")
     else:
+        line = _resume_line(options, _amount(options, None), out)
+        nothing = f"reverie: interrupted; {stopping.NOTHING}"
+        stopping.say(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
         learner = rv.Learner(agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard)
     with learner:
         start, amount = _call(directory, learner.steps, options)
-        goal = start + amount
+        goal, line = start + amount, _resume_line(options, amount, out)
+        stopping.say(lambda how_far: _saved(learner.steps, how_far, line))
         try:
             learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
-        except KeyboardInterrupt:
-            line = _resume_line(options, amount, out)
-            note(f"interrupted at step {learner.steps}; all of it is saved. To go on:\n{line}")
-            return 130
         except rv.WorldError as error:
             raise rv.WorldError(f"{error}; what came before is saved: mend it and go on with --resume") from error
         directory.end_call()
         _report(options, learner)
     return None
+
+
+def _saved(steps: int, how_far: str, line: str) -> str:
+    return f"interrupted at step {steps}{how_far and ', ' + how_far}; all of it is saved. To go on:\n{line}"
 
 
 def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
@@ -132,6 +134,7 @@ def _report(options: Any, learner: rv.Learner) -> None:
         "episodes": learner.episodes,
         "recent_return_mean": mean,
         "best_evaluation": learner.best_return,
+        "evaluation_episodes_cut": learner.evaluation_cut,
     }
     lines = [f"{learner.steps} steps, {learner.episodes} episodes: {learner.out}"]
     if mean is not None:

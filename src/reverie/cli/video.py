@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from reverie.cli import stopping
 from reverie.cli.output import emit, note, room_for
+from reverie.loops.evaluation import cut_line
 from reverie.loops.saved import SavedPolicy
 from reverie.report.film import SKETCHED, record
 
@@ -12,11 +14,23 @@ def run(options: Any) -> None:
     """Film one greedy episode."""
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
+    stopping.say(f"no film was written to {output}")
     with room_for(options, output):
-        total, sketched = record(
-            saved.greedy, lambda **more: saved.world(options.env, **more), output, options.seed, options.seconds
+        played, sketched = record(
+            saved.greedy,
+            lambda **more: saved.world(options.env, **more),
+            output,
+            options.seed,
+            options.seconds,
+            saved.limit,
         )
         if sketched:
             note(SKETCHED)
-        facts = {"film": str(output), "step": saved.step, "return": total, "sketch": sketched}
-        emit(options, facts, f"{output}: one greedy episode of the policy of step {saved.step}, return {total:.4g}")
+        words = [cut_line(1, 1, played.length)] if played.cut else []
+        facts = {"film": str(output), "step": saved.step, "return": played.total, "sketch": sketched, "cut": played.cut}
+        emit(
+            options,
+            facts,
+            f"{output}: one greedy episode of the policy of step {saved.step}, return {played.total:.4g}",
+            *words,
+        )

@@ -26,6 +26,15 @@ class ReverieWarning(UserWarning):
     """What a run goes on with, though somebody should look at it: one sentence."""
 
 
+def sentence(error: BaseException) -> str:
+    """Return an exception of whatever kind as one line, also one whose own text raises."""
+    try:
+        text = " ".join(str(error).split())
+    except BaseException as second:  # of somebody else's class
+        text = f"its text cannot be had, which raises {type(second).__name__}"
+    return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
 class ConfigError(ReverieError, ValueError):
     """A hyper-parameter, name or option that cannot be used as given."""
 

@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from reverie.core.errors import ConfigError, ReverieError
+from reverie.core.interrupts import look
 from reverie.environments.world import EnvSource, World, make_world
 
 Verdict = Literal["ok", "note", "wrong"]
@@ -62,6 +63,7 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
     deaths = timeouts = both = length = 0
     began = time.perf_counter()
     for number in range(1, steps + 1):
+        look()
         action = world.spec.to_world(world.spec.random(generator))
         reward, observation, terminated, truncated = world.step(action, number)
         observations.append(observation)

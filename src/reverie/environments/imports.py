@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from reverie.core.errors import ConfigError, one_line, unknown
+from reverie.core.errors import ConfigError, sentence, unknown
+from reverie.environments.foreign import failed
 
 _LOOKED_IN: list[str] = []  # current folders that stand on the path because of us: one at most
 
@@ -33,7 +34,7 @@ def imported(source: str, what: str) -> Any:
             raise ConfigError(
                 f"{what} {source!r} was made in a program that is not this one; give it again, or put it into a module"
             ) from error
-    except Exception as error:  # of a module's own __getattr__
+    except BaseException as error:  # of a module's own __getattr__
         raise _failed(module_name, source, what, error) from error
     raise unknown(f"name in module {module_name}", attribute, [k for k in vars(module) if not k.startswith("_")])
 
@@ -44,13 +45,14 @@ def imported_module(name: str, source: str, what: str) -> ModuleType:
     _refuse_hidden(name, source)
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _failed(name, source, what, error) from error
 
 
-def _failed(name: str, source: str, what: str, error: BaseException) -> ConfigError:
-    said = " ".join(f"{type(error).__name__}: {one_line(str(error))}".split()).rstrip(": ")
-    return ConfigError(f"cannot import {name!r} for {what} {source!r}: {said}")
+def _failed(name: str, source: str, what: str, error: BaseException) -> BaseException:
+    if isinstance(failed(name, "", error), KeyboardInterrupt):
+        return error
+    return ConfigError(f"cannot import {name!r} for {what} {source!r}: {sentence(error)}")
 
 
 def _look_here_too() -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.core.seeds import RESET, seed_of
 from reverie.domains import maze
+from reverie.environments.foreign import RESET as RESETTING
+from reverie.environments.foreign import STEP, failed
 from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
 from reverie.environments.world import EnvSource, make_world
 from reverie.tabular.grid import Grid
@@ -34,7 +36,7 @@ class DiscreteWorld:
 
     def __init__(self, source: EnvSource, seed: int = 0, **options: Any):
         world = make_world(source, **options)
-        self.env, self.name, self._seed = world.env, world.name, seed
+        self._world, self.env, self.name, self._seed = world, world.env, world.name, seed
         self._sizes, self._first = _sizes(self.env.observation_space), _first(self.env.observation_space)
         if not self._sizes or not isinstance(self.env.action_space, gym.spaces.Discrete):
             spaces = f"observations {self.env.observation_space}, actions {self.env.action_space}"
@@ -49,17 +51,19 @@ class DiscreteWorld:
     def reset(self, episode: int) -> int:
         """Start episode number `episode`; return its first state."""
         try:
-            found = self.env.reset(seed=seed_of(self._seed, RESET, episode))
-        except Exception as error:
-            raise WorldError(f"{self.name} raised in reset: {type(error).__name__}: {shown(error)}") from error
+            with RESETTING:
+                found = self.env.reset(seed=seed_of(self._seed, RESET, episode))
+        except BaseException as error:
+            raise failed(self.name, "raised in reset", error) from error
         return self._number(parts_of(self.name, "reset", found, RESET_GIVES)[0])
 
     def step(self, action: int) -> tuple[int, float, bool, bool]:
         """Return next state, reward, terminated, truncated."""
         try:
-            found = self.env.step(action + self._first_action)
-        except Exception as error:
-            raise WorldError(f"{self.name} raised in a step: {type(error).__name__}: {shown(error)}") from error
+            with STEP:
+                found = self.env.step(action + self._first_action)
+        except BaseException as error:
+            raise failed(self.name, "raised in a step", error) from error
         self._steps += 1
         observation, reward, terminated, truncated, _ = parts_of(self.name, "step", found, STEP_GIVES)
         if type(reward) is not float or reward - reward != 0.0:
@@ -106,7 +110,7 @@ class DiscreteWorld:
 
     def close(self) -> None:
         """Release the environment."""
-        self.env.close()
+        self._world.close()
 
     @property
     def has_table(self) -> bool:

@@ -8,10 +8,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import utils as space_utils
 
-from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, unknown
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, sentence, unknown
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
 from reverie.environments.border import Border, sensor_of
+from reverie.environments.foreign import MAKE, RENDER, RESET, STEP, failed
 from reverie.environments.imports import imported, imported_module
 from reverie.environments.layout import layout_of
 from reverie.environments.values import (
@@ -71,7 +72,7 @@ class World:
         except ValueError as error:
             raise WorldError(f"{self.name}: {where} {error}") from None
         except Exception as error:
-            raise WorldError(f"{self.name}: {where} does not fit observation_space ({_sentence(error)})") from error
+            raise WorldError(f"{self.name}: {where} does not fit observation_space ({sentence(error)})") from error
         return self._border.vector(finite_vector(self.name, where, flat))
 
     def sensor(self, index: int) -> str:
@@ -96,9 +97,10 @@ class World:
     def reset(self, seed: int) -> np.ndarray:
         """Start an episode; return the first observation [n]."""
         try:
-            found = self.env.reset(seed=seed)
-        except Exception as error:
-            raise WorldError(f"{self.name} raised in reset: {_sentence(error)}") from error
+            with RESET:
+                found = self.env.reset(seed=seed)
+        except BaseException as error:
+            raise failed(self.name, "raised in reset", error) from error
         observation, _ = parts_of(self.name, "reset", found, RESET_GIVES)
         return self.flatten(observation, "the first observation of an episode")
 
@@ -106,14 +108,26 @@ class World:
         """Take step `number` with an action [m] in the world's units: reward, next observation [n], terminated, truncated."""
         sent = self._sent(action, number)
         try:
-            found = self.env.step(sent)
-        except Exception as error:
-            raise WorldError(f"{self.name} raised in step {number}: {_sentence(error)}") from error
+            with STEP:
+                found = self.env.step(sent)
+        except BaseException as error:
+            raise failed(self.name, f"raised in step {number}", error) from error
         observation, reward, terminated, truncated, _ = parts_of(self.name, f"step {number}", found, STEP_GIVES)
         value = self._border.number(finite_number(self.name, f"the reward of step {number}", reward))
         terminated = truth(self.name, "terminated", number, terminated)
         truncated = truth(self.name, "truncated", number, truncated)
         return value, self.flatten(observation, f"the observation of step {number}"), terminated, truncated
+
+    @property
+    def time_limit(self) -> int | None:
+        """The most steps that an episode has, where the environment, a wrapper or its registration names them."""
+        limits = [getattr(self.env.spec, "max_episode_steps", None), getattr(self.env.unwrapped, "horizon", None)]
+        env = self.env
+        while isinstance(env, gym.Wrapper):
+            if isinstance(env, gym.wrappers.TimeLimit):
+                limits.append(getattr(env, "_max_episode_steps", None))
+            env = env.env
+        return max((int(limit) for limit in limits if isinstance(limit, int | np.integer)), default=None)
 
     @property
     def has_physics(self) -> bool:
@@ -127,19 +141,28 @@ class World:
 
     def render(self) -> np.ndarray:
         """Return a picture [h, w, 3] of the world now."""
-        return np.asarray(self.env.render())
+        try:
+            with RENDER:
+                return np.asarray(self.env.render())
+        except BaseException as error:
+            raise failed(self.name, "raised in render", error) from error
 
     def close(self) -> None:
         """Release the environment."""
-        self.env.close()
+        try:
+            self.env.close()
+        except BaseException as error:
+            raise failed(self.name, "raised in close", error) from error
 
 
 def _space_of(env: gym.Env, name: str, which: str) -> Any:
     """Return a space of an environment.  Raises SpaceError where it has none."""
     try:
         space = getattr(env, which)
-    except Exception as error:
-        raise SpaceError(f"{name} has no {which} ({_sentence(error)}); set it in __init__") from error
+    except BaseException as error:
+        if isinstance(failed(name, "", error), KeyboardInterrupt):
+            raise
+        raise SpaceError(f"{name} has no {which} ({sentence(error)}); set it in __init__") from error
     if not isinstance(space, gym.Space):
         raise SpaceError(f"{name}: {which} is {shown(space)}; it must be a gymnasium.spaces.Space")
     return space
@@ -151,16 +174,25 @@ def make_world(source: EnvSource, **options: Any) -> World:
     options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
     """
     if isinstance(source, gym.Env):
-        return World(source, describe(source))
+        return _world(source, describe(source))
     if isinstance(source, str):
         if ":" in source and not source.rpartition(":")[2].rpartition("-v")[2].isdigit():
-            return World(_called(imported(source, "environment"), source, options), source)
-        return World(_registered(source, options), source)
+            return _world(_called(imported(source, "environment"), source, options), source)
+        return _world(_registered(source, options), source)
     if callable(source):
-        return World(_called(source, describe(source), options), describe(source))
+        return _world(_called(source, describe(source), options), describe(source))
     raise ConfigError(
         f"env is {source!r}; give a domain, a Gymnasium id, a 'package.module:callable', a callable or an environment"
     )
+
+
+def _world(env: gym.Env, name: str) -> World:
+    try:
+        return World(env, name)
+    except ReverieError:
+        raise
+    except BaseException as error:  # of a property of theirs
+        raise failed(name, "has spaces that cannot be read", error) from error
 
 
 def describe(source: EnvSource) -> str:
@@ -180,7 +212,8 @@ def _registered(name: str, options: dict) -> gym.Env:
         # Gymnasium hints at newer versions, but the user chose this one.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return gym.make(known, disable_env_checker=True, **options)
+            with MAKE:
+                return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
             raise unknown("environment", name, [*OURS, *gym.registry]) from None
         except gym.error.DependencyNotInstalled as error:
@@ -188,24 +221,16 @@ def _registered(name: str, options: dict) -> gym.Env:
             raise ConfigError(
                 f"{name} needs a package that is not installed: pip install 'reverie[{extra}]'"
             ) from error
-        except Exception as error:
-            raise WorldError(f"{name} could not be made: {_sentence(error)}") from error
+        except BaseException as error:
+            raise failed(name, "could not be made", error) from error
 
 
 def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
     try:
-        env = maker(**options)
-    except Exception as error:
-        raise WorldError(f"{name} raised when called: {_sentence(error)}") from error
+        with MAKE:
+            env = maker(**options)
+    except BaseException as error:
+        raise failed(name, "raised when called", error) from error
     if not isinstance(env, gym.Env):
         raise ConfigError(f"{name} returned {type(env).__name__}; it must return a gymnasium.Env")
     return env
-
-
-def _sentence(error: BaseException) -> str:
-    """Return an exception as one line."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # an error of one's own may be unable to say what it is
-        text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -195,7 +195,7 @@ def scored(greedy: Greedy, world: World) -> Score:
             squares[len(returns)].append(float(np.mean(inner.state[-inner.model.nv :] ** 2)))
 
     for episode in range(TEST_EPISODES):
-        returns.append(play(greedy, world, TEST_SEED, episode, watch))
+        returns.append(play(greedy, world, TEST_SEED, episode, watch).total)
     ends = [own for own in squares if own]  # an episode may end before
     rest_speed = math.sqrt(np.mean(np.concatenate(ends))) if ends else math.nan
     still = sum(np.mean(own) < STILL**2 for own in ends) / TEST_EPISODES

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import ConfigError, ReverieError
+from reverie.core.interrupts import look
 from reverie.experiments import cell as work_of
 from reverie.experiments.declare import PINNED, Cell
 from reverie.experiments.folder import Outcome
@@ -67,6 +68,7 @@ def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Cell, Outcome]]:
     waiting = {remote.remote(cell, board): cell for cell in cells}
     try:
         while waiting:
+            look()
             ended, _ = ray.wait(list(waiting), timeout=SECONDS)
             with contextlib.suppress(ray.exceptions.RayError):  # the board's node died: it comes up elsewhere, empty
                 for cell, row in ray.get(board.take.remote()):

@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from reverie.core.interrupts import look
 from reverie.experiments import cell as work_of
 from reverie.experiments.declare import PINNED, Cell
 from reverie.experiments.folder import Outcome
 from reverie.storage.reading import decode
 
 RETRIES = 2  # of a cell whose process was killed
+LOOK = 0.2  # seconds between looks for an interrupt
 
 Tell = Callable[[Cell, dict[str, Any]], None]
 
@@ -35,7 +37,11 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator
             threads.submit(pool.work, cell)
         left = len(cells)
         while left:
-            cell, event = events.get()
+            look()
+            try:
+                cell, event = events.get(timeout=LOOK)
+            except queue.Empty:
+                continue
             if isinstance(event, BaseException):
                 raise event
             if isinstance(event, Outcome):

@@ -39,10 +39,14 @@ class EpisodeEnded(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """An evaluation was written; `row` as in evaluations.csv, `best` if none before was as good."""
+    """An evaluation was written; `row` as in evaluations.csv, `best` if none before was as good.
+
+    cut: a sentence on episodes that had to be cut, or "".
+    """
 
     row: dict[str, Any]
     best: bool
+    cut: str = ""
 
 
 Event = Began | Compiling | StepEnded | EpisodeEnded | Evaluated | Ended

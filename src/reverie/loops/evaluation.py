@@ -1,28 +1,81 @@
 """How good is a policy?  Whole greedy episodes, their returns and an interval for the mean."""
 
 import statistics
-from collections.abc import Callable
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from reverie.core.errors import ReverieWarning
+from reverie.core.interrupts import Interrupted, look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.environments.world import World
 from reverie.storage.tables import number, numbers, whole
 
 COLUMNS = {"step": whole, "episode": whole, "return_mean": number, "return_std": number, "returns": numbers}
 
+LONGEST = 10_000  # steps of a greedy episode, where training has met no time limit
+
 # Two-sided 97.5 % points of Student's t for 1 … 30 degrees of freedom; beyond that the normal's 1.96 is within 2 %.
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
 
 
-def evaluate(greedy: Callable[[np.ndarray], np.ndarray], world: World, episodes: int, seed: int) -> list[float]:
-    """Return the undiscounted return of each of `episodes` greedy episodes; the start of each depends on `seed` alone.
+class Played(NamedTuple):
+    """A greedy episode."""
 
-    greedy: observation [n] -> action [m] in [-1, 1].
+    total: float  # its undiscounted return
+    length: int
+    cut: bool  # whether it was ended here, as it had not ended by itself
+
+
+class Evaluation(NamedTuple):
+    """Greedy episodes; `limit`: the steps at which those that had not ended were cut."""
+
+    returns: list[float]
+    cut: int
+    limit: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return `summary` of the returns, and how many episodes were cut at how many steps (None: none was)."""
+        return summary(self.returns) | {"cut": self.cut, "cut_at": self.limit if self.cut else None}
+
+    def row(self, step: int, episode: int) -> dict[str, Any]:
+        """Return the row of evaluations.csv."""
+        facts = summary(self.returns)
+        spread = {"return_mean": facts["mean"], "return_std": facts["std"]}
+        return {"step": step, "episode": episode, **spread, "returns": " ".join(map(repr, self.returns))}
+
+
+def limit_for(world: World, lengths: Iterable[int] = (), truncated: bool = False) -> int:
+    """Return after how many steps an episode of `world` is cut: nobody waits for one that never ends.
+
+    lengths: of training episodes; truncated: whether one of them ran out of time.  Then the longest of them is the limit,
+    else 10,000 or that, whichever is more: a better policy may keep alive for longer.  A time limit that the world itself
+    names is never cut short.
     """
-    return [play(greedy, world, seed, episode) for episode in range(episodes)]
+    longest = max(lengths, default=0)
+    return max(world.time_limit or 0, longest if truncated else max(longest, LONGEST))
+
+
+def evaluate(
+    greedy: Callable[[np.ndarray], np.ndarray], world: World, episodes: int, seed: int, limit: int | None = None
+) -> Evaluation:
+    """Return what `episodes` greedy episodes come to; the start of each depends on `seed` alone.
+
+    greedy: observation [n] -> action [m] in [-1, 1].  limit: steps, see `limit_for`.  An interrupt says which are done.
+    """
+    limit, played = limit or limit_for(world), list[Played]()
+    try:
+        for episode in range(episodes):
+            played.append(play(greedy, world, seed, episode, limit=limit))
+    except Interrupted:
+        returns = " ".join(f"{done.total:.4g}" for done in played)
+        how_far = f"after {len(played)} of {episodes} greedy episodes" + (f" (returns {returns})" if played else "")
+        raise Interrupted(how_far) from None
+    return Evaluation([done.total for done in played], sum(done.cut for done in played), limit)
 
 
 def play(
@@ -31,15 +84,37 @@ def play(
     seed: int,
     episode: int,
     watch: Callable[[int], object] = lambda step: None,
-) -> float:
-    """Return the return of greedy episode number `episode` of `seed`; `watch` is called before each step, from 1 on."""
-    observation, total, over, step = world.reset(seed_of(seed, EVALUATE, episode)), 0.0, False, 0
-    while not over:
-        step += 1
+    limit: int | None = None,
+) -> Played:
+    """Play greedy episode number `episode` of `seed`, of `limit` steps at most; `watch` is called before each, from 1 on."""
+    look()
+    observation, total, limit = world.reset(seed_of(seed, EVALUATE, episode)), 0.0, limit or limit_for(world)
+    for step in range(1, limit + 1):
+        look()
         watch(step)
         reward, observation, terminated, truncated = world.step(world.spec.to_world(greedy(observation)), step)
-        total, over = total + reward, terminated or truncated
-    return total
+        total += reward
+        if terminated or truncated:
+            return Played(total, step, cut=False)
+    return Played(total, limit, cut=True)
+
+
+def warn_of_waiting(name: str, steps: int) -> None:
+    """Say that `learn(episodes=…)` waits for ends that do not come."""
+    warnings.warn(
+        f"{name}: no episode has ended in {steps} steps, and learn(episodes=...) waits for ends; wrap the environment in "
+        "gymnasium.wrappers.TimeLimit, or give a number of steps",
+        ReverieWarning,
+        stacklevel=3,
+    )
+
+
+def cut_line(cut: int, episodes: int, limit: int) -> str:
+    """Return the sentence that says so."""
+    were = "was" if cut == 1 else "were"
+    return (
+        f"{cut} of {episodes} episodes {were} cut at {limit} steps: they had not ended, and the world has no time limit"
+    )
 
 
 def summary(returns: list[float]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from reverie.control.controller import Controller
 from reverie.core.dynamics import Episode, Fit
 from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
 from reverie.core.task import Task
@@ -139,7 +140,8 @@ def _episode(
     world.reset(seed_of(start.seed, EVALUATE, start.episode))
     context = np.array(simulator.target, float)
     states, actions, noise, rewards, over, terminated = [state_of(world)], [], [], [], False, False
-    while not over:
+    while not over and len(actions) < start.steps:
+        look()
         noise.append(innovation := generator.standard_normal(simulator.action_dim))
         u = NOISE * innovation
         if controller is not None:

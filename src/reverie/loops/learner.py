@@ -11,6 +11,7 @@ import numpy as np
 
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
+from reverie.core.interrupts import look
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
 from reverie.environments.border import Border, by_index
@@ -74,10 +75,12 @@ class Learner:
         self._worlds = [] if self._world is None else [self._world]  # that learning steps in turns
         self._evaluation_world: World | None = None
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
+        look()
         agent = config.build(self.spec)
         self._worlds += self._more_worlds(agent.feed.worlds - 1)
         self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
         trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind
+        look()
 
         self._border = Border(self.spec.name, by_index if self._world is None else self._world.sensor)
         self._observations: list[np.ndarray | None] = [None] * agent.feed.worlds  # where an episode is under way
@@ -85,6 +88,7 @@ class Learner:
         self._stop = False
         self.best_return: float | None = None
         self.evaluated_at = 0
+        self.evaluation_cut = 0  # greedy episodes that did not end, and so were cut
 
         # One way of working for all: a run without a directory of its own lives in a passing one.
         self._forget_passing: Callable[[], object] = bool  # nothing
@@ -252,8 +256,12 @@ class Learner:
             if self._session.uncompiled(steps_left) and amount:
                 self._emit(Compiling(self.steps))
                 self.compile(steps_left)
+            waited = 0
             while steps_left > 0 and episodes_left > 0 and not self._stop:
                 row = self._step()
+                waited = 0 if row is not None else waited + 1
+                if waited == evaluation.LONGEST * self._session.worlds and steps is None:
+                    evaluation.warn_of_waiting(self.spec.name, waited)
                 steps_left -= 1
                 self._emit(StepEnded(self.steps))
                 if row is not None:
@@ -310,27 +318,25 @@ class Learner:
     def evaluate(self, episodes: int = 10) -> dict[str, Any]:
         """Evaluate the greedy policy over whole episodes and append the result to evaluations.csv; return its summary.
 
-        The episodes start alike at every call, on an environment apart from the one that is learnt on.
+        The episodes start alike at every call, on an environment apart from the one that is learnt on.  Those that do not
+        end are cut (`evaluation.limit_for`): "cut" says how many, "cut_at" at how many steps.
         """
         with self._session.owner.using():
             return self._evaluate(episodes)
 
     def _evaluate(self, episodes: int) -> dict[str, Any]:
-        facts = evaluation.summary(
-            evaluation.evaluate(self._session.trainer.greedy, self._evaluator(), episodes, self.seed)
-        )
-        row = {
-            "step": self.steps,
-            "episode": self.episodes,
-            "return_mean": facts["mean"],
-            "return_std": facts["std"],
-            "returns": " ".join(map(repr, facts["returns"])),
-        }
+        world, session = self._evaluator(), self._session
+        limit = evaluation.limit_for(world, [session.longest], session.ran_out)
+        found = evaluation.evaluate(session.trainer.greedy, world, episodes, self.seed, limit)
+        facts = found.facts
+        self.evaluation_cut += found.cut
+        row = found.row(self.steps, self.episodes)
         self._session.records.write_evaluation(row)
         self.evaluated_at = self.steps
         best = self.best_return is None or facts["mean"] > self.best_return
         self.best_return = facts["mean"] if best else self.best_return
-        self._emit(Evaluated(row, best))
+        said = evaluation.cut_line(found.cut, episodes, limit) if found.cut else ""
+        self._emit(Evaluated(row, best, said))
         return facts
 
     def _evaluator(self) -> World:
@@ -408,14 +414,12 @@ class Learner:
         """Close files and environments, and let others use the run directory.  A fork leaves that to its parent."""
         if not self._session.owner.is_here:
             return
-        with self._session.owner.using():
-            try:
-                self._session.records.close()
-            finally:
-                for world in (*self._worlds, self._evaluation_world):
-                    if world is not None:
-                        world.close()
-                self._forget_passing()
+        with self._session.owner.using(), contextlib.ExitStack() as last:  # each, whatever another raises
+            last.callback(self._forget_passing)
+            for world in (self._evaluation_world, *reversed(self._worlds)):
+                if world is not None:
+                    last.callback(world.close)
+            last.callback(self._session.records.close)
 
     def __enter__(self) -> "Learner":
         return self

@@ -10,6 +10,7 @@ import numpy as np
 
 from reverie.control import ilqg, mpc
 from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
 from reverie.environments.simulator import simulate, state_of
@@ -166,6 +167,7 @@ def plan_ahead(
     them, then for more, each from the last: planned for at once, far steps may ask for momentum that near ones have no
     use for (the cart-pole's pole goes round several times).
     """
+    look()
     few = min(iterations, STAGE_ITERATIONS)
     noise = first_actions(steps, planning.simulator.action_dim, seed)
     at_once = _solve(planning, steps, x, noise, few, watch)
@@ -190,12 +192,16 @@ def _solve(
     watch: Watch,
     regularisation: float | None = None,
 ) -> ilqg.Plan:
+    def seen(row: dict[str, float]) -> None:
+        look()
+        watch(length, row)
+
     return ilqg.solve_on_host(
         ilqg.padded(planning.problem, length),  # of all the steps, so that all lengths share one compiled program
         x,
         actions,
         BOUNDED,
-        watch=lambda row: watch(length, row),
+        watch=seen,
         regularisation=regularisation,
         iterations=iterations,
     )

@@ -11,12 +11,15 @@ from reverie.core.types import EnvSpec
 from reverie.environments.world import World, make_world
 from reverie.loops import provenance
 from reverie.loops import trust as trusted
+from reverie.loops.evaluation import limit_for
 from reverie.loops.facts import Facts
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
+from reverie.storage.episodes import COLUMNS
 from reverie.storage.journal import read_header
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
+from reverie.storage.tables import read_table
 
 
 class SavedPolicy:
@@ -40,6 +43,11 @@ class SavedPolicy:
         like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
         arrays, facts = checkpoint.load(file, like, free=DREAMS, kind=Facts)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
+
+    def limit(self, world: World) -> int:
+        """Return after how many steps a greedy episode of `world` is cut (`limit_for`)."""
+        rows = read_table(file, COLUMNS) if exists(file := self._run.episodes_file) else []
+        return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""

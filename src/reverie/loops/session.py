@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError
+from reverie.core.interrupts import look
 from reverie.loops.owner import Owner
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
@@ -31,6 +32,7 @@ class Session:
         sizes = self.spec.observation_dim, self.spec.action_dim, trainer.state_dim
         self.records = Records(run, sizes, self.spec.actions, self.worlds, trainer.metric_names, tensorboard)
         self.recent_returns: deque[float] = deque(maxlen=100)
+        self.longest, self.ran_out = 0, False  # of all episodes: the most steps, and whether one ran out of time
         self.newest_metrics: dict[str, float] | None = None
         self._timed_checkpoints = timed_checkpoints
         self.owner = Owner(self.spec.name)
@@ -190,7 +192,11 @@ class Session:
 
     def _end_episode(self, row: dict[str, Any]) -> None:
         self.records.write_episode(row)
+        self._count(row)
+
+    def _count(self, row: dict[str, Any]) -> None:
         self.recent_returns.append(row["return"])
+        self.longest, self.ran_out = max(self.longest, row["length"]), self.ran_out or bool(row["truncated"])
 
     @property
     def may_checkpoint(self) -> bool:
@@ -244,10 +250,12 @@ class Session:
             self.records.journal.keep(done)
             records = self.records.journal.records
         rows, evaluations = self.records.mend_tables(done)
-        self.recent_returns.extend(row["return"] for row in rows)
+        for row in rows:
+            self._count(row)
         for world in range(min(self.worlds, done)):
             self._take_up(world, records[world : done : self.worlds])
         for record in records[done:]:
+            look()
             self._learn_again(Step.of(record))
         return evaluations
 

@@ -7,26 +7,39 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reverie.core.errors import ConfigError, WorldError
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
-from reverie.loops.evaluation import play
+from reverie.loops.evaluation import Played, limit_for, play
 from reverie.storage.files import read_regular, told
 from reverie.storage.output import output_at
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
 
-def record(
-    greedy: Callable[[np.ndarray], np.ndarray], make: Callable[..., World], output: Path, seed: int, seconds: float
-) -> tuple[float, bool]:
-    """Film one greedy episode from the start that evaluation number 0 has; return its return and whether it is a sketch.
+class Filmed(NamedTuple):
+    """The episode, and whether the film is a line drawing."""
 
-    make: (**options) -> World.  output: .mp4 or .gif; at most `seconds` of film.
+    played: Played
+    sketched: bool
+
+
+def record(
+    greedy: Callable[[np.ndarray], np.ndarray],
+    make: Callable[..., World],
+    output: Path,
+    seed: int,
+    seconds: float,
+    limit: Callable[[World], int] = limit_for,
+) -> Filmed:
+    """Film one greedy episode from the start that evaluation number 0 has; an interrupt leaves no film by halves.
+
+    make: (**options) -> World.  output: .mp4 or .gif; at most `seconds` of film.  limit: (world) -> steps after which an
+    episode that has not ended is cut.
     Raises ConfigError where the file type is another, or a package is missing.
     """
     refuse_what_cannot_be_written(output)
@@ -34,13 +47,18 @@ def record(
     frames: list[Any] = []
     per_second = float(world.env.metadata.get("render_fps") or 30)
     try:
-        total = play(
-            greedy, world, seed, 0, lambda step: frames.append(draw()) if step - 1 < seconds * per_second else None
+        played = play(
+            greedy,
+            world,
+            seed,
+            0,
+            lambda step: frames.append(draw()) if step - 1 < seconds * per_second else None,
+            limit(world),
         )
     finally:
         world.close()
     write_film(frames, output, per_second)
-    return total, sketched
+    return Filmed(played, sketched)
 
 
 def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray], bool]:

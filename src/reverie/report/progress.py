@@ -72,7 +72,7 @@ class Progress:
 
     def __init__(self):
         self._countdown: Countdown | None = None
-        self._evaluated = ""
+        self._evaluated, self._told_of_cuts = "", False
 
     def __call__(self, learner: Any, event: Event) -> None:
         """See the class."""
@@ -84,6 +84,9 @@ class Progress:
             self._countdown.stop()
         elif isinstance(event, Evaluated):
             self._evaluated = f"evaluated {event.row['return_mean']:.4g}  "
+            if event.cut and not self._told_of_cuts:
+                self._told_of_cuts = True
+                print(f"step {event.row['step']}: {event.cut}", file=sys.stderr, flush=True)
         elif isinstance(event, StepEnded) and self._countdown is not None:
             self._countdown.show(event.step, lambda: self._status(learner))
 

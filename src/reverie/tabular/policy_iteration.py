@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import eye_array
 from scipy.sparse.linalg import spsolve
 
+from reverie.core.interrupts import look
 from reverie.core.status import Status
 from reverie.tabular.bellman import action_values, expectation, under
 from reverie.tabular.endings import check_discount, toward_an_end
@@ -61,6 +62,7 @@ def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = No
     policy = np.maximum(toward_an_end(mdp), 0) if discount == 1.0 else mdp.rewards.argmax(1)
     V, changes, status = np.zeros(mdp.states), [], Status.MAX_ITERATIONS
     for _ in range(iterations):
+        look()
         old, V = V, evaluate(mdp, policy, discount)
         changes.append(float(np.abs(V - old).max()))
         if not np.isfinite(changes[-1]):

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
 from reverie.core.seeds import NOISE, seed_of
 from reverie.core.settings import Settings
 from reverie.core.status import Status
@@ -106,6 +107,7 @@ def q_learning(
         s, steps, total = world.reset(episode), 0, 0.0
         ended = terminated = truncated = False
         while not ended:
+            look()
             a = int(draw() * world.actions) if draw() < epsilon else best(table.Q[s], draw)
             s_next, reward, terminated, truncated = world.step(a)
             table.update(s, a, reward, s_next, terminated)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.core.interrupts import look
 from reverie.core.status import Status
 from reverie.tabular.mdp import MDP
 
@@ -38,6 +39,7 @@ def repeat(
     status, bound, shift = Status.MAX_ITERATIONS, np.inf, 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # the status tells
         for _ in range(iterations):
+            look()
             new = update(V)
             delta = new - V
             low, high = float(delta.min()), float(delta.max())

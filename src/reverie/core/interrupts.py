@@ -1,0 +1,34 @@
+"""Was this process asked to stop?  A flag that signal handlers set, looked at wherever stopping is safe.
+
+Handlers: `loops.interrupts`.  Here only what every room may ask.
+"""
+
+from collections.abc import Callable
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked to stop, and here is a good moment.  Its text says how far what was going on had come."""
+
+
+class Flag:
+    """`asked`: whether a signal came.  `handled`: whether signals come here, and not as Python's own KeyboardInterrupt."""
+
+    def __init__(self):
+        self.handled = self.asked = False
+        self.listeners: list[Callable[[], object]] = []
+
+    def ask(self) -> None:
+        """Set the flag and call the listeners, the first time."""
+        if not self.asked:
+            self.asked = True
+            for listener in tuple(self.listeners):
+                listener()
+
+    def look(self) -> None:
+        """Raise Interrupted if a signal came."""
+        if self.asked:
+            raise Interrupted
+
+
+FLAG = Flag()
+look = FLAG.look
