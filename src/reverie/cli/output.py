@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import ConfigError, ReverieWarning
-from reverie.storage.output import output_at
 
 
 def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
@@ -49,6 +48,8 @@ def room_for(options: Any, output: Path | None) -> Iterator[None]:
 
     Where it is stdout, what is printed inside goes to stderr, so that it does not get into the file.
     """
+    from reverie.storage.output import output_at  # NumPy comes with it, and `--help` prints without
+
     if output is None or not output_at(output).is_stdout:
         yield
         return

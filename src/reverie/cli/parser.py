@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import reverie
 from reverie.core.interrupts import look
 
-VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "bench")
+VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "recover", "bench")
 
 
 class UsageError(Exception):
@@ -198,6 +198,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_solve(add)
     _add_reproduce(add)
+
+    recover = add(
+        "recover", "recover", "save what is whole of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
+    )
+    recover.add_argument("run_directory", metavar="RUN", help="the damaged directory; nothing in it is changed")
+    recover.add_argument("-o", "--output", metavar="DIR", help="a new directory (RUN-recovered)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(

@@ -29,7 +29,9 @@ def run(options: Any) -> int | None:
         stopping.say(lambda how_far: f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
         learner = rv.Learner.load(out, trust=True)  # agent and environment were named by the user
         if learner.cut_bytes:
-            note(f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}")
+            note(
+                f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}; kept beside it"
+            )
     else:
         line = _resume_line(options, _amount(options, None), out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"

@@ -15,7 +15,7 @@ from reverie.storage.files import write_whole
 from reverie.storage.reading import convert, decode, loose, read_whole, said
 
 FORMAT = "reverie-checkpoint-4"
-REMEDY = "delete it to go on from the journal"
+REMEDY = "delete it to go on from the journal, or `reverie recover` the run"
 INFINITE = ("dreams/low", "dreams/high")  # before the first step nothing was seen between them
 
 

@@ -15,7 +15,7 @@ from reverie.storage.reading import decode, exists, read_json, read_whole
 from reverie.storage.spec import Spec
 
 FORMAT = 1
-RESTORE = "restore it, or start another run"
+RESTORE = "restore it, or start another run (`reverie recover` saves the experience)"
 LONGEST = 10**7  # bytes of a config.json: what is larger is none
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]

@@ -1,5 +1,6 @@
 """What records of experience may hold.  A checksum says that a record is as it was written, not that it was written right."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,24 @@ def refuse_odd(path: Path, records: np.ndarray, actions: int) -> None:
     _refuse(path, records, "step", records["step"] == wanted, "steps are missing or doubled")
     episodes = (records["episode"] >= 1) & (records["episode"] <= wanted)
     _refuse(path, records, "episode", episodes, "episodes count from 1, and each has a step")
-    _refuse(path, records, "flags", records["flags"] <= (TERMINATED | TRUNCATED), "the known ones are 0 to 3")
-    _refuse(path, records, "time", np.isfinite(records["time"]), "seconds are finite")
-    _refuse(path, records, "reward", np.abs(records["reward"]) <= LARGEST, "rewards are finite in float32")
+    for field, fit, sentence in checks(records, actions):
+        _refuse(path, records, field, fit, sentence)
+
+
+def checks(records: np.ndarray, actions: int) -> Iterator[tuple[str, Any, str]]:
+    """Yield of each field what it must be, in words, and for each record [N] whether it is, whatever its place in a journal."""
+    yield "flags", records["flags"] <= (TERMINATED | TRUNCATED), "the known ones are 0 to 3"
+    yield "time", np.isfinite(records["time"]), "seconds are finite"
+    yield "reward", np.abs(records["reward"]) <= LARGEST, "rewards are finite in float32"
     taken = records["action"]
     if actions:
         fit, wanted = (taken == np.floor(taken)) & (taken >= 0) & (taken < actions), f"they are 0 to {actions - 1}"
     else:
         fit, wanted = np.abs(taken) <= 1 + ROUNDING, "actions lie in [-1, 1]"
-    _refuse(path, records, "action", fit.all(-1), wanted)
+    yield "action", fit.all(-1), wanted
     for name in ("observation", "next_observation", "state", "next_state"):
         if name in (records.dtype.fields or ()):
-            _refuse(path, records, name, np.isfinite(records[name]).all(-1), "they are finite")
+            yield name, np.isfinite(records[name]).all(-1), "they are finite"
 
 
 def _refuse(path: Path, records: np.ndarray, field: str, fit: Any, wanted: str) -> None:
@@ -40,5 +47,6 @@ def _refuse(path: Path, records: np.ndarray, field: str, fit: Any, wanted: str) 
         odd = int(np.argmin(fit))
         value = np.array2string(records[field][odd], threshold=8, separator=", ")
         raise StorageError(
-            f"{path}: record {odd + 1} holds {field} {value}: {wanted}; restore the file from a backup (nothing was changed)"
+            f"{path}: record {odd + 1} holds {field} {value}: {wanted}; restore the file from a "
+            "backup, or `reverie recover` the run (nothing was changed)"
         )

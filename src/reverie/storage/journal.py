@@ -7,13 +7,15 @@ The file is one line of JSON (format, sizes) and then records of fixed size, so 
 
 with the sizes that the header says (state_dim is 0 where it is silent).
 
-A record that a crash tore at the end is cut when the run is opened, and reported.  Damage anywhere else is an error
-that names the file and the record: experience is never half loaded.
+A record that a crash tore at the end is cut when the run is opened, kept in a file beside, and reported; zeros behind it,
+which some file systems leave after a power cut, go with it.  Damage anywhere else is an error that names the file and the
+record: experience is never half loaded (`salvage` takes what is whole).
 """
 
 import contextlib
 import json
 import os
+import shlex
 import weakref
 import zlib
 from pathlib import Path
@@ -26,6 +28,7 @@ from reverie.core.errors import StorageError
 from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
 from reverie.storage.files import identity, open_own, opened_regular, read_regular, told, write_all, write_whole
 from reverie.storage.reading import decode, exists
+from reverie.storage.run import unused
 
 __all__ = ["TERMINATED", "TRUNCATED", "Header", "Journal", "read", "read_header", "record_dtype"]
 
@@ -115,9 +118,11 @@ class Journal:
         return b"".join(parts)
 
     def cut(self) -> None:
-        """Cut the torn tail off, once it is known that the records before it are the run's."""
+        """Cut the torn tail off, once it is known that the records before it are the run's; it is kept in a file beside."""
         if self.cut_bytes:
+            write_whole(unused(self.path.with_name(self.path.name + ".cut")), self.content()[self._size :])
             self.go_back(self.place)
+            self.sync()
 
     def keep(self, count: int) -> None:
         """Keep the first `count` of the records found on opening, before anything is appended."""
@@ -189,6 +194,13 @@ class Journal:
                 self._file = -1
 
 
+def recovery(path: Path) -> str:
+    """Return what to do about a damaged journal, or another file in its run's directory."""
+    folders = path.parent, path.parent.parent
+    run = next((folder for folder in folders if (folder / "config.json").exists()), folders[-1])
+    return f"`reverie recover {shlex.quote(str(run))}` saves what is whole"
+
+
 def read(path: Path) -> tuple[int, np.ndarray, int]:
     """Return where records start, all whole records, and how many bytes of a torn tail follow them.
 
@@ -206,8 +218,13 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     good = int(np.argmin(whole)) if not whole.all() else count
     if whole[good:].any():
         raise StorageError(
-            f"{path}: record {good + 1} of {count} is damaged though later ones are whole; restore the file from a "
-            "backup (nothing was loaded or changed)"
+            f"{path}: record {good + 1} of {count} is damaged though later ones are whole; {recovery(path)} (nothing was "
+            "loaded or changed)"
+        )
+    if len(data[start + good * dtype.itemsize :].rstrip(b"\0")) > dtype.itemsize:
+        raise StorageError(
+            f"{path}: all after record {good} is damaged, and a crash tears one at most; {recovery(path)} (nothing was "
+            "loaded or changed)"
         )
     records = records[:good]
     refuse_odd(path, records, header.actions)
@@ -251,7 +268,7 @@ def _header(path: Path, line: bytes) -> Header:
     except ValueError as error:
         raise StorageError(
             f"{path} is no journal of this version of reverie (its first line is damaged or foreign: {error}); "
-            "restore the file from a backup"
+            f"{recovery(path)}"
         ) from None
     return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions)
 

@@ -1,0 +1,44 @@
+"""`reverie recover`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from reverie.cli.output import emit
+from reverie.loops.recover import Recovery, recover
+
+SHOWN = 10  # gaps and episodes, at most
+
+
+def run(options: Any) -> None:
+    """Save what is whole of a damaged run in a new directory, and tell what is not."""
+    found = recover(Path(options.run_directory), None if options.output is None else Path(options.output))
+    emit(options, dataclasses.asdict(found) | {"goes_on": found.goes_on}, *_lines(found))
+
+
+def _lines(found: Recovery) -> list[str]:
+    lost = sum(last - first + 1 for first, last in found.lost_steps)
+    lines = [f"{found.out}: {found.steps} steps saved from {found.run}, which is as it was"]
+    if found.journal != "whole":
+        lines.append(f"journal: {found.journal}; {found.damaged_bytes} bytes belong to no whole record")
+    if lost:
+        lines.append(f"{lost} steps lost before the last one saved: {_some([f'{a}-{b}' for a, b in found.lost_steps])}")
+    if found.cut_episodes:
+        lines.append(f"episodes that a gap cut: {_some(found.cut_episodes)}")
+    if found.doubled_records:
+        lines.append(f"{found.doubled_records} records of steps that were there already, left out")
+    lines += [f"left out: {what}" for what in found.left_out]
+    if found.checkpoint == "none":
+        lines.append("no checkpoint fits: opening it learns again from the journal")
+    if not found.goes_on:
+        lines.append(
+            f"config.json: {found.config}; put one there of a run with the same command, then go on with --resume"
+        )
+    elif len(lines) == 1:
+        lines.append("nothing is damaged")
+    return lines
+
+
+def _some(parts: list[Any]) -> str:
+    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+    return ", ".join(map(str, parts[:SHOWN])) + more

@@ -1,0 +1,278 @@
+"""`reverie recover`: what checksums vouch for is saved elsewhere, in order; the rest is told, and the damaged run stays."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reverie as rv
+from reverie.cli import main
+from reverie.loops.recover import recover
+from reverie.storage import journal
+from reverie.storage.journal import TRUNCATED, Journal
+from reverie.storage.salvage import renumbered
+from worlds import Line
+
+SMALL = rv.NAF(hidden=(8,), batch_size=4, warmup_steps=4, updates_per_step=1)
+STEPS, EPISODE = 30, 6  # of Line
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    with rv.Learner(SMALL, "worlds:Line", out=run) as learner:
+        learner.learn(12)
+        learner.evaluate(1)
+        learner.learn(STEPS - 12)
+    return run
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def records_of(run):
+    return journal.read(run / "experience" / "journal.bin")[1]
+
+
+def parts(run):
+    """Return the first line and the records, as bytes."""
+    data = (run / "experience" / "journal.bin").read_bytes()
+    start, records, _ = journal.read(run / "experience" / "journal.bin")
+    return data[:start], [bytes(record.tobytes()) for record in records]
+
+
+def content(records):
+    """All of a record but its numbers and what follows from them."""
+    names = ("time", "reward", "action", "observation", "next_observation")
+    return [b"".join(record[name].tobytes() for name in names) for record in records]
+
+
+def damage(run, data):
+    (run / "experience" / "journal.bin").write_bytes(data)
+
+
+def loaded(run):
+    with rv.Learner.load(run, env=Line) as learner:
+        return learner.steps
+
+
+def test_a_run_that_is_whole_is_copied(run, capsys):
+    before = files_of(run)
+    found = recover(run)
+    assert files_of(run) == before
+    assert (found.steps, found.lost_steps, found.left_out, found.journal) == (STEPS, [], [], "whole")
+    assert found.checkpoint == f"of step {STEPS}" and loaded(f"{run}-recovered") == STEPS
+    assert main(["recover", str(run)]) == 0
+    assert "run-recovered-2: 30 steps saved" in capsys.readouterr().out
+
+
+def test_records_round_damage_are_saved_and_the_gap_is_told(run, capsys):
+    line, records = parts(run)
+    original = records_of(run)
+    for i in (8, 9, 20):  # steps 9, 10 and 21
+        records[i] = records[i][:30] + bytes([records[i][30] ^ 1]) + records[i][31:]
+    damage(run, line + b"".join(records))
+    before = files_of(run)
+    with pytest.raises(
+        rv.StorageError, match=r"record 9 of 30 is damaged .*`reverie recover .*run` saves what is whole"
+    ):
+        rv.Learner.load(run)
+    assert main(["recover", str(run), "--json", "-o", str(run.parent / "new")]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert files_of(run) == before
+    assert facts["steps"] == 27 and facts["lost_steps"] == [[9, 10], [21, 21]] and facts["goes_on"]
+    assert facts["cut_episodes"] == [2, 4] and facts["checkpoint"] == "none"
+    found = records_of(run.parent / "new")
+    kept = [i for i in range(STEPS) if i not in (8, 9, 20)]
+    assert content(found) == content(original[kept]) and found["step"].tolist() == list(range(1, 28))
+    assert found["flags"][7] == TRUNCATED and found["flags"][17] == TRUNCATED
+    assert found["episode"].tolist() == [1] * 6 + [2] * 2 + [3] * 2 + [4] * 6 + [5] * 2 + [6] * 3 + [7] * 6
+    assert loaded(run.parent / "new") == 27
+    evaluations = (run.parent / "new" / "evaluations.csv").read_text().splitlines()
+    assert len(evaluations) == 2 and evaluations[1].startswith("10,")  # after step 12, of which 10 were kept
+
+
+def test_a_checkpoint_is_kept_where_its_steps_are(run):
+    line, records = parts(run)
+    with rv.Learner.load(run, env=Line) as learner:
+        learner.learn(6)
+    shutil.copy(run / "checkpoint" / "latest.safetensors", run / "checkpoint" / "best.safetensors")
+    line, records = parts(run)
+    damage(run, line + b"".join(records[:-2]) + b"x" * 300)
+    found = recover(run)
+    assert found.steps == 34 and found.checkpoint == "none"
+    assert any("latest.safetensors: it has seen steps that are lost" in what for what in found.left_out)
+    assert loaded(found.out) == 34
+
+
+def test_damaged_checkpoints_and_rows_are_left_out(run):
+    latest = run / "checkpoint" / "latest.safetensors"
+    latest.write_bytes(latest.read_bytes()[:-9])
+    with open(run / "evaluations.csv", "a") as file:
+        file.write("x,1,2,3,4\n")
+    found = recover(run)
+    assert "checkpoint/latest.safetensors: damaged" in found.left_out and "1 rows of evaluations.csv" in found.left_out
+    assert loaded(found.out) == STEPS
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"garbage\n", b'{"format": "reverie-journal-1", "observation_dim": 2, "acti#n_dim": 1}\n']
+)
+def test_a_damaged_first_line_is_made_anew(line, run):
+    original = records_of(run)
+    damage(run, line + b"".join(parts(run)[1]))
+    with pytest.raises(rv.StorageError, match="`reverie recover "):
+        rv.Learner.load(run)
+    found = recover(run)
+    assert found.journal == "the first line was made anew" and found.steps == STEPS
+    assert records_of(run.parent / "run-recovered").tobytes() == original.tobytes() and loaded(found.out) == STEPS
+
+
+def test_what_config_held_is_said_to_be_lost(run, capsys):
+    (run / "config.json").write_text("{")
+    assert main(["recover", str(run)]) == 0
+    assert "config.json: lost, and nothing else holds it" in capsys.readouterr().out
+    assert len(records_of(run.parent / "run-recovered")) == STEPS
+
+
+@pytest.mark.parametrize("case", ["no folder", "no run", "nothing whole", "no journal", "in use", "within", "occupied"])
+def test_what_cannot_be_saved_is_one_line(case, run, capsys, monkeypatch):
+    out = run.parent / "new"
+    if case == "no folder":
+        shutil.rmtree(run)
+    elif case == "no run":
+        shutil.rmtree(run)
+        run.mkdir()
+    elif case == "nothing whole":
+        damage(run, b"\x07" * 5000)
+    elif case == "no journal":
+        (run / "experience" / "journal.bin").unlink()
+    elif case == "within":
+        out = run / "new"
+    elif case == "occupied":
+        out.mkdir()
+        (out / "file").touch()
+    before = files_of(run.parent)
+    if case == "in use":
+        with rv.Learner.load(run, env=Line):
+            assert main(["recover", str(run), "-o", str(out)]) == 2
+    else:
+        assert main(["recover", str(run), "-o", str(out)]) == 2
+        assert files_of(run.parent) == before
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and errors.startswith("reverie: ")
+
+
+KINDS = st.sampled_from(["flip", "zero", "cut", "insert", "remove", "swap", "double"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(KINDS, st.integers(0, 10**6), st.integers(1, 400)), min_size=1, max_size=4))
+def test_whatever_is_damaged_what_comes_back_are_originals_in_order(whole, tmp_path_factory, harm):
+    run = tmp_path_factory.mktemp("harm") / "run"
+    shutil.copytree(whole, run)
+    original = records_of(run)
+    data = bytearray((run / "experience" / "journal.bin").read_bytes())
+    for kind, place, size in harm:
+        at = place % max(1, len(data))
+        piece = bytes(data[at : at + size])
+        if kind == "flip" and piece:
+            data[at] ^= 1 << (size % 8)
+        elif kind == "zero":
+            data[at : at + size] = bytes(len(piece))
+        elif kind == "cut":
+            del data[at:]
+        elif kind == "insert":
+            data[at:at] = np.random.default_rng(place).bytes(size)
+        elif kind == "remove":
+            del data[at : at + size]
+        elif kind == "swap":
+            other = data[at + size : at + 2 * size]
+            data[at : at + 2 * size] = other + piece
+        else:
+            data[at:at] = piece
+    damage(run, bytes(data))
+    before = files_of(run)
+    try:
+        found = recover(run)
+    except rv.StorageError as error:
+        assert "nothing can be saved" in str(error) and not (run.parent / "run-recovered").exists()
+        return
+    finally:
+        assert files_of(run) == before
+    kept = records_of(run.parent / "run-recovered")  # which raises where it is no journal that loads
+    places = {part: i for i, part in enumerate(content(original))}
+    order = [places[part] for part in content(kept)]
+    assert order == sorted(set(order)) and len(order) == found.steps
+    lost = sum(last - first + 1 for first, last in found.lost_steps)
+    assert not order or order[-1] + 1 == found.steps + lost
+
+
+def test_worlds_that_take_turns_keep_them(tmp_path):
+    """Of a round in which a step is missing none is kept, else every later step would be another world's."""
+    book = Journal(tmp_path / "journal.bin", 2, 1)
+    for step in range(1, 21):
+        world, turn = (step - 1) % 2, (step - 1) // 2
+        book.append(step, 1e9, 1 + world + 2 * (turn // 5), 2 * (turn % 5 == 4), 0.0, [0.0], [world] * 2, [world] * 2)
+    book.close()
+    records = journal.read(tmp_path / "journal.bin")[1]
+    new = renumbered(records[np.arange(20) != 6], 2)  # world 0's fourth step
+    assert new.kept.tolist() == [1, 2, 3, 4, 5, 6, *range(9, 21)] and new.cut_episodes == [1, 2]
+    assert new.records["observation"][:, 0].tolist() == [0, 1] * 9
+    assert new.records["flags"][4:6].tolist() == [TRUNCATED] * 2 and new.untouched == 4
+
+
+# ---- the tail
+
+
+def torn(run, tail):
+    line, records = parts(run)
+    damage(run, line + b"".join(records) + tail)
+    return len(records[0])
+
+
+@pytest.mark.parametrize("case", ["part", "whole-sized", "zeros", "part and zeros"])
+def test_one_torn_record_is_cut_and_kept(case, run):
+    record = parts(run)[1][0]
+    bad = record[:-1] + bytes([record[-1] ^ 1])
+    tail = {"part": bad[:20], "whole-sized": bad, "zeros": bytes(5000), "part and zeros": bad[:20] + bytes(5000)}[case]
+    for number in ("", "-2"):
+        torn(run, tail)
+        assert loaded(run) == STEPS
+        assert (run / "experience" / f"journal.bin.cut{number}").read_bytes() == tail
+        assert len(records_of(run)) == STEPS
+
+
+@pytest.mark.parametrize("more", [1, 20])
+def test_more_than_one_damaged_record_at_the_end_is_damage(more, run):
+    record = parts(run)[1][0]
+    torn(run, (record[:-1] + bytes([record[-1] ^ 1])) * 2 + b"x" * more)
+    before = files_of(run)
+    with pytest.raises(
+        rv.StorageError, match=r"all after record 30 is damaged, and a crash tears one .*reverie recover"
+    ):
+        rv.Learner.load(run)
+    assert files_of(run) == before
+    assert loaded(recover(run).out) == STEPS
+
+
+def test_what_is_cut_is_on_the_disk_before_it_goes(run, monkeypatch):
+    done = []
+    torn(run, b"torn")
+    cut, write = Journal.go_back, journal.write_whole
+    monkeypatch.setattr(journal, "write_whole", lambda *args: (done.append("kept"), write(*args)))
+    monkeypatch.setattr(Journal, "go_back", lambda self, place: (done.append("cut"), cut(self, place)))
+    book = Journal(run / "experience" / "journal.bin", 2, 1)
+    book.cut()
+    book.close()
+    assert done == ["kept", "cut"]
