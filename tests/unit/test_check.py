@@ -41,7 +41,7 @@ def test_a_good_environment_is_well():
     found, figures = look(Line)
     assert list(found) == ["spaces", "values", "seeding", "endings", "speed"]
     assert all(found[topic].verdict == "ok" for topic in ("spaces", "values", "seeding", "endings"))
-    assert found["spaces"].text == "2 observations, 1 actions in -1 … 3 (float32)"
+    assert found["spaces"].text == "2 observations, 1 action in -1 … 3 (float32)"
     assert figures["episodes"] == 33 == figures["terminated"] + figures["truncated"]
     assert 0 < figures["terminated"] < 33 and (figures["action_low"], figures["action_high"]) == ([-1.0], [3.0])
     assert found["endings"].text.startswith("33 episodes of 6 steps on average")
@@ -58,7 +58,7 @@ def test_odd_but_usable_spaces_are_well():
     [
         (lambda: Probe(length=5), "endings", "note", "every episode is terminated after exactly 5 steps"),
         (make_endless, "endings", "wrong", "no episode ended in 200 steps and there is no time limit: wrap it in"),
-        (Both, "endings", "note", "33 episodes were terminated and truncated at once: they count as terminated"),
+        (Both, "endings", "note", "33 episodes terminated and truncated at once: that counts as terminated"),
         (Unseeded, "seeding", "note", "the same seed and actions gave another trajectory"),
         (lambda: Probe(length=5), "seeding", "note", "two seeds gave the same start"),
         (lambda: Probe(length=5), "values", "note", "observation entries [0] never change: leave them out"),

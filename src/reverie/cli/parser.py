@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(
             name,
             help=text,
-            description=text[0].upper() + text[1:] + ".",
+            description=text[0].upper() + text[1:] + ("" if text[-1] in "?!." else "."),
             epilog=f"example: {example}",
             allow_abbrev=False,
         )

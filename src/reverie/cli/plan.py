@@ -13,6 +13,7 @@ from reverie.cli.output import emit, note, room_for
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.settings import coerce
+from reverie.core.words import count
 from reverie.environments.world import make_world
 from reverie.loops.evaluation import play, summary
 from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
@@ -66,7 +67,7 @@ def _run(options: Any, output: Path | None, fits: bool) -> None:
     }
     facts |= {"more": flights[1:]}
     lines = [f"{facts['film']}: the first episode"] if facts["film"] else []
-    mean = f"return {returns['mean']:.4g}" + (f", mean of {len(flights)} episodes" if len(flights) > 1 else "")
+    mean = f"return {returns['mean']:.4g}" + (f", mean of {count(len(flights), 'episode')}" if len(flights) > 1 else "")
     emit(options, facts, *lines, mean)
 
 
@@ -75,7 +76,10 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     from reverie.loops.pilot import Follower, Start, plan_episode
 
     start = Start(options.env, options.seed, episode, options.horizon)
-    _say(options, f"{options.env}, episode {episode} of seed {options.seed}: {start.steps} steps, exact dynamics")
+    _say(
+        options,
+        f"{options.env}, episode {episode} of seed {options.seed}: {count(start.steps, 'step')}, exact dynamics",
+    )
     _say(options, _line(HEADS))
     table: list[dict[str, Any]] = []
 
@@ -93,7 +97,7 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     flight = {"status": plan.status.name, "text": plan.status.text, "good": plan.status.good}
     flight |= {"iterations": len(table), "seconds": seconds, "cost": plan.cost, "predicted": predicted}
     flight |= _fly(Follower(start, plan), options.seed, episode, output)
-    _say(options, f"{plan.status.text} ({len(table)} iterations, {seconds:.1f} s)")
+    _say(options, f"{plan.status.text} ({count(len(table), 'iteration')}, {seconds:.1f} s)")
     _say(options, f"return planned {predicted:.4g}, in the environment {flight['return']:.4g}")
     return {**flight, "actions": plan.actions.tolist(), "table": table}
 
@@ -108,7 +112,7 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     settings = mpc.Receding(horizon=horizon, iterations=options.iterations or ITERATIONS["mpc"], options=BOUNDED)
     _say(
         options,
-        f"{options.env}, episode {episode} of seed {options.seed}: {start.steps} steps, {horizon} planned ahead",
+        f"{options.env}, episode {episode} of seed {options.seed}: {count(start.steps, 'step')}, {horizon} planned ahead",
     )
     countdown = Countdown(f"mpc {options.env}", start.steps)
     pilot = Replanner(start, settings, options.seed, countdown.show)
@@ -116,15 +120,15 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
         flight = _fly(pilot, options.seed, episode, output)
     finally:
         countdown.stop()
-    statuses = {status.name: count for status, count in pilot.statuses.most_common()}
+    statuses = {status.name: number for status, number in pilot.statuses.most_common()}
     flight |= {"steps": len(pilot.seconds), "seconds": sum(pilot.seconds), "statuses": statuses}
     flight |= {"step_seconds_median": float(np.median(pilot.seconds)), "step_seconds_most": max(pilot.seconds)}
     _say(
         options,
         f"{len(pilot.seconds)} plans in {flight['seconds']:.1f} s, median {flight['step_seconds_median']:.3g} s each",
     )
-    for status, count in pilot.statuses.most_common():
-        _say(options, f"{count:5} times {status.text}")
+    for status, number in pilot.statuses.most_common():
+        _say(options, f"{number:5} {'time' if number == 1 else 'times'} {status.text}")
     return flight
 
 
@@ -141,7 +145,8 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     progress, settings = _progress(options, start, rounds, episodes)
     _say(
         options,
-        f"{options.env}, seed {options.seed}: {start.steps} steps, {episodes} real episodes to each of {rounds} fits",
+        f"{options.env}, seed {options.seed}: {count(start.steps, 'step')}, "
+        f"{count(episodes, 'real episode')} to each of {count(rounds, 'fit')}",
     )
     _say(options, _line(("iteration", "episodes", "return", "predicted", "KL", "η", "residual", "status")))
     table: list[dict[str, Any]] = []
@@ -161,7 +166,7 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     assert status is not None
     flight = {"status": status.name, "text": status.text, "good": status.good, "iterations": len(table)}
     flight |= {"real_episodes": rounds * episodes, "seconds": time.perf_counter() - began, "table": table} | settings
-    _say(options, f"last: {status.text} ({flight['real_episodes']} real episodes, {flight['seconds']:.1f} s)")
+    _say(options, f"last: {status.text} ({count(flight['real_episodes'], 'real episode')}, {flight['seconds']:.1f} s)")
     if controller is None:
         raise ConfigError(f"{options.env}: no fit gave a controller: {status.text}")
     return flight | _fly(Steered(start, controller), options.seed, 0, output)

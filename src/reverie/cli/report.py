@@ -7,6 +7,7 @@ from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import look
+from reverie.core.words import count
 from reverie.experiments import document, runs
 from reverie.experiments.folder import Results
 from reverie.report.document import Document, Verdicts
@@ -43,10 +44,10 @@ def write(folders: list[Results], directories: list[Path], output: Path) -> tupl
     sections += runs.sections_of(directories)
     if folders:
         done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
-        lead = f"{document.PAPER}, run again with reverie {folders[0].version}: {done} cells."
+        lead = f"{document.PAPER}, run again with reverie {folders[0].version}: {count(done, 'cell')}."
         title = "The paper, reproduced"
     else:
-        title, lead = "Learning curves", f"{len(directories)} runs."
+        title, lead = "Learning curves", f"{count(len(directories), 'run')}."
     look()
     size = write_page(Document(title, lead, sections), output)
     parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]

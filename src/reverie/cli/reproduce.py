@@ -10,6 +10,7 @@ from typing import Any
 from reverie.cli import report, stopping
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
+from reverie.core.words import count
 from reverie.experiments.cell import begun as begun_of
 from reverie.experiments.choose import searched
 from reverie.experiments.cost import estimates
@@ -38,7 +39,7 @@ def run(options: Any) -> int:
         return 0
     failed = _fill(options, results, missing, jobs, partial(Board, costs, begun, options.quiet))
     facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
-    lines = [f"{facts['done']} of {len(cells)} cells done: {options.out}"]
+    lines = [f"{facts['done']} of {count(len(cells), 'cell')} done: {options.out}"]
     try:
         facts |= report.write([Results(results.path)], [], results.path / report.OUTPUT)[0]
         lines += [
@@ -81,7 +82,7 @@ def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, fl
         time = duration(costs[left[0].key]) if left else "-"
         lines.append(f"{domain:15}{name:24}{own[0].episodes:>9}{len(own):>7}{len(left):>9}  {time}")
     total = sum(costs.values())
-    words = f"{len(missing)} of {len(cells)} cells to do: about {duration(total)} of one core's time"
+    words = f"{len(missing)} of {count(len(cells), 'cell')} to do: about {duration(total)} of one core's time"
     if jobs is not None:
         longest = max(costs.values(), default=0.0)  # a cell is one process's
         words += f", {duration(max(total / jobs, longest))} with {jobs} at a time"

@@ -10,6 +10,7 @@ import numpy as np
 from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
+from reverie.core.words import count
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.report import value_map
 from reverie.tabular import policy_iteration
@@ -55,7 +56,10 @@ def _run(options: Any, output: Path | None) -> None:
         check_discount(mdp, options.discount)
         facts = {"env": options.env, "method": options.method, "discount": options.discount}
         facts |= {"states": world.states, "actions": world.actions}
-        _say(options, f"{world.name}: {world.states} states, {world.actions} actions, discount {options.discount:g}")
+        _say(
+            options,
+            f"{world.name}: {count(world.states, 'state')}, {count(world.actions, 'action')}, discount {options.discount:g}",
+        )
         if options.method in LEARNERS:
             facts |= _learn(options, world, mdp)
         else:
@@ -87,7 +91,7 @@ def _plan(options: Any, mdp: MDP) -> dict[str, Any]:
         if _shown(number) or number == len(found.changes):
             _say(options, f"{number:10}{change:12.4g}")
     bound = f", values within {found.bound:.2g}" if found.bound < np.inf else ""
-    _say(options, f"{found.status.text} ({found.iterations} iterations, {1e3 * seconds:.3g} ms)")
+    _say(options, f"{found.status.text} ({count(found.iterations, 'iteration')}, {1e3 * seconds:.3g} ms)")
     _say(options, f"Bellman residual {found.residual:.2g}{bound}; value of the start {start:.6g}")
     facts = {"status": found.status.name, "text": found.status.text, "good": found.status.good}
     facts |= {"iterations": found.iterations, "seconds": seconds, "residual": found.residual, "bound": found.bound}
@@ -121,8 +125,11 @@ def _learn(options: Any, world: DiscreteWorld, mdp: MDP | None) -> dict[str, Any
     facts |= {"values": values, "policy": policy, "lengths": learnt.lengths, "returns": learnt.returns}
     last = max(1, settings.episodes // 10)
     facts |= {"recent_return_mean": float(learnt.returns[-last:].mean())}
-    _say(options, f"{learnt.status.text} ({settings.episodes} episodes, {facts['steps']} steps, {seconds:.3g} s)")
-    _say(options, f"mean return of the last {last} episodes {facts['recent_return_mean']:.4g}")
+    _say(
+        options,
+        f"{learnt.status.text} ({count(settings.episodes, 'episode')}, {count(facts['steps'], 'step')}, {seconds:.3g} s)",
+    )
+    _say(options, f"mean return of the last {count(last, 'episode')} {facts['recent_return_mean']:.4g}")
     if mdp is not None:
         facts |= _compare(options, mdp, values, policy)
     return facts

@@ -9,6 +9,7 @@ from reverie.cli import stopping
 from reverie.cli.agents import agent_of
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
+from reverie.core.words import count
 from reverie.report.progress import Progress
 from reverie.storage.config import Call
 from reverie.storage.run import RunDirectory, unused
@@ -29,9 +30,8 @@ def run(options: Any) -> int | None:
         stopping.say(lambda how_far: f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
         learner = rv.Learner.load(out, trust=True)  # agent and environment were named by the user
         if learner.cut_bytes:
-            note(
-                f"cut {learner.cut_bytes} bytes of a torn record from the end of {directory.journal_file}; kept beside it"
-            )
+            cut = count(learner.cut_bytes, "byte")
+            note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
     else:
         line = _resume_line(options, _amount(options, None), out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
@@ -138,9 +138,9 @@ def _report(options: Any, learner: rv.Learner) -> None:
         "best_evaluation": learner.best_return,
         "evaluation_episodes_cut": learner.evaluation_cut,
     }
-    lines = [f"{learner.steps} steps, {learner.episodes} episodes: {learner.out}"]
+    lines = [f"{count(learner.steps, 'step')}, {count(learner.episodes, 'episode')}: {learner.out}"]
     if mean is not None:
-        lines.append(f"mean return of the last {len(recent)} episodes, exploring: {mean:.4g}")
+        lines.append(f"mean return of the last {count(len(recent), 'episode')}, exploring: {mean:.4g}")
     if learner.best_return is not None:
         lines.append(f"best evaluation: {learner.best_return:.4g}")
     emit(options, facts, *lines)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
+from reverie.core.words import count
 
 WIDEST = 1e6  # times the others' range, beyond which an actuator's is hardly meant
 
@@ -76,7 +77,7 @@ class EnvSpec:
             return
         if len(self.action_low) != len(self.action_high) or not self.action_low:
             raise SpaceError(
-                f"{self.name}: action_low has {len(self.action_low)} entries and action_high "
+                f"{self.name}: action_low has {count(len(self.action_low), 'entry', 'entries')} and action_high "
                 f"{len(self.action_high)}; give both, one entry per actuator"
             )
         for i, (low, high) in enumerate(zip(self.action_low, self.action_high, strict=True)):

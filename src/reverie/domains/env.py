@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from reverie.core.errors import ConfigError, SpaceError, WorldError, unknown
+from reverie.core.words import count
 from reverie.domains import DOMAINS
 from reverie.domains.domain import SCALAR, State
 from reverie.domains.headless import choose_mujoco_backend, has_screen
@@ -130,7 +131,9 @@ class DomainEnv(gym.Env):
             try:
                 values = np.asarray(values, float)
             except (TypeError, ValueError):
-                raise SpaceError(f"{self.domain.name}: the {what} is {values!r}; give {shape[0]} numbers") from None
+                raise SpaceError(
+                    f"{self.domain.name}: the {what} is {values!r}; give {count(shape[0], 'number')}"
+                ) from None
             if values.shape != shape:
                 raise SpaceError(f"{self.domain.name}: the {what} has shape {values.shape}; it must be {shape}")
         floats = values.tolist()

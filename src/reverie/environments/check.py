@@ -8,6 +8,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
+from reverie.core.words import count
 from reverie.environments.world import EnvSource, World, make_world
 
 Verdict = Literal["ok", "note", "wrong"]
@@ -83,9 +84,15 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
 def _spaces(world: World) -> Finding:
     spec, space = world.spec, world.env.action_space
     if spec.actions:
-        return Finding("spaces", "ok", f"{spec.observation_dim} observations, {spec.actions} discrete actions: for dqn")
+        return Finding(
+            "spaces",
+            "ok",
+            f"{count(spec.observation_dim, 'observation')}, {count(spec.actions, 'discrete action')}: for dqn",
+        )
     bounds = f"{_short(spec.action_low)} … {_short(spec.action_high)}"
-    text = f"{spec.observation_dim} observations, {spec.action_dim} actions in {bounds} ({space.dtype})"
+    text = (
+        f"{count(spec.observation_dim, 'observation')}, {count(spec.action_dim, 'action')} in {bounds} ({space.dtype})"
+    )
     return Finding("spaces", "ok", text)
 
 
@@ -136,20 +143,20 @@ def _endings(world: World, first: _Rollout) -> Finding:
         return Finding(
             "endings",
             "note",
-            f"{first.both} episodes were terminated and truncated at once: they count as terminated (no value beyond)",
+            f"{count(first.both, 'episode')} terminated and truncated at once: that counts as terminated (no value beyond)",
         )
     if not first.lengths:
         if limit is None and _unlimited(world.env):
             return Finding(
                 "endings",
                 "wrong",
-                f"no episode ended in {len(first.rewards)} steps and there is no time limit: "
+                f"no episode ended in {count(len(first.rewards), 'step')} and there is no time limit: "
                 "wrap it in gymnasium.wrappers.TimeLimit",
             )
         return Finding(
             "endings",
             "ok",
-            f"no episode ended in {len(first.rewards)} steps; the limit is {limit or 'set by a wrapper'}",
+            f"no episode ended in {count(len(first.rewards), 'step')}; the limit is {limit or 'set by a wrapper'}",
         )
     if first.terminated and limit is not None and first.lengths.count(limit) > 0 and not first.truncated:
         return Finding(
@@ -163,13 +170,13 @@ def _endings(world: World, first: _Rollout) -> Finding:
         return Finding(
             "endings",
             "note",
-            f"every episode is terminated after exactly {first.lengths[0]} steps: "
+            f"every episode is terminated after exactly {count(int(first.lengths[0]), 'step')}: "
             "if that is a time limit, report it as truncated",
         )
     return Finding(
         "endings",
         "ok",
-        f"{len(first.lengths)} episodes of {mean:.0f} steps on average: "
+        f"{count(len(first.lengths), 'episode')} of {mean:.0f} steps on average: "
         f"{first.terminated} terminated, {first.truncated} truncated",
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.core.seeds import RESET, seed_of
+from reverie.core.words import count
 from reverie.domains import maze
 from reverie.environments.foreign import RESET as RESETTING
 from reverie.environments.foreign import STEP, failed
@@ -97,7 +98,9 @@ class DiscreteWorld:
             if not 0 <= state < self.states:
                 raise ConfigError(f"{self.name}: the table has a state {state}; states are 0 to {self.states - 1}")
             if len(moves) != self.actions:
-                raise ConfigError(f"{self.name}: state {state} has {len(moves)} actions; there are {self.actions}")
+                raise ConfigError(
+                    f"{self.name}: state {state} has {count(len(moves), 'action')}; there are {self.actions}"
+                )
         rows = [(s, a, *map(float, o)) for s, moves in env.P.items() for a, os in moves.items() for o in os]
         s, a, p, successor, reward, terminated = np.array(rows).T
         outcomes = Outcomes(s.astype(int), a.astype(int), p, successor.astype(int), reward, terminated.astype(bool))

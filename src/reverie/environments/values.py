@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import WorldError, one_line
+from reverie.core.words import count
 
 LARGEST = float(np.finfo(np.float32).max)
 RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
@@ -36,7 +37,7 @@ def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
         if not isinstance(result[-1], dict):
             raise WorldError(f"{name}: {call} returned info {shown(result[-1])}; it must be a dict, empty or not")
         return result
-    what = f"{len(result)} values" if isinstance(result, tuple | list) else type(result).__name__
+    what = f"{count(len(result), 'value')}" if isinstance(result, tuple | list) else type(result).__name__
     raise WorldError(f"{name}: {call} returned {what}; Gymnasium wants ({wanted})")
 
 

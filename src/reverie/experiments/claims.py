@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.core.words import count
 from reverie.experiments.declare import STILL
 from reverie.experiments.measure import Curve, Estimate, difference, mean_score, times_fewer, times_sooner
 from reverie.experiments.paper import OFF, PLAIN
@@ -69,7 +70,7 @@ def _pairs(curves: Curves, domains: tuple[str, ...], one: str, other: str) -> di
 def _seeds(pair: Pair) -> str:
     """Return how many seeds are behind a figure."""
     one, other = (len(curve.seeds) for curve in pair)
-    return f"{one} seeds" if one == other else f"{one} and {other} seeds"
+    return count(one, "seed") if one == other else f"{one} and {count(other, 'seed')}"
 
 
 def _fewer(ratio: Estimate) -> str:
@@ -279,8 +280,8 @@ def switching_off(curves: Curves) -> Judged:
     dip = mean_score(curve.scores[:, at + 1 : at + 1 + DIP].mean(1) - before)
     later = mean_score(curve.last - before)
     line = (
-        f"gripper_single, off after episode {OFF}: {dip} in the next {curve.episodes[at + DIP] - OFF} episodes, {later} "
-        f"at episode {curve.episodes[-1]} ({len(curve.seeds)} seeds)."
+        f"gripper_single, off after episode {OFF}: {dip} in the next {count(curve.episodes[at + DIP] - OFF, 'episode')}, "
+        f"{later} at episode {curve.episodes[-1]} ({count(len(curve.seeds), 'seed')})."
     )
     return _judged(dip.below and later.above, dip.above or later.below, [line], {"gripper_single": (curve,)})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from reverie.core.errors import ConfigError
+from reverie.core.words import count
 from reverie.experiments.choose import AGENTS, choose, configurations
 from reverie.experiments.claims import plain_of, verdicts
 from reverie.experiments.fair import require_together
@@ -142,7 +143,8 @@ def _panel(found: Found, domain: str, names: Sequence[str]) -> Curves:
     if domain in TABLE1 and "naf" in names:
         levels = [Level("the paper's NAF", TABLE1[domain].naf), Level("the paper's DDPG", TABLE1[domain].ddpg)]
     seeds = sorted({len(curve.seeds) for curve in shown.values()})
-    words = f"Interquartile means of {' to '.join(map(str, seeds))} seeds; bands are 95 % bootstrap intervals."
+    most = [*map(str, seeds[:-1]), count(seeds[-1], "seed")]
+    words = f"Interquartile means of {' to '.join(most)}; bands are 95 % bootstrap intervals."
     return Curves(domain, "real episodes", "return of a test episode", lines, levels, words)
 
 
@@ -225,7 +227,7 @@ def _made(folders: Sequence[Results]) -> list[Part]:
     done = [row for row in cells if row["status"] == DONE]
     failed = [row for row in cells if row["status"] == FAILED]
     seconds = sum(row["seconds"] for row in done)
-    words = [f"{len(done)} cells took {duration(seconds)} of one core's time in all."]
+    words = [f"{count(len(done), 'cell')} took {duration(seconds)} of one core's time in all."]
     words += [f"On {machine}." for machine in sorted({row["machine"] for row in done})]
     words += [f"With {software}." for software in sorted({row["software"] for row in done})]
     report = shlex.join(["reverie", "report", *(str(results.path) for results in folders), "-o", "report.html"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reverie.core.errors import ConfigError
+from reverie.core.words import count
 from reverie.experiments.choose import searched
 from reverie.experiments.declare import RANDOM, Panel
 from reverie.experiments.folder import Results
@@ -21,7 +22,7 @@ def require_as_long(settings: Settings, remedy: str) -> None:
         for name, episodes in lengths.items():
             if episodes != lengths[first]:
                 raise ConfigError(
-                    f"{first} has {lengths[first]} episodes and {name} {episodes}: they would be compared; {remedy}"
+                    f"{first} has {count(lengths[first], 'episode')} and {name} {episodes}: they would be compared; {remedy}"
                 )
 
 

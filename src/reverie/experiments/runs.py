@@ -6,14 +6,22 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from reverie.core.words import count
 from reverie.experiments.measure import banded, number
 from reverie.loops.evaluation import COLUMNS
-from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table
+from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table, Text
 from reverie.storage.config import Agent, Config
 from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.reading import exists, read_whole
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_table
+
+WIDTH = 10  # episodes to a moving mean
+POINTS, MOST = 100, 500  # of a curve over several seeds; of single episodes drawn
+TRAINING = (
+    "Episodes that were learnt from, exploration included: these runs were not evaluated. Over several seeds the line is the "
+    "interquartile mean of their moving means, its band a 95 % bootstrap interval."
+)
 
 
 def sections_of(paths: Sequence[Path]) -> list[Section]:
@@ -32,12 +40,20 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, Config]) -> list[Part]:
     for run in runs:
         groups.setdefault(msgspec.json.encode(configs[run.path].agent, order="deterministic"), []).append(run)
     names = _names([configs[own[0].path].agent for own in groups.values()])
-    lines = [line for name, own in zip(names, groups.values(), strict=True) if (line := _line(name, own)) is not None]
-    rows = [_row(name, run, configs[run.path]) for name, own in zip(names, groups.values(), strict=True) for run in own]
+    named = list(zip(names, groups.values(), strict=True))
+    lines = {name: line for name, own in named if (line := _line(name, own)) is not None}
+    training = [line for name, own in named if name not in lines for line in _training(name, own)]
+    rows = [_row(name, run, configs[run.path]) for name, own in named for run in own]
     parts: list[Part] = []
     if lines:
         note = "Greedy test episodes; interquartile means over seeds, bands are 95 % bootstrap intervals."
-        parts.append(Curves("Learning curves", "real steps", "return of a test episode", lines, note=note))
+        parts.append(
+            Curves("Learning curves", "real steps", "return of a test episode", list(lines.values()), note=note)
+        )
+    if training:
+        parts.append(Curves("Training returns", "real steps", "return of a training episode", training, note=TRAINING))
+    if not lines and not training:
+        parts.append(Text(["No episode has ended yet, so there are no curves."]))
     parts.append(
         Table("Runs", ("run", "agent", "seed", "steps", "episodes", "last test score", "best test score"), rows)
     )
@@ -71,6 +87,27 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
         return None
     table = np.array([[own[step] for step in steps] for own in scores])
     return banded(name, steps, table)
+
+
+def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
+    """Return curves of runs that differ in seed alone and were not evaluated: of one, its episodes and their moving mean."""
+    tables = [read_table(run.episodes_file, EPISODES) for run in runs]
+    each = [
+        (np.array([r["step"] for r in rows]), np.array([r["return"] for r in rows], float)) for rows in tables if rows
+    ]
+    if not each:
+        return []
+    width = min([WIDTH, *(len(returns) for _, returns in each)])
+    means = [(steps[width - 1 :], np.convolve(returns, np.full(width, 1 / width), "valid")) for steps, returns in each]
+    text = f"{name}, mean of the last {count(width, 'episode')}"
+    if len(each) > 1:
+        low, high = max(steps[0] for steps, _ in means), min(steps[-1] for steps, _ in means)
+        grid = np.linspace(low, max(low, high), POINTS if high > low else 1)
+        return [banded(text, grid.tolist(), np.stack([np.interp(grid, *mean) for mean in means]))]
+    (steps, returns), (late, mean) = each[0], means[0]
+    kept = slice(None, None, max(1, len(steps) // MOST))
+    single = Line(f"{name}, each episode", steps[kept].tolist(), returns[kept].tolist())
+    return [Line(text, late[kept].tolist(), mean[kept].tolist()), *([single] if width > 1 else [])]
 
 
 def _row(name: str, run: RunDirectory, config: Config) -> list[str | None]:

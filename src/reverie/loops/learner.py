@@ -14,6 +14,7 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
+from reverie.core.words import count
 from reverie.environments.border import Border, by_index
 from reverie.environments.task import task_of
 from reverie.environments.values import finite_number, finite_vector, float32, shown, truth
@@ -168,7 +169,7 @@ class Learner:
                 flat = float32(observation)  # a copy: the caller may use its array again
             except Exception as error:  # whatever a strange object raises when it is looked at
                 raise ConfigError(
-                    f"{self.spec.name}: the observation is {shown(observation)}, no {n} real numbers"
+                    f"{self.spec.name}: the observation is {shown(observation)}, not {count(n, 'real number')}"
                 ) from error
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
                 finite_vector(self.spec.name, "the observation", flat.ravel())

@@ -13,6 +13,7 @@ from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
+from reverie.core.words import count
 from reverie.environments.simulator import simulate, state_of
 from reverie.environments.world import World, make_world
 from reverie.loops.planning import Planning
@@ -56,7 +57,7 @@ def _length(world: World, steps: int | None) -> int:
             raise ConfigError(f"{world.name} has no time-out; say with --horizon how many steps to plan")
         return steps
     if steps is not None and steps > own:
-        raise ConfigError(f"--horizon {steps} is longer than an episode of {world.name}, {own} steps")
+        raise ConfigError(f"--horizon {steps} is longer than an episode of {world.name}, {count(own, 'step')}")
     return steps or own
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, SpaceError, StorageError
 from reverie.core.types import EnvSpec
+from reverie.core.words import count
 from reverie.environments.world import EnvSource, describe
 from reverie.loops import agents
 from reverie.storage.config import FORMAT, RESTORE, Config
@@ -37,7 +38,7 @@ def machine() -> str:
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{name}, {count(os.cpu_count() or 1, 'core')}"
 
 
 def command() -> str:

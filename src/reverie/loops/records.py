@@ -8,6 +8,7 @@ import numpy as np
 
 from reverie.core.errors import StorageError
 from reverie.core.types import Transition
+from reverie.core.words import count
 from reverie.loops import evaluation
 from reverie.loops.charts import Charts
 from reverie.loops.facts import Facts
@@ -159,8 +160,8 @@ class Records:
         arrays, facts = checkpoint.load(self.run.latest_file, fixed, free=DREAMS, kind=Facts)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
-                f"{self.journal.path} holds {len(self.journal.records)} steps but the checkpoint has seen {facts['steps']}; "
-                "restore the journal from a backup"
+                f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "
+                f"seen {facts['steps']}; restore the journal from a backup"
             )
         last = self.journal.records[facts["steps"] - 1]["crc"] if facts["steps"] else None
         if facts["agent"] != agent or facts["crc"] not in (None, last):

@@ -8,6 +8,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.core.types import EnvSpec
+from reverie.core.words import count
 from reverie.environments.world import World, make_world
 from reverie.loops import provenance
 from reverie.loops import trust as trusted
@@ -68,5 +69,5 @@ class SavedPolicy:
 
 
 def _sizes(spec: EnvSpec) -> str:
-    actions = f"{spec.actions} discrete actions" if spec.actions else f"{spec.action_dim} actions"
-    return f"{spec.observation_dim} observations and {actions}"
+    actions = f"{count(spec.actions, 'discrete action')}" if spec.actions else count(spec.action_dim, "action")
+    return f"{count(spec.observation_dim, 'observation')} and {actions}"

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from reverie.core.words import count
+
 Key = tuple[Any, ...]
 
 
@@ -85,7 +87,7 @@ class Board:
         return (sum(self._costs.values()) - done) * (time.monotonic() - self._began) / done
 
     def _head(self) -> str:
-        return f"{self._ended}/{len(self._costs)} cells"
+        return f"{self._ended}/{count(len(self._costs), 'cell')}"
 
     def _show_all(self) -> None:
         done = sum(self._costs[key] * share for key, share in self._done.items())

@@ -25,6 +25,7 @@ import msgspec
 import numpy as np
 
 from reverie.core.errors import StorageError
+from reverie.core.words import count
 from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
 from reverie.storage.files import identity, open_own, opened_regular, read_regular, told, write_all, write_whole
 from reverie.storage.reading import decode, exists
@@ -242,7 +243,9 @@ class _FirstLine(msgspec.Struct):
 
     def __post_init__(self):
         if self.actions == 1 or (self.actions and self.action_dim != 1):
-            raise ValueError(f"{self.actions} discrete actions of {self.action_dim} entries")
+            raise ValueError(
+                f"{count(self.actions, 'discrete action')} of {count(self.action_dim, 'entry', 'entries')}"
+            )
 
 
 class Header(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from reverie.core.errors import StorageError, one_line
+from reverie.core.words import count
 from reverie.storage.files import GO_ON, opened_regular, told
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def read_whole(path: Path, remedy: str = GO_ON, most: int | None = None) -> byte
         with opened_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if most is not None and size > most:
-                raise StorageError(f"{path} has {size} bytes, more than the {most} it can have; {remedy}")
+                raise StorageError(f"{path} has {count(size, 'byte')}, more than the {most} it can have; {remedy}")
             return file.read()
 
 

@@ -1,0 +1,70 @@
+"""The report's content about runs: curves of test episodes, or of training episodes where none were tested."""
+
+import numpy as np
+import pytest
+
+import reverie as rv
+from cases import CASES
+from reverie.experiments.runs import sections_of
+from reverie.report.document import Curves, Document, Text
+from reverie.report.page import write_page
+from reverie.storage import episodes
+from reverie.storage.tables import Table
+
+
+def run(path, returns, seed=0, evaluated=False):
+    """Make a run directory whose episodes, of 20 steps, had these returns."""
+    with rv.Learner(
+        CASES["naf"].make(), CASES["naf"].line, seed=seed, out=path, evaluation_env=CASES["naf"].line
+    ) as own:
+        own.learn(6)
+        if evaluated:
+            own.evaluate(2)
+    (path / "episodes.csv").unlink()
+    table = Table(path / "episodes.csv", episodes.COLUMNS)
+    ended = {"length": 20, "terminated": 0, "truncated": 1, "seconds": 0.5}
+    for i, value in enumerate(returns, 1):
+        table.append({"step": 20 * i, "episode": i, "return": value, **ended})
+    return path
+
+
+def curves_of(*paths):
+    (section,) = sections_of(paths)
+    return {part.title: part for part in section.parts if isinstance(part, Curves)}, section
+
+
+def test_training_returns_stand_in_where_nothing_was_evaluated(tmp_path):
+    returns = np.random.default_rng(0).standard_normal(40).cumsum()
+    curves, section = curves_of(run(tmp_path / "a", returns))
+    assert list(curves) == ["Training returns"]
+    mean, each = curves["Training returns"].lines
+    assert (mean.name, each.name) == ("naf, mean of the last 10 episodes", "naf, each episode")
+    np.testing.assert_allclose(each.y, returns, rtol=1e-6)
+    np.testing.assert_allclose(each.x, 20 * np.arange(1, 41))
+    np.testing.assert_allclose(mean.y, [returns[i - 10 : i].mean() for i in range(10, 41)], rtol=1e-6)
+    assert mean.x[0] == 200
+    page = tmp_path / "page.html"
+    write_page(Document("Runs", "1 run.", [section]), page)
+    assert "mean of the last 10 episodes" in page.read_text() and "exploration included" in page.read_text()
+
+
+def test_seeds_share_a_curve_with_a_band(tmp_path):
+    paths = [run(tmp_path / str(seed), [float(seed)] * (30 + seed), seed) for seed in range(3)]
+    (line,) = curves_of(*paths)[0]["Training returns"].lines
+    np.testing.assert_allclose(line.y, 1.0, atol=1e-6)
+    assert line.x[0] == 200 and line.x[-1] == 600 and len(line.low) == len(line.x)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_few_episodes_are_drawn_or_the_page_says_there_are_none(tmp_path, number):
+    curves, section = curves_of(run(tmp_path / "a", [1.0] * number))
+    if number:
+        assert len(curves["Training returns"].lines) == number
+    else:
+        (text,) = [part for part in section.parts if isinstance(part, Text)]
+        assert not curves and "No episode has ended yet" in text.paragraphs[0]
+
+
+def test_an_evaluated_run_shows_its_test_episodes(tmp_path):
+    curves, _ = curves_of(run(tmp_path / "a", [1.0] * 20, evaluated=True))
+    assert list(curves) == ["Learning curves"]

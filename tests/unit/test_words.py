@@ -1,0 +1,66 @@
+"""Messages read as sentences: "1 episode", and no two stops in a row."""
+
+import argparse
+import ast
+import itertools
+import re
+
+import pytest
+
+from conftest import ROOT
+from reverie.cli.parser import build_parser
+from reverie.core.status import Status
+from reverie.core.words import count
+
+FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
+NOUNS = (
+    "actions bytes cells cores discrete entries episodes fits iterations numbers observations processes records rows runs "
+    "seeds states steps values worlds"
+)
+COUNTED = re.compile(rf" (real |test |training )?({'|'.join(NOUNS.split())})\b")
+TWICE = re.compile(r"\?\.|!\.|(?<!\.)\.\.(?!\.)|,,|;;|::\s| ,| \.\s|\.$\.")
+
+
+def test_one_is_singular():
+    assert [count(n, "episode") for n in (0, 1, 2)] == ["0 episodes", "1 episode", "2 episodes"]
+    assert count(1, "entry", "entries") == "1 entry" and count(3, "entry", "entries") == "3 entries"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "src")))
+def test_numbers_in_messages_are_counted_with_their_nouns(file):
+    """Of f-strings: where a number that may be 1 stands before its noun, `count` is to join them."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for number, text in itertools.pairwise(parts):
+            if not isinstance(number, ast.FormattedValue) or not isinstance(text, ast.Constant):
+                continue
+            ratio = isinstance(number.value, ast.Name) and number.value.id.isupper()  # a constant of ours
+            if not ratio and number.format_spec is None and COUNTED.match(str(text.value)):
+                found.append(f"line {node.lineno}: {ast.unparse(number.value)}{text.value}")
+    assert not found
+
+
+def helps():
+    """Return the --help of every verb, in one line each."""
+    (verbs,) = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return {"reverie": build_parser(), **verbs.choices}
+
+
+@pytest.mark.parametrize("verb", helps())
+def test_help_reads_as_sentences(verb):
+    text = " ".join(helps()[verb].format_help().split())
+    assert not TWICE.search(text.replace("...", "")), TWICE.search(text)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_texts_of_statuses_read_as_sentences(status):
+    assert not TWICE.search(status.text) and status.text[-1] not in ".?!"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "src")))
+def test_texts_have_one_stop_at_their_end(file):
+    tree = ast.parse(file.read_text())
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    found = [text for text in texts if " " in text.strip() and re.search(r"[a-z)](\?\.|!\.|\.\.|,,|;;)(\s|$)", text)]
+    assert not found
