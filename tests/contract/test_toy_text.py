@@ -169,7 +169,7 @@ def test_where_there_is_no_table_learners_are_named(env, sentence):
     ("change", "sentence"),
     [
         (lambda P: P[1][0].append((0.5, 0, 0, False)), "Corridor: the probabilities of action 0 in state 1 sum to 1.5"),
-        (lambda P: P[1].pop(0), "Corridor: state 1 has 1 actions; there are 2"),
+        (lambda P: P[1].pop(0), "Corridor: state 1 has 1 action; there are 2"),
         (lambda P: P.update({3: P[0]}), "Corridor: the table has a state 3; states are 0 to 2"),
         (lambda P: P.pop(0), "Corridor: the probabilities of action 0 in state 0 sum to 0"),
         (

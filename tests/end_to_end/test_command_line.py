@@ -362,7 +362,7 @@ def test_a_run_without_an_environment_is_evaluated_on_one_that_fits(tmp_path):
     assert "no environment of its own (ask and tell); give one with --env" in refusal("evaluate", tmp_path / "run")
     assert one_object("evaluate", tmp_path / "run", "--env", "Pendulum-v1", "--episodes", "1")["step"] == 0
     says = refusal("evaluate", tmp_path / "run", "--env", "worlds:Line")
-    assert "worlds:Line has 2 observations and 1 actions, this run's policy 3 observations and 1 actions" in says
+    assert "worlds:Line has 2 observations and 1 action, this run's policy 3 observations and 1 action" in says
     assert "best.safetensors does not exist yet" in refusal("evaluate", tmp_path / "run", "--best")
 
 
