@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from reverie.core.status import Status
+from reverie.core.words import count
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 
@@ -91,7 +92,7 @@ class Facts(msgspec.Struct):
     def __post_init__(self):
         for name in ("episodes", "updates", "owed", "metric_count"):
             if getattr(self, name) > self.steps:
-                raise ValueError(f"{name} are {getattr(self, name)} after {self.steps} steps")
+                raise ValueError(f"{name} are {getattr(self, name)} after {count(self.steps, 'step')}")
         if self.updates == 0 and (self.minibatches or self.metric_count):
             raise ValueError("minibatches without an update")
         if not all(map(math.isfinite, self.metric_sums)):

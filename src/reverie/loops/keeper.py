@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from reverie.core.errors import StorageError
+from reverie.core.words import count
 from reverie.storage.files import identity, make_folder, read_regular, told, write_whole
 from reverie.storage.journal import Journal
 from reverie.storage.run import RunDirectory, unused
@@ -29,22 +30,24 @@ class Keeper:
             if not run.path.is_absolute() and (now := _working_folder()) != self._here:
                 return (
                     f"{run.path} is not found any more, since this program went from {self._here} to {now}; all "
-                    f"{journal.count} steps are in the former: give out= as an absolute path"
+                    f"{count(journal.count, 'step')} are in the former: give out= as an absolute path"
                 )
             if journal.is_in_place:
                 return (
                     f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may write "
-                    f"there too; all {journal.count} steps are there: see that nobody else does, and go on with --resume"
+                    f"there too; all {count(journal.count, 'step')} are there: see that nobody else does, and go on with --resume"
                 )
             what = run.path if identity(run.path) != self._folder else journal.path
             if (now := journal.moved_to) is not None:
-                return f"{what} was moved or replaced while it was learnt; all {journal.count} steps are in {now}"
+                return (
+                    f"{what} was moved or replaced while it was learnt; all {count(journal.count, 'step')} are in {now}"
+                )
         return f"{what} was removed or replaced while it was learnt; {self._keep()}"
 
     def _keep(self) -> str:
         """Write the journal's bytes, which only its open handle still has, where they can be gone on from; say where."""
         run, journal = self._run, self._journal
-        steps = f"all {journal.count} steps"
+        steps = f"all {count(journal.count, 'step')}"
         try:
             if run.is_in_place and identity(journal.path) is None:
                 with told("create", journal.path.parent):

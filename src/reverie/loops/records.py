@@ -171,7 +171,7 @@ class Records:
             )
         if len(facts["in_episode"]) != self._worlds:
             raise StorageError(
-                f"{self.run.latest_file} is of {len(facts['in_episode'])} worlds, this run has {self._worlds}; "
+                f"{self.run.latest_file} is of {count(len(facts['in_episode']), 'world')}, this run has {self._worlds}; "
                 f"{checkpoint.REMEDY}"
             )
         return arrays, facts
