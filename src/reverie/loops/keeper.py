@@ -34,8 +34,9 @@ class Keeper:
                 )
             if journal.is_in_place:
                 return (
-                    f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may write "
-                    f"there too; all {count(journal.count, 'step')} are there: see that nobody else does, and go on with --resume"
+                    f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may "
+                    f"write there too; all {count(journal.count, 'step')} are there: see that nobody else does, and "
+                    "go on with --resume"
                 )
             what = run.path if identity(run.path) != self._folder else journal.path
             if (now := journal.moved_to) is not None:
