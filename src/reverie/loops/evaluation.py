@@ -10,6 +10,7 @@ import numpy as np
 from reverie.core.errors import ReverieWarning
 from reverie.core.interrupts import Interrupted, look
 from reverie.core.seeds import EVALUATE, seed_of
+from reverie.core.words import count
 from reverie.environments.world import World
 from reverie.storage.tables import number, numbers, whole
 
@@ -102,7 +103,7 @@ def play(
 def warn_of_waiting(name: str, steps: int) -> None:
     """Say that `learn(episodes=…)` waits for ends that do not come."""
     warnings.warn(
-        f"{name}: no episode has ended in {steps} steps, and learn(episodes=...) waits for ends; wrap the environment in "
+        f"{name}: no episode has ended in {count(steps, 'step')}, and learn(episodes=...) waits for ends; wrap the environment in "
         "gymnasium.wrappers.TimeLimit, or give a number of steps",
         ReverieWarning,
         stacklevel=3,
@@ -113,7 +114,8 @@ def cut_line(cut: int, episodes: int, limit: int) -> str:
     """Return the sentence that says so."""
     were = "was" if cut == 1 else "were"
     return (
-        f"{cut} of {episodes} episodes {were} cut at {limit} steps: they had not ended, and the world has no time limit"
+        f"{cut} of {count(episodes, 'episode')} {were} cut at {count(limit, 'step')}: they had not ended, and the world "
+        "has no time limit"
     )
 
 
