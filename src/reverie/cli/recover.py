@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from reverie.cli.output import emit
+from reverie.core.words import count
 from reverie.loops.recover import Recovery, recover
 
 SHOWN = 10  # gaps and episodes, at most
@@ -18,15 +19,17 @@ def run(options: Any) -> None:
 
 def _lines(found: Recovery) -> list[str]:
     lost = sum(last - first + 1 for first, last in found.lost_steps)
-    lines = [f"{found.out}: {found.steps} steps saved from {found.run}, which is as it was"]
+    lines = [f"{found.out}: {count(found.steps, 'step')} saved from {found.run}, which is as it was"]
     if found.journal != "whole":
-        lines.append(f"journal: {found.journal}; {found.damaged_bytes} bytes belong to no whole record")
+        lines.append(f"journal: {found.journal}; {count(found.damaged_bytes, 'byte')} of no whole record")
     if lost:
-        lines.append(f"{lost} steps lost before the last one saved: {_some([f'{a}-{b}' for a, b in found.lost_steps])}")
+        lines.append(
+            f"{count(lost, 'step')} lost before the last one saved: {_some([f'{a}-{b}' for a, b in found.lost_steps])}"
+        )
     if found.cut_episodes:
         lines.append(f"episodes that a gap cut: {_some(found.cut_episodes)}")
     if found.doubled_records:
-        lines.append(f"{found.doubled_records} records of steps that were there already, left out")
+        lines.append(f"{count(found.doubled_records, 'record')} of steps that were there already, left out")
     lines += [f"left out: {what}" for what in found.left_out]
     if found.checkpoint == "none":
         lines.append("no checkpoint fits: opening it learns again from the journal")

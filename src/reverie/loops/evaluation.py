@@ -103,8 +103,8 @@ def play(
 def warn_of_waiting(name: str, steps: int) -> None:
     """Say that `learn(episodes=…)` waits for ends that do not come."""
     warnings.warn(
-        f"{name}: no episode has ended in {count(steps, 'step')}, and learn(episodes=...) waits for ends; wrap the environment in "
-        "gymnasium.wrappers.TimeLimit, or give a number of steps",
+        f"{name}: no episode has ended in {count(steps, 'step')}, and learn(episodes=...) waits for ends; wrap the "
+        "environment in gymnasium.wrappers.TimeLimit, or give a number of steps",
         ReverieWarning,
         stacklevel=3,
     )

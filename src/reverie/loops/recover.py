@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from reverie.core.errors import StorageError
+from reverie.core.words import count
 from reverie.loops import evaluation
 from reverie.loops.records import METRICS
 from reverie.storage import checkpoint, tables
@@ -145,7 +146,7 @@ def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Re
     if header is None:
         raise StorageError(
             f"nothing can be saved from {run.path}: the first line of {run.journal_file} is damaged, and neither it nor "
-            f"config.json tells what a record of {size} bytes holds"
+            f"config.json tells what a record of {count(size, 'byte')} holds"
         )
     told.journal = "the first line was made anew"
     facts = {name: value for name, value in header._asdict().items() if value}
@@ -189,7 +190,7 @@ def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recov
         if rows:
             write_whole(file, tables.table_of(rows[0], rows))
         if lost:
-            told.left_out.append(f"{lost} rows of {old.name}")
+            told.left_out.append(f"{count(lost, 'row')} of {old.name}")
 
 
 def _rows(path: Path, columns: dict[str, Any]) -> tuple[list[dict[str, str]], int]:
