@@ -1,6 +1,8 @@
 """`reverie recover`: what checksums vouch for is saved elsewhere, in order; the rest is told, and the damaged run stays."""
 
+import errno
 import json
+import os
 import shutil
 
 import numpy as np
@@ -121,7 +123,7 @@ def test_damaged_checkpoints_and_rows_are_left_out(run):
     with open(run / "evaluations.csv", "a") as file:
         file.write("x,1,2,3,4\n")
     found = recover(run)
-    assert "checkpoint/latest.safetensors: damaged" in found.left_out and "1 rows of evaluations.csv" in found.left_out
+    assert "checkpoint/latest.safetensors: damaged" in found.left_out and "1 row of evaluations.csv" in found.left_out
     assert loaded(found.out) == STEPS
 
 
@@ -171,6 +173,26 @@ def test_what_cannot_be_saved_is_one_line(case, run, capsys, monkeypatch):
         assert files_of(run.parent) == before
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1 and errors.startswith("reverie: ")
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_a_full_disk_leaves_no_half_of_what_is_saved(at, run, monkeypatch):
+    real, calls = os.write, []
+
+    def full(handle, data):
+        calls.append(handle)
+        if len(calls) == at:
+            real(handle, bytes(data)[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data)
+
+    before = files_of(run.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(rv.StorageError, match="No space left on device"):
+            recover(run)
+    assert files_of(run.parent) == before
+    assert loaded(recover(run).out) == STEPS
 
 
 KINDS = st.sampled_from(["flip", "zero", "cut", "insert", "remove", "swap", "double"])

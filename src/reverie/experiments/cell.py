@@ -33,7 +33,7 @@ from reverie.loops.evaluation import play
 from reverie.loops.provenance import machine, versions
 from reverie.models import MODELS
 from reverie.report.film import record
-from reverie.storage.files import write_whole
+from reverie.storage.files import make_folder, write_whole
 from reverie.storage.reading import exists, read_json, read_whole
 from reverie.storage.tables import Table, number, read_table
 
@@ -210,7 +210,7 @@ def _film(learner: rv.Learner, domain: str, output: Path) -> None:
 
 def write(cell: Cell, folder: Path) -> None:
     """Describe the cell in FOLDER/cell.json."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     facts = cell._asdict() | {"variant": cell.variant._asdict()}
     write_whole(folder / "cell.json", json.dumps(facts).encode())
 

@@ -14,7 +14,7 @@ import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage import tables
-from reverie.storage.files import take_lock, told, write_whole
+from reverie.storage.files import make_folder, take_lock, told, write_whole
 from reverie.storage.reading import exists, read_json
 from reverie.storage.tables import read_table, table_of
 
@@ -117,7 +117,7 @@ class Results:
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
         with told("create", self.path, AGAIN):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         with told("lock", self.path, AGAIN):
             busy = f"{self.path} is being filled by another process; wait, or choose another --out"
             self._lock = take_lock(self.path, busy)
@@ -167,7 +167,7 @@ class Results:
         self.scores[key] = [name | {column: row[column] for column in SCORE} for row in rows]
         if outcome.film is not None:
             with told("create", self.films, AGAIN):
-                self.films.mkdir(exist_ok=True)
+                make_folder(self.films)
             write_whole(self.film_file(key), outcome.film, AGAIN)
         self.cells[key] = name | {
             "status": FAILED if outcome.error else DONE,
