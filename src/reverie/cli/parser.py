@@ -22,29 +22,48 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
+MOST = 10**12  # of anything that is counted: more than a machine does in years
+
+
 def _whole(text: str) -> int:
-    try:
-        value = int(text.replace("_", ""))
-        if value < 0:
-            raise ValueError
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0") from None
-    return value
+    return _up_to(MOST)(text)
 
 
 def _positive(text: str) -> int:
-    if (value := _whole(text)) == 0:
-        raise argparse.ArgumentTypeError("0 is too few; give at least 1")
-    return value
+    return _up_to(MOST, least=1)(text)
+
+
+def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
+    """Return a type of whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text.replace("_", ""))
+            if value < 0:
+                raise ValueError
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number of at least 0") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is too few; give at least {least}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text[:40]} is too many; give at most {most}")
+        return value
+
+    return parse
+
+
+SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
 
 
 def _seconds(text: str) -> float:
     try:
         value = float(text)
-        if not 0 < value < float("inf"):
+        if not 0 < value <= LONGEST:
             raise ValueError
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds") from None
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no number of seconds from 0 to {LONGEST}, an hour"
+        ) from None
     return value
 
 
@@ -103,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
     train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
-    train.add_argument("--seed", type=_whole, default=None, metavar="S", help="decides every random draw (0)")
+    train.add_argument("--seed", type=_up_to(SEED), default=None, metavar="S", help="decides every random draw (0)")
     train.add_argument("--out", metavar="DIR", help="the run directory (one under runs/)")
     _add_settings(train, "a setting of the agent, of imagination or of its model")
     train.add_argument(
@@ -129,7 +148,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="steps between evaluations; 0: none (a twentieth of the steps; none for package.module:callable)",
     )
-    train.add_argument("--evaluate-episodes", type=_positive, default=5, metavar="N", help="greedy episodes each (5)")
+    train.add_argument(
+        "--evaluate-episodes", type=_up_to(10**6, least=1), default=5, metavar="N", help="greedy episodes each (5)"
+    )
     train.add_argument("--stop-at", type=float, metavar="RETURN", help="stop once 10 episodes' mean return reaches it")
     train.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -141,11 +162,13 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument(
             "--trust", action="store_true", help="import what the run names, though it came from elsewhere"
         )
-        verb.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides how episodes start (0)")
+        verb.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides how episodes start (0)")
 
     evaluate = add("evaluate", "evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20")
     add_run(evaluate)
-    evaluate.add_argument("--episodes", type=_positive, default=10, metavar="N", help="whole episodes (10)")
+    evaluate.add_argument(
+        "--episodes", type=_up_to(10**8, least=1), default=10, metavar="N", help="whole episodes (10)"
+    )
 
     video = add("video", "video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4")
     add_run(video)
@@ -156,7 +179,9 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
-    check.add_argument("--steps", type=_positive, default=1000, metavar="N", help="random steps to try (1000)")
+    check.add_argument(
+        "--steps", type=_up_to(10**7, least=1), default=1000, metavar="N", help="random steps to try (1000)"
+    )
 
     plan = add(
         "plan", "plan", "trajectory optimisation on its own", "reverie plan cartpole --method ilqg -o swing-up.mp4"
@@ -178,9 +203,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="the environment's own physics, or linear models fitted to real episodes (exact; pilqr: fitted)",
     )
     _add_settings(plan, "a setting of pilqr, such as stages=pi2 (docs/pilqr.md)")
-    plan.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides starts and first controls (0)")
+    plan.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides starts and first controls (0)")
     plan.add_argument(
-        "--horizon", type=_positive, metavar="H", help="steps planned (ilqg: the whole episode; mpc: 50 ahead)"
+        "--horizon",
+        type=_up_to(10**5, least=1),
+        metavar="H",
+        help="steps planned (ilqg: the whole episode; mpc: 50 ahead)",
     )
     plan.add_argument(
         "--iterations",
@@ -190,7 +218,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     plan.add_argument(
         "--episodes",
-        type=_positive,
+        type=_up_to(10**4, least=1),
         metavar="N",
         help="starts, one by one (1); real episodes to a fit (fitted: 5; pilqr: 20)",
     )
@@ -224,7 +252,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--domains", metavar="all|reacher,peg", help="time steps of our domains instead, against bare physics"
     )
     bench.add_argument(
-        "--rounds", type=_positive, default=15, metavar="N", help="interleaved rounds; medians count (15)"
+        "--rounds", type=_up_to(10**6, least=1), default=15, metavar="N", help="interleaved rounds; medians count (15)"
     )
     return parser
 
@@ -255,12 +283,12 @@ def _add_solve(add: Callable[..., Any]) -> None:
     )
     solve.add_argument("--discount", type=float, default=0.99, metavar="G", help="γ, from 0 to 1 (0.99)")
     solve.add_argument("--iterations", type=_positive, metavar="N", help="at most (100000; policy-iteration: 1000)")
-    solve.add_argument("--episodes", type=_positive, metavar="N", help="to learn from (500)")
+    solve.add_argument("--episodes", type=_up_to(10**8, least=1), metavar="N", help="to learn from (500)")
     solve.add_argument("--learning-rate", type=float, metavar="A", help="α (0.1)")
     solve.add_argument("--decay", type=float, metavar="D", help="α = A / N(s, a)^D after N updates (0: constant)")
     solve.add_argument("--epsilon", type=float, metavar="E", help="share of actions drawn at random (0.1)")
-    solve.add_argument("--planning-steps", type=_whole, metavar="N", help="of dyna-q, after each real step (5)")
-    solve.add_argument("--seed", type=_whole, default=0, metavar="S", help="decides every random draw (0)")
+    solve.add_argument("--planning-steps", type=_up_to(10**6), metavar="N", help="of dyna-q, after each real step (5)")
+    solve.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides every random draw (0)")
     _add_settings(solve, "an option of the environment, such as map_name=8x8")
     solve.add_argument("-o", "--output", metavar="FILE.png", help="draw values and policy")
 
@@ -284,11 +312,15 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
     )
     reproduce.add_argument("--domains", type=_names, default=[], metavar="reacher,peg", help="these alone (all)")
     reproduce.add_argument("--variants", type=_names, default=[], metavar="naf,ddpg", help="these alone (all)")
-    reproduce.add_argument("--seeds", type=_positive, default=5, metavar="N", help="seeds 0 to N - 1 (5)")
-    reproduce.add_argument("--episodes", type=_positive, metavar="N", help="real ones to a cell (as the paper)")
+    reproduce.add_argument("--seeds", type=_up_to(10_000, least=1), default=5, metavar="N", help="seeds 0 to N - 1 (5)")
+    reproduce.add_argument(
+        "--episodes", type=_up_to(10**8, least=1), metavar="N", help="real ones to a cell (as the paper)"
+    )
     reproduce.add_argument("--search", action="store_true", help="run the paper's 18 configurations of each agent too")
     reproduce.add_argument("--backend", default="local", metavar="local|ray", help="where cells run (local)")
-    reproduce.add_argument("--jobs", type=_positive, metavar="N", help="local: so many at a time (one per core)")
+    reproduce.add_argument(
+        "--jobs", type=_up_to(10_000, least=1), metavar="N", help="local: so many at a time (one per core)"
+    )
     reproduce.add_argument("--out", default="reproduction", metavar="DIR", help="the folder of results (reproduction)")
     reproduce.add_argument("--dry-run", action="store_true", help="say what would run, and for how long")
     reproduce.add_argument("--quiet", action="store_true", help="no progress")

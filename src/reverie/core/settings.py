@@ -63,7 +63,7 @@ def _hints(config_type: type) -> dict[str, Any]:
 
 def _whole(value: Any) -> int:
     number = float(value)
-    if number != int(number) or isinstance(value, bool):
+    if number != int(number) or isinstance(value, bool) or abs(number) > 2**53:  # beyond that floats skip numbers
         raise ValueError
     return int(number)
 

@@ -19,7 +19,7 @@ from reverie.environments.border import Border, by_index
 from reverie.environments.task import task_of
 from reverie.environments.values import finite_number, finite_vector, float32, shown, truth
 from reverie.environments.world import EnvSource, World, make_world
-from reverie.loops import charts, evaluation, provenance
+from reverie.loops import budget, charts, evaluation, provenance
 from reverie.loops import trust as trusted
 from reverie.loops.callbacks import Began, Callback, Compiling, Ended, EpisodeEnded, Evaluated, Event, StepEnded
 from reverie.loops.interrupts import at_a_good_moment
@@ -78,6 +78,7 @@ class Learner:
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
         look()
         agent = config.build(self.spec)
+        budget.require_fits(config, agent)
         self._worlds += self._more_worlds(agent.feed.worlds - 1)
         self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
         trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind

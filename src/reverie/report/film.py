@@ -14,6 +14,7 @@ import numpy as np
 from reverie.core.errors import ConfigError, WorldError
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
+from reverie.loops import budget
 from reverie.loops.evaluation import Played, limit_for, play
 from reverie.storage.files import read_regular, told
 from reverie.storage.output import output_at
@@ -46,19 +47,28 @@ def record(
     world, draw, sketched = _drawable(make)
     frames: list[Any] = []
     per_second = float(world.env.metadata.get("render_fps") or 30)
+    steps = limit(world)
+    most = min(seconds * per_second, steps)
     try:
         played = play(
             greedy,
             world,
             seed,
             0,
-            lambda step: frames.append(draw()) if step - 1 < seconds * per_second else None,
-            limit(world),
+            lambda step: _take(frames, draw, most) if step - 1 < most else None,
+            steps,
         )
     finally:
         world.close()
     write_film(frames, output, per_second)
     return Filmed(played, sketched)
+
+
+def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> None:
+    """Add a picture.  Raises ConfigError where the film, held in memory until it is written, would not fit."""
+    frames.append(picture := draw())
+    if len(frames) == 1:
+        budget.require_room([budget.Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels")
 
 
 def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray], bool]:
