@@ -79,7 +79,10 @@ class PPO(Learning):
     def feed(self) -> Feed:
         """What loops need to know of these settings."""
         updates = self.epochs * (self.rollout * self.worlds // self.batch_size)
-        return Feed(self.batch_size, updates, 0, self.rollout * self.worlds, "step", self.rollout, self.worlds)
+        judged = {"discount": self.discount, "reward_scale": self.reward_scale}
+        return Feed(
+            self.batch_size, updates, 0, self.rollout * self.worlds, "step", self.rollout, self.worlds, **judged
+        )
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return PPO's pure functions for a world of `spec`."""

@@ -99,7 +99,15 @@ class OffPolicy(Learning):
     @property
     def feed(self) -> Feed:
         """What loops need to know of these settings."""
-        return Feed(self.batch_size, self.updates_per_step, self.warmup_steps, self.replay_capacity, self.update_after)
+        return Feed(
+            self.batch_size,
+            self.updates_per_step,
+            self.warmup_steps,
+            self.replay_capacity,
+            self.update_after,
+            discount=self.discount,
+            reward_scale=self.reward_scale,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ class Feed(NamedTuple):
     update_after: Literal["step", "episode"]  # when updates run; after an episode all of its steps' updates run at once
     rollout: int = 0  # T, of on-policy agents: updates are fed the last T steps of each world, once, and nothing else
     worlds: int = 1  # E, of on-policy agents: worlds that are stepped in turns
+    discount: float | None = None  # γ; with the scale of rewards it tells which values those seen allow
+    reward_scale: float = 1.0
 
 
 class Agent(NamedTuple):

@@ -147,7 +147,7 @@ class _Scores:
 
 def _open(cell: Cell, run: Path, scores: _Scores) -> rv.Learner:
     """Return the cell's learner as its last save left it, or a new one where that is past a score that was lost."""
-    if exists(run / "checkpoint" / "latest.safetensors"):
+    if any(exists(run / "checkpoint" / f"{name}.safetensors") for name in ("latest", "previous")):
         learner = rv.Learner.load(run, go_back=True)
         if scores.next_episode is None or learner.episodes <= scores.next_episode:
             return learner

@@ -49,7 +49,16 @@ class Evaluated(NamedTuple):
     cut: str = ""
 
 
-Event = Began | Compiling | StepEnded | EpisodeEnded | Evaluated | Ended
+class Noticed(NamedTuple):
+    """Something was noticed that somebody should look at; as in events.csv."""
+
+    step: int
+    episode: int
+    kind: str
+    text: str
+
+
+Event = Began | Compiling | StepEnded | EpisodeEnded | Evaluated | Noticed | Ended
 
 
 class Callback(Protocol):

@@ -71,6 +71,15 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     status: int = 0
 
 
+class Health(msgspec.Struct):
+    """What went wrong while learning, counted."""
+
+    skipped: Count
+    in_a_row: Count
+    lasting: dict[str, Count]
+    clipped: list[str]
+
+
 class Facts(msgspec.Struct):
     """What every checkpoint says."""
 
@@ -88,6 +97,8 @@ class Facts(msgspec.Struct):
     crc: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None
     dreams: Dreams | None = None
     plan: Plan | None = None
+    health: Health | None = None
+    set_aside: list[tuple[Count, Count]] = []
 
     def __post_init__(self):
         for name in ("episodes", "updates", "owed", "metric_count"):
@@ -95,5 +106,7 @@ class Facts(msgspec.Struct):
                 raise ValueError(f"{name} are {getattr(self, name)} after {count(self.steps, 'step')}")
         if self.updates == 0 and (self.minibatches or self.metric_count):
             raise ValueError("minibatches without an update")
+        if any(number >= self.steps for pair in self.set_aside for number in pair):
+            raise ValueError("set_aside are steps that were never taken")
         if not all(map(math.isfinite, self.metric_sums)):
             raise ValueError("metric_sums are not finite")

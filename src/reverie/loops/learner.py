@@ -21,7 +21,17 @@ from reverie.environments.values import finite_number, finite_vector, float32, s
 from reverie.environments.world import EnvSource, World, make_world
 from reverie.loops import budget, charts, evaluation, provenance
 from reverie.loops import trust as trusted
-from reverie.loops.callbacks import Began, Callback, Compiling, Ended, EpisodeEnded, Evaluated, Event, StepEnded
+from reverie.loops.callbacks import (
+    Began,
+    Callback,
+    Compiling,
+    Ended,
+    EpisodeEnded,
+    Evaluated,
+    Event,
+    Noticed,
+    StepEnded,
+)
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.passing import passing_directory
 from reverie.loops.session import Session
@@ -145,6 +155,11 @@ class Learner:
         return self._session.recent_returns
 
     @property
+    def ills(self) -> list[str]:
+        """What is wrong with learning now, as the kinds of events.csv: "value", "dead weights", "mean stuck"."""
+        return self._session.trainer.health.ills()
+
+    @property
     def newest_metrics(self) -> dict[str, float] | None:
         """The newest row of metrics.csv, if one was written since this learner was made."""
         return self._session.newest_metrics
@@ -266,6 +281,7 @@ class Learner:
                     evaluation.warn_of_waiting(self.spec.name, waited)
                 steps_left -= 1
                 self._emit(StepEnded(self.steps))
+                self._tell_what_was_noticed()
                 if row is not None:
                     episodes_left -= 1
                     self._emit(EpisodeEnded(row))
@@ -287,6 +303,10 @@ class Learner:
         row = self._session.take(*outcome, durable=False, next_state=world.state() if shows else ())
         self._observations[turn] = None if row is not None else outcome[1]
         return row
+
+    def _tell_what_was_noticed(self) -> None:
+        while self._session.noticed:
+            self._emit(Noticed(*self._session.noticed.popleft()))
 
     def _emit(self, event: Event) -> None:
         for callback in self._callbacks:
@@ -313,6 +333,7 @@ class Learner:
             else:
                 self._session.records.sync()
         finally:
+            self._tell_what_was_noticed()
             self._emit(Ended(self.steps))
 
     # ---- evaluation

@@ -1,12 +1,15 @@
 """Everything a learner writes down, in one place: journal, tables, charts, checkpoints."""
 
+import os
 import time
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.errors import StorageError
+from reverie.core.errors import ReverieWarning, StorageError
 from reverie.core.types import Transition
 from reverie.core.words import count
 from reverie.loops import evaluation
@@ -14,7 +17,8 @@ from reverie.loops.charts import Charts
 from reverie.loops.facts import Facts
 from reverie.loops.keeper import Keeper
 from reverie.loops.trainer import DREAMS
-from reverie.storage import checkpoint, episodes, tables
+from reverie.storage import checkpoint, episodes, events, tables
+from reverie.storage.files import sync_folder, told
 from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
@@ -93,6 +97,8 @@ class Records:
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
+        self.events = tables.Table(run.events_file, events.COLUMNS)
+        self._latest_is_good = True  # or it is not there
         self.charts = Charts(run.tensorboard_folder if charts else None)
         self._synced = self._saved = self._began = self._looked = time.monotonic()
         self.lost: str | None = None  # what to say where the directory was taken away
@@ -137,6 +143,10 @@ class Records:
         self.metrics.append(row)
         self.charts.add("metrics", row["step"], row)
 
+    def write_event(self, row: dict[str, Any]) -> None:
+        """Append what was noticed."""
+        self.events.append(row)
+
     @property
     def checkpoint_is_due(self) -> bool:
         """Whether enough time has passed that the learning since the last checkpoint is worth one."""
@@ -144,20 +154,45 @@ class Records:
         return now - self._saved > min(max(low, CHECKPOINT_SHARE * (now - self._began)), high)
 
     def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
-        """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen."""
+        """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen.
+
+        The one before stays as the previous one, unless it was damaged.
+        """
         self.look()
         self.journal.sync()
         crc = self.journal.crc if facts["steps"] == self.journal.count else None  # not while a run is taken up
-        checkpoint.save(self.run.best_file if best else self.run.latest_file, arrays, facts | {"crc": crc})
-        if not best:
-            self._saved = time.monotonic()
+        checkpoint.save(self.run.best_file if best else self.run.next_file, arrays, facts | {"crc": crc})
+        if best:
+            return
+        with told("write", self.run.latest_file):
+            if self._latest_is_good and exists(self.run.latest_file):
+                os.replace(self.run.latest_file, self.run.previous_file)
+            os.replace(self.run.next_file, self.run.latest_file)
+            sync_folder(self.run.latest_file.parent)
+        self._latest_is_good = True
+        self._saved = time.monotonic()
 
     def read_checkpoint(self, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return (arrays, facts) of the latest checkpoint, or None.  Raises StorageError if it is not this journal's."""
-        if not exists(self.run.latest_file):
-            return None
+        """Return (arrays, facts) of the latest checkpoint, or None; of the previous one where that is damaged or gone.
+
+        Raises StorageError if it is not this journal's, or where no good one is left.
+        """
+        latest, previous = self.run.latest_file, self.run.previous_file
+        there = exists(previous)
+        if exists(latest):
+            try:
+                return self._read(latest, like, agent)
+            except checkpoint.DamagedError as error:
+                if not there:
+                    raise
+                self._latest_is_good = False
+                text = f"{error}; gone on from {previous.name} and the journal instead"
+                warnings.warn(text, ReverieWarning, stacklevel=2)
+        return self._read(previous, like, agent) if there else None
+
+    def _read(self, file: Path, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]]:
         fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
-        arrays, facts = checkpoint.load(self.run.latest_file, fixed, free=DREAMS, kind=Facts)
+        arrays, facts = checkpoint.load(file, fixed, free=DREAMS, kind=Facts)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "
@@ -166,12 +201,12 @@ class Records:
         last = self.journal.records[facts["steps"] - 1]["crc"] if facts["steps"] else None
         if facts["agent"] != agent or facts["crc"] not in (None, last):
             raise StorageError(
-                f"{self.run.latest_file} is another run's: it does not go with {self.journal.path}; delete it, and the journal "
+                f"{file} is another run's: it does not go with {self.journal.path}; delete it, and the journal "
                 "alone restores the run"
             )
         if len(facts["in_episode"]) != self._worlds:
             raise StorageError(
-                f"{self.run.latest_file} is of {count(len(facts['in_episode']), 'world')}, this run has {self._worlds}; "
+                f"{file} is of {count(len(facts['in_episode']), 'world')}, this run has {self._worlds}; "
                 f"{checkpoint.REMEDY}"
             )
         return arrays, facts
@@ -179,13 +214,15 @@ class Records:
     def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Make the tables agree with the journal and a checkpoint of `learnt_steps`; return rows of (episodes, evaluations).
 
-        Episodes are computed anew; metrics of steps that will be learnt again go; evaluations cost real episodes and stay,
-        unless the journal was cut back before them.
+        Episodes are computed anew; metrics and events of steps that will be learnt again go; evaluations cost real episodes
+        and stay, unless the journal was cut back before them.
         """
         rows = episodes.rows_of(self.journal.records, self._worlds)
         self.episodes.replace(rows)
         metrics = tables.read_table(self.metrics.path, METRICS, more=tables.figure, remedy=AFRESH)
         self.metrics.replace(row for row in metrics if row["step"] <= learnt_steps)
+        noticed = tables.read_table(self.events.path, events.COLUMNS, remedy=AFRESH)
+        self.events.replace(row for row in noticed if row["step"] <= learnt_steps)
         steps = len(self.journal.records)
         evaluations = tables.read_table(self.evaluations.path, evaluation.COLUMNS)
         evaluations = [row for row in evaluations if row["step"] <= steps]

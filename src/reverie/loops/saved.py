@@ -1,12 +1,13 @@
 """A policy read from a run directory, to act greedily and nothing else.  Takes no lock: the run may still be learning."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from reverie.core.errors import ConfigError, StorageError
+from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.environments.world import World, make_world
@@ -14,6 +15,7 @@ from reverie.loops import provenance
 from reverie.loops import trust as trusted
 from reverie.loops.evaluation import limit_for
 from reverie.loops.facts import Facts
+from reverie.loops.sound import finite_actions
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
 from reverie.storage.episodes import COLUMNS
@@ -32,17 +34,14 @@ class SavedPolicy:
         trusted.require(run, self.written, trust, env=False)
         self.config = provenance.algorithm_of(self.written, run)
         header = read_header(run.journal_file)
-        file = run.best_file if best else run.latest_file
-        if not exists(file):
-            hint = "train with --evaluate-every" if best else "train on with --resume"
-            raise StorageError(f"{file} does not exist yet; {hint}")
+        self._spec_name = str(run.path)
         n, m = header.observation_dim, header.action_dim
         m = 0 if header.actions else m
         self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m, actions=header.actions)  # a greedy policy knows of [-1, 1] alone
         agent = self.config.build(self.spec)
         like = jax.eval_shape(agent.init, jax.random.key(0))
         like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
-        arrays, facts = checkpoint.load(file, like, free=DREAMS, kind=Facts)
+        arrays, facts = _read(run, like, best)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def limit(self, world: World) -> int:
@@ -51,8 +50,13 @@ class SavedPolicy:
         return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
-        """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
-        return self._agent.greedy(self._policy, observation)
+        """Return greedy actions [..., m] in [-1, 1] for observations [..., n].
+
+        Raises DivergedError where one is not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            actions = self._agent.greedy(self._policy, observation)
+        return finite_actions(actions, self._spec_name, self.step)
 
     def world(self, source: str | None = None, **options: Any) -> World:
         """Return the run's environment, or `source`; raises ConfigError where neither can be made or sizes differ."""
@@ -66,6 +70,23 @@ class SavedPolicy:
         if here != there:
             raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
         return world
+
+
+def _read(run: RunDirectory, like: Any, best: bool) -> tuple[Any, dict[str, Any]]:
+    """Return (arrays, facts) of the best or the latest checkpoint; of the previous where that is damaged or gone."""
+    file = run.best_file if best else run.latest_file
+    there = not best and exists(run.previous_file)
+    if exists(file):
+        try:
+            return checkpoint.load(file, like, free=DREAMS, kind=Facts)
+        except checkpoint.DamagedError as error:
+            if not there:
+                raise
+            warnings.warn(f"{error}; {run.previous_file.name} acts instead", ReverieWarning, stacklevel=3)
+    elif not there:
+        hint = "train with --evaluate-every" if best else "train on with --resume"
+        raise StorageError(f"{file} does not exist yet; {hint}")
+    return checkpoint.load(run.previous_file, like, free=DREAMS, kind=Facts)
 
 
 def _sizes(spec: EnvSpec) -> str:

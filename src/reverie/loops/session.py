@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, StorageError
+from reverie.core.errors import ConfigError, DivergedError, StorageError
 from reverie.core.interrupts import look
+from reverie.loops.health import Notice
 from reverie.loops.owner import Owner
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
@@ -34,6 +35,7 @@ class Session:
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.longest, self.ran_out = 0, False  # of all episodes: the most steps, and whether one ran out of time
         self.newest_metrics: dict[str, float] | None = None
+        self.noticed: deque[Notice] = deque(maxlen=100)  # until somebody tells of them
         self._timed_checkpoints = timed_checkpoints
         self.owner = Owner(self.spec.name)
         self.whole = True  # False while a told step is in the journal but not yet learnt from
@@ -84,6 +86,7 @@ class Session:
             action = self.trainer.act(observation, state)
         except BaseException:  # an interrupt too: an action that nobody got was never asked for
             self._rewind()
+            self._write_notices()
             raise
         self._asked = observation, state, action
         return action
@@ -184,11 +187,20 @@ class Session:
         """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
         turn = self.turn
         self._newest[turn], self._in_episode[turn] = step, not step.last
-        fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
-        if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
-            self.records.write_metrics(metrics)
-            self.newest_metrics = metrics
+        try:
+            fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
+            if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
+                self.records.write_metrics(metrics)
+                self.newest_metrics = metrics
+        finally:
+            self._write_notices()
         return self._tally[turn].add(*step.tally)
+
+    def _write_notices(self) -> None:
+        """Write down what the trainer noticed."""
+        for notice in self.trainer.health.taken():
+            self.noticed.append(notice)
+            self.records.write_event(notice._asdict())
 
     def _end_episode(self, row: dict[str, Any]) -> None:
         self.records.write_episode(row)
@@ -210,15 +222,21 @@ class Session:
     def checkpoint(self, best: bool = False) -> None:
         """Write the latest (or best) checkpoint; in the midst of a step none: the journal has it, and `go_on` learns from it.
 
-        Raises DivergedError where learning diverged.
+        Raises DivergedError where learning diverged: what is not finite is never written.
         """
         _ = self.trainer.policy
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
+        self._write_notices()
         if not self.whole:
             return
         in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking
         arrays, facts = self.trainer.snapshot(acting)
+        if not self.trainer.sound(arrays):
+            raise DivergedError(
+                f"learning diverged: after step {self.trainer.steps} a learnt number, or an action on what was seen last, is "
+                "not finite; that was not saved, the last good checkpoint is kept: lower learning_rate or reward_scale"
+            )
         if best:  # a policy to act with, not to learn on from
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
         self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)

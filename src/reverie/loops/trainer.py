@@ -1,6 +1,6 @@
 """An agent at work on the host: acting, remembering and updating, with every random draw in its state.  No disk, no world."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -13,10 +13,16 @@ from reverie.core.errors import DivergedError
 from reverie.core.seeds import BEGIN, DRIVER, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
 from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
+from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
+from reverie.loops.flat import flat, splitter
+from reverie.loops.health import NAMES, Ailing, Health, still_shares, stuck_share
+from reverie.loops.sound import finite_actions, within
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DIAGNOSED = 256  # transitions that a diagnosis looks at; always so many, so that it is one program
+LARGE_METRIC = 1e15  # the state behind such a loss is looked at
+MOST = 1e20  # in the state: Adam takes the time of a run to forget a second moment beyond it
 DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
 PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
 
@@ -43,6 +49,8 @@ class Trainer:
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
         self.dreams: Dreams | None = None
+        self.health, self.outliers = Health(agent), Outliers(self.replay, n, m)
+        self._diverged: str | None = None
         self.driver: Any = None  # of some real episodes, in μ's stead
         self._driven = False  # whether it drives this one
         if agent.imagination is not None:
@@ -60,7 +68,7 @@ class Trainer:
         def update(state, rows, number):
             key = jax.random.fold_in(jax.random.fold_in(self.root, UPDATE), number)
             state, metrics = agent.update(state, unpack(rows), key)
-            return state, _flat(metrics, agent.policy(state))
+            return state, flat(metrics, agent.policy(state))
 
         lead = (feed.rollout, feed.worlds) if feed.rollout else (1, 1)
         rows = jax.ShapeDtypeStruct((*lead, row_width(n, m)), jnp.float32)
@@ -70,10 +78,12 @@ class Trainer:
         self._sums, self._count = np.zeros(len(metrics)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
         self._compiled: set[str] = set()
-        self._update = jax.jit(update, donate_argnums=0)
+        self._update = jax.jit(update)  # the state before stays, until it is known that the new one is sound
+        self._before: Any = None
+        self._updated_at = (0, 0)  # (step, episode)
         self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
-        self._pack = jax.jit(lambda state: _flat(jnp.zeros(len(metrics)), agent.policy(state)))
-        self._split = _splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
+        self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics)), agent.policy(state)))
+        self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
         self._flat: Any = None  # of the newest update, perhaps still being computed
         self._policy = self._split(np.asarray(self._pack(self.state)))
 
@@ -82,24 +92,61 @@ class Trainer:
         """The columns of `metrics`, in order."""
         dreamt = () if self.dreams is None else self.dreams.metric_names
         dreamt = dreamt if self.driver is None else (*dreamt, *PLANNED)
-        return ("step", "updates", *self._metric_names, *self._diagnosis_names, "exploration", "episode", *dreamt)
+        own = (*self._metric_names, *self._diagnosis_names, "exploration", "episode")
+        return ("step", "updates", *own, *NAMES, *dreamt)
 
     @property
     def policy(self) -> Any:
-        """What acting reads, as NumPy arrays, from the newest update.  Raises DivergedError if that came out non-finite."""
+        """What acting reads, as NumPy arrays, from the newest update that left all numbers sound.
+
+        Raises DivergedError where the last updates left some that are not.
+        """
         if self._flat is not None:
-            flat = np.asarray(self._flat)
-            values = flat[: len(self._metric_names)]
-            if not np.isfinite(values).all():
-                raise DivergedError(
-                    f"learning diverged: {self._metric_names[int(np.argmin(np.isfinite(values)))]} is not finite after step "
-                    f"{self.steps}; lower learning_rate or reward_scale, or set observation_normalisation=true"
-                )
-            self._flat = None
+            self._end_update()
+        return self._policy
+
+    def _end_update(self) -> None:
+        """Take up what the newest update made, or undo it where it made numbers that no later one could mend."""
+        newest = np.asarray(self._flat)
+        values = newest[: len(self._metric_names)]
+        fault = self._fault(newest, values)
+        if fault is None:
+            self._flat = self._before = None
+            self.health.in_a_row = 0
             self._sums += values
             self._count += 1
-            self._policy = self._split(flat)
-        return self._policy
+            self._policy = self._split(newest)
+            return
+        if self._diverged is None and self.health.undid(*self._updated_at, fault):
+            self._diverged = (
+                f"learning diverged: {fault} after step {self._updated_at[0]}; lower learning_rate or reward_scale, or "
+                "set observation_normalisation=true"
+            )
+        if self._diverged is not None:
+            raise DivergedError(self._diverged)
+        self.state, self._flat, self._before = self._before, None, None
+        self._set_outliers_aside()
+        if self.dreams is not None:
+            self.dreams.fictional.clear()
+
+    def _fault(self, newest: np.ndarray, values: np.ndarray) -> str | None:
+        """Return what is wrong with the state that an update left, or None."""
+        finite = np.isfinite(values)
+        if not finite.all():
+            return f"{self._metric_names[int(np.argmin(finite))]} is not finite"
+        with np.errstate(all="ignore"):
+            policy = newest[len(values) :]
+            squares = np.dot(policy, policy)
+        if not np.isfinite(squares):
+            return "a weight of the policy is not finite, or near it"
+        suspect = self.outliers.large or np.abs(values).max() > LARGE_METRIC
+        return (
+            "a number of the optimiser is not finite, or near it" if suspect and not within(self.state, MOST) else None
+        )
+
+    def _set_outliers_aside(self) -> None:
+        if found := self.outliers.set_aside():
+            self.health.set_aside(found, len(self.outliers.pairs), self.episodes)
 
     @property
     def first_update(self) -> int:
@@ -189,12 +236,7 @@ class Trainer:
 
     def _finite(self, actions: np.ndarray) -> np.ndarray:
         """Return actions, or raise DivergedError where one is no number: clipping would let it pass."""
-        if not np.isfinite(actions).all():
-            raise DivergedError(
-                f"{self.agent.spec.name}: the policy's action after step {self.steps} is not finite; is the observation far "
-                "larger than any before?  Scale it, or set observation_normalisation=true"
-            )
-        return actions
+        return finite_actions(actions, self.agent.spec.name, self.steps)
 
     def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
         """Take in one packed transition and run the updates that are due; return whether a model was fitted.
@@ -204,6 +246,11 @@ class Trainer:
         feed = self.agent.feed
         self.replay.add(row)
         self.steps += 1
+        self.health.see(row)
+        if self.outliers.is_large(row):
+            _ = self.policy  # what the update before found comes first
+            self.health.see_clipped(row, self.steps, self.episodes)
+            self._set_outliers_aside()
         if feed.rollout:
             self.owed += self.steps % len(self.replay.rows) == 0
         elif self.steps > feed.warmup_steps and self.steps >= feed.batch_size and feed.updates_per_step:
@@ -229,12 +276,13 @@ class Trainer:
 
         On-policy agents update on the rollout instead.
         """
-        _ = self.policy  # counts the metrics of the update before, and stops at its first non-finite one
+        _ = self.policy  # counts the metrics of the update before, or undoes it
         feed = self.agent.feed
         if feed.rollout:
             rows = self.replay.rows.reshape(feed.rollout, feed.worlds, -1).copy()  # computed on while the next come in
         else:
             rows = self._minibatches()
+        self._before, self._updated_at = self.state, (self.steps, self.episodes)
         self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
         self.updates += 1
         self.minibatches += len(rows) if not feed.rollout else feed.updates_per_step
@@ -269,7 +317,23 @@ class Trainer:
         if self.driver is not None:
             told = (int(self.driver.status), self.driver.failures, self.driver.repairs, self.driver.kl)
             dreamt |= dict(zip(PLANNED, (*map(float, told), self.driver.predicted, float(self._driven)), strict=True))
-        return counts | means | diagnosis | exploration | dreamt
+        row = counts | means | diagnosis | exploration
+        return row | self.health.judge(row, self._ailing(policy, spread)) | dreamt
+
+    def _ailing(self, policy: Any, spread: np.ndarray) -> Ailing:
+        """Return what the state, and the policy on some rows of replay, tell of how learning is."""
+        actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
+        stuck = 0.0 if self.agent.spec.actions else stuck_share(actions)
+        return Ailing(len(self.outliers.pairs), *still_shares(self.state), stuck)
+
+    def sound(self, arrays: dict[str, Any]) -> bool:
+        """Return whether a snapshot's state and memory are finite, and the policy's actions on the newest observations too."""
+        if not within((arrays["state"], arrays["memory"])):
+            return False
+        newest = (self.replay.added - 1 - np.arange(min(len(self.replay), 8))) % len(self.replay.rows)
+        seen = self.replay.rows[newest, : self.agent.spec.observation_dim]
+        with np.errstate(all="ignore"):
+            return not len(seen) or bool(np.isfinite(self.agent.greedy(self._policy, seen)).all())
 
     def acting(self) -> tuple[int, Any, Any]:
         """Return what `begin_episode` and `act` move, for `rewind`."""
@@ -293,6 +357,8 @@ class Trainer:
             "sample_generator": self.sample_generator.bit_generator.state,
             "metric_sums": self._sums.tolist(),
             "metric_count": self._count,
+            "health": self.health.facts(),
+            "set_aside": [list(pair) for pair in self.outliers.pairs],
         }
         arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
         if self.dreams is not None:
@@ -315,6 +381,8 @@ class Trainer:
         if self._sums.shape != (len(self._metric_names),):
             raise ValueError(f"{len(self._sums)} metric_sums of {len(self._metric_names)} metrics")
         self._flat, self._policy = None, self._split(np.asarray(self._pack(self.state)))
+        self.health.restore(facts.get("health"), rows)
+        self.outliers.restore(facts.get("set_aside", []), rows)
         self.replay.extend(rows)
         if self.dreams is not None:
             dreamt = {name.removeprefix(DREAMS): value for name, value in arrays.items() if name.startswith(DREAMS)}
@@ -323,19 +391,3 @@ class Trainer:
                 plans = {k.removeprefix("plan/"): v for k, v in dreamt.items() if k.startswith("plan/")}
                 self.driver.restore(plans, facts["plan"])
             self._choose_driver()
-
-
-def _flat(metrics: Any, policy: Any) -> jax.Array:
-    return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves((metrics, policy))])
-
-
-def _splitter(like: Any, skip: int) -> Callable[[np.ndarray], Any]:
-    """Return a function that cuts a flat array, after `skip` numbers, into views shaped as the pytree `like`."""
-    leaves, structure = jax.tree.flatten(like)
-    ends = np.cumsum([skip] + [int(np.prod(leaf.shape)) for leaf in leaves]).tolist()
-    cuts = [(slice(a, b), leaf.shape) for a, b, leaf in zip(ends[:-1], ends[1:], leaves, strict=True)]
-
-    def split(flat: np.ndarray) -> Any:
-        return jax.tree.unflatten(structure, [flat[part].reshape(shape) for part, shape in cuts])
-
-    return split

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from reverie.loops.callbacks import Began, Compiling, Ended, Evaluated, Event, StepEnded
+from reverie.loops.callbacks import Began, Compiling, Ended, Evaluated, Event, Noticed, StepEnded
 
 LOG_SECONDS = 10.0  # between lines where stderr is no terminal
 DRAW_SECONDS = 0.1
@@ -52,6 +52,13 @@ class Countdown:
         else:
             print(text, file=sys.stderr, flush=True)
 
+    def tell(self, text: str) -> None:
+        """Print a line that stays, above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def show(self, step: int, status: Callable[[], str] = str) -> None:
         """Show that `step` steps are done, with what `status` returns, unless that was shown just now."""
         now = time.monotonic()
@@ -87,6 +94,8 @@ class Progress:
             if event.cut and not self._told_of_cuts:
                 self._told_of_cuts = True
                 print(f"step {event.row['step']}: {event.cut}", file=sys.stderr, flush=True)
+        elif isinstance(event, Noticed) and self._countdown is not None:
+            self._countdown.tell(f"step {event.step}: {event.text}")
         elif isinstance(event, StepEnded) and self._countdown is not None:
             self._countdown.show(event.step, lambda: self._status(learner))
 
@@ -94,4 +103,5 @@ class Progress:
         recent = list(learner.recent_returns)[-10:]
         shown = f"return {sum(recent) / len(recent):.4g}  " if recent else ""
         loss = f"loss {learner.newest_metrics['loss']:.3g}  " if learner.newest_metrics else ""
-        return f"{shown}{self._evaluated}{loss}"
+        ills = "".join(f"! {kind}  " for kind in learner.ills)
+        return f"{shown}{self._evaluated}{loss}{ills}"

@@ -25,6 +25,10 @@ class _Header(msgspec.Struct):
     metadata: dict[str, str] = msgspec.field(name="__metadata__")
 
 
+class DamagedError(StorageError):
+    """Bytes that are no longer what was written: the checkpoint before may do.  Not one that somebody made anew."""
+
+
 def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
     """Write a pytree of arrays and JSON-able `facts` to `path`, whole or not at all."""
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in _named(tree).items()}
@@ -43,17 +47,17 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {} if foreign else safetensors.numpy.load(data)
         damaged = not foreign and header["crc"] != str(_checksum(header["facts"], arrays))
     except Exception as error:  # whatever a parser says of bytes that are not ours
-        raise StorageError(f"{path} is damaged or no checkpoint ({said(error)}); {REMEDY}") from error
+        raise DamagedError(f"{path} is damaged or no checkpoint ({said(error)}); {REMEDY}") from error
     if foreign:
         raise StorageError(f"{path} is of another version ({header['format']}); this one reads {FORMAT}")
     if damaged:
-        raise StorageError(f"{path} is damaged (checksum); {REMEDY}")
+        raise DamagedError(f"{path} is damaged (checksum); {REMEDY}")
     try:
         facts = loose(header["facts"])
         if not isinstance(facts, dict):
             raise ValueError("its facts are no object")
     except ValueError as error:
-        raise StorageError(f"{path} is damaged ({error}); {REMEDY}") from None
+        raise DamagedError(f"{path} is damaged ({error}); {REMEDY}") from None
     return arrays, facts
 
 

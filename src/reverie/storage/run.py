@@ -26,10 +26,13 @@ class RunDirectory:
         self.call_file = self.path / "call.json"
         self.journal_file = self.path / "experience" / "journal.bin"
         self.latest_file = self.path / "checkpoint" / "latest.safetensors"
+        self.previous_file = self.path / "checkpoint" / "previous.safetensors"
+        self.next_file = self.path / "checkpoint" / "next.safetensors"  # while it is written
         self.best_file = self.path / "checkpoint" / "best.safetensors"
         self.episodes_file = self.path / "episodes.csv"
         self.evaluations_file = self.path / "evaluations.csv"
         self.metrics_file = self.path / "metrics.csv"
+        self.events_file = self.path / "events.csv"
         self.tensorboard_folder = self.path / "tensorboard"
         self._places: list[tuple[Path, tuple[int, int] | None]] = []
         self._lock: filelock.BaseFileLock | None = None

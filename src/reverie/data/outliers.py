@@ -1,0 +1,79 @@
+"""Transitions that no sensor can have meant, far beyond all others, are set aside: others stand for them in replay.
+
+One such row in a minibatch makes gradients so large that the running mean of their squares, by which Adam divides, stays
+large for as long as a run may last: the weights behind it hardly move again.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reverie.data.replay import Replay
+
+LARGE = 1e6  # smaller numbers are never looked at twice
+FAR = 1e6  # times what is usual for an observation
+FAR_REWARD = 1e12  # rewards may be rare and large
+SAMPLE = 256  # rows that tell what is usual
+ALLOWED = 10, 0.01  # rows, and share of all: what comes more often is no fault of a sensor
+
+
+class Found(NamedTuple):
+    """What was set aside."""
+
+    steps: list[int]  # from 1 on
+    place: int  # within a packed transition, of the number that is farthest off
+    size: float  # of that
+
+
+class Outliers:
+    """Watches over a replay of packed transitions.
+
+    pairs: the rows set aside, each with the one that stands for it, by number from 0.  large: whether the replay has held
+    a large number.
+    """
+
+    def __init__(self, replay: Replay, observation_dim: int, action_dim: int):
+        self._replay, self._reward = replay, observation_dim + action_dim
+        self.pairs: list[tuple[int, int]] = []
+        self.large = False
+
+    def is_large(self, row: np.ndarray) -> bool:
+        """Return whether a row holds a large number, and remember it."""
+        with np.errstate(all="ignore"):
+            found = not np.dot(row, row) <= LARGE**2
+        self.large |= bool(found)
+        return bool(found)
+
+    def set_aside(self) -> Found | None:
+        """Put the row before it, or the first good one, in the place of each row that is far off."""
+        replay, size, capacity = self._replay, len(self._replay), len(self._replay.rows)
+        rows = replay.rows[:size]
+        sizes = np.abs(rows) / self._limits(rows)
+        far = (sizes > 1.0).any(axis=1)
+        most, share = ALLOWED
+        if not far.any() or far.all() or len(self.pairs) + far.sum() > most + share * replay.added:
+            return None
+        first = replay.added - size
+        number = first + (np.arange(size) - first) % capacity  # of each row
+        place = int(np.argmax(sizes[far].max(axis=0)))
+        found = Found(np.sort(number[far] + 1).tolist(), place, float(np.abs(rows[far, place]).max()))
+        good = np.sort(number[~far])
+        for bad in np.sort(number[far]).tolist():
+            stand_in = int(good[max(0, int(np.searchsorted(good, bad)) - 1)])
+            rows[bad % capacity] = rows[stand_in % capacity]
+            self.pairs.append((bad, stand_in))
+        return found
+
+    def _limits(self, rows: np.ndarray) -> np.ndarray:
+        """Return how large each number may be: FAR times its median size, or FAR where that is below 1."""
+        spread = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int)]
+        limits = FAR * np.maximum(1.0, np.median(np.abs(spread.astype(float)), axis=0))
+        limits[self._reward] *= FAR_REWARD / FAR
+        return limits
+
+    def restore(self, pairs: list[list[int]], rows: np.ndarray) -> None:
+        """Set the same rows aside in `rows`, all that there were; call it before the replay takes them."""
+        self.large = bool((np.abs(rows) > LARGE / rows.shape[1] ** 0.5).any())
+        self.pairs = [(int(bad), int(good)) for bad, good in pairs]
+        for bad, stand_in in self.pairs:
+            rows[bad] = rows[stand_in]

@@ -1,0 +1,26 @@
+"""Is every number fit to be kept, or to act on?"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from reverie.core.errors import DivergedError
+
+FINITE = float(np.finfo(np.float32).max)
+
+
+def within(tree: Any, most: float = FINITE) -> bool:
+    """Return whether every float of a pytree of arrays is finite and at most `most` in size."""
+    arrays = (np.asarray(leaf) for leaf in jax.tree.leaves(tree))
+    return all(bool(np.abs(a).max() <= most) for a in arrays if a.size and np.issubdtype(a.dtype, np.floating))
+
+
+def finite_actions(actions: np.ndarray, name: str, step: int) -> np.ndarray:
+    """Return a policy's actions, or raise DivergedError where one is no number: clipping would let it pass."""
+    if not np.isfinite(actions).all():
+        raise DivergedError(
+            f"{name}: the policy's action after step {step} is not finite; is the observation far "
+            "larger than any before?  Scale it, or set observation_normalisation=true"
+        )
+    return actions

@@ -1,0 +1,359 @@
+"""No number that is not finite acts, is learnt from or is kept; what goes wrong while learning is counted and said."""
+
+import os
+import pathlib
+
+import gymnasium as gym
+import jax
+import numpy as np
+import pytest
+
+import reverie as rv
+from cases import CASES, those
+from reverie.core.types import EnvSpec
+from reverie.data.outliers import Outliers
+from reverie.data.replay import Replay
+from reverie.loops import records, session
+from reverie.loops.health import PATIENCE, Ailing, Health, still_shares
+from reverie.loops.saved import SavedPolicy
+from reverie.loops.sound import within
+from reverie.storage import checkpoint
+from reverie.storage.tables import read_rows
+from worlds import Line, Switched
+
+every_algorithm = pytest.mark.parametrize("name", CASES)
+every_one_in_one_world = pytest.mark.parametrize("name", those(worlds=1))
+
+
+@pytest.fixture(autouse=True)
+def by_steps_alone(monkeypatch):
+    monkeypatch.setattr(session, "METRICS_EVERY", 5)
+    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+
+
+class Spikes(gym.Env):
+    """A world whose sensor or reward says `value` at some of its steps."""
+
+    def __init__(self, at, value, of="observation"):
+        super().__init__()
+        self.at, self.value, self.of, self.count = at, value, of, 0
+
+    def step(self, action):
+        observation, reward, *ends = super().step(action)
+        self.count += 1
+        if self.count in self.at:
+            if self.of == "observation":
+                observation[0] = self.value
+            else:
+                reward = self.value
+        return observation, reward, *ends
+
+
+class Spiking(Spikes, Line):
+    pass
+
+
+class SpikingSwitch(Spikes, Switched):
+    pass
+
+
+def spiking(name, *args):
+    return (SpikingSwitch if CASES[name].spec.actions else Spiking)(*args)
+
+
+def learner(name, out=None, env=None, **changes):
+    return rv.Learner(CASES[name].make(**changes), CASES[name].line if env is None else env, out=out)
+
+
+def poison(learner, value=np.nan):
+    """Put a number into the middle of everything that is learnt."""
+    trainer = learner._session.trainer
+    _ = trainer.policy
+    trainer.state = jax.tree.map(
+        lambda leaf: leaf.at[(0,) * leaf.ndim].set(value) if np.issubdtype(leaf.dtype, np.floating) else leaf,
+        trainer.state,
+    )
+    trainer._policy = jax.tree.map(np.asarray, trainer.agent.policy(trainer.state))
+
+
+# ---- one bad number
+
+
+@every_one_in_one_world
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("of", ["observation", "reward"])
+def test_one_absurd_number_stops_no_weight(name, normalised, of):
+    """As many weights move behind it as where it never was."""
+    moved = []
+    for value in (0.0, 1e16 if of == "reward" else 1e12):
+        with learner(name, env=spiking(name, (20, 33), value, of), observation_normalisation=normalised) as one:
+            one.learn(36)
+            trainer = one._session.trainer
+            before = [np.array(leaf) for leaf in jax.tree.leaves(trainer.policy)]
+            one.learn(24)
+            after = jax.tree.leaves(trainer.policy)
+            pairs = zip(before, after, strict=True)
+            moved.append(np.mean(np.concatenate([np.ravel(a != np.asarray(b)) for a, b in pairs])))
+            assert within(trainer.state)
+    assert moved[1] > 0.8 * moved[0]
+
+
+def test_what_was_set_aside_is_said_and_a_resumed_run_sets_the_same_aside(tmp_path):
+    for steps, out in ((12, "parts"), (24, "whole")):
+        with learner("naf", tmp_path / out, Spiking((9, 15), 1e12)) as one:
+            one.learn(steps)
+    env = Spiking((3,), 1e12)
+    with rv.Learner.load(tmp_path / "parts", env=env) as one:
+        one.learn(12)
+        parts = one._session.trainer
+        assert parts.outliers.pairs == [(8, 7), (9, 8), (14, 13), (15, 14)]
+    assert (tmp_path / "parts" / "events.csv").read_text() == (tmp_path / "whole" / "events.csv").read_text()
+    assert (tmp_path / "parts" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+    (first, *_) = read_rows(tmp_path / "whole" / "events.csv")
+    assert (first["kind"], first["step"]) == ("outlier", "9")
+    assert "the observation at index 0 reached 1e+12, far beyond all others" in first["text"]
+
+
+def test_what_is_often_large_is_no_outlier():
+    replay = Replay(100, 6)
+    outliers = Outliers(replay, 2, 0)
+    for i in range(100):
+        row = np.array([0, 1e9 * (i > 20), 0, 1, 0, 1e9 * (i > 20)], np.float32)
+        replay.add(row)
+        if outliers.is_large(row):
+            outliers.set_aside()
+    assert len(outliers.pairs) <= 11 and replay.rows[60:, 1].min() == np.float32(1e9)
+
+
+# ---- updates that go wrong
+
+
+def broken(trainer, calls, value=np.inf):
+    """Have some calls of the update leave a number in the state."""
+    update, done = trainer._update, []
+
+    def then(state, rows, number):
+        state, flat = update(state, rows, number)
+        done.append(1)
+        return (state, flat.at[-1].set(value)) if len(done) in calls else (state, flat)
+
+    then.lower = update.lower  # type: ignore[attr-defined]
+    trainer._update = then
+
+
+@every_algorithm
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_update_that_went_wrong_is_undone_and_counted(name, value, tmp_path):
+    with learner(name, tmp_path) as one:
+        trainer = one._session.trainer
+        broken(trainer, (2, 3), value)
+        while trainer.updates < 5:
+            one.learn(5)
+        assert within(trainer.state) and trainer.health.skipped == 2 and np.isfinite((one.newest_metrics or {})["loss"])
+    assert read_rows(tmp_path / "metrics.csv")[-1]["skipped"] == "2"
+    (event,) = read_rows(tmp_path / "events.csv")
+    assert event["kind"] == "skipped" and "was undone: a weight of the policy is not finite" in event["text"]
+
+
+@every_algorithm
+def test_three_in_a_row_end_learning_with_the_last_good_state_kept(name, tmp_path):
+    with learner(name, tmp_path) as one:
+        one.learn(24).save()
+        broken(one._session.trainer, range(1, 9))
+        with pytest.raises(rv.DivergedError, match=r"learning diverged: a weight of the policy .* lower learning_rate"):
+            one.learn(60)
+        for act in (lambda: one.predict([0.0, 0.0]), lambda: one.predict([0.0, 0.0], explore=True), one.save):
+            with pytest.raises(rv.DivergedError):
+                act()
+    assert [row["kind"] for row in read_rows(tmp_path / "events.csv")] == ["skipped", "diverged"]
+    assert SavedPolicy(tmp_path).step == 24
+
+
+@every_one_in_one_world
+@pytest.mark.parametrize("rate", [1e30, 1e10, 30.0])
+def test_a_learning_rate_beyond_reason_leaves_no_checkpoint_that_cannot_act(name, rate, tmp_path):
+    with learner(name, tmp_path, learning_rate=rate) as one:
+        try:
+            one.learn(24)
+        except rv.DivergedError as error:
+            assert "\n" not in str(error)
+    for file in (tmp_path / "checkpoint").iterdir():
+        arrays, _ = checkpoint.read(file)
+        assert within(arrays)
+    try:
+        assert np.isfinite(SavedPolicy(tmp_path).greedy(np.zeros((4, 2), np.float32))).all()
+    except rv.ReverieError as error:
+        assert "does not exist yet" in str(error) or "not finite" in str(error)
+
+
+# ---- what is kept
+
+
+@every_algorithm
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_state_that_is_not_finite_is_never_written(name, value, tmp_path):
+    with learner(name, tmp_path) as one:
+        one.learn(24).save()
+        files = {file.name: file.read_bytes() for file in (tmp_path / "checkpoint").iterdir()}
+        poison(one, value)
+        for save in (one.save, one.save_best):
+            with pytest.raises(rv.DivergedError, match="was not saved, the last good checkpoint is kept"):
+                save()
+        assert {file.name: file.read_bytes() for file in (tmp_path / "checkpoint").iterdir()} == files
+
+
+def tampered(file, value):
+    """Write a checkpoint anew, whole, with a number in each of its arrays."""
+    arrays, facts = checkpoint.read(file)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    for array in arrays.values():
+        if array.size and np.issubdtype(array.dtype, np.floating):
+            array.flat[0] = value
+    checkpoint.save(file, arrays, facts)
+
+
+@every_algorithm
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_checkpoint_that_is_not_finite_is_named_and_never_acts(name, value, tmp_path):
+    with learner(name, tmp_path) as one:
+        one.learn(24)
+    latest = tmp_path / "checkpoint" / "latest.safetensors"
+    (tmp_path / "checkpoint" / "previous.safetensors").unlink(missing_ok=True)
+    tampered(latest, value)
+    for read in (SavedPolicy, rv.Learner.load):
+        with pytest.raises(
+            rv.StorageError, match="holds what is no finite number; delete it to go on from the journal"
+        ):
+            read(tmp_path)
+
+
+@every_one_in_one_world
+@pytest.mark.parametrize("damage", ["cut", "turned", "gone"])
+def test_the_previous_checkpoint_and_the_journal_give_what_the_latest_would(name, damage, tmp_path):
+    for out in ("whole", "parts"):
+        with learner(name, tmp_path / out) as one:
+            one.learn(12).learn(12)
+    latest = tmp_path / "parts" / "checkpoint" / "latest.safetensors"
+    if damage == "cut":
+        latest.write_bytes(latest.read_bytes()[:-7])
+    elif damage == "turned":
+        data = bytearray(latest.read_bytes())
+        data[-9] ^= 1
+        latest.write_bytes(data)
+    else:
+        latest.unlink()
+    if damage == "gone":
+        assert SavedPolicy(tmp_path / "parts").step == 12
+        parts = rv.Learner.load(tmp_path / "parts")
+    else:
+        with pytest.warns(rv.ReverieWarning, match=r"latest.safetensors .*gone on from previous.safetensors"):
+            parts = rv.Learner.load(tmp_path / "parts")
+    with parts, rv.Learner.load(tmp_path / "whole") as whole:
+        for one, other in zip(*(jax.tree.leaves(part._session.trainer.state) for part in (parts, whole)), strict=True):
+            np.testing.assert_array_equal(one, other)
+        parts.save()
+        assert checkpoint.read(tmp_path / "parts" / "checkpoint" / "previous.safetensors")[1]["steps"] in (12, 24)
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+@pytest.mark.parametrize("go_back", [False, True])
+def test_a_crash_between_renames_leaves_one_that_is_whole(moment, go_back, tmp_path, monkeypatch):
+    with learner("naf", tmp_path / "whole") as whole:
+        whole.learn(24)
+        state = jax.tree.leaves(whole._session.trainer.state)
+    out, renames, replace = tmp_path / "run", [], os.replace
+
+    def crash(old, new):
+        if pathlib.Path(old).name in ("latest.safetensors", "next.safetensors"):
+            renames.append(old)
+            if len(renames) == moment:
+                raise KeyboardInterrupt
+        replace(old, new)
+
+    with learner("naf", out) as one:
+        one.learn(12)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", crash)
+            with pytest.raises(KeyboardInterrupt):
+                one.learn(6)
+    assert renames
+    with rv.Learner.load(out, go_back=go_back) as one:
+        assert one.steps == (12 if go_back else 18)
+        one.learn(24 - one.steps)
+        for leaf, other in zip(jax.tree.leaves(one._session.trainer.state), state, strict=True):
+            np.testing.assert_array_equal(leaf, other)
+
+
+# ---- what is seen while learning
+
+
+def health(discount=0.9, scale=1.0):
+    spec = EnvSpec(1, [-1.0], [1.0])
+    agent = rv.NAF(discount=discount, reward_scale=scale, hidden=(4,)).build(spec)
+    found = Health(agent)
+    for reward in (-2.0, 3.0):
+        found.see(np.array([0, 0, reward, 1, 0], np.float32))
+    return found
+
+
+WELL = Ailing(0, 0.2, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "now", "kind"),
+    [
+        (31.0, WELL, None),
+        (-21.0, WELL, None),
+        (100.0, WELL, "value"),
+        (-1e6, WELL, "value"),
+        (0.0, WELL._replace(dead=0.95), "dead weights"),
+        (0.0, WELL._replace(frozen=0.3), "dead weights"),
+        (0.0, WELL._replace(stuck=1.0), "mean stuck"),
+    ],
+)
+def test_what_lasts_is_said_once(value, now, kind):
+    found = health()
+    for row in range(3 * PATIENCE):
+        columns = found.judge({"step": 200 * row, "episode": row, "value_mean": value}, now)
+        assert (columns["value_excess"] > 0.1) == (kind == "value")
+    assert [notice.kind for notice in found.taken()] == [kind] * (kind is not None)
+    assert found.ills() == [kind] * (kind is not None)
+    found.judge({"step": 1, "episode": 1, "value_mean": 0.0}, WELL)
+    assert not found.ills()
+
+
+def test_an_entropy_bonus_is_no_excess():
+    found = health()
+    assert (
+        found.judge({"step": 1, "episode": 1, "value_mean": 40.0, "entropy": 1.0, "temperature": 1.0}, WELL)[
+            "value_excess"
+        ]
+        == 0
+    )
+    assert found.judge({"step": 1, "episode": 1, "value_mean": 40.0, "entropy": 1.0}, WELL)["value_excess"] > 0.1
+
+
+@every_algorithm
+def test_weights_that_a_gradient_of_long_ago_stops_are_counted(name):
+    with learner(name) as one:
+        one.learn(24)
+        state = one._session.trainer.state
+        well, none = still_shares(state)
+        leaves, structure = jax.tree_util.tree_flatten_with_path(state)
+        # A third of the second moments as after one huge gradient, the first moments as long after it.
+        sick = [
+            leaf.at[: leaf.shape[0] // 2 or 1].set(1e18)
+            if "nu" in jax.tree_util.keystr(path) and leaf.ndim == 2
+            else leaf
+            for path, leaf in leaves
+        ]
+        dead, frozen = still_shares(jax.tree.unflatten(structure, sick))
+        assert none == 0.0 and dead > well and frozen > 0.1
+
+
+def test_a_mean_that_is_stuck_is_said_while_learning(tmp_path):
+    events = []
+    with learner("naf", tmp_path, learning_rate=3.0) as one:
+        one.learn(120, callbacks=[lambda learner, event: events.append(event) if hasattr(event, "kind") else None])
+    rows = read_rows(tmp_path / "events.csv")
+    assert [event.text for event in events] == [row["text"] for row in rows]
