@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import gymnasium as gym
 import jax
@@ -38,7 +39,7 @@ class Spikes(gym.Env):
         super().__init__()
         self.at, self.value, self.of, self.count = at, value, of, 0
 
-    def step(self, action):
+    def step(self, action) -> Any:
         observation, reward, *ends = super().step(action)
         self.count += 1
         if self.count in self.at:
