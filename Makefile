@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow lint format docs results bench dist pins clean
+.PHONY: help demo test test-slow fuzz lint format docs results bench dist pins clean
 
 help:
 	@echo "demo       NAF learns a MuJoCo task in about two minutes: score, curve, film"
 	@echo "test       the tests        test-slow  long learning, twenty kills"
+	@echo "fuzz       random damage to whatever is read, for ten minutes (FUZZ_SECONDS, FUZZ_SEED)"
 	@echo "lint       style and types  format     mend style"
 	@echo "docs       the site, in site/index.html"
 	@echo "results    the learning curves under results/, again (about an hour)"
@@ -31,6 +32,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(READY)
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(BIN)/python -m pytest tests/fuzz -s
 
 lint: $(READY)
 	$(BIN)/python -m ruff format --check .

@@ -46,6 +46,52 @@ def test_rooms_keep_to_their_trade(path):
     assert "pickle" not in outside
 
 
+# What opens, decodes or parses, and where alone it may be called.
+READERS = {
+    "open": (
+        "storage/files.py",
+        "storage/key.py",
+        "storage/copy.py",
+        "storage/output.py",
+        "cli/__init__.py",
+        "loops/recover.py",
+    ),
+    "read_text": ("loops/provenance.py", "report/page.py"),  # of the system, of the package itself
+    "read_bytes": (),
+    "read_regular": ("storage/files.py", "storage/journal.py", "loops/keeper.py", "loops/recover.py", "report/film.py"),
+    "load": (  # of safetensors, of checkpoints and learners
+        "storage/checkpoint.py",
+        "cli/train.py",
+        "experiments/cell.py",
+        "loops/learner.py",
+        "loops/records.py",
+        "loops/saved.py",
+    ),
+    "loads": ("storage/reading.py",),
+    "decode": ("storage/reading.py", "storage/tables.py"),
+    "reader": ("storage/tables.py",),
+    "DictReader": (),
+}
+DECODES_ITS_OWN = ("experiments/reproduce.py", "experiments/local.py", "core/errors.py", "report/page.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_files_are_read_in_one_place(path):
+    """A new reader belongs into storage, with a schema and a target in tests/fuzz."""
+    name = path.relative_to(SRC).as_posix()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        function, value = node.func, getattr(node.func, "value", None)
+        called = getattr(function, "attr", getattr(function, "id", ""))
+        if called == "open" and isinstance(value, ast.Name) and value.id in ("self", "run", "results"):
+            continue  # a directory's own method
+        if called == "decode" and (name in DECODES_ITS_OWN or name.startswith("storage/")):
+            continue
+        if called in READERS:
+            assert name in READERS[called], f"{name}:{node.lineno} calls {called}(): read through storage/reading.py"
+
+
 def test_no_file_is_too_long_to_read_in_one_sitting():
     long = {str(p): n for p in SRC.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
     assert not long

@@ -496,3 +496,52 @@ def test_diverged_learning_stops_with_the_last_good_checkpoint(tmp_path):
     diverging.close()
     assert json.loads((tmp_path / "run" / "config.json").read_text())["agent"]["settings"]["reward_scale"] == 1e30
     assert len(journal.read(tmp_path / "run" / "experience" / "journal.bin")[1]) > 0
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ["evaluate", path]
+            for path in ("", "a\0b", LONG, "a/" * 3000, "\ud800", "no\nwhere", "/dev/null", "FILE", "FILE/x")
+        ),
+        *(["report", path] for path in ("", "a\0b", LONG, "a/" * 3000, "\ud800", "FILE", "/dev/null", "LOOP")),
+        *(
+            ["train", "naf", "worlds:LinearWorld", "--steps", "1", "--out", path]
+            for path in ("", "a\0b", LONG, "FILE/x", "LOOP")
+        ),
+        *(
+            ["train", "naf", "worlds:LinearWorld", "--steps", number]
+            for number in ("-1", "1.5", "\u0661", "1e3", "", "9" * 40)
+        ),
+        *(
+            ["train", "naf", "worlds:LinearWorld", "--stop-at", number]
+            for number in ("nan", "inf", "1e400", "x", "\u0661")
+        ),
+        ["train", "naf", "worlds:LinearWorld", "--set", "hidden=8", "--set", "hidden=9"],
+        *(
+            ["train", "naf", "worlds:LinearWorld", "--set", pair]
+            for pair in ("x", "=", "=1", "", "a\0=1", "\n=1", "y" * 9999)
+        ),
+        *(
+            ["solve", "FrozenLake-v1", "--method", "value-iteration", "--discount", g]
+            for g in ("nan", "-inf", "1e400", "2", "")
+        ),
+        *(["evaluate", "RUN", "--env", env] for env in ("", "\0", "a\nb", ":", "::", "x:", ":x", "\ud800", LONG * 100)),
+        *(["check", env] for env in ("", "\0", "..:x", "a.b.c", "os:sep", "worlds:LinearWorld.reset")),
+        *([word] for word in ("", "\0", "a\nb", "\ud800", "--", "-", "--no", "x" * 9999)),
+    ],
+    ids=lambda words: " ".join(word[:12] for word in words).encode("ascii", "backslashreplace").decode(),
+)
+def test_odd_words_get_one_line(words, tmp_path, capsys, monkeypatch, finished):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_text("")
+    (tmp_path / "LOOP").symlink_to(tmp_path / "LOOP")
+    assert main([str(finished) if word == "RUN" else word for word in words]) == 2
+    told = capsys.readouterr()
+    assert (
+        len(told.err.splitlines()) == 1 and told.err.startswith("reverie: ") and (not told.out or words[0] == "check")
+    ), told

@@ -4,6 +4,7 @@ from typing import Any
 
 from reverie.cli import stopping
 from reverie.cli.output import emit, note
+from reverie.core.errors import one_line
 from reverie.environments.check import check
 
 
@@ -16,6 +17,6 @@ def run(options: Any) -> int | None:
     lines = [f"{finding.verdict:6}{finding.topic:9}{finding.text}" for finding in findings]
     emit(options, facts, options.env, *lines)
     if wrong:
-        note(f"reverie: {options.env} is not fit to learn on: {wrong[0].text}")
+        note(one_line(f"reverie: {options.env} is not fit to learn on: {wrong[0].text}"))
         return 2
     return None

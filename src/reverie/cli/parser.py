@@ -2,10 +2,12 @@
 
 import argparse
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import reverie
+from reverie.core.errors import one_line
 from reverie.core.interrupts import look
 
 VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "recover", "bench")
@@ -13,6 +15,9 @@ VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reprod
 
 class UsageError(Exception):
     """Arguments that do not parse; one line."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,7 +44,7 @@ def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
             value = int(text.replace("_", ""))
-            if value < 0:
+            if value < 0 or not text.isascii():
                 raise ValueError
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number of at least 0") from None
@@ -53,6 +58,33 @@ def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
 
 
 SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+        if value - value != 0 or not text.isascii():
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no finite number") from None
+    return value
+
+
+def _path(text: str) -> str:
+    """Return a path that the system can look for; a leading ~ is one's home, which shells leave as it is after a =."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; leave the option out, or give one")
+    try:
+        text = os.path.expanduser(text)
+        os.lstat(
+            os.path.join(text, "checkpoint", "latest.safetensors" + 32 * "x")
+        )  # the longest name that lies in a run
+    except (FileNotFoundError, NotADirectoryError):
+        return text
+    except (OSError, ValueError) as error:  # too long, no permission, a loop of links, a NUL
+        said = getattr(error, "strerror", None) or "no file can have this name"
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {said}; give another path") from None
+    return text
 
 
 def _seconds(text: str) -> float:
@@ -72,6 +104,17 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
     return name, value
+
+
+class _Once(argparse.Action):
+    """Gather name=value pairs, each name once."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Add a pair; refuse a name that is there."""
+        before = getattr(namespace, self.dest)
+        if values[0] in dict(before):
+            parser.error(f"argument --set: {values[0]} is set twice; say it once")
+        setattr(namespace, self.dest, [*before, values])
 
 
 def _later(module: str) -> Callable[[argparse.Namespace], int | None]:
@@ -123,7 +166,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
     train.add_argument("--seed", type=_up_to(SEED), default=None, metavar="S", help="decides every random draw (0)")
-    train.add_argument("--out", metavar="DIR", help="the run directory (one under runs/)")
+    train.add_argument("--out", type=_path, metavar="DIR", help="the run directory (one under runs/)")
     _add_settings(train, "a setting of the agent, of imagination or of its model")
     train.add_argument(
         "--imagine",
@@ -151,12 +194,14 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--evaluate-episodes", type=_up_to(10**6, least=1), default=5, metavar="N", help="greedy episodes each (5)"
     )
-    train.add_argument("--stop-at", type=float, metavar="RETURN", help="stop once 10 episodes' mean return reaches it")
+    train.add_argument(
+        "--stop-at", type=_number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
+    )
     train.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
 
     def add_run(verb: Any) -> None:
-        verb.add_argument("run_directory", metavar="RUN", help="the directory that training wrote")
+        verb.add_argument("run_directory", type=_path, metavar="RUN", help="the directory that training wrote")
         verb.add_argument("--best", action="store_true", help="the best evaluated policy instead of the latest")
         verb.add_argument("--env", metavar="ENV", help="the environment, where the run has none of its own")
         verb.add_argument(
@@ -172,7 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     video = add("video", "video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4")
     add_run(video)
-    video.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)")
+    video.add_argument("-o", "--output", type=_path, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)")
     video.add_argument("--seconds", type=_seconds, default=20.0, metavar="S", help="cut the film after so long (20)")
 
     check = add("check", "check", "is this environment fit to learn on?", "reverie check my_robot:make_env")
@@ -222,7 +267,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="starts, one by one (1); real episodes to a fit (fitted: 5; pilqr: 20)",
     )
-    plan.add_argument("-o", "--output", metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
+    plan.add_argument("-o", "--output", type=_path, metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
 
     _add_solve(add)
     _add_reproduce(add)
@@ -230,7 +275,9 @@ def build_parser() -> argparse.ArgumentParser:
     recover = add(
         "recover", "recover", "save what is whole of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
     )
-    recover.add_argument("run_directory", metavar="RUN", help="the damaged directory; nothing in it is changed")
+    recover.add_argument(
+        "run_directory", type=_path, metavar="RUN", help="the damaged directory; nothing in it is changed"
+    )
     recover.add_argument("-o", "--output", metavar="DIR", help="a new directory (RUN-recovered)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
@@ -258,9 +305,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(verb: argparse.ArgumentParser, text: str) -> None:
-    verb.add_argument(
-        "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE", dest="settings", help=text
-    )
+    verb.add_argument("--set", type=_pair, action=_Once, default=[], metavar="NAME=VALUE", dest="settings", help=text)
 
 
 def _add_solve(add: Callable[..., Any]) -> None:
@@ -281,16 +326,16 @@ def _add_solve(add: Callable[..., Any]) -> None:
         required=True,
         help="the first two need a table of transitions, the others learn from samples",
     )
-    solve.add_argument("--discount", type=float, default=0.99, metavar="G", help="γ, from 0 to 1 (0.99)")
+    solve.add_argument("--discount", type=_number, default=0.99, metavar="G", help="γ, from 0 to 1 (0.99)")
     solve.add_argument("--iterations", type=_positive, metavar="N", help="at most (100000; policy-iteration: 1000)")
     solve.add_argument("--episodes", type=_up_to(10**8, least=1), metavar="N", help="to learn from (500)")
-    solve.add_argument("--learning-rate", type=float, metavar="A", help="α (0.1)")
-    solve.add_argument("--decay", type=float, metavar="D", help="α = A / N(s, a)^D after N updates (0: constant)")
-    solve.add_argument("--epsilon", type=float, metavar="E", help="share of actions drawn at random (0.1)")
+    solve.add_argument("--learning-rate", type=_number, metavar="A", help="α (0.1)")
+    solve.add_argument("--decay", type=_number, metavar="D", help="α = A / N(s, a)^D after N updates (0: constant)")
+    solve.add_argument("--epsilon", type=_number, metavar="E", help="share of actions drawn at random (0.1)")
     solve.add_argument("--planning-steps", type=_up_to(10**6), metavar="N", help="of dyna-q, after each real step (5)")
     solve.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides every random draw (0)")
     _add_settings(solve, "an option of the environment, such as map_name=8x8")
-    solve.add_argument("-o", "--output", metavar="FILE.png", help="draw values and policy")
+    solve.add_argument("-o", "--output", type=_path, metavar="FILE.png", help="draw values and policy")
 
 
 def _names(text: str) -> list[str]:
@@ -321,7 +366,9 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
     reproduce.add_argument(
         "--jobs", type=_up_to(10_000, least=1), metavar="N", help="local: so many at a time (one per core)"
     )
-    reproduce.add_argument("--out", default="reproduction", metavar="DIR", help="the folder of results (reproduction)")
+    reproduce.add_argument(
+        "--out", type=_path, default="reproduction", metavar="DIR", help="the folder of results (reproduction)"
+    )
     reproduce.add_argument("--dry-run", action="store_true", help="say what would run, and for how long")
     reproduce.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -331,5 +378,9 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
         "one page about results of `reproduce`, or about runs",
         "reverie report results/paper -o report.html",
     )
-    report.add_argument("directories", nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories")
-    report.add_argument("-o", "--output", default="report.html", metavar="FILE.html", help="the page (report.html)")
+    report.add_argument(
+        "directories", type=_path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"
+    )
+    report.add_argument(
+        "-o", "--output", type=_path, default="report.html", metavar="FILE.html", help="the page (report.html)"
+    )
