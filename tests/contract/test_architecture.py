@@ -56,7 +56,7 @@ READERS = {
         "cli/__init__.py",
         "loops/recover.py",
     ),
-    "read_text": ("loops/provenance.py", "report/page.py"),  # of the system, of the package itself
+    "read_text": ("loops/provenance.py", "loops/budget.py", "report/page.py"),  # of the system, of the package itself
     "read_bytes": (),
     "read_regular": ("storage/files.py", "storage/journal.py", "loops/keeper.py", "loops/recover.py", "report/film.py"),
     "load": (  # of safetensors, of checkpoints and learners
