@@ -595,10 +595,10 @@ def test_events_come_in_order_and_true_stops():
         learner.learn(50, callbacks=[watch])
         assert learner.steps == 7
     assert [type(event).__name__ for event in events] == (
-        ["Began"] + ["StepEnded"] * 6 + ["EpisodeEnded", "StepEnded", "Ended"]
+        ["Began", "Compiling"] + ["StepEnded"] * 6 + ["EpisodeEnded", "StepEnded", "Ended"]
     )
     assert events[0] == rv.Began(0, 50) and events[-1] == rv.Ended(7)
-    assert {"step": 6, "episode": 1, "length": 6}.items() <= events[7].row.items()
+    assert {"step": 6, "episode": 1, "length": 6}.items() <= events[8].row.items()
 
 
 def test_only_true_stops():

@@ -189,7 +189,7 @@ def _progress(options: Any, start: "Start", rounds: int, episodes: int) -> tuple
 def _fly(pilot: "Pilot", seed: int, episode: int, output: Path | None) -> dict[str, Any]:
     if output is None:
         return {"return": play(pilot.greedy, pilot.make(), seed, episode).total}
-    played, sketched = record(pilot.greedy, pilot.make, output, seed, SECONDS)
+    played, sketched, _ = record(pilot.greedy, pilot.make, output, seed, SECONDS)
     if sketched:
         note(SKETCHED)
     return {"return": played.total, "film": str(output), "sketch": sketched}

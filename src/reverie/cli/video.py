@@ -7,7 +7,7 @@ from reverie.cli import stopping
 from reverie.cli.output import emit, note, room_for
 from reverie.loops.evaluation import cut_line
 from reverie.loops.saved import SavedPolicy
-from reverie.report.film import SKETCHED, record
+from reverie.report.film import SKETCHED, TRACED, record
 
 
 def run(options: Any) -> None:
@@ -16,7 +16,7 @@ def run(options: Any) -> None:
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
     stopping.say(f"no film was written to {output}")
     with room_for(options, output):
-        played, sketched = record(
+        played, sketched, traced = record(
             saved.greedy,
             lambda **more: saved.world(options.env, **more),
             output,
@@ -26,8 +26,17 @@ def run(options: Any) -> None:
         )
         if sketched:
             note(SKETCHED)
+        if traced:
+            note(TRACED)
         words = [cut_line(1, 1, played.length)] if played.cut else []
-        facts = {"film": str(output), "step": saved.step, "return": played.total, "sketch": sketched, "cut": played.cut}
+        facts = {
+            "film": str(output),
+            "step": saved.step,
+            "return": played.total,
+            "sketch": sketched,
+            "traces": traced,
+            "cut": played.cut,
+        }
         emit(
             options,
             facts,

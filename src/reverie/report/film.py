@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, WorldError
+from reverie.core.errors import ConfigError, ReverieError, WorldError
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
 from reverie.loops import budget
@@ -22,11 +22,18 @@ from reverie.storage.output import output_at
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
 
+TRACED = (
+    "this environment does not render, so these are its traces; for pictures: give it metadata['render_modes'] with "
+    "'rgb_array', and take render_mode= where it is made"
+)
+
+
 class Filmed(NamedTuple):
-    """The episode, and whether the film is a line drawing."""
+    """The episode, and whether the film is a line drawing, or of traces."""
 
     played: Played
     sketched: bool
+    traced: bool
 
 
 def record(
@@ -45,23 +52,30 @@ def record(
     """
     refuse_what_cannot_be_written(output)
     world, draw, sketched = _drawable(make)
+    traces = None
+    if draw is None:
+        from reverie.report.traces import Traces
+
+        traces = Traces(greedy, world)
     frames: list[Any] = []
-    per_second = float(world.env.metadata.get("render_fps") or 30)
+    per_second = float((world.env.metadata or {}).get("render_fps") or 30)
     steps = limit(world)
     most = min(seconds * per_second, steps)
     try:
         played = play(
-            greedy,
+            greedy if traces is None else traces.greedy,
             world,
             seed,
             0,
-            lambda step: _take(frames, draw, most) if step - 1 < most else None,
+            lambda step: _take(frames, draw, most) if draw is not None and step - 1 < most else None,
             steps,
         )
     finally:
         world.close()
+    if traces is not None:
+        frames = traces.frames(int(most))
     write_film(frames, output, per_second)
-    return Filmed(played, sketched)
+    return Filmed(played, sketched, traces is not None)
 
 
 def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> None:
@@ -71,8 +85,8 @@ def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> Non
         budget.require_room([budget.Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels")
 
 
-def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray], bool]:
-    """Return a world, how to draw it, and whether that is a sketch: for MuJoCo worlds where no OpenGL is found."""
+def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray] | None, bool]:
+    """Return a world, how to draw it (None: it does not render), and whether that is a sketch: of MuJoCo without OpenGL."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no screen to draw into an array
     world = make()
     model = getattr(world.env.unwrapped, "model", None)
@@ -81,8 +95,15 @@ def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarra
 
         inner: Any = world.env.unwrapped
         return world, Sketch(model, inner.data, _camera(inner)).render, True
+    if "rgb_array" not in (world.env.metadata or {}).get("render_modes", ()):
+        return world, None, False
     world.close()
-    world = make(render_mode="rgb_array")
+    try:
+        world = make(render_mode="rgb_array")
+    except ReverieError as error:
+        if not isinstance(error.__cause__, TypeError):
+            raise
+        return make(), None, False  # what makes it takes no render_mode
     renderer = getattr(world.env.unwrapped, "mujoco_renderer", None)
     if renderer is not None:
         renderer.default_cam_config = _camera(world.env.unwrapped)
