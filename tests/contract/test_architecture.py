@@ -49,6 +49,7 @@ def test_rooms_keep_to_their_trade(path):
 # What opens, decodes or parses, and where alone it may be called.
 READERS = {
     "open": (
+        "loops/recover.py",
         "storage/files.py",
         "storage/key.py",
         "storage/copy.py",
@@ -58,7 +59,14 @@ READERS = {
     ),
     "read_text": ("loops/provenance.py", "loops/budget.py", "report/page.py"),  # of the system, of the package itself
     "read_bytes": (),
-    "read_regular": ("storage/files.py", "storage/journal.py", "loops/keeper.py", "loops/recover.py", "report/film.py"),
+    "read_regular": (
+        "loops/recover.py",
+        "storage/files.py",
+        "storage/journal.py",
+        "loops/keeper.py",
+        "loops/recover.py",
+        "report/film.py",
+    ),
     "load": (  # of safetensors, of checkpoints and learners
         "storage/checkpoint.py",
         "cli/train.py",
