@@ -14,7 +14,7 @@ from reverie.core.words import count
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
 NOUNS = (
-    "actions bytes cells cores discrete entries episodes fits iterations numbers observations processes records rows runs "
+    "actions bytes cells cores discrete entries episodes iterations numbers observations processes records rows runs "
     "seeds states steps values worlds"
 )
 COUNTED = re.compile(rf" (real |test |training )?({'|'.join(NOUNS.split())})\b")

@@ -15,6 +15,7 @@ import numpy as np
 from reverie.core.agent import Agent
 from reverie.core.errors import ConfigError
 from reverie.core.types import row_width
+from reverie.core.words import count
 
 COPIES = 3  # of the state while an update runs: before, after, and gradients with what they pass through
 ACTIVATIONS = 10  # numbers kept for each unit and row of a minibatch
@@ -108,7 +109,7 @@ def require_fits(config: Any, agent: Agent) -> None:
         needs += [Need("updates_per_step", feed.updates_per_step, sampled, "the minibatches of one step")]
     if imagined is not None:
         needs += _imagined(imagined, feed, row, n + m)
-    require_room(needs, f"{n} observations")
+    require_room(needs, count(n, "observation"))
     _require_time(own, feed, imagined, state)
 
 
