@@ -77,7 +77,10 @@ READERS = {
     ),
     "loads": ("storage/reading.py",),
     "decode": ("storage/reading.py", "storage/tables.py"),
-    "reader": ("storage/tables.py",),
+    "reader": (
+        "loops/recover.py",
+        "storage/tables.py",
+    ),
     "DictReader": (),
 }
 DECODES_ITS_OWN = ("experiments/reproduce.py", "experiments/local.py", "core/errors.py", "report/page.py")
