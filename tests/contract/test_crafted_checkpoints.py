@@ -82,7 +82,14 @@ def setting(place, value):
     return change
 
 
-del_ = object()
+class Deleted:
+    """Stands for a fact that is not there."""
+
+    def __repr__(self):
+        return "deleted"
+
+
+del_ = Deleted()
 COUNTS = ("steps", "episodes", "updates", "minibatches", "owed", "metric_count")
 ODD = (-1, 1.5, NAN, "1", None, [], True, 2**70, 10**300)
 
