@@ -3,12 +3,15 @@
 import dataclasses
 from typing import Any
 
+import msgspec
+
 from reverie.algorithms.imagination import Imagination
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.settings import coerce
-from reverie.loops.agents import class_of
+from reverie.loops.agents import class_of, read
 from reverie.models import MODELS
+from reverie.storage.config import Agent
 
 
 def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
@@ -41,3 +44,30 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     if model is not None:
         agent = Imagination(agent, model(**parts[model]), **parts[Imagination])
     return agent, found
+
+
+def agent_to_go_on_with(options: Any, held: Agent) -> Algorithm:
+    """Return the settings of a run, changed as --set says; another agent or imagination begins from its defaults.
+
+    Raises ConfigError as `agent_of` does.
+    """
+    agent, found = agent_of(options)
+    if differences(options, held):
+        return agent
+    there = msgspec.convert(msgspec.to_builtins(held), Agent)
+    for name, value in found.items():
+        inner = there.imagination
+        if inner is not None and name.startswith("model."):
+            inner.model.settings[name.removeprefix("model.")] = value
+        elif inner is not None and name in inner.settings and name not in there.settings:
+            inner.settings[name] = value
+        else:
+            there.settings[name] = value
+    return read(there)
+
+
+def differences(options: Any, held: Agent) -> dict[str, tuple[str, str]]:
+    """Return (there, asked) of agent, imagination and planner, where they differ."""
+    flat = held.flat()
+    there = {"agent": held.name, "imagine": flat.get("model", "off"), "plan": flat.get("plan", "off")}
+    return {name: (value, getattr(options, name)) for name, value in there.items() if getattr(options, name) != value}

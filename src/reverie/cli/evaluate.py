@@ -11,7 +11,7 @@ from reverie.loops.saved import SavedPolicy
 def run(options: Any) -> None:
     """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
-    world = saved.world(options.env)
+    world = saved.world(options.env, options.allow_new_bounds)
     stopping.say("an evaluation saves nothing")
     found = evaluate(saved.greedy, world, options.episodes, options.seed, saved.limit(world))
     world.close()

@@ -183,8 +183,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="let a planner drive a share of the episodes: ilqg on the fitted model, mpc on exact physics (off)",
     )
     train.add_argument(
-        "--resume", action="store_true", help="go on in DIR: finish a call that was cut short, else learn N steps more"
+        "--resume",
+        action="store_true",
+        help="go on in DIR: finish a call that was cut short, or learn N steps more; with --set, with other settings",
     )
+    for flag, text in (
+        ("--relearn", "with --resume: learn the journal again from its start, as the command says"),
+        ("--allow-new-bounds", "with --resume: take the journal over into other action bounds"),
+        ("--trust", "with --resume: import what the run names besides AGENT and ENV"),
+    ):
+        train.add_argument(flag, action="store_true", help=text)
     train.add_argument(
         "--evaluate-every",
         type=_whole,
@@ -205,8 +213,11 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument("--best", action="store_true", help="the best evaluated policy instead of the latest")
         verb.add_argument("--env", metavar="ENV", help="the environment, where the run has none of its own")
         verb.add_argument(
-            "--trust", action="store_true", help="import what the run names, though it came from elsewhere"
+            "--allow-new-bounds",
+            action="store_true",
+            help="act in a world whose action bounds are other than learnt in",
         )
+        verb.add_argument("--trust", action="store_true", help="import what the run names, wherever it came from")
         verb.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides how episodes start (0)")
 
     evaluate = add("evaluate", "evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20")

@@ -6,12 +6,14 @@ from typing import Any
 
 import reverie as rv
 from reverie.cli import stopping
-from reverie.cli.agents import agent_of
+from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 from reverie.report.progress import Progress
 from reverie.storage.config import Call
+from reverie.storage.journal import records_in
+from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 
 STEPS = 20_000  # where --steps is left out
@@ -19,16 +21,17 @@ STEPS = 20_000  # where --steps is left out
 
 def run(options: Any) -> int | None:
     """Learn as the options say."""
-    agent, settings = agent_of(options)
+    agent, _ = agent_of(options)
     out = Path(options.out) if options.out else _new_directory(options)
     directory = RunDirectory(out)
     if options.resume and options.out is None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
     if options.resume and directory.holds_run:
-        _refuse_other(directory, options, settings)
+        _refuse_other(directory, options)
+        _refuse_finished(directory, options)
         line = _resume_line(options, _amount(options, directory.read_call()), out)
         stopping.say(lambda how_far: f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
-        learner = rv.Learner.load(out, trust=True)  # agent and environment were named by the user
+        learner = _taken_up(directory, options)
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
@@ -64,10 +67,41 @@ def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
 
 
 def _amount(options: Any, before: Call | None) -> int:
-    """Return the steps of a call: those asked for, else those of the call before, which was cut short."""
+    """Return the steps of a call: those asked for, else those of the call before, which was cut short.
+
+    Where a finished run is but to have other settings, none.
+    """
     if options.steps is not None:
         return options.steps
-    return STEPS if before is None else before.steps
+    if before is not None:
+        return before.steps
+    return 0 if options.resume and _changes(options) else STEPS
+
+
+def _changes(options: Any) -> bool:
+    """Return whether a run is to go on otherwise than it was."""
+    return bool(options.settings or options.relearn or options.allow_new_bounds)
+
+
+def _refuse_finished(directory: RunDirectory, options: Any) -> None:
+    """Raise ConfigError where a run did all that it was asked, and the command does not say how much more."""
+    if options.steps is not None or _changes(options) or directory.read_call() is not None:
+        return
+    if steps := records_in(directory.journal_file) if exists(directory.journal_file) else 0:
+        raise ConfigError(f"{directory.path} is finished at step {steps}; give --steps M to learn M more")
+
+
+def _taken_up(directory: RunDirectory, options: Any) -> rv.Learner:
+    """Return the run's learner, with the settings that the command changes.  Agent and environment were named by the user."""
+    agent = agent_to_go_on_with(options, directory.read_config().agent)
+    return rv.Learner.load(
+        directory.path,
+        options.env,
+        config=agent,
+        relearn=options.relearn,
+        trust=options.trust,
+        allow_new_bounds=options.allow_new_bounds,
+    )
 
 
 def _callbacks(options: Any, goal: int) -> list[Any]:
@@ -85,28 +119,18 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
     return callbacks
 
 
-def _refuse_other(directory: RunDirectory, options: Any, settings: dict[str, Any]) -> None:
+def _refuse_other(directory: RunDirectory, options: Any) -> None:
     """Raise ConfigError if the run there is not the one that the command line describes."""
-    written = directory.read_config()
-    held = written.agent.flat()
-    there = {"agent": written.agent.name, "env": written.env, "seed": written.seed}
-    there["imagine"], there["plan"] = held.get("model", "off"), held.get("plan", "off")
-    asked = {
-        "agent": options.agent,
-        "imagine": options.imagine,
-        "plan": options.plan,
-        "env": options.env,
-        "seed": written.seed if options.seed is None else options.seed,
-    }
-    for name, value in settings.items():
-        found = held.get(name)
-        there[name], asked[name] = tuple(found) if isinstance(found, list) else found, value
-    for name in there:
-        if there[name] != asked[name]:
-            raise ConfigError(
-                f"{directory.path} holds a run with {name} {there[name]!r}, the command says {asked[name]!r}; "
-                "resume with the same, or choose another --out"
-            )
+    held = directory.read_config()
+    there: dict[str, tuple[Any, Any]] = {"env": (held.env, options.env)}
+    there["seed"] = (held.seed, held.seed if options.seed is None else options.seed)
+    other = {name: pair for name, pair in there.items() if pair[0] != pair[1]}
+    remedy = "resume with the same, or choose another --out"
+    if not other and not options.relearn:
+        other = differences(options, held.agent)
+        remedy += ", or learn the journal again with --relearn"
+    for name, (found, asked) in other.items():
+        raise ConfigError(f"{directory.path} holds a run with {name} {found!r}, the command says {asked!r}; {remedy}")
 
 
 def _new_directory(options: Any) -> Path:

@@ -18,7 +18,7 @@ def run(options: Any) -> None:
     with room_for(options, output):
         played, sketched, traced = record(
             saved.greedy,
-            lambda **more: saved.world(options.env, **more),
+            lambda **more: saved.world(options.env, options.allow_new_bounds, **more),
             output,
             options.seed,
             options.seconds,

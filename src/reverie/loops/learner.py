@@ -1,12 +1,10 @@
 """`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from reverie.core.agent import Algorithm
@@ -14,12 +12,10 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
-from reverie.core.words import count
-from reverie.environments.border import Border, by_index
 from reverie.environments.task import task_of
-from reverie.environments.values import finite_number, finite_vector, float32, shown, truth
+from reverie.environments.values import truth
 from reverie.environments.world import EnvSource, World, make_world
-from reverie.loops import budget, charts, evaluation, provenance
+from reverie.loops import agents, arguments, budget, charts, evaluation, provenance, resuming
 from reverie.loops import trust as trusted
 from reverie.loops.callbacks import (
     Began,
@@ -36,6 +32,8 @@ from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.passing import passing_directory
 from reverie.loops.session import Session
 from reverie.loops.trainer import Trainer
+from reverie.loops.units import Units
+from reverie.storage.config import Config
 from reverie.storage.copy import copy_run
 from reverie.storage.run import RunDirectory
 
@@ -67,17 +65,12 @@ class Learner:
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, new=True)
+        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints)
 
-    def _open(self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, new: bool) -> None:
-        if isinstance(config, type) or not isinstance(config, Algorithm):
-            raise ConfigError(f"the first argument is {config!r}; give an algorithm's settings, such as rv.NAF()")
-        if (env is None) == (spec is None):
-            raise ConfigError(
-                "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
-            )
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-            raise ConfigError(f"seed is {seed!r}; give a whole number from 0 to 2**32 - 1")
+    def _open(
+        self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, state_dim=0, take_up=None
+    ) -> None:
+        arguments.require_possible(config, env, spec, seed)
         if tensorboard:
             charts.require()
         self.config, self.seed = config, int(seed)
@@ -89,12 +82,13 @@ class Learner:
         look()
         agent = config.build(self.spec)
         budget.require_fits(config, agent)
-        self._worlds += self._more_worlds(agent.feed.worlds - 1)
-        self._task = task_of(self._world) if self._world is not None and agent.imagination is not None else None
+        self._worlds += arguments.more_worlds(self.spec.name, env, agent.feed.worlds - 1)
+        states = state_dim or agent.imagination is not None
+        self._task = task_of(self._world) if self._world is not None and states else None
         trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind
         look()
 
-        self._border = Border(self.spec.name, by_index if self._world is None else self._world.sensor)
+        self._units = Units(self.spec, self._world)
         self._observations: list[np.ndarray | None] = [None] * agent.feed.worlds  # where an episode is under way
         self._callbacks: Sequence[Callback] = ()
         self._stop = False
@@ -104,28 +98,19 @@ class Learner:
 
         # One way of working for all: a run without a directory of its own lives in a passing one.
         self._forget_passing: Callable[[], object] = bool  # nothing
+        self._kept = out is not None
         if out is None:
             out, self._forget_passing = passing_directory(self)
         run = RunDirectory(out)
         try:
             run.open()
-            if new:
-                run.require_new()  # again: another process may have begun one while this one made its world
-                written = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
-                run.write_config(written, sign=bool(trusted.foreign_code(written)))
-            self._session = Session(trainer, config.name, run, tensorboard, timed)
+            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
+            self._written = provenance.begin(run, new) if take_up is None else take_up(run, trainer)
+            self._session = Session(trainer, config.name, self._written, run, timed, state_dim)
         except BaseException:
             run.close()
             self._forget_passing()
             raise
-
-    def _more_worlds(self, count: int) -> list[World]:
-        """Return more worlds such as the first."""
-        if count and (self._world is None or isinstance(self._source, gym.Env)):
-            raise ConfigError(
-                f"{self.spec.name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
-            )
-        return [make_world(self._source) for _ in range(count) if self._source is not None]
 
     # ---- what it knows
 
@@ -143,6 +128,11 @@ class Learner:
     def out(self) -> Path:
         """The run directory."""
         return self._session.records.run.path
+
+    @property
+    def keeps(self) -> Config | None:
+        """What decides the run, where its directory outlives this learner."""
+        return self._written if self._kept else None
 
     @property
     def cut_bytes(self) -> int:
@@ -164,48 +154,19 @@ class Learner:
         """The newest row of metrics.csv, if one was written since this learner was made."""
         return self._session.newest_metrics
 
+    @resuming.ends_with_line
     def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
         """Return the greedy action in the world's units; a batch of flat observations [B, n] gives actions [B, m].
 
         explore: add exploration noise (one observation only), from a process of its own: looking changes nothing learnt.
         """
         self._session.owner.require_here()
-        flat = self._flat(observation)
+        flat = self._units.flat(observation)
         if explore:
             if flat.ndim != 1:
                 raise ConfigError("predict(explore=True) takes one observation: noise runs along one episode")
-            return self._outside(self._session.trainer.explore(flat))
-        return self._outside(self._session.trainer.greedy(flat))
-
-    def _flat(self, observation: Any) -> np.ndarray:
-        """Return an observation [n] or a batch [B, n] as finite float32."""
-        n = self.spec.observation_dim
-        if self._world is None or isinstance(observation, np.ndarray):
-            try:
-                flat = float32(observation)  # a copy: the caller may use its array again
-            except Exception as error:  # whatever a strange object raises when it is looked at
-                raise ConfigError(
-                    f"{self.spec.name}: the observation is {shown(observation)}, not {count(n, 'real number')}"
-                ) from error
-            if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
-                finite_vector(self.spec.name, "the observation", flat.ravel())
-                return self._border.vector(flat)
-        if self._world is None:
-            raise ConfigError(
-                f"{self.spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})"
-            )
-        return self._world.flatten(observation)
-
-    def _one(self, observation: Any) -> np.ndarray:
-        flat = self._flat(observation)
-        if flat.ndim != 1:
-            raise ConfigError(f"{self.spec.name}: the observation has shape {flat.shape}; give one, not a batch")
-        return flat
-
-    def _outside(self, action: np.ndarray) -> np.ndarray:
-        """Return an action in the world's units and shape."""
-        scaled = self.spec.to_world(action)
-        return scaled if self._world is None else self._world.shape(scaled)
+            return self._units.outside(self._session.trainer.explore(flat))
+        return self._units.outside(self._session.trainer.greedy(flat))
 
     # ---- compiling
 
@@ -220,6 +181,7 @@ class Learner:
 
     # ---- ask and tell
 
+    @resuming.ends_with_line
     def ask(self, observation: Any) -> np.ndarray:
         """Return the action to take now, in the world's units, exploration included; `tell` what came of it.
 
@@ -227,15 +189,12 @@ class Learner:
         """
         self._session.owner.require_here()
         if self._session.uncompiled(float("inf")):
-            print(
-                f"{self.config.name}: compiling what learning will call, before the first step",
-                file=sys.stderr,
-                flush=True,
-            )
+            arguments.tell_compiling(self.config.name)
             with self._session.owner.using():
                 self.compile()
-        return self._outside(self._session.act(self._one(observation)))
+        return self._units.outside(self._session.act(self._units.one(observation)))
 
+    @resuming.ends_with_line
     def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
         """Learn from what came of the last `ask`; the transition is on the disk when this returns.
 
@@ -243,14 +202,15 @@ class Learner:
         Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
         transition then does not count as told, unless `steps` rose: then it is kept, and what could not be written came after.
         """
-        value = self._border.number(finite_number(self.spec.name, f"the reward of step {self.steps + 1}", reward))
-        after = self._one(next_observation)
+        value = self._units.reward(reward, self.steps + 1)
+        after = self._units.one(next_observation)
         terminated = truth(self.spec.name, "terminated", self.steps + 1, terminated)
         truncated = truth(self.spec.name, "truncated", self.steps + 1, truncated)
         self._session.take(value, after, terminated, truncated, durable=True)
 
     # ---- the loop over an environment
 
+    @resuming.ends_with_line
     def learn(
         self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[Callback] = ()
     ) -> "Learner":
@@ -260,17 +220,13 @@ class Learner:
         """
         if self._world is None:
             raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
-        if (steps is None) == (episodes is None):
-            raise ConfigError("learn() takes either a number of steps or episodes=")
-        amount = steps if steps is not None else episodes
-        if isinstance(amount, bool) or not isinstance(amount, int | np.integer) or amount < 0:
-            raise ConfigError(f"learn() got {amount!r}; give a whole number of at least 0")
+        arguments.require_amount(steps, episodes)
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, callbacks
         with self._session.owner.using(), at_a_good_moment(self.stop), self._closing_books():
             self._emit(Began(self.steps, None if steps is None else self.steps + int(steps)))
-            if self._session.uncompiled(steps_left) and amount:
+            if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
                 self._emit(Compiling(self.steps))
                 self.compile(steps_left)
             waited = 0
@@ -310,8 +266,7 @@ class Learner:
 
     def _emit(self, event: Event) -> None:
         for callback in self._callbacks:
-            if callback(self, event) is True:
-                self._stop = True
+            self._stop |= callback(self, event) is True
 
     @contextlib.contextmanager
     def _closing_books(self) -> Iterator[None]:
@@ -338,6 +293,7 @@ class Learner:
 
     # ---- evaluation
 
+    @resuming.ends_with_line
     def evaluate(self, episodes: int = 10) -> dict[str, Any]:
         """Evaluate the greedy policy over whole episodes and append the result to evaluations.csv; return its summary.
 
@@ -364,16 +320,12 @@ class Learner:
 
     def _evaluator(self) -> World:
         if self._evaluation_world is None:
-            source = self._evaluation_source if self._evaluation_source is not None else self._source
-            if isinstance(source, gym.Env) and source is self._source:
-                source = None if source.spec is None else source.spec.id
-            if source is None:
-                raise ConfigError("evaluate() needs an environment of its own: give evaluation_env= to the Learner")
-            self._evaluation_world = make_world(source)
+            self._evaluation_world = arguments.evaluation_world(self._evaluation_source, self._source)
         return self._evaluation_world
 
     # ---- saving and going on
 
+    @resuming.ends_with_line
     def save(self, path: str | Path | None = None) -> Path:
         """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is.
 
@@ -398,39 +350,36 @@ class Learner:
         *,
         evaluation_env: EnvSource | None = None,
         go_back: bool = False,
+        config: Algorithm | None = None,
+        relearn: bool = False,
         trust: bool = False,
+        allow_new_bounds: bool = False,
     ) -> "Learner":
         """Go on with the run in `path` exactly where it stopped, however it stopped.
 
-        Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same
-        draws.  env: needed where the run was given an environment itself that no name can make again.  go_back: forget them
-        instead, and live them again.  After a kill between two saves at episodes' ends that gives the very run that was not
-        killed (without `timed_checkpoints`, which this turns off); in a world where steps cost nothing.
+        Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same draws.
+        go_back: live them again instead, without `timed_checkpoints`: after a kill the very run that was not killed.
+        env: needed where the run was given an environment itself that no name can make again.  config: other settings from here
+        on.  relearn: learn the journal again from its start, as settings want under which what was learnt means nothing.
+        trust: import what config.json names, though it was written elsewhere.
+        allow_new_bounds: take the journal over into other action bounds.  docs/run-directory.md, docs/security.md.
         """
         run = RunDirectory(path)
-        written = run.read_config()
-        trusted.require(run, written, trust, env=env is None)
-        source = env if env is not None else written.env
+        trusted.require(run, held := run.read_config(), trust, agent=config is None, env=env is None)
+        algorithm = provenance.algorithm_of(held, run) if config is None else config
+        source, header = env if env is not None else held.env, resuming.header_of(run)
+        wish = resuming.Wish(relearn, allow_new_bounds, trust)
         self = cls.__new__(cls)
-        self._open(
-            provenance.algorithm_of(written, run),
-            source,
-            provenance.spec_of(written, run) if source is None else None,
-            written.seed,
-            path,
-            evaluation_env,
-            written.tensorboard,
-            not go_back,
-            new=False,
-        )
-        try:
-            evaluations = self._session.go_on(go_back)
-            if evaluations:
-                self.best_return = max(row["return_mean"] for row in evaluations)
-                self.evaluated_at = evaluations[-1]["step"]
-        except BaseException:
-            self.close()
-            raise
+        with resuming.diverging_with_line(held.changed(agent=agents.written(algorithm)), run.path):
+            spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
+            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back)
+            self._open(*given, states, lambda run, trainer: resuming.take_up(run, held, algorithm, trainer, wish))
+            try:
+                evaluations = self._session.go_on(go_back)
+            except BaseException:
+                self.close()
+                raise
+        self.best_return, self.evaluated_at = resuming.standing(self._written, evaluations)
         return self
 
     def close(self) -> None:

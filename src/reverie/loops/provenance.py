@@ -7,13 +7,14 @@ import platform
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, SpaceError, StorageError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.environments.world import EnvSource, describe
-from reverie.loops import agents
+from reverie.loops import agents, trust
 from reverie.storage.config import FORMAT, RESTORE, Config
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
@@ -65,6 +66,13 @@ def configuration(
     )
 
 
+def begin(run: RunDirectory, config: Config) -> Config:
+    """Write config.json of a new run, signed where it names code.  Raises StorageError where another began one meanwhile."""
+    run.require_new()
+    run.write_config(config, sign=bool(trust.foreign_code(config)))
+    return config
+
+
 def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
     """Return the settings that config.json holds.  Raises StorageError where no class that is known has such."""
     try:
@@ -76,9 +84,12 @@ def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
         raise StorageError(f"{run.config_file}: {error}; {remedy}") from error
 
 
-def spec_of(config: Config, run: RunDirectory) -> EnvSpec | None:
-    """Return the EnvSpec of a run without an environment, or None.  Raises StorageError where it can be none."""
+def spec_of(config: Config, run: RunDirectory, source: Any = None) -> EnvSpec | None:
+    """Return the EnvSpec of a run without an environment; None where it has one, or one is given: `source`.
+
+    Raises StorageError where it can be none.
+    """
     try:
-        return None if config.spec is None else config.spec.value()
+        return None if config.spec is None or source is not None else config.spec.value()
     except SpaceError as error:
         raise StorageError(f"{run.config_file} is damaged ({error}); {RESTORE}") from error

@@ -22,6 +22,7 @@ from reverie.storage.files import sync_folder, told
 from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
 
 LOOK_SECONDS = 1.0  # between looks whether the run's directory is still there
 SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
@@ -91,9 +92,10 @@ class Records:
         worlds: int,  # that take turns
         metric_names: Iterable[str],
         charts: bool,
+        world: Spec | None = None,
     ):
         self.run, self._worlds = run, worlds
-        self.journal = Journal(run.journal_file, *sizes, actions)
+        self.journal = Journal(run.journal_file, *sizes, actions, world)
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))

@@ -15,6 +15,7 @@ from reverie.loops import provenance
 from reverie.loops import trust as trusted
 from reverie.loops.evaluation import limit_for
 from reverie.loops.facts import Facts
+from reverie.loops.identity import require_same_run, require_same_world
 from reverie.loops.sound import finite_actions
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
@@ -22,6 +23,7 @@ from reverie.storage.episodes import COLUMNS
 from reverie.storage.journal import read_header
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
 from reverie.storage.tables import read_table
 
 
@@ -42,6 +44,7 @@ class SavedPolicy:
         like = jax.eval_shape(agent.init, jax.random.key(0))
         like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
         arrays, facts = _read(run, like, best)
+        require_same_run(run, self.written, facts)
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def limit(self, world: World) -> int:
@@ -58,8 +61,8 @@ class SavedPolicy:
             actions = self._agent.greedy(self._policy, observation)
         return finite_actions(actions, self._spec_name, self.step)
 
-    def world(self, source: str | None = None, **options: Any) -> World:
-        """Return the run's environment, or `source`; raises ConfigError where neither can be made or sizes differ."""
+    def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> World:
+        """Return the run's environment, or `source`; raises ConfigError where neither can be made, or it is another world."""
         if source is None:
             trusted.require(self._run, self.written, self._trust)
             source = self.written.env
@@ -69,6 +72,8 @@ class SavedPolicy:
         here, there = map(_sizes, (world.spec, self.spec))
         if here != there:
             raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
+        held = self.written.world or self.written.spec
+        require_same_world(self._run.config_file, held, Spec.of(world.spec), allow_new_bounds)
         return world
 
 

@@ -12,26 +12,41 @@ import numpy as np
 from reverie.core.errors import ConfigError, DivergedError, StorageError
 from reverie.core.interrupts import look
 from reverie.loops.health import Notice
+from reverie.loops.identity import identity
 from reverie.loops.owner import Owner
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
 from reverie.storage import checkpoint
+from reverie.storage.config import Config
 from reverie.storage.episodes import Tally
 from reverie.storage.reading import said
 from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
 
 
 class Session:
     """Acts, is told what came of it, writes that down, learns from it, and saves.
 
-    run: an open run directory; `go_on` takes up what it holds.
+    name: the agent's.  config: what decides the run.  run: its directory, open; `go_on` takes up what it holds.  state_dim: of
+    the states that its journal keeps, where that is not the trainer's to say.
     """
 
-    def __init__(self, trainer: Trainer, name: str, run: RunDirectory, tensorboard: bool, timed_checkpoints: bool):
+    def __init__(
+        self,
+        trainer: Trainer,
+        name: str,
+        config: Config,
+        run: RunDirectory,
+        timed_checkpoints: bool,
+        state_dim: int = 0,
+    ):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
-        self.worlds = trainer.agent.feed.worlds
-        sizes = self.spec.observation_dim, self.spec.action_dim, trainer.state_dim
-        self.records = Records(run, sizes, self.spec.actions, self.worlds, trainer.metric_names, tensorboard)
+        self.worlds, self._identity = trainer.agent.feed.worlds, identity(config)
+        sizes = self.spec.observation_dim, self.spec.action_dim, state_dim or trainer.state_dim
+        described = Spec.of(self.spec)
+        self.records = Records(
+            run, sizes, self.spec.actions, self.worlds, trainer.metric_names, config.tensorboard, described
+        )
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.longest, self.ran_out = 0, False  # of all episodes: the most steps, and whether one ran out of time
         self.newest_metrics: dict[str, float] | None = None
@@ -239,7 +254,8 @@ class Session:
             )
         if best:  # a policy to act with, not to learn on from
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
-        self.records.write_checkpoint(arrays, facts | {"agent": self._name, "in_episode": list(in_episode)}, best)
+        facts |= {"agent": self._name, "in_episode": list(in_episode), "identity": self._identity}
+        self.records.write_checkpoint(arrays, facts, best)
 
     def go_on(self, go_back: bool) -> list[dict[str, Any]]:
         """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far.

@@ -19,7 +19,7 @@ import shlex
 import weakref
 import zlib
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
 from reverie.storage.files import identity, open_own, opened_regular, read_regular, told, write_all, write_whole
 from reverie.storage.reading import decode, exists
 from reverie.storage.run import unused
+from reverie.storage.spec import Spec
 
 __all__ = ["TERMINATED", "TRUNCATED", "Header", "Journal", "read", "read_header", "record_dtype"]
 
@@ -68,15 +69,19 @@ class Journal:
     Raises StorageError where the file is foreign, damaged, of other sizes, or cannot be written.
     """
 
-    def __init__(self, path: Path, observation_dim: int, action_dim: int, state_dim: int = 0, actions: int = 0):
+    def __init__(
+        self,
+        path: Path,
+        observation_dim: int,
+        action_dim: int,
+        state_dim: int = 0,
+        actions: int = 0,
+        world: Spec | None = None,
+    ):
         self.path = path
         self.dtype = record_dtype(observation_dim, action_dim, state_dim)
-        header = {"format": FORMAT, "observation_dim": observation_dim, "action_dim": action_dim}
-        if state_dim:
-            header["state_dim"] = state_dim
-        if actions:
-            header["actions"] = actions
         if not exists(path):
+            header = first_line(observation_dim, action_dim, state_dim, actions, world)
             write_whole(path, json.dumps(header).encode() + b"\n")
         start, found, self.cut_bytes = read(path)
         if found.dtype != self.dtype or read_header(path).actions != actions:
@@ -240,6 +245,7 @@ class _FirstLine(msgspec.Struct):
     action_dim: Annotated[int, msgspec.Meta(ge=1, le=2**24)]
     state_dim: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
     actions: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
+    world: Spec | None = None
 
     def __post_init__(self):
         if self.actions == 1 or (self.actions and self.action_dim != 1):
@@ -255,6 +261,24 @@ class Header(NamedTuple):
     action_dim: int
     state_dim: int  # 0: not kept
     actions: int  # discrete ones; 0: continuous
+    world: Spec | None = None  # whose actions and observations these are; older versions do not say
+
+
+def first_line(
+    observation_dim: int, action_dim: int, state_dim: int, actions: int, world: Spec | None = None
+) -> dict[str, Any]:
+    """Return what the first line of a journal holds."""
+    header: dict[str, Any] = {"format": FORMAT, "observation_dim": observation_dim, "action_dim": action_dim}
+    more = {"state_dim": state_dim, "actions": actions, "world": world and msgspec.to_builtins(world)}
+    return header | {name: value for name, value in more.items() if value}
+
+
+def records_in(path: Path) -> int:
+    """Return how many records a journal has room for, read from its size alone."""
+    with told("read", path), opened_regular(path) as file:
+        line = file.readline(HEADER_BYTES)
+        size = os.fstat(file.fileno()).st_size - len(line)
+    return size // record_dtype(*_header(path, line)[:3]).itemsize
 
 
 def read_header(path: Path) -> Header:
@@ -273,7 +297,7 @@ def _header(path: Path, line: bytes) -> Header:
             f"{path} is no journal of this version of reverie (its first line is damaged or foreign: {error}); "
             f"{recovery(path)}"
         ) from None
-    return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions)
+    return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions, found.world)
 
 
 def _whole_records(data: memoryview, start: int, records: np.ndarray) -> np.ndarray:

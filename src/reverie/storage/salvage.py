@@ -87,7 +87,7 @@ def sizes_of(line: bytes, size: int, told: Header | None) -> Header | None:
     """Return the sizes of records of `size` bytes, from what is left of a first line and from what config.json tells."""
     found = {name.decode(): int(value) for name, value in re.findall(rb'"(\w+)": ?(\d{1,8})(?=[,}\s])', line)}
     wanted = [found.get(name, 0) for name in ("observation_dim", "action_dim", "state_dim", "actions")]
-    candidates = [Header(*wanted)]
+    candidates = [Header(wanted[0], wanted[1], wanted[2], wanted[3])]
     if told is not None:
         rest = size - record_dtype(told.observation_dim, told.action_dim).itemsize
         candidates.insert(0, told._replace(state_dim=max(0, rest // 16)))

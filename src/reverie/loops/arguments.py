@@ -1,0 +1,56 @@
+"""What a learner can be given.  Raises ConfigError with one sentence that says what to give instead."""
+
+import sys
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.agent import Algorithm
+from reverie.core.errors import ConfigError
+from reverie.environments.world import EnvSource, World, make_world
+
+
+def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:
+    """Raise ConfigError unless these make a learner."""
+    if isinstance(config, type) or not isinstance(config, Algorithm):
+        raise ConfigError(f"the first argument is {config!r}; give an algorithm's settings, such as rv.NAF()")
+    if (env is None) == (spec is None):
+        raise ConfigError(
+            "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed is {seed!r}; give a whole number from 0 to 2**32 - 1")
+
+
+def require_amount(steps: Any, episodes: Any) -> None:
+    """Raise ConfigError unless one of these says how much to learn."""
+    if (steps is None) == (episodes is None):
+        raise ConfigError("learn() takes either a number of steps or episodes=")
+    amount = steps if steps is not None else episodes
+    if isinstance(amount, bool) or not isinstance(amount, int | np.integer) or amount < 0:
+        raise ConfigError(f"learn() got {amount!r}; give a whole number of at least 0")
+
+
+def more_worlds(name: str, source: EnvSource | None, count: int) -> list[World]:
+    """Return so many more worlds such as the first, which came of `source`."""
+    if count and (source is None or isinstance(source, gym.Env)):
+        raise ConfigError(
+            f"{name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
+        )
+    return [make_world(source) for _ in range(count) if source is not None]
+
+
+def evaluation_world(given: EnvSource | None, source: EnvSource | None) -> World:
+    """Return the world to evaluate in: what was `given` for it, else another such as learning has."""
+    chosen = given if given is not None else source
+    if isinstance(chosen, gym.Env) and chosen is source:
+        chosen = None if chosen.spec is None else chosen.spec.id
+    if chosen is None:
+        raise ConfigError("evaluate() needs an environment of its own: give evaluation_env= to the Learner")
+    return make_world(chosen)
+
+
+def tell_compiling(name: str) -> None:
+    """Say on stderr why the first step takes some seconds."""
+    print(f"{name}: compiling what learning will call, before the first step", file=sys.stderr, flush=True)

@@ -1,0 +1,108 @@
+"""Is this the run, and this the world, that were learnt with?  What differs is named."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from reverie.core.errors import ConfigError, StorageError
+from reverie.storage.config import Config
+from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Observed, Spec
+
+CLOSE = 1e-6  # of a range's width: bounds that went through float32
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """Return what decides all that is learnt, for a checkpoint's header."""
+    world = config.world or config.spec
+    bounds = {} if world is None else {"action_low": world.action_low, "action_high": world.action_high}
+    agent = msgspec.to_builtins(config.agent)
+    return {"agent": agent, "env": config.env, "seed": config.seed, **bounds}
+
+
+def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -> None:
+    """Raise StorageError where a checkpoint, of these `facts`, was learnt otherwise than config.json says.
+
+    Checkpoints of older versions do not say.
+    """
+    found = facts.get("identity")
+    last = max((i for i, chapter in enumerate(config.history) if chapter.learnt_from == 0), default=0)
+    earlier = [config.changed(agent=chapter.agent) for chapter in config.history[last:]]
+    if found is None or any(found | identity(own) == found for own in (config, *earlier)):
+        return
+    here, there = _flat(identity(config)), _flat(found)
+    odd = [name for name in sorted(here) if here[name] != there.get(name)]
+    said = ", ".join(f"{name} is {here.get(name)!r} and was {there.get(name)!r}" for name in odd[:3])
+    raise StorageError(
+        f"{run.config_file} is not as it was when this was learnt: {said}; put that back, and change settings by "
+        "--resume --set"
+    )
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Return nested dicts as one level, by the last of their names."""
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    return {key: v for k, part in value.items() for key, v in _flat(part, "agent" if k == "name" else k).items()}
+
+
+def require_same_world(where: Any, held: Spec | None, world: Spec, allow_new_bounds: bool) -> bool:
+    """Return whether action bounds differ from those that `where` (a file) holds, which must be allowed.
+
+    Raises ConfigError that names the first difference.  held: None where an older version wrote none.
+    """
+    if held is None:
+        return False
+    if other := _other_layout(held, world):
+        raise ConfigError(
+            f"{world.name} is another world than that of {where}: {other}; give the one it was, or start anew"
+        )
+    moved = _moved_bounds(held, world)
+    if moved and not allow_new_bounds:
+        raise ConfigError(
+            f"{world.name} has other action bounds than {where}: {moved[0]}{_more(moved)}; give it the old ones, or go on with "
+            "--allow-new-bounds (from Python: allow_new_bounds=True)"
+        )
+    return bool(moved)
+
+
+def _more(found: Sequence[str]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def _other_layout(held: Spec, world: Spec) -> str:
+    """Return what else differs than bounds, or ""."""
+    if held.actions != world.actions or len(held.action_low) != len(world.action_low):
+        return f"it has {_actions(world)}, there were {_actions(held)}"
+    if held.actions and held.first_action != world.first_action:
+        return f"its first action is {world.first_action}, it was {held.first_action}"
+    if held.observations and world.observations:
+        for was, now in zip(held.observations, world.observations, strict=False):
+            if was != now:
+                return f"its observation holds {_part(now)} where {_part(was)} was"
+        extra = (world.observations[len(held.observations) :], held.observations[len(world.observations) :])
+        for parts, said in zip(extra, ("has {} besides", "lacks {}"), strict=True):
+            if parts:
+                return f"its observation {said.format(_part(parts[0]))}"
+    if held.observation_dim != world.observation_dim:
+        return f"its observation has {world.observation_dim} numbers, it had {held.observation_dim}"
+    return ""
+
+
+def _part(part: Observed) -> str:
+    return f"{part.name!r} ({part.kind} {part.shape})"
+
+
+def _actions(spec: Spec) -> str:
+    return f"{spec.actions} discrete actions" if spec.actions else f"{len(spec.action_low)} actuators"
+
+
+def _moved_bounds(held: Spec, world: Spec) -> list[str]:
+    """Return for each actuator whose bounds differ what they were and are."""
+    found = []
+    bounds = zip(held.action_low, held.action_high, world.action_low, world.action_high, strict=True)
+    for i, (was_low, was_high, low, high) in enumerate(bounds):
+        if max(abs(low - was_low), abs(high - was_high)) > CLOSE * abs(was_high - was_low):
+            found.append(f"actuator {i} was in [{was_low:.6g}, {was_high:.6g}] and is in [{low:.6g}, {high:.6g}]")
+    return found

@@ -1,0 +1,288 @@
+"""Going on with a run: as it was, with other settings, or learning its journal again from the start.
+
+All that decides which it is stands in config.json, which is replaced whole: a crash leaves the old settings or the new.  Where
+files are to be set aside, `moving` in it says so until they are.
+"""
+
+import contextlib
+import functools
+import os
+import shlex
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from reverie.core.agent import Algorithm
+from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, StorageError
+from reverie.loops import agents, provenance, trust
+from reverie.loops.identity import require_same_run, require_same_world
+from reverie.loops.trainer import Trainer
+from reverie.storage import checkpoint, conversion
+from reverie.storage.config import Agent, Chapter, Config, is_own
+from reverie.storage.files import make_folder, sync_folder, told
+from reverie.storage.journal import Header, read_header, records_in
+from reverie.storage.reading import exists
+from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
+from reverie.storage.tables import read_rows
+
+# What is learnt means something else under another one of these, though its arrays may have the same shapes.
+MEANING = {
+    "discount",
+    "reward_scale",
+    "observation_normalisation",
+    "normalisation",
+    "trunk",
+    "mean_bound",
+    "value_bound",
+}
+MEANING |= {
+    "temperature",
+    "std",
+    "fictional_capacity",
+    "plan",
+    "model",
+}  # those that the first state is made of, and imagination's
+ON_POLICY = {"rollout", "worlds"}
+
+
+class Wish(NamedTuple):
+    """What the user allows, beyond going on."""
+
+    relearn: bool = False
+    new_bounds: bool = False
+    trust: bool = False
+
+
+def header_of(run: RunDirectory) -> Header | None:
+    """Return a journal's sizes, or None where there is none yet."""
+    return read_header(run.journal_file) if exists(run.journal_file) else None
+
+
+def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trainer, wish: Wish) -> Config:
+    """Make an open run directory ready to go on with these settings; return its config now.
+
+    held: config.json as it was read before.  Raises ConfigError or StorageError, with nothing changed, where that cannot be or
+    wants a word of the user's.
+    """
+    if run.read_config() != held:
+        raise StorageError(f"{run.config_file} was changed by another process just now; call again")
+    sign = wish.trust or is_own(held)
+    if held.moving:
+        held = _set_aside(run, held, sign)
+    elif exists(_next(run)):  # of a change that a crash prevented
+        _next(run).unlink()
+    header, world = header_of(run), Spec.of(trainer.agent.spec)
+    facts = _facts(run)
+    if facts is not None:
+        require_same_run(run, held, facts)
+    moved = require_same_world(run.config_file, held.world or held.spec, world, wish.new_bounds)
+    if header is not None and not moved:
+        require_same_world(run.journal_file, header.world, world, False)
+    new = agents.written(algorithm)
+    names = changed(held.agent, new)
+    if names or moved or wish.relearn:
+        return _turn(run, held, new, trainer, wish, names, moved, 0 if facts is None else facts["steps"])
+    if wish.trust and trust.foreign_code(held) and not is_own(held):
+        run.write_config(held, sign=True)
+    return held
+
+
+def _facts(run: RunDirectory) -> dict[str, Any] | None:
+    """Return what the latest checkpoint says of itself; None where there is none, or it is damaged, which others tell."""
+    for file in (run.latest_file, run.previous_file):
+        if exists(file):
+            with contextlib.suppress(StorageError):
+                return checkpoint.read(file)[1]
+    return None
+
+
+def changed(held: Agent, new: Agent) -> dict[str, Any]:
+    """Return the settings that differ, by name, as they are to be."""
+    was, now = _flat(held), _flat(new)
+    return {name: now.get(name) for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
+
+
+def _flat(agent: Agent) -> dict[str, Any]:
+    found = {"agent": agent.name, "model": None, **agent.flat()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def _turn(
+    run: RunDirectory,
+    held: Config,
+    new: Agent,
+    trainer: Trainer,
+    wish: Wish,
+    names: dict[str, Any],
+    moved: bool,
+    learnt: int,
+) -> Config:
+    """Begin a chapter of other settings or bounds."""
+    steps = records_in(run.journal_file) if exists(run.journal_file) else 0
+    reason = "action bounds" if moved else _reason(held, trainer, names, run)
+    if reason and not wish.relearn and not moved:
+        flags = resume_line(held.changed(agent=new), run.path, names, "--relearn")
+        raise ConfigError(
+            f"{run.path}: another {reason} means learning again from the start of the journal ({steps} steps); if that is "
+            f"meant, say so (from Python: relearn=True): {flags}"
+        )
+    again = wish.relearn or moved
+    if again:
+        _refuse_what_cannot_learn_again(run, trainer)
+    world = Spec.of(trainer.agent.spec)
+    before = held.history or [Chapter(0, 0, held.agent, held.world)]
+    evaluations = before[-1].evaluations
+    if again:
+        evaluations = 0 if moved else len(read_rows(run.evaluations_file))
+    config = held.changed(agent=new)
+    if moved:
+        kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or world, world)
+        said = f"{run.path}: {kept} steps taken over into the new action bounds, {out} left out, whose actions lie outside them"
+        warnings.warn(said, ReverieWarning, stacklevel=2)
+        config = config.changed(**({"world": world} if held.spec is None else {"spec": world}))
+    chapter = Chapter(steps, 0 if again else learnt, new, config.world, evaluations)
+    config = config.changed(history=[*before, chapter], moving=len(before) if again else 0)
+    sign = bool(trust.foreign_code(config)) and (wish.trust or is_own(held))
+    run.write_config(config, sign)
+    return _set_aside(run, config, sign) if again else config
+
+
+def _reason(held: Config, trainer: Trainer, names: dict[str, Any], run: RunDirectory) -> str:
+    """Return the setting because of which what was learnt cannot be gone on with, or ""."""
+    if "agent" in names:
+        return "agent"
+    for name in names:
+        if name in MEANING or name in ON_POLICY or name.startswith("model."):
+            return name
+    old = provenance.algorithm_of(held, run).build(trainer.agent.spec)
+    was, now = _shapes(old), _shapes(trainer.agent)
+    same = jax.tree.structure(was) == jax.tree.structure(now)
+    leaves = zip(jax.tree.leaves(was), jax.tree.leaves(now), strict=False)
+    if same and all((a.shape, a.dtype) == (b.shape, b.dtype) for a, b in leaves):
+        return ""
+    return next(iter(names), "settings")
+
+
+def _shapes(agent: Any) -> Any:
+    """Return shapes and dtypes of all that an agent learns and remembers."""
+    key = jax.random.key(0)
+    state = jax.eval_shape(agent.init, key)
+    return state, jax.eval_shape(agent.begin, state, key)
+
+
+def _refuse_what_cannot_learn_again(run: RunDirectory, trainer: Trainer) -> None:
+    if trainer.agent.feed.rollout:
+        raise ConfigError(
+            f"{run.path}: an on-policy agent learns from what its own policy did and from nothing else; learn the journal "
+            "again with naf, ddpg or sac (dqn), or start another run"
+        )
+    header = header_of(run)
+    if header is not None and trainer.state_dim and not header.state_dim:
+        raise ConfigError(
+            f"{run.path}: its journal keeps no physical states, which imagination wants of this world; learn it again without "
+            "--imagine, or start another run"
+        )
+    _refuse_turns(run)
+
+
+def _refuse_turns(run: RunDirectory) -> None:
+    """Raise ConfigError where several worlds took turns: whoever learns again does so from one."""
+    worlds = run.read_config().agent.settings.get("worlds", 1)
+    if worlds != 1:
+        raise ConfigError(f"{run.path} was learnt in {worlds} worlds that took turns; it cannot be learnt again as one")
+
+
+def _next(run: RunDirectory) -> Path:
+    return run.journal_file.with_name("journal.next")
+
+
+def _set_aside(run: RunDirectory, config: Config, sign: bool) -> Config:
+    """Move what other settings learnt aside; return the config that says it is done.  May be done again after a crash."""
+    number = config.moving
+    with told("set aside files of", run.path):
+        folder = run.latest_file.parent / f"before-relearn-{number}"
+        make_folder(folder)
+        files = [file for file in run.latest_file.parent.iterdir() if file.is_file()]
+        for file in [*files, run.metrics_file]:
+            if exists(file):
+                os.replace(file, folder / file.name)
+        if exists(_next(run)):
+            for file in (run.journal_file, run.evaluations_file):
+                if exists(file) and not exists(folder / file.name):
+                    os.link(file, folder / file.name)
+            run.evaluations_file.unlink(missing_ok=True)
+            os.replace(_next(run), run.journal_file)
+        for touched in (folder, run.latest_file.parent, run.path, run.journal_file.parent):
+            sync_folder(touched)
+    config = config.changed(moving=0)
+    run.write_config(config, sign)
+    return config
+
+
+def resume_line(config: Config, out: Path, settings: dict[str, Any], *flags: str) -> str:
+    """Return the line that goes on with a run with other settings."""
+    if config.env is None:
+        own = ", ".join(f"{name}={value!r}" for name, value in settings.items() if name in config.agent.settings)
+        return (
+            f"rv.Learner.load({str(out)!r}, config=rv.{type(agents.read(config.agent)).__name__}({own}), relearn=True)"
+        )
+    words = ["reverie", "train", config.agent.name, config.env, "--resume", *flags]
+    flat = config.agent.flat()
+    for name, value in settings.items():
+        if name not in ("agent", "model", "plan") and name in flat:
+            words += ["--set", f"{name}={_typed(value)}"]
+    if config.agent.imagination is not None:
+        words += ["--imagine", config.agent.imagination.model.name]
+        if flat["plan"] != "off":
+            words += ["--plan", flat["plan"]]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+@contextlib.contextmanager
+def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
+    """Have a DivergedError end with the line that goes on with other settings.  config: None where nothing is kept."""
+    try:
+        yield
+    except DivergedError as error:
+        if config is None or isinstance(error, _WithLine):
+            raise
+        rate = config.agent.settings.get("learning_rate")
+        lower = {}
+        if isinstance(rate, float):
+            lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
+        line = resume_line(config, out, lower)
+        raise _WithLine(f"{error}; every step is kept, to go on with other settings: {line}") from error
+
+
+class _WithLine(DivergedError):
+    """One that says how to go on."""
+
+
+def ends_with_line(method: Callable) -> Callable:
+    """Return a learner's method whose DivergedError ends with the line that goes on with other settings."""
+
+    @functools.wraps(method)
+    def told(self, *positional: Any, **named: Any) -> Any:
+        try:
+            return method(self, *positional, **named)
+        except DivergedError:
+            with diverging_with_line(self.keeps, self.out):
+                raise
+
+    return told
+
+
+def standing(config: Config, evaluations: list[dict[str, Any]]) -> tuple[float | None, int]:
+    """Return (best mean return, step of the last evaluation) of the policy that these settings learnt."""
+    own = evaluations[config.history[-1].evaluations if config.history else 0 :]
+    return (max(row["return_mean"] for row in own), own[-1]["step"]) if own else (None, 0)

@@ -1,0 +1,386 @@
+"""Experience that was paid for is always usable: by other settings, another agent, in other bounds; and never by mistake."""
+
+import json
+import os
+import shlex
+import shutil
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import reverie as rv
+from reverie.cli import main
+from reverie.core.errors import ReverieWarning
+from reverie.loops.saved import SavedPolicy
+from reverie.storage import journal
+from reverie.storage.run import RunDirectory
+
+pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")  # of learning that diverges
+
+SMALL = {"hidden": (8,), "warmup_steps": 5, "batch_size": 4, "updates_per_step": 1, "normalisation": "none"}
+FAST = [word for name, value in SMALL.items() for word in ("--set", f"{name}={8 if name == 'hidden' else value}")]
+
+
+class Scaled(gym.Env):
+    """A point that is pushed; its actuator's bounds and what it shows are the test's to say."""
+
+    def __init__(self, high=1 / 12, parts=None, start=None):
+        self.action_space = gym.spaces.Box(-high, high, (2,), np.float64)
+        if start is not None:
+            self.action_space = gym.spaces.Discrete(3, start=start)
+        parts = parts or {"position": 2, "speed": 1}
+        self.observation_space = gym.spaces.Dict(
+            {name: gym.spaces.Box(-9, 9, (n,), np.float64) for name, n in parts.items()}
+        )
+
+    def observe(self):
+        spaces = self.observation_space.spaces
+        return {name: self.np_random.normal(size=space.shape) for name, space in spaces.items()}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 10
+        return self.observe(), {}
+
+    def step(self, action):
+        self.left -= 1
+        return self.observe(), float(np.sum(action)), False, self.left == 0, {}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A finished run of 40 steps."""
+    out = tmp_path_factory.mktemp("begun") / "run"
+    with rv.Learner(rv.NAF(**SMALL), "worlds:make_faulty", out=out) as learner:
+        learner.learn(40)
+    return out
+
+
+@pytest.fixture
+def run(begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "run", ignore=shutil.ignore_patterns(".lock"))
+    return tmp_path / "run"
+
+
+def config_of(run):
+    return RunDirectory(run).read_config()
+
+
+def policy_of(run):
+    saved = SavedPolicy(run)
+    return saved.step, saved.greedy(np.linspace(-1, 1, 3, dtype=np.float32)).tolist()
+
+
+def fails(words, capsys):
+    capsys.readouterr()
+    assert main(words) == 2
+    *noticed, told = capsys.readouterr().err.rstrip("\n").split("\n")
+    assert told.startswith("reverie: ") and not any(line.startswith(("reverie: ", "Traceback")) for line in noticed)
+    return told
+
+
+@pytest.mark.parametrize("steps", ["30", "12"])
+def test_a_diverged_run_goes_on_by_the_line_that_the_error_ends_with(tmp_path, capsys, steps):
+    out = str(tmp_path / "run")
+    words = [
+        "train",
+        "naf",
+        "Pendulum-v1",
+        "--steps",
+        steps,
+        "--quiet",
+        *FAST,
+        "--set",
+        "learning_rate=1e30",
+        "--out",
+        out,
+    ]
+    told = fails(words, capsys)
+    line = told[told.index("reverie train") :]
+    assert line.endswith(f"--resume --set learning_rate=0.0001 --out {out}")
+    kept = (tmp_path / "run" / "experience" / "journal.bin").read_bytes()
+    assert line in fails([*words[:5], *FAST, "--resume", "--out", out], capsys), (
+        "unchanged it diverges again, and says so"
+    )
+    assert main(shlex.split(line)[1:]) == 0
+    assert (tmp_path / "run" / "experience" / "journal.bin").read_bytes().startswith(kept)
+    rates = [chapter.agent.settings["learning_rate"] for chapter in config_of(out).history]
+    assert rates == [1e30, 1e-4] and json.loads((tmp_path / "run" / "config.json").read_text())["history"]
+    assert main(["evaluate", out, "--episodes", "1"]) == 0
+
+
+def test_a_run_of_python_that_diverged_goes_on_too(tmp_path):
+    with rv.Learner(rv.NAF(**SMALL | {"learning_rate": 1e30}), "Pendulum-v1", out=tmp_path / "run") as learner:
+        with pytest.raises(rv.DivergedError) as caught:
+            learner.learn(30)
+        steps = learner.steps
+    line = shlex.split(str(caught.value).rpartition(": ")[2])
+    with pytest.raises(rv.DivergedError, match=r"--set learning_rate=0.0001 --out"):
+        with rv.Learner.load(tmp_path / "run") as learner:
+            learner.learn(10)
+            steps = learner.steps
+    assert main(line[1:]) == 0
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.config.learning_rate == 1e-4 and learner.steps >= steps
+    with rv.Learner.load(
+        tmp_path / "run", config=rv.NAF(**SMALL | {"learning_rate": 1e30})
+    ) as learner:  # and once more
+        with pytest.raises(rv.DivergedError):
+            learner.learn(60)
+    with rv.Learner.load(tmp_path / "run", config=rv.NAF(**SMALL), relearn=True) as learner:
+        assert learner.steps >= steps
+    assert [chapter.learnt_from == 0 for chapter in config_of(tmp_path / "run").history][-1]
+
+
+def test_a_run_without_a_directory_says_no_line():
+    with rv.Learner(rv.NAF(**SMALL | {"learning_rate": 1e30}), "Pendulum-v1") as learner:
+        with pytest.raises(rv.DivergedError) as caught:
+            learner.learn(30)
+    assert "reverie train" not in str(caught.value)
+
+
+GO_ON = {"learning_rate": 1e-4, "batch_size": 6, "updates_per_step": 2, "update_after": "episode", "warmup_steps": 50}
+GO_ON |= {"replay_capacity": 30, "noise": "gaussian", "noise_scale": 0.1, "target_rate": 0.1}
+AGAIN = {
+    "discount": 0.5,
+    "reward_scale": 2.0,
+    "hidden": (9,),
+    "observation_normalisation": True,
+    "normalisation": "layer",
+}
+AGAIN |= {"normalisation ": "batch", "mean_bound": "clip", "trunk": "shared"}
+
+
+@pytest.mark.parametrize("name", GO_ON)
+def test_settings_of_how_learning_goes_on_just_change(run, name):
+    before = policy_of(run)
+    with rv.Learner.load(run, config=rv.NAF(**SMALL | {name: GO_ON[name]})) as learner:
+        assert learner.steps == 40
+        learner.save()
+        assert policy_of(run) == before, "nothing is learnt again"
+        learner.learn(10)
+    config = config_of(run)
+    assert [(c.step, c.learnt_from) for c in config.history] == [(0, 0), (40, 40)]
+    with rv.Learner.load(run) as learner:
+        assert getattr(learner.config, name) == GO_ON[name]
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_settings_that_change_what_was_learnt_ask_for_a_word(run, name, capsys):
+    value, name = AGAIN[name], name.strip()
+    before = config_of(run)
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+    words = ["train", "naf", "worlds:make_faulty", "--resume", "--set", f"{name}={text}", "--out", str(run)]
+    if name == "mean_bound" and value not in ("tanh",):
+        words[5] = "mean_bound=none" if main([*words, "--relearn"]) == 2 else words[5]
+    if config_of(run) == before:
+        told = fails(words, capsys)
+        assert f"another {name} means learning again from the start of the journal (40 steps)" in told
+        assert config_of(run) == before
+        line = told[told.index("reverie train") :]
+        assert main(shlex.split(line)[1:]) == 0
+    chapter = config_of(run).history[-1]
+    assert (chapter.step, chapter.learnt_from) == (40, 0)
+    aside = run / "checkpoint" / "before-relearn-1"
+    assert (aside / "latest.safetensors").exists() and (aside / "metrics.csv").exists()
+    assert main(["evaluate", str(run), "--episodes", "1"]) == 0
+
+
+def test_learning_again_with_the_same_settings_learns_the_same(run):
+    before = policy_of(run)
+    episodes = (run / "episodes.csv").read_text()
+    with rv.Learner.load(run, relearn=True) as learner:
+        learner.save()
+    assert policy_of(run) == before and (run / "episodes.csv").read_text() == episodes
+
+
+def test_another_agent_learns_from_the_same_journal(run, capsys):
+    told = fails(["train", "ddpg", "worlds:make_faulty", "--resume", "--out", str(run)], capsys)
+    assert "holds a run with agent 'naf', the command says 'ddpg'" in told and told.endswith("with --relearn")
+    words = ["train", "ddpg", "worlds:make_faulty", *FAST, "--resume", "--relearn", "--out", str(run)]
+    assert main([*words, "--steps", "10", "--quiet"]) == 0
+    with rv.Learner.load(run) as learner:
+        assert learner.steps == 50 and isinstance(learner.config, rv.DDPG)
+    small = {k: v for k, v in SMALL.items()}
+    for agent in (rv.SAC(**small), rv.Imagination(rv.NAF(**small), rv.LinearGaussian(episodes=2)), rv.NAF(**small)):
+        with rv.Learner.load(run, config=agent, relearn=True) as learner:
+            learner.learn(2)
+    assert len(config_of(run).history) == 5
+
+
+def test_an_agent_that_cannot_learn_from_it_is_refused(run):
+    with pytest.raises(rv.ConfigError, match="learns from what its own policy did"):
+        rv.Learner.load(run, config=rv.PPO(hidden=(8,)), relearn=True)
+    with pytest.raises(rv.SpaceError):
+        rv.Learner.load(run, config=rv.DQN(hidden=(8,)), relearn=True)
+    assert config_of(run).history == []
+
+
+def test_imagination_and_back_on_a_domain(tmp_path):
+    plain = rv.NAF(**SMALL)
+    dreaming = rv.Imagination(plain, rv.LinearGaussian(episodes=2))
+    with rv.Learner(dreaming, "reacher", out=tmp_path / "run") as learner:
+        learner.learn(20)
+    with rv.Learner.load(tmp_path / "run", config=plain, relearn=True) as learner:
+        learner.learn(10)  # the journal goes on keeping states
+    with rv.Learner.load(tmp_path / "run", config=dreaming, relearn=True) as learner:
+        assert learner.steps == 30
+    with rv.Learner(plain, "reacher", out=tmp_path / "other") as learner:
+        learner.learn(20)
+    with pytest.raises(rv.ConfigError, match="keeps no physical states"):
+        rv.Learner.load(tmp_path / "other", config=dreaming, relearn=True)
+
+
+class Killed(BaseException):
+    """As a kill at this moment would be."""
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_a_crash_while_settings_change_leaves_old_or_new(run, at, monkeypatch):
+    moves, replace, new = [], os.replace, rv.NAF(**SMALL | {"discount": 0.5})
+
+    def replaced(*names):
+        moves.append(names)
+        if len(moves) == at + 1:
+            raise Killed
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    try:
+        with rv.Learner.load(run, config=new, relearn=True) as learner:
+            learner.save()
+    except Killed:
+        pass
+    monkeypatch.setattr(os, "replace", replace)
+    config = config_of(run)
+    if not config.history:
+        assert at == 0 and policy_of(run)[0] == 40
+        return
+    with rv.Learner.load(run) as learner:
+        assert learner.config == new and learner.steps == 40
+        learner.save()
+    found = policy_of(run)
+    with rv.Learner.load(run, relearn=True) as learner:
+        learner.save()
+    assert policy_of(run) == found, "what was learnt by halves was no mix"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seed": 7}, "seed is 7 and was 0"),
+        ({"env": "Pendulum-v1"}, "env is 'Pendulum-v1' and was 'worlds:make_faulty'"),
+        ({"agent.settings.learning_rate": 0.5}, "learning_rate is 0.5 and was 0.001"),
+        ({"agent.settings.discount": 0.1}, "discount is 0.1 and was 0.99"),
+        ({"world.action_high": [2.0, 2.0]}, "action_high is [2.0, 2.0] and was [1.0, 1.0]"),
+    ],
+)
+def test_an_edited_config_is_named_and_not_learnt_on(run, change, sentence):
+    config = json.loads((run / "config.json").read_text())
+    for path, value in change.items():
+        *folders, name = path.split(".")
+        part = config
+        for folder in folders:
+            part = part[folder]
+        part[name] = value
+    (run / "config.json").write_text(json.dumps(config))
+    for load in (lambda: rv.Learner.load(run, env="worlds:make_faulty"), lambda: SavedPolicy(run)):
+        with pytest.raises(rv.StorageError) as caught:
+            load()
+        assert sentence in str(caught.value)
+
+
+def test_a_run_of_the_version_before_is_taken_up(run):
+    """Without layout, bounds, identity and signature."""
+    config = json.loads((run / "config.json").read_text())
+    for name in ("world", "signature"):
+        config.pop(name, None)
+    (run / "config.json").write_text(json.dumps(config))
+    file = run / "experience" / "journal.bin"
+    line, _, body = file.read_bytes().partition(b"\n")
+    header = json.loads(line)
+    del header["world"]
+    file.write_bytes(json.dumps(header).encode() + b"\n" + body)
+    with rv.Learner.load(run, env="worlds:make_faulty") as learner:
+        assert learner.steps == 40
+        learner.learn(5)
+
+
+@pytest.fixture
+def scaled(tmp_path):
+    with rv.Learner(rv.NAF(**SMALL), Scaled(), out=tmp_path / "run") as learner:
+        learner.learn(40)
+    return tmp_path / "run"
+
+
+def test_other_bounds_are_refused_and_named(scaled):
+    for load in (
+        lambda: rv.Learner.load(scaled, env=lambda: Scaled(1 / 20)),
+        lambda: SavedPolicy(scaled).world(Scaled),
+    ):
+        with pytest.raises(rv.ConfigError, match="has other action bounds") as caught:
+            load() if load.__code__.co_names[0] == "rv" else SavedPolicy(scaled).world(lambda: Scaled(1 / 20))
+        told = str(caught.value)
+        assert "actuator 0 was in [-0.0833333, 0.0833333] and is in [-0.05, 0.05] (and 1 more)" in told
+        assert "--allow-new-bounds" in told
+    assert SavedPolicy(scaled).world(lambda: Scaled(1 / 20), allow_new_bounds=True).spec.action_high == (0.05, 0.05)
+    with rv.Learner.load(
+        scaled, env=lambda: Scaled(float(np.float32(1 / 12)))
+    ) as learner:  # the same, but for rounding
+        assert learner.steps == 40
+
+
+@pytest.mark.parametrize("high", [1 / 20, 1 / 6])
+def test_a_journal_is_taken_over_into_other_bounds(scaled, high):
+    _, before, _ = journal.read(scaled / "experience" / "journal.bin")
+    with pytest.warns(ReverieWarning, match=r"steps taken over into the new action bounds, \d+ left out"):
+        learner = rv.Learner.load(scaled, env=lambda: Scaled(high), allow_new_bounds=True)
+    inside = (np.abs(before["action"].astype(float) / 12) <= high * (1 + 1e-6)).all(-1)
+    with learner:
+        assert learner.steps == inside.sum() and (high < 1 / 12) == (not inside.all())
+        _, after, _ = journal.read(scaled / "experience" / "journal.bin")
+        np.testing.assert_allclose(after["action"] * high, before["action"][inside] / 12, atol=1e-6)
+        np.testing.assert_array_equal(after["observation"], before["observation"][inside])
+        learner.learn(5)
+    aside = scaled / "checkpoint" / "before-relearn-1"
+    np.testing.assert_array_equal(journal.read(aside / "journal.bin")[1], before)
+    assert (
+        config_of(scaled).world.action_high == [high, high]
+        and config_of(scaled).history[0].world.action_high != [high] * 2
+    )
+    with rv.Learner.load(scaled, env=lambda: Scaled(high)) as learner:
+        assert learner.steps == inside.sum() + 5
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ({"position": 2, "velocity": 1}, "holds 'velocity' (Box [1]) where 'speed' (Box [1]) was"),
+        ({"position": 1, "speed": 2}, "holds 'position' (Box [1]) where 'position' (Box [2]) was"),
+        ({"a": 1, "position": 1, "speed": 1}, "holds 'a' (Box [1]) where 'position' (Box [2]) was"),
+        ({"position": 2}, "lacks 'speed' (Box [1])"),
+        ({"position": 2, "speed": 1, "temperature": 1}, "has 'temperature' (Box [1]) besides"),
+    ],
+)
+def test_another_layout_is_refused_and_named(scaled, parts, sentence):
+    for allow in (False, True):
+        with pytest.raises((rv.ConfigError, rv.StorageError)) as caught:
+            rv.Learner.load(scaled, env=lambda: Scaled(parts=parts), allow_new_bounds=allow)
+        assert sentence in str(caught.value)
+
+
+def test_discrete_actions_that_count_from_elsewhere_are_refused(tmp_path):
+    with rv.Learner(rv.DQN(hidden=(8,)), Scaled(start=0), out=tmp_path / "run") as learner:
+        learner.learn(20)
+    with pytest.raises(rv.ConfigError, match="its first action is 2, it was 0"):
+        rv.Learner.load(tmp_path / "run", env=Scaled(start=2))
+
+
+def test_a_finished_run_is_not_gone_on_with_unasked(run, capsys):
+    words = ["train", "naf", "worlds:make_faulty", "--resume", "--out", str(run), "--quiet"]
+    assert f"{run} is finished at step 40; give --steps M to learn M more" in fails(words, capsys)
+    assert main([*words, "--steps", "5"]) == 0 and journal.records_in(run / "experience" / "journal.bin") == 45
+    assert main([*words, "--relearn"]) == 0 and journal.records_in(run / "experience" / "journal.bin") == 45
+    RunDirectory(run).call_file.write_text('{"start": 45, "steps": 3}')
+    assert main(words) == 0 and journal.records_in(run / "experience" / "journal.bin") == 48
