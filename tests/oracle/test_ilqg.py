@@ -298,3 +298,43 @@ def test_settings_that_cannot_be_are_refused():
         Options(iterations=0)
     with pytest.raises(ConfigError, match="no control lies between"):
         Options(low=(0.0, 1.0), high=(1.0, 0.0))
+
+
+# CONVERGED_GRADIENT claims that the gradient vanishes: by finite differences of the cost of controls alone.
+
+
+def kinked(x, u, t, sharpness=1e-4):
+    """Return a cost that is nearly |x - 1|, and a little u²."""
+    return jnp.sum(jnp.sqrt((x - 1.0) ** 2 + sharpness**2)) + 1e-3 * jnp.sum(u**2)
+
+
+SLOPES = {
+    "smooth": lambda x, u, t: jnp.sum((x - 1.0) ** 2) + 0.1 * jnp.sum(u**2),
+    "nearly |x|": kinked,
+    "nearer |x|": Partial(lambda x, u, t: kinked(x, u, t, 1e-7)),
+    "nearly |u|": lambda x, u, t: jnp.sum((x - 1.0) ** 2) + jnp.sum(jnp.sqrt((u - 0.3) ** 2 + 1e-10)),
+    "flat": lambda x, u, t: jnp.sum((x - 1.0) ** 4) + 1e-6 * jnp.sum(u**2),
+    "steep": lambda x, u, t: 1e5 * jnp.sum((x - 1.0) ** 2) + 1e-3 * jnp.sum(u**2),
+    "quartic in u": lambda x, u, t: jnp.sum((x - 1.0) ** 2) + jnp.sum(u**4),
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("bound", [None, 0.25])
+@pytest.mark.parametrize("first", [0.0, 0.4, -1.0])
+def test_the_gradient_vanishes_where_the_status_says_so(name, bound, first):
+    low, high = (None, None) if bound is None else (-bound, bound)
+    found = ilqg.problem(lambda x, u, t: x + 0.5 * u + 0.1 * jnp.sin(x), SLOPES[name], lambda x: 0.0 * x[0], low, high)
+    U0 = np.full((SHORT, 1), first if bound is None else np.clip(first, -bound, bound))
+    plan = ilqg.solve(found, np.zeros(1), U0, Options(low=low, high=high, iterations=200, regularisation=1e-3))
+    cost = double(lambda U: found.rollout(plan.states, U, 0 * plan.K, 0 * plan.k, jnp.zeros(1))[2][0])
+    step = 1e-6
+    moves = step * np.eye(SHORT)[:, :, None]
+    slope = np.array([(cost(plan.actions + e) - cost(plan.actions - e)) / (2 * step) for e in moves])
+    if bound is not None:
+        u = plan.actions[:, 0]
+        slope = np.where(((u <= -bound) & (slope > 0)) | ((u >= bound) & (slope < 0)), 0.0, slope)
+    if plan.status == Status.CONVERGED_GRADIENT:
+        assert np.abs(slope).max() < 1e-3 * (1 + abs(plan.cost))
+    if name == "smooth":
+        assert plan.status.good

@@ -27,7 +27,8 @@ class Options:
     tolerance: float = 1e-7
     """Stop where a step taken lowers J by less than this times 1 + |J|."""
     gradient_tolerance: float = 1e-4
-    """Stop where the mean over steps of max |k| / (|u| + 1) is less, and λ small."""
+    """Stop where the mean over steps of max |k| / (|u| + 1) is less, λ small, and the gradient vanishes too: where the largest
+    |∂J/∂u| (|u| + 1) is less than this times 1 + |J|.  Near a kink steps are small and the gradient is not."""
     regularisation: float = 1.0
     """λ to begin with; 0 on problems known to be convex."""
     regularisation_min: float = 1e-6
@@ -94,6 +95,7 @@ class Gains(NamedTuple):
     linear: Any
     quadratic: Any
     size: Any  # mean over steps of max |k| / (|u| + 1)
+    gradient: Any  # max over steps of |∂J/∂u| (|u| + 1), but for what points out of the bounds
     positive: Any
 
 
@@ -121,7 +123,7 @@ def sweep(local: Local, actions, regularisation, options: Options) -> Gains:
     high = jnp.inf if options.high is None else jnp.asarray(options.high, actions.dtype)
 
     def step(after, now):
-        V, v, warm = after
+        V, v, warm, adjoint = after
         F, C, c, u = now
         Q, q = lqr.backup(V, v, F, C, c)
         if bounded:
@@ -131,15 +133,17 @@ def sweep(local: Local, actions, regularisation, options: Options) -> Gains:
         else:
             K, k, positive = lqr.gains(Q, q, n, regularisation)
         V, v, _ = lqr.follow(Q, q, K, k, regularisation)
-        Quu = Q[n:, n:]
-        return (V, v, k), (K, k, Quu, k @ q[n:], 0.5 * k @ (Quu @ k), positive)
+        Quu, slope = Q[n:, n:], c + F.T @ adjoint  # of J with later controls as they are; q has their changes in it
+        blocked = ((u <= low) & (slope[n:] > 0)) | ((u >= high) & (slope[n:] < 0))
+        gradient = jnp.max(jnp.where(blocked, 0.0, jnp.abs(slope[n:]) * (jnp.abs(u) + 1.0)))
+        return (V, v, k, slope[:n]), (K, k, Quu, k @ q[n:], 0.5 * k @ (Quu @ k), positive, gradient)
 
-    last = local.V, local.v, jnp.zeros(m, actions.dtype)
-    _, (K, k, Quu, linear, quadratic, positive) = jax.lax.scan(
+    last = local.V, local.v, jnp.zeros(m, actions.dtype), local.v
+    _, (K, k, Quu, linear, quadratic, positive, gradient) = jax.lax.scan(
         step, last, (local.F, local.C, local.c, actions), reverse=True, unroll=2
     )
     size = jnp.mean(jnp.max(jnp.abs(k) / (jnp.abs(actions) + 1.0), axis=1))
-    return Gains(K, k, Quu, jnp.sum(linear), jnp.sum(quadratic), size, jnp.all(positive))
+    return Gains(K, k, Quu, jnp.sum(linear), jnp.sum(quadratic), size, jnp.max(gradient), jnp.all(positive))
 
 
 def raised(regularisation, factor, options: Options):
@@ -177,8 +181,14 @@ def judge(search: Search, local: Local, gains: Gains, options: Options) -> Searc
     hopeless = failed.regularisation > options.regularisation_max
     failed = failed._replace(status=jnp.where(hopeless, Status.NOT_POSITIVE_DEFINITE, failed.status), over=hopeless)
     still = (gains.size < options.gradient_tolerance) & (search.regularisation < SETTLED)
-    running = search.status == RUNNING
-    status = jnp.where(running & still, Status.CONVERGED_GRADIENT, search.status)
+    running, scale = search.status == RUNNING, 1.0 + jnp.abs(search.cost)
+    flat = gains.gradient <= options.gradient_tolerance * scale
+    hardly = (
+        -(gains.linear + gains.quadratic) < options.tolerance * scale
+    )  # as much as a step taken would have to bring
+    status = jnp.where(running & still & hardly, Status.CONVERGED_COST, search.status)
+    stuck = gains.size == 0.0  # every control at a bound, and pulled outward: the same under any λ
+    status = jnp.where(running & flat & (still | stuck), Status.CONVERGED_GRADIENT, status)
     search = _either(gains.positive, search._replace(status=status, over=status != RUNNING), failed)
     status = jnp.where(local.finite, search.status, Status.NONFINITE_MODEL)
     return search._replace(status=status, over=search.over | ~local.finite)
@@ -237,4 +247,4 @@ def nothing_yet(T: int, n: int, m: int, dtype) -> tuple[Local, Gains]:
     d, yes = n + m, np.True_
     local = Local(zeros(T, n, d), zeros(T, d, d), zeros(T, d), zeros(n, n), zeros(n), yes)
     Quu = zeros(T, m, m) + np.eye(m, dtype=dtype)
-    return local, Gains(zeros(T, m, n), zeros(T, m), Quu, zeros(), zeros(), zeros(), yes)
+    return local, Gains(zeros(T, m, n), zeros(T, m), Quu, zeros(), zeros(), zeros(), zeros(), yes)
