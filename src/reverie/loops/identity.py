@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
+from reverie.core.words import count
 from reverie.storage.config import Config
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Observed, Spec
@@ -86,7 +87,7 @@ def _other_layout(held: Spec, world: Spec) -> str:
             if parts:
                 return f"its observation {said.format(_part(parts[0]))}"
     if held.observation_dim != world.observation_dim:
-        return f"its observation has {world.observation_dim} numbers, it had {held.observation_dim}"
+        return f"its observation has {count(world.observation_dim, 'number')}, it had {held.observation_dim}"
     return ""
 
 
@@ -95,7 +96,7 @@ def _part(part: Observed) -> str:
 
 
 def _actions(spec: Spec) -> str:
-    return f"{spec.actions} discrete actions" if spec.actions else f"{len(spec.action_low)} actuators"
+    return f"{count(spec.actions, 'discrete action')}" if spec.actions else f"{len(spec.action_low)} actuators"
 
 
 def _moved_bounds(held: Spec, world: Spec) -> list[str]:

@@ -17,6 +17,7 @@ import jax
 
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, StorageError
+from reverie.core.words import count
 from reverie.loops import agents, provenance, trust
 from reverie.loops.identity import require_same_run, require_same_world
 from reverie.loops.trainer import Trainer
@@ -127,7 +128,7 @@ def _turn(
     if reason and not wish.relearn and not moved:
         flags = resume_line(held.changed(agent=new), run.path, names, "--relearn")
         raise ConfigError(
-            f"{run.path}: another {reason} means learning again from the start of the journal ({steps} steps); if that is "
+            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if that is "
             f"meant, say so (from Python: relearn=True): {flags}"
         )
     again = wish.relearn or moved
@@ -141,7 +142,7 @@ def _turn(
     config = held.changed(agent=new)
     if moved:
         kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or world, world)
-        said = f"{run.path}: {kept} steps taken over into the new action bounds, {out} left out, whose actions lie outside them"
+        said = f"{run.path}: {count(kept, 'step')} taken over into the new action bounds, {out} left out, whose actions lie outside them"
         warnings.warn(said, ReverieWarning, stacklevel=2)
         config = config.changed(**({"world": world} if held.spec is None else {"spec": world}))
     chapter = Chapter(steps, 0 if again else learnt, new, config.world, evaluations)
@@ -193,7 +194,9 @@ def _refuse_turns(run: RunDirectory) -> None:
     """Raise ConfigError where several worlds took turns: whoever learns again does so from one."""
     worlds = run.read_config().agent.settings.get("worlds", 1)
     if worlds != 1:
-        raise ConfigError(f"{run.path} was learnt in {worlds} worlds that took turns; it cannot be learnt again as one")
+        raise ConfigError(
+            f"{run.path} was learnt in {count(worlds, 'world')} that took turns; it cannot be learnt again as one"
+        )
 
 
 def _next(run: RunDirectory) -> Path:
