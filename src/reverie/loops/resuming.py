@@ -128,8 +128,8 @@ def _turn(
     if reason and not wish.relearn and not moved:
         flags = resume_line(held.changed(agent=new), run.path, names, "--relearn")
         raise ConfigError(
-            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if that is "
-            f"meant, say so (from Python: relearn=True): {flags}"
+            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if that "
+            f"is meant, say so (from Python: relearn=True): {flags}"
         )
     again = wish.relearn or moved
     if again:
@@ -142,7 +142,8 @@ def _turn(
     config = held.changed(agent=new)
     if moved:
         kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or world, world)
-        said = f"{run.path}: {count(kept, 'step')} taken over into the new action bounds, {out} left out, whose actions lie outside them"
+        taken = f"{count(kept, 'step')} taken over into the new action bounds"
+        said = f"{run.path}: {taken}, {out} left out, whose actions lie outside them"
         warnings.warn(said, ReverieWarning, stacklevel=2)
         config = config.changed(**({"world": world} if held.spec is None else {"spec": world}))
     chapter = Chapter(steps, 0 if again else learnt, new, config.world, evaluations)
