@@ -128,8 +128,8 @@ def _turn(
     if reason and not wish.relearn and not moved:
         flags = resume_line(held.changed(agent=new), run.path, names, "--relearn")
         raise ConfigError(
-            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if that "
-            f"is meant, say so (from Python: relearn=True): {flags}"
+            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if "
+            f"that is meant, say so (from Python: relearn=True): {flags}"
         )
     again = wish.relearn or moved
     if again:
