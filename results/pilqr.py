@@ -46,7 +46,7 @@ def run(task: str, method: str, seed: int) -> list[dict[str, Any]]:
     for done in improve(start, ROUNDS, EPISODES, seed, METHODS[method]):
         assert done.controller is not None
         pilot = Steered(start, done.controller)
-        greedy = play(pilot.greedy, pilot.make(), seed, 0)
+        greedy = play(pilot.greedy, pilot.make(), seed, 0).total
         row = {"task": task, "method": method, "seed": str(seed), "iteration": len(rows) + 1}
         row |= {"episodes": (len(rows) + 1) * EPISODES, "sampled": f"{np.mean(done.returns):.5g}"}
         rows.append(row | {"greedy": f"{greedy:.5g}", "status": done.move.status.name})

@@ -40,7 +40,7 @@ def follow(start: Start) -> Flight:
     """Plan an episode, then follow the plan."""
     plan = plan_episode(start, ITERATIONS, SEED)
     pilot = Follower(start, plan)
-    total = play(pilot.greedy, pilot.make(), SEED, start.episode)
+    total = play(pilot.greedy, pilot.make(), SEED, start.episode).total
     return Flight(total, start.planning.foretell(plan.states, plan.actions), plan.status.name, None)
 
 
@@ -49,7 +49,7 @@ def replan(horizon: int) -> Callable[[Start], Flight]:
 
     def fly(start: Start) -> Flight:
         pilot = Replanner(start, mpc.Receding(horizon=horizon, options=BOUNDED), SEED)
-        total = play(pilot.greedy, pilot.make(), SEED, start.episode)
+        total = play(pilot.greedy, pilot.make(), SEED, start.episode).total
         return Flight(total, None, pilot.statuses.most_common(1)[0][0].name, float(np.median(pilot.seconds)))
 
     return fly
@@ -60,7 +60,7 @@ def refit(start: Start) -> Flight:
     last = list(improve(start, 10, 5, SEED))[-1]
     assert last.controller is not None
     pilot = Steered(start, last.controller)
-    total = play(pilot.greedy, pilot.make(), SEED, start.episode)
+    total = play(pilot.greedy, pilot.make(), SEED, start.episode).total
     return Flight(total, last.move.predicted, last.move.status.name, None)
 
 

@@ -319,9 +319,9 @@ def test_each_environment_has_its_section(tmp_path):
     assert [row[0] for row in table_of(found[1:2], "Runs").rows] == [str(paths[1]), str(paths[3])]
 
 
-def test_a_run_without_evaluations_has_a_row_and_no_curve(tmp_path):
+def test_a_run_without_evaluations_has_a_row_and_the_curve_of_its_training(tmp_path):
     (section,) = runs.sections_of([run(tmp_path / "run", scores=())])
-    assert not parts_of([section], Curves)
+    assert [curves.title for curves in parts_of([section], Curves)] == ["Training returns"]
     assert table_of([section], "Runs").rows[0][-2:] == [None, None]
 
 

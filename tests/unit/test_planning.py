@@ -165,7 +165,7 @@ def test_a_plan_followed_in_the_world_returns_what_it_foretells(name):
     assert lengths[0] == 12 and lengths[1:] == sorted(lengths[1:])  # at once, then further and further
     assert plan.cost == min(cost for steps, cost in rows if steps == 12)
     pilot = Follower(start, plan)
-    total = play(pilot.greedy, pilot.make(), 0, 2)
+    total = play(pilot.greedy, pilot.make(), 0, 2).total
     assert total == pytest.approx(start.planning.foretell(plan.states, plan.actions), rel=1e-9)
     assert total > start.planning.foretell(plan.states, first_actions(12, plan.actions.shape[1], 0))
     again = plan_episode(start, 6, 0)

@@ -28,7 +28,7 @@ def test_ends_and_middle_of_asymmetric_bounds():
     [
         ([-np.inf], [1.0], "action 0 has bounds [-inf, 1.0]; give finite ones"),
         ([0.0, 2.0], [1.0, 2.0], "action 1 has bounds [2.0, 2.0]; low must be below high"),
-        ([0.0], [1.0, 1.0], "action_low has 1 entries and action_high 2"),
+        ([0.0], [1.0, 1.0], "action_low has 1 entry and action_high 2"),
         ([], [], "one entry per actuator"),
     ],
 )

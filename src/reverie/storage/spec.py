@@ -1,10 +1,11 @@
 """An `EnvSpec` as it is written down, in config.json and in a journal's first line."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from reverie.core.types import EnvSpec
+if TYPE_CHECKING:  # NumPy comes with it, and much that reads a directory does without
+    from reverie.core.types import EnvSpec
 
 
 class Observed(msgspec.Struct):
@@ -27,14 +28,16 @@ class Spec(msgspec.Struct, omit_defaults=True):
     observations: list[Observed] = []
 
     @classmethod
-    def of(cls, spec: EnvSpec) -> "Spec":
+    def of(cls, spec: "EnvSpec") -> "Spec":
         """Return the value that is written for `spec`."""
         parts = [Observed(name, kind, list(shape)) for name, kind, shape in spec.observations]
         bounds = list(spec.action_low), list(spec.action_high)
         return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts)
 
-    def value(self) -> EnvSpec:
+    def value(self) -> "EnvSpec":
         """Return the EnvSpec.  Raises SpaceError where it can be none."""
+        from reverie.core.types import EnvSpec
+
         parts = tuple((part.name, part.kind, tuple(part.shape)) for part in self.observations)
         bounds = self.action_low, self.action_high
         return EnvSpec(self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts)
