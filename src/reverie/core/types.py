@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
+from reverie.core.arguments import shown, whole
+from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.core.words import count
 
 WIDEST = 1e6  # times the others' range, beyond which an actuator's is hardly meant
@@ -66,11 +67,15 @@ class EnvSpec:
     observations: Sequence[tuple[str, str, tuple[int, ...]]] = ()
 
     def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise SpaceError(f"name is {shown(self.name)}; give text")
+        for field, least in (("observation_dim", 1), ("actions", 0)):
+            try:
+                object.__setattr__(self, field, whole(f"{self.name}: {field}", getattr(self, field), least))
+            except ConfigError as error:
+                raise SpaceError(str(error)) from None
         for field in ("action_low", "action_high"):
-            bounds = np.atleast_1d(np.asarray(getattr(self, field), dtype=float)).ravel()
-            object.__setattr__(self, field, tuple(bounds.tolist()))
-        if self.observation_dim < 1:
-            raise SpaceError(f"{self.name}: observation_dim is {self.observation_dim}; it must be at least 1")
+            object.__setattr__(self, field, self._bounds(field))
         if self.actions:
             if self.actions < 2 or self.action_low or self.action_high:
                 raise SpaceError(f"{self.name}: actions is {self.actions}; give at least 2, and no bounds beside them")
@@ -94,6 +99,13 @@ class EnvSpec:
                     "actuator's limits"
                 )
         self._warn_of_wide_ranges()
+
+    def _bounds(self, field: str) -> tuple[float, ...]:
+        given = getattr(self, field)
+        try:
+            return tuple(np.atleast_1d(np.asarray(given, dtype=float)).ravel().tolist())
+        except (TypeError, ValueError, OverflowError):
+            raise SpaceError(f"{self.name}: {field} is {shown(given)}; give a number for each actuator") from None
 
     def _warn_of_wide_ranges(self) -> None:
         """Warn of actuators whose range is beyond all proportion to the median of the others'."""

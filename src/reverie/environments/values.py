@@ -12,23 +12,14 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import utils as space_utils
 
-from reverie.core.errors import WorldError, one_line
+from reverie.core.arguments import shown
+from reverie.core.errors import WorldError
 from reverie.core.words import count
 
 LARGEST = float(np.finfo(np.float32).max)
 RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
-SHOWN = 200  # characters of a value that an error shows
 
 Flatten = Callable[[Any], np.ndarray]  # raises ValueError that says what does not fit
-
-
-def shown(value: Any) -> str:
-    """Return a value as an error shows it, whatever its `repr` does."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:
-        text = f"of type {type(value).__name__}"
-    return one_line(text if len(text) <= SHOWN else text[:SHOWN] + " …")
 
 
 def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:

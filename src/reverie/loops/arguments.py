@@ -1,35 +1,48 @@
 """What a learner can be given.  Raises ConfigError with one sentence that says what to give instead."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from reverie.core.agent import Algorithm
+from reverie.core.arguments import shown, whole
 from reverie.core.errors import ConfigError
+from reverie.core.types import EnvSpec
 from reverie.environments.world import EnvSource, World, make_world
+from reverie.loops.callbacks import Callback
 
 
 def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:
     """Raise ConfigError unless these make a learner."""
     if isinstance(config, type) or not isinstance(config, Algorithm):
-        raise ConfigError(f"the first argument is {config!r}; give an algorithm's settings, such as rv.NAF()")
+        raise ConfigError(f"the first argument is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
     if (env is None) == (spec is None):
         raise ConfigError(
             "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
         )
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed is {seed!r}; give a whole number from 0 to 2**32 - 1")
+    if spec is not None and not isinstance(spec, EnvSpec):
+        raise ConfigError(f"spec is {shown(spec)}; give an rv.EnvSpec")
+    if whole("seed", seed) >= 2**32:
+        raise ConfigError(f"seed is {shown(seed)}; give a whole number from 0 to 2**32 - 1")
 
 
 def require_amount(steps: Any, episodes: Any) -> None:
     """Raise ConfigError unless one of these says how much to learn."""
     if (steps is None) == (episodes is None):
         raise ConfigError("learn() takes either a number of steps or episodes=")
-    amount = steps if steps is not None else episodes
-    if isinstance(amount, bool) or not isinstance(amount, int | np.integer) or amount < 0:
-        raise ConfigError(f"learn() got {amount!r}; give a whole number of at least 0")
+    whole("learn(steps)", steps) if steps is not None else whole("learn(episodes)", episodes)
+
+
+def callbacks_of(given: Any) -> tuple[Callback, ...]:
+    """Return what `learn` is to call.  Raises ConfigError unless each can be called."""
+    found = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(map(callable, found)):
+        raise ConfigError(
+            f"callbacks is {shown(given)}; give a list of functions (learner, event), such as [rv.Progress()]"
+        )
+    return found
 
 
 def more_worlds(name: str, source: EnvSource | None, count: int) -> list[World]:

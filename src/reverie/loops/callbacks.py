@@ -3,6 +3,10 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
+from reverie.core.arguments import finite, whole
+
 if TYPE_CHECKING:
     from reverie.loops.learner import Learner
 
@@ -69,12 +73,21 @@ class Callback(Protocol):
         ...
 
 
+def asks_to_stop(answer: Any) -> bool:
+    """Return whether what a callback returned ends learning: a True of Python's or NumPy's, and nothing else."""
+    return isinstance(answer, bool | np.bool_) and bool(answer)
+
+
 @dataclasses.dataclass(frozen=True)
 class StopAtReturn:
     """Stop once the mean return of the last `episodes` training episodes reaches `target`."""
 
     target: float
     episodes: int = 10
+
+    def __post_init__(self):
+        finite("StopAtReturn(target)", self.target)
+        whole("StopAtReturn(episodes)", self.episodes, 1)
 
     def __call__(self, learner: "Learner", event: Event) -> bool:
         """See the class."""
@@ -90,6 +103,10 @@ class Evaluate:
 
     every: int
     episodes: int = 10
+
+    def __post_init__(self):
+        whole("Evaluate(every)", self.every, 1)
+        whole("Evaluate(episodes)", self.episodes, 1)
 
     def __call__(self, learner: "Learner", event: Event) -> None:
         """See the class."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.agent import Algorithm
+from reverie.core.arguments import folder, whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.seeds import RESET, seed_of
@@ -16,18 +17,8 @@ from reverie.environments.task import task_of
 from reverie.environments.values import truth
 from reverie.environments.world import EnvSource, World, make_world
 from reverie.loops import agents, arguments, budget, charts, evaluation, provenance, resuming
+from reverie.loops import callbacks as events
 from reverie.loops import trust as trusted
-from reverie.loops.callbacks import (
-    Began,
-    Callback,
-    Compiling,
-    Ended,
-    EpisodeEnded,
-    Evaluated,
-    Event,
-    Noticed,
-    StepEnded,
-)
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.passing import passing_directory
 from reverie.loops.session import Session
@@ -90,7 +81,7 @@ class Learner:
 
         self._units = Units(self.spec, self._world)
         self._observations: list[np.ndarray | None] = [None] * agent.feed.worlds  # where an episode is under way
-        self._callbacks: Sequence[Callback] = ()
+        self._callbacks: Sequence[events.Callback] = ()
         self._stop = False
         self.best_return: float | None = None
         self.evaluated_at = 0
@@ -212,7 +203,7 @@ class Learner:
 
     @resuming.ends_with_line
     def learn(
-        self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[Callback] = ()
+        self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[events.Callback] = ()
     ) -> "Learner":
         """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
 
@@ -223,11 +214,11 @@ class Learner:
         arguments.require_amount(steps, episodes)
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
-        self._stop, self._callbacks = False, callbacks
+        self._stop, self._callbacks = False, arguments.callbacks_of(callbacks)
         with self._session.owner.using(), at_a_good_moment(self.stop), self._closing_books():
-            self._emit(Began(self.steps, None if steps is None else self.steps + int(steps)))
+            self._emit(events.Began(self.steps, None if steps is None else self.steps + int(steps)))
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
-                self._emit(Compiling(self.steps))
+                self._emit(events.Compiling(self.steps))
                 self.compile(steps_left)
             waited = 0
             while steps_left > 0 and episodes_left > 0 and not self._stop:
@@ -236,11 +227,11 @@ class Learner:
                 if waited == evaluation.LONGEST * self._session.worlds and steps is None:
                     evaluation.warn_of_waiting(self.spec.name, waited)
                 steps_left -= 1
-                self._emit(StepEnded(self.steps))
+                self._emit(events.StepEnded(self.steps))
                 self._tell_what_was_noticed()
                 if row is not None:
                     episodes_left -= 1
-                    self._emit(EpisodeEnded(row))
+                    self._emit(events.EpisodeEnded(row))
         return self
 
     def stop(self) -> None:
@@ -262,11 +253,11 @@ class Learner:
 
     def _tell_what_was_noticed(self) -> None:
         while self._session.noticed:
-            self._emit(Noticed(*self._session.noticed.popleft()))
+            self._emit(events.Noticed(*self._session.noticed.popleft()))
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: events.Event) -> None:
         for callback in self._callbacks:
-            self._stop |= callback(self, event) is True
+            self._stop |= events.asks_to_stop(callback(self, event))
 
     @contextlib.contextmanager
     def _closing_books(self) -> Iterator[None]:
@@ -289,7 +280,7 @@ class Learner:
                 self._session.records.sync()
         finally:
             self._tell_what_was_noticed()
-            self._emit(Ended(self.steps))
+            self._emit(events.Ended(self.steps))
 
     # ---- evaluation
 
@@ -301,7 +292,7 @@ class Learner:
         end are cut (`evaluation.limit_for`): "cut" says how many, "cut_at" at how many steps.
         """
         with self._session.owner.using():
-            return self._evaluate(episodes)
+            return self._evaluate(whole("evaluate(episodes)", episodes, 1))
 
     def _evaluate(self, episodes: int) -> dict[str, Any]:
         world, session = self._evaluator(), self._session
@@ -315,7 +306,7 @@ class Learner:
         best = self.best_return is None or facts["mean"] > self.best_return
         self.best_return = facts["mean"] if best else self.best_return
         said = evaluation.cut_line(found.cut, episodes, limit) if found.cut else ""
-        self._emit(Evaluated(row, best, said))
+        self._emit(events.Evaluated(row, best, said))
         return facts
 
     def _evaluator(self) -> World:
@@ -335,7 +326,7 @@ class Learner:
         with self._session.owner.using():
             self._session.records.sync()
             self._session.checkpoint()
-            return self.out if path is None else copy_run(self.out, Path(path))
+            return self.out if path is None else copy_run(self.out, folder("save(path)", path))
 
     def save_best(self) -> None:
         """Write the policy as it is now to checkpoint/best.safetensors."""
@@ -392,6 +383,7 @@ class Learner:
                 if world is not None:
                     last.callback(world.close)
             last.callback(self._session.records.close)
+            self._session.owner.leave()
 
     def __enter__(self) -> "Learner":
         return self

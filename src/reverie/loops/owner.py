@@ -28,6 +28,7 @@ class Owner:
 
     def __init__(self, name: str):
         self._name, self._process, self._forks, self._lock = name, os.getpid(), _forks, threading.RLock()
+        self._left = False
         self.give_back = self._lock.release
 
     @property
@@ -37,21 +38,29 @@ class Owner:
 
     def require_here(self) -> None:
         """Raise ConfigError in a child process."""
-        if _forks != self._forks:
+        if _forks != self._forks and not self._left:
             raise ConfigError(
                 f"{self._name}: this learner belongs to process {self._process}, and {os.getpid()} is a fork of it; use it "
                 "there, or make one here with a directory of its own"
             )
 
     def take(self) -> None:
-        """Begin a use, which `give_back` ends.  Raises ConfigError in a child process, or while another thread uses it."""
+        """Begin a use, which `give_back` ends.
+
+        Raises ConfigError in a child process, after `leave`, or while another thread uses it.
+        """
         if _forks != self._forks:
             self.require_here()
+            raise ConfigError(f"{self._name}: this learner is closed; Learner.load goes on with its directory")
         if not self._lock.acquire(blocking=False):
             raise ConfigError(
                 f"{self._name}: another thread is using this learner; use it from one thread at a time (a threading.Lock "
                 "around your calls)"
             )
+
+    def leave(self) -> None:
+        """End all use: from now on `take` raises."""
+        self._left, self._forks = True, -1
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import filelock
 
+from reverie.core.arguments import folder
 from reverie.core.errors import StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
 from reverie.storage.files import LOCK, identity, make_folder, take_lock, told
@@ -21,7 +22,7 @@ class RunDirectory:
     """Paths of one run; see docs/run-directory.md for what each file holds."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = folder("the run directory", path)
         self.config_file = self.path / "config.json"
         self.call_file = self.path / "call.json"
         self.journal_file = self.path / "experience" / "journal.bin"
