@@ -68,6 +68,31 @@ def test_state_keeps_structure_shapes_and_dtypes(config, generator):
     assert all(np.isfinite(v) and np.shape(v) == () for v in diagnosis.values())
 
 
+def types_of(agent):
+    """What each of an agent's functions returns, by shape and type; nothing is computed."""
+    key, n, m = jax.random.key(0), agent.spec.observation_dim, agent.spec.action_dim
+    state = jax.eval_shape(agent.init, key)
+    batch = jax.ShapeDtypeStruct((*lead_of(agent), row_width(n, m)), jnp.float32)
+    memory, seen = jnp.asarray(agent.begin(None, None)), jnp.zeros(n, jnp.float32)
+    return {
+        "init": state,
+        "update": jax.eval_shape(lambda s, rows: agent.update(s, Transition.unpack(rows, n, m), key), state, batch),
+        "diagnose": jax.eval_shape(lambda s, rows: agent.diagnose(s, Transition.unpack(rows[0], n, m)), state, batch),
+        "act": jax.eval_shape(lambda s: agent.act(s, memory, seen, key, True), state),
+        "policy": jax.eval_shape(agent.policy, state),
+    }
+
+
+@pytest.mark.parametrize("config", CASES)
+def test_types_are_the_same_where_jax_would_take_float64(config):
+    """JAX_ENABLE_X64 changes what a draw or a constant without a type is; agents leave none without."""
+    agent = build(config)
+    with jax.enable_x64(False):
+        plain = types_of(agent)
+    with jax.enable_x64(True):
+        assert jax.tree.map(str, types_of(agent)) == jax.tree.map(str, plain)
+
+
 @pytest.mark.parametrize("config", CASES)
 def test_two_keys_differ_in_every_random_leaf_and_one_key_repeats(config):
     agent = build(config)

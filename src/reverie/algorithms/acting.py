@@ -47,7 +47,7 @@ def acting(
 
     def act(state, memory, observation, key, explore_now=True):
         reads = policy(state)
-        noisy, moved = explore(reads, memory, observation, jax.random.normal(key, (action_dim,)))
+        noisy, moved = explore(reads, memory, observation, jax.random.normal(key, (action_dim,), jnp.float32))
         action = jnp.where(explore_now, noisy, greedy(reads, observation))
         return action, jnp.where(explore_now, moved, memory)
 
@@ -64,7 +64,7 @@ def drawing(action_dim: int, policy: Callable, act_with: Callable) -> Acting:
         return act_with(policy_arrays, observation, innovation), memory
 
     def act(state, memory, observation, key, explore_now=True):
-        innovation = jax.random.normal(key, (action_dim,))
+        innovation = jax.random.normal(key, (action_dim,), jnp.float32)
         return act_with(policy(state), observation, jnp.where(explore_now, innovation, 0.0)), memory
 
     return Acting(forgetful, act, explore)

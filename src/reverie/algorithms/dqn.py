@@ -168,7 +168,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
 
     def act(state: DQNState, memory, observation, key, explore_now=True):
         reads = policy(state)
-        noisy, memory = explore(reads, memory, observation, jax.random.normal(key, (1,)))
+        noisy, memory = explore(reads, memory, observation, jax.random.normal(key, (1,), jnp.float32))
         return jnp.where(explore_now, noisy, greedy(reads, observation)), memory
 
     return Agent(spec, config.feed, init, forgetful, act, update, diagnose, policy, greedy, explore)

@@ -98,7 +98,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
             params[name] = networks.init_network(jax.random.split(k), own, config.normalisation)
         moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
         target = jax.tree.map(jnp.copy, _value_part(params))
-        rewards = jnp.zeros(2) if config.value_bound else None
+        rewards = jnp.zeros(2, jnp.float32) if config.value_bound else None
         updates = jnp.zeros((), jnp.int32)
         return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), rewards, updates)
 

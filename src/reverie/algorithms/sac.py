@@ -118,7 +118,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
     def sample(actor, moments, x, key, training=False):
         """Return u = tanh(mean + σ ε) [..., m], log π(u|x) [...] and the moments used."""
         mean, log_std, used = gaussian(actor, moments, x, training)
-        u, log_density = squashed.sample(mean, log_std, jax.random.normal(key, mean.shape))
+        u, log_density = squashed.sample(mean, log_std, jax.random.normal(key, mean.shape, mean.dtype))
         return u, log_density, used
 
     def q(critics, moments, x, u, training=False):

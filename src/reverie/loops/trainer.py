@@ -82,7 +82,7 @@ class Trainer:
         self._before: Any = None
         self._updated_at = (0, 0)  # (step, episode)
         self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
-        self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics)), agent.policy(state)))
+        self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state)))
         self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
         self._flat: Any = None  # of the newest update, perhaps still being computed
         self._policy = self._split(np.asarray(self._pack(self.state)))
