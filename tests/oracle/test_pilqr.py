@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+import scipy.optimize
 
 from plants import definite, random_lqr
 from reverie.control import dual, lqr, lqr_kl, path_integral, pilqr
@@ -80,6 +81,35 @@ def test_an_episode_of_one_step_is_bounded_as_by_one_multiplier(task, bound):
     theirs = dual.bounded_step(dynamics, cost, old, bound, *START, tolerance=1e-9)
     np.testing.assert_allclose(ours.eta[0], theirs.eta, rtol=1e-7)
     same(ours.controller, theirs.controller, rtol=1e-7)
+
+
+@pytest.mark.parametrize(("seed", "allowed"), [(3, 0.003), (4, 0.01)])  # 4: the largest gap of six seeds
+def test_the_step_is_near_the_least_cost_within_all_bounds(seed, allowed):
+    """What it leaves out, KL of later steps, costs little; SLSQP solves the whole problem, in float64."""
+    generator, horizon, bound = np.random.default_rng(seed), 4, 1.0
+    dynamics, cost = random_lqr(generator, 2, 1, horizon, noise=0.05)
+    K = 0.2 * generator.standard_normal((horizon, 1, 2))
+    chol = 0.3 * np.linalg.cholesky(definite(generator, 1, horizon))
+    old = Controller(K, np.zeros((horizon, 1)), chol)
+    start = np.ones(2), 0.2 * np.eye(2)
+    found = lqr_kl.bounded_steps(dynamics, cost, old, np.full(horizon, bound), *start, tolerance=1e-9)
+
+    def cost_and_slack(z):
+        K, k, log_std = z[: 2 * horizon], z[2 * horizon : 3 * horizon], z[3 * horizon :]
+        new = Controller(K.reshape(horizon, 1, 2), k[:, None], jax.numpy.exp(log_std)[:, None, None])
+        means, spreads, *_ = lqr.moments(dynamics, new, *start)
+        kl = dual.divergence(new, old, means[:-1], spreads[:-1])
+        return jax.numpy.append(bound - kl, lqr.expected_cost(dynamics, cost, new, *start))
+
+    value, slope = double(cost_and_slack), double(jax.jacobian(cost_and_slack))
+    before, ours = (np.concatenate([c.K.ravel(), c.k.ravel(), np.log(c.chol).ravel()]) for c in (old, found.controller))
+    within = {"type": "ineq", "fun": lambda z: value(z)[:-1], "jac": lambda z: slope(z)[:-1]}
+    least = scipy.optimize.minimize(
+        lambda z: value(z)[-1], ours, jac=lambda z: slope(z)[-1], method="SLSQP", constraints=within, tol=1e-12
+    )
+    assert least.success and value(least.x)[:-1].min() > -1e-9
+    gap = value(ours)[-1] - least.fun
+    assert 0.0 <= gap < allowed * (value(before)[-1] - least.fun)  # a share of what can be gained
 
 
 @pytest.mark.parametrize("bound", [0.01, 0.3, 3.0])
