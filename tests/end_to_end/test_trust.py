@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import stat
 import sys
 
@@ -104,6 +105,32 @@ def test_a_signature_holds_for_the_whole_config(run, change):
     edit(run, **change)
     with pytest.raises(StorageError, match="was not written by you on this machine"):
         rv.Learner.load(run)
+
+
+def test_a_copied_signature_does_not_hold_for_code_that_lies_elsewhere(tmp_path, monkeypatch, capsys):
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for folder in (mine, theirs):
+        folder.mkdir()
+    (mine / "beam_of_mine.py").write_text("from worlds import LinearWorld as make")
+    (theirs / "beam_of_mine.py").write_text("raise SystemExit('their code ran')")
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    monkeypatch.chdir(mine)
+    small = [
+        word
+        for name, value in SMALL.items()
+        for word in ("--set", f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
+    ]
+    assert main(["train", "naf", "beam_of_mine:make", "--steps", "8", "--out", "run", "--quiet", *small]) == 0
+    shutil.copytree(mine / "run", theirs / "run")
+    assert main(["evaluate", "run", "--episodes", "1"]) == 0
+    sys.modules.pop("beam_of_mine")
+    sys.path[:] = [part for part in sys.path if part != str(mine)]
+    monkeypatch.chdir(theirs)
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--episodes", "1"]) == 2
+    told = capsys.readouterr().err
+    assert "was not written by you on this machine for the code that lies here" in told and "their code" not in told
+    assert "beam_of_mine" not in sys.modules
 
 
 def test_another_users_key_does_not_open_it(run, tmp_path, monkeypatch, capsys):

@@ -2,8 +2,6 @@
 
 import math
 import numbers
-import os
-from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import ConfigError, one_line
@@ -32,10 +30,3 @@ def finite(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise ConfigError(f"{name} is {shown(value)}; give a finite number")
     return float(value)
-
-
-def folder(name: str, value: Any) -> Path:
-    """Return the path of a folder that is named by text or a path."""
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str) or not os.fspath(value):
-        raise ConfigError(f"{name} is {shown(value)}; give the path of a folder")
-    return Path(value)

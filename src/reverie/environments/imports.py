@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -88,6 +89,26 @@ def _refuse_hidden(module_name: str, source: str) -> None:
         f"{source!r}: a module {top!r} is installed ({found.origin or 'part of Python'}) and hides {mine}; rename yours, or "
         "put this folder first with PYTHONPATH=."
     )
+
+
+def place_of(source: str) -> str:
+    """Return where the module of a "package.module:name" would be taken from: its file, or "" where none is found.
+
+    Imports nothing, so of a package it is the place of the outermost.
+    """
+    top = source.partition(":")[0].partition(".")[0]
+    loaded = sys.modules.get(top)
+    if loaded is not None:
+        return os.path.realpath(getattr(loaded, "__file__", None) or "")
+    here = _current_folder()
+    path = [*sys.path, *([] if here is None else [str(here)])]
+    try:
+        found = importlib.machinery.PathFinder.find_spec(top, path)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        return ""
+    return os.path.realpath(found.origin or next(iter(found.submodule_search_locations or ()), ""))
 
 
 def _current_folder() -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.agent import Algorithm
-from reverie.core.arguments import folder, whole
+from reverie.core.arguments import whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.seeds import RESET, seed_of
@@ -26,7 +26,7 @@ from reverie.loops.trainer import Trainer
 from reverie.loops.units import Units
 from reverie.storage.config import Config
 from reverie.storage.copy import copy_run
-from reverie.storage.run import RunDirectory
+from reverie.storage.run import RunDirectory, folder
 
 
 class Learner:

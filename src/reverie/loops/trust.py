@@ -29,5 +29,6 @@ def require(run: RunDirectory, config: Config, trust: bool, *, agent: bool = Tru
         "; or give the environment with --env (from Python: env=)" if any(c.startswith("env ") for c in code) else ""
     )
     raise StorageError(
-        f"{run.config_file} was not written by you on this machine, and would import {' and '.join(code)}: {HOW}{given}"
+        f"{run.config_file} was not written by you on this machine for the code that lies here, and would import "
+        f"{' and '.join(code)}: {HOW}{given}"
     )

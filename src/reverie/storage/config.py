@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
+from reverie.environments.imports import place_of
 from reverie.storage.files import write_whole
 from reverie.storage.key import own_key
 from reverie.storage.reading import decode, exists, read_json, read_whole
@@ -83,6 +84,12 @@ class Config(msgspec.Struct, omit_defaults=True):
             raise ValueError("it holds neither `env` nor `spec`" if self.env is None else "it holds `env` and `spec`")
 
     @property
+    def code(self) -> list[str]:
+        """What is to be imported, as "package.module:name" each: of the agent, of its model, of the environment."""
+        model = [] if self.agent.imagination is None else [self.agent.imagination.model.name]
+        return [name for name in (self.agent.name, *model, self.env or "") if ":" in name]
+
+    @property
     def relearnt(self) -> int:
         """How often the journal was learnt again from its start by other settings."""
         return sum(1 for chapter in self.history[1:] if chapter.learnt_from == 0)
@@ -143,7 +150,9 @@ def _as_read(config: Config) -> Config:
 
 
 def _signature(config: Config, key: bytes) -> str:
-    signed = msgspec.json.encode(config.changed(signature=None), order="deterministic")
+    """Return what vouches for a config and for the place of the code that it names: a copy elsewhere finds other code."""
+    places = [place_of(name) for name in config.code]
+    signed = msgspec.json.encode([places, config.changed(signature=None)], order="deterministic")
     return hmac.new(key, signed, hashlib.sha256).hexdigest()
 
 

@@ -17,7 +17,7 @@ def key_file() -> Path | None:
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         home = os.path.expanduser("~")
-        if not os.path.isabs(home):
+        if not os.path.isabs(home) or os.path.realpath(home) == os.path.realpath(os.sep):  # an empty HOME
             return None
         state = os.path.join(home, ".local", "state")
     return Path(state) / "reverie" / "key"

@@ -1,15 +1,24 @@
 """The run directory: where each file of a run lies, its configuration, and the lock that keeps a second process out."""
 
 import itertools
+import os
 from pathlib import Path
+from typing import Any
 
 import filelock
 
-from reverie.core.arguments import folder
-from reverie.core.errors import StorageError
+from reverie.core.arguments import shown
+from reverie.core.errors import ConfigError, StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
 from reverie.storage.files import LOCK, identity, make_folder, take_lock, told
 from reverie.storage.reading import exists
+
+
+def folder(name: str, value: Any) -> Path:
+    """Return the path of a folder that is named by text or a path."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str) or not os.fspath(value):
+        raise ConfigError(f"{name} is {shown(value)}; give the path of a folder")
+    return Path(value)
 
 
 def unused(path: Path) -> Path:
