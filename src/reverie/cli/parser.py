@@ -106,14 +106,12 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-class _Once(argparse.Action):
-    """Gather name=value pairs, each name once."""
+class _Newest(argparse.Action):
+    """Gather name=value pairs; of a name that is given twice the last value counts, as with every other option."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """Add a pair; refuse a name that is there."""
-        before = getattr(namespace, self.dest)
-        if values[0] in dict(before):
-            parser.error(f"argument --set: {values[0]} is set twice; say it once")
+        """Add a pair in the place of the one before."""
+        before = [pair for pair in getattr(namespace, self.dest) if pair[0] != values[0]]
         setattr(namespace, self.dest, [*before, values])
 
 
@@ -316,7 +314,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(verb: argparse.ArgumentParser, text: str) -> None:
-    verb.add_argument("--set", type=_pair, action=_Once, default=[], metavar="NAME=VALUE", dest="settings", help=text)
+    verb.add_argument("--set", type=_pair, action=_Newest, default=[], metavar="NAME=VALUE", dest="settings", help=text)
 
 
 def _add_solve(add: Callable[..., Any]) -> None:
