@@ -2,7 +2,7 @@
 
 import sys
 
-from reverie.cli import main
+from reverie.cli import command
 
 sys.argv[0] = "reverie"  # as config.json shall remember the command
-sys.exit(main())
+command()

@@ -1,8 +1,12 @@
 """The `reverie` command: argument types to calls.  Heavy imports wait until a verb runs."""
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 from reverie.cli import stopping  # first of ours: from here on Ctrl-C and SIGTERM are heard
 from reverie.cli.parser import VERBS, UsageError, build_parser
@@ -10,6 +14,18 @@ from reverie.core.errors import ReverieError, sentence, unknown
 from reverie.core.interrupts import FLAG, Interrupted, look
 
 DONE, WRONG, INTERRUPTED = 0, 2, stopping.INTERRUPTED
+
+
+def command() -> NoReturn:
+    """Be the process of the command line: run it and exit, also where threads of an environment never end."""
+    status = main()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # all is said and done
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)  # the interpreter would wait for them
+    sys.exit(status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

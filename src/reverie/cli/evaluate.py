@@ -4,6 +4,7 @@ from typing import Any
 
 from reverie.cli import stopping
 from reverie.cli.output import emit
+from reverie.core.words import count
 from reverie.loops.evaluation import cut_line, evaluate
 from reverie.loops.saved import SavedPolicy
 
@@ -22,7 +23,7 @@ def run(options: Any) -> None:
     emit(
         options,
         facts,
-        f"{world.name}, policy of step {saved.step}, {options.episodes} greedy episodes",
+        f"{world.name}, policy of step {saved.step}, {count(options.episodes, 'greedy episode')}",
         f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}{interval}",
         "returns " + " ".join(f"{value:.4g}" for value in facts["returns"]),
         *([cut_line(found.cut, options.episodes, found.limit)] if found.cut else []),

@@ -54,6 +54,8 @@ class StorageError(ReverieError, OSError):
 class DivergedError(ReverieError, ArithmeticError):
     """Learning came to numbers that are not finite; the last good checkpoint is kept."""
 
+    line: str | None = None  # that goes on with other settings, where the message ends with it
+
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """Return the error for a `name` that is no known `kind`, naming the nearest right one."""

@@ -110,9 +110,9 @@ class EnvSpec:
     def _warn_of_wide_ranges(self) -> None:
         """Warn of actuators whose range is beyond all proportion to the median of the others'."""
         widths = np.subtract(self.action_high, self.action_low)
-        for i, width in enumerate(widths):
-            others = np.delete(widths, i)
-            if len(others) and width > WIDEST * np.median(others):
+        for i in np.flatnonzero(widths > WIDEST * widths.min()).tolist():  # others' median is no less than the least
+            width, others = widths[i], np.delete(widths, i)
+            if width > WIDEST * np.median(others):
                 warnings.warn(
                     f"{self.name}: action {i} has bounds [{self.action_low[i]}, {self.action_high[i]}], a range "
                     f"{width / np.median(others):.2g} times as wide as the other actuators'; give the actuator's limits",

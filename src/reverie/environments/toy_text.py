@@ -3,6 +3,7 @@
 Some tell their table of transitions: `env.unwrapped.P[s][a]`, a list of (probability, next state, reward, terminated).
 """
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -19,6 +20,7 @@ from reverie.environments.world import EnvSource, make_world
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, Outcomes, from_outcomes
 
+LARGEST_TABLE = 20_000_000  # values of states and actions, some bytes each
 ARROWS = {
     "FrozenLakeEnv": ("←", "↓", "→", "↑"),
     "CliffWalkingEnv": ("↑", "→", "↓", "←"),
@@ -46,7 +48,13 @@ class DiscreteWorld:
                 f"{self.name} is no table ({' '.join(spaces.split())}); `reverie solve` needs Discrete spaces, as "
                 "FrozenLake-v1, Taxi-v4, CliffWalking-v1 and dyna-maze have: use `reverie train` here"
             )
-        self.states, self.actions = int(np.prod(self._sizes)), int(self.env.action_space.n)
+        self.states, self.actions = math.prod(map(int, self._sizes)), int(self.env.action_space.n)
+        if self.states * self.actions > LARGEST_TABLE:
+            self.env.close()
+            raise SpaceError(
+                f"{self.name}: a table of {self.states:,} states and {count(self.actions, 'action')} does not fit; "
+                f"at most {LARGEST_TABLE:,} entries do: use `reverie train` here"
+            )
         self._first_action, self._steps = int(self.env.action_space.start), 0
 
     def reset(self, episode: int) -> int:

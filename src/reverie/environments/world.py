@@ -1,5 +1,6 @@
 """The border between a Gymnasium environment and a learner: flat float32 inside, the world's own units outside."""
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,8 @@ from reverie.environments.values import (
     truth,
 )
 
+LONGEST_LIMIT = 1_000_000  # steps; a longer limit is none that anybody waits for
+LARGEST_SPACE = 10_000_000  # numbers in an observation, or choices of action
 OURS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
 
 EnvSource = str | Callable[..., gym.Env] | gym.Env
@@ -55,7 +58,13 @@ class World:
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
         self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
         self._border = Border(name, self.sensor)
-        size, parts = space_utils.flatdim(self._observations), layout_of(self._observations)
+        size, choices = space_utils.flatdim(self._observations), int(space_utils.flatdim(actions))
+        for what, number in (("an observation", size), ("an action", choices)):
+            if number > LARGEST_SPACE:
+                raise SpaceError(
+                    f"{name}: {what} has {number:,} numbers, of which no network learns; give at most {LARGEST_SPACE:,}"
+                )
+        parts = layout_of(self._observations)
         if box is not None:
             bounds = box.low.ravel().tolist(), box.high.ravel().tolist()
             self.spec = EnvSpec(size, *bounds, name, observations=parts)
@@ -83,7 +92,7 @@ class World:
         """Return actions [..., m] in the world's units with the environment's dtype and shape."""
         if self.spec.actions:
             return action[..., 0] + self._first_action
-        return action.astype(self._action_dtype).reshape(*action.shape[:-1], *self._action_shape)
+        return action.astype(self._action_dtype).reshape((*action.shape[:-1], *self._action_shape))
 
     def _sent(self, action: np.ndarray, number: int) -> Any:
         """Return an action as the environment gets it.  Raises DivergedError where it is not finite, if only in its dtype."""
@@ -120,14 +129,17 @@ class World:
 
     @property
     def time_limit(self) -> int | None:
-        """The most steps that an episode has, where the environment, a wrapper or its registration names them."""
-        limits = [getattr(self.env.spec, "max_episode_steps", None), getattr(self.env.unwrapped, "horizon", None)]
+        """The most steps of an episode, where the environment, a wrapper or its registration names them, up to a million."""
+        limits = [getattr(self.env.spec, "max_episode_steps", None)]
+        with contextlib.suppress(Exception):  # a property of somebody's, which may mean something else or raise
+            limits.append(getattr(self.env.unwrapped, "horizon", None))
         env = self.env
         while isinstance(env, gym.Wrapper):
             if isinstance(env, gym.wrappers.TimeLimit):
                 limits.append(getattr(env, "_max_episode_steps", None))
             env = env.env
-        return max((int(limit) for limit in limits if isinstance(limit, int | np.integer)), default=None)
+        found = [int(limit) for limit in limits if isinstance(limit, int | np.integer)]
+        return max((limit for limit in found if 0 < limit <= LONGEST_LIMIT), default=None)
 
     @property
     def has_physics(self) -> bool:

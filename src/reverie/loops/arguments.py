@@ -37,7 +37,7 @@ def require_amount(steps: Any, episodes: Any) -> None:
 
 def callbacks_of(given: Any) -> tuple[Callback, ...]:
     """Return what `learn` is to call.  Raises ConfigError unless each can be called."""
-    found = tuple(given) if isinstance(given, Iterable) else (None,)
+    found: tuple[Any, ...] = tuple(given) if isinstance(given, Iterable) else (None,)
     if not all(map(callable, found)):
         raise ConfigError(
             f"callbacks is {shown(given)}; give a list of functions (learner, event), such as [rv.Progress()]"

@@ -5,6 +5,7 @@ files are to be set aside, `moving` in it says so until they are.
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, StorageError
@@ -229,11 +231,8 @@ def _set_aside(run: RunDirectory, config: Config, sign: bool) -> Config:
 
 def resume_line(config: Config, out: Path, settings: dict[str, Any], *flags: str) -> str:
     """Return the line that goes on with a run with other settings."""
-    if config.env is None:
-        own = ", ".join(f"{name}={value!r}" for name, value in settings.items() if name in config.agent.settings)
-        return (
-            f"rv.Learner.load({str(out)!r}, config=rv.{type(agents.read(config.agent)).__name__}({own}), relearn=True)"
-        )
+    if config.env is None or "<" in config.env or config.env.startswith("__main__:"):  # no command can make that
+        return _python_line(config, out, settings, "--relearn" in flags)
     words = ["reverie", "train", config.agent.name, config.env, "--resume", *flags]
     flat = config.agent.flat()
     for name, value in settings.items():
@@ -244,6 +243,29 @@ def resume_line(config: Config, out: Path, settings: dict[str, Any], *flags: str
         if flat["plan"] != "off":
             words += ["--plan", flat["plan"]]
     return shlex.join([*words, "--out", str(out)])
+
+
+def _python_line(config: Config, out: Path, settings: dict[str, Any], relearn: bool) -> str:
+    """Return the call of `Learner.load` that goes on with a run with other settings."""
+    own = {name: value for name, value in settings.items() if name in config.agent.settings}
+    agent = msgspec.structs.replace(config.agent, settings=config.agent.settings | own)
+    words = [
+        repr(str(out)),
+        *(["env=…"] if config.env is not None else []),
+        f"config={_constructed(agents.read(agent))}",
+    ]
+    return f"rv.Learner.load({', '.join([*words, 'relearn=True'] if relearn else words)})"
+
+
+def _constructed(value: Any) -> str:
+    """Return the expression that makes settings: those that are no defaults, by name."""
+    if not dataclasses.is_dataclass(value):
+        return repr(value)
+    fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    given = [f"{field.name}={_constructed(held)}" for field, held in fields if held != field.default]
+    kind = type(value)
+    place = "rv" if kind.__module__.startswith("reverie.") else kind.__module__
+    return f"{place}.{kind.__name__}({', '.join(given)})"
 
 
 def _typed(value: Any) -> str:
@@ -258,18 +280,16 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
     try:
         yield
     except DivergedError as error:
-        if config is None or isinstance(error, _WithLine):
+        if config is None or error.line is not None:
             raise
         rate = config.agent.settings.get("learning_rate")
         lower = {}
         if isinstance(rate, float):
             lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
         line = resume_line(config, out, lower)
-        raise _WithLine(f"{error}; every step is kept, to go on with other settings: {line}") from error
-
-
-class _WithLine(DivergedError):
-    """One that says how to go on."""
+        told = DivergedError(f"{error}; every step is kept, to go on with other settings: {line}")
+        told.line = line
+        raise told from error
 
 
 def ends_with_line(method: Callable) -> Callable:

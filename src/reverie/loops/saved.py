@@ -45,6 +45,7 @@ class SavedPolicy:
         like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
         arrays, facts = _read(run, like, best)
         require_same_run(run, self.written, facts)
+        self._units: tuple[EnvSpec, EnvSpec] | None = None  # (the policy's, the world's) where their bounds differ
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def limit(self, world: World) -> int:
@@ -55,11 +56,13 @@ class SavedPolicy:
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n].
 
+        In a world of other bounds they mean what they meant, in the world's units, as far as its bounds reach.
         Raises DivergedError where one is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             actions = self._agent.greedy(self._policy, observation)
-        return finite_actions(actions, self._spec_name, self.step)
+        finite = finite_actions(actions, self._spec_name, self.step)
+        return finite if self._units is None else self._units[1].from_world(self._units[0].to_world(finite))
 
     def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> World:
         """Return the run's environment, or `source`; raises ConfigError where neither can be made, or it is another world."""
@@ -74,6 +77,11 @@ class SavedPolicy:
             raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
         held = self.written.world or self.written.spec
         require_same_world(self._run.config_file, held, Spec.of(world.spec), allow_new_bounds)
+        if held is not None and (held.action_low, held.action_high) != (
+            list(world.spec.action_low),
+            list(world.spec.action_high),
+        ):
+            self._units = held.value(), world.spec
         return world
 
 
