@@ -323,7 +323,7 @@ def test_what_was_saved_acts_the_same(name, tmp_path):
             np.testing.assert_array_equal(loaded.predict(OBSERVATIONS), before)
             same(state_of(loaded), state)
         saved = SavedPolicy(tmp_path / "run").greedy(OBSERVATIONS)
-        np.testing.assert_array_equal(loaded._outside(saved), before)
+        np.testing.assert_array_equal(loaded._units.outside(saved), before)
 
 
 @pytest.mark.parametrize(("name", "changes"), SCHEDULES)

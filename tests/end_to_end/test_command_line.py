@@ -261,7 +261,7 @@ def test_ctrl_c_prints_a_line_that_finishes_what_was_asked_for(tmp_path, monkeyp
     done(*words, "--steps", "40")
     status, out, err = reverie(*words, "--steps", "60", "--stop-at", "0", "--resume")
     assert (status, out) == (130, "")
-    message, line = err.splitlines()
+    *_, message, line = err.splitlines()
     assert message == "interrupted at step 70; all of it is saved. To go on:"
     assert checkpoint.read(tmp_path / "my run" / "checkpoint" / "latest.safetensors")[1]["steps"] == 70
     command, *resume = shlex.split(line)
@@ -278,7 +278,7 @@ def test_a_resumed_call_that_is_interrupted_keeps_its_number_of_steps(tmp_path, 
     done(*words, "--steps", "60")
     (tmp_path / "run" / "call.json").write_text('{"start": 0, "steps": 90}\n')  # as a call cut short left it
     status, _, err = reverie(*words, "--resume")
-    line = err.splitlines()[1]
+    line = err.splitlines()[-1]
     assert status == 130 and "--steps 90 " in line
     done(*shlex.split(line)[1:])
     assert len(journal.read(tmp_path / "run" / "experience" / "journal.bin")[1]) == 90

@@ -205,7 +205,7 @@ def test_a_cell_that_fails_is_kept_with_its_error_and_done_when_called_again(tmp
     assert results.is_done(("cartpole", "random", 0)) and len(results.scores["cartpole", "random", 0]) == 1
     in_the_way.unlink()
     one_object("reproduce", *words, "--out", out)
-    assert Results(out).is_done(key) and Results(out).scores[key][-1]["episode"] == "1"
+    assert Results(out).is_done(key) and Results(out).scores[key][-1]["episode"] == 1
 
 
 def test_a_dry_run_writes_nothing_and_says_what_it_would_cost(tmp_path):

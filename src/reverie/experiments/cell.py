@@ -40,6 +40,7 @@ from reverie.storage.tables import Table, number, read_table
 COLUMNS = SCORE | {"seconds": number}  # of the scores.csv of a cell under way
 FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
 AFRESH = "delete the cell's folder, and it begins anew"
+INTERRUPTED = 130  # exit status after a signal: what is done is kept, and another try goes on
 REST = 0.1  # the last share of an episode's time limit, in which an arm should have come to rest
 
 Greedy = Callable[[np.ndarray], np.ndarray]
@@ -263,6 +264,8 @@ def main() -> int:
     except ReverieError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

@@ -88,7 +88,7 @@ class _Pool:
             error, tries = "", 1 + RETRIES
             while tries and not self._over:
                 status, error = self._attempt(cell, folder)
-                tries = tries - 1 if status < 0 else 0
+                tries = tries - 1 if status < 0 or status == work_of.INTERRUPTED else 0
             if not self._over:
                 self._put(cell, work_of.collect(folder, error))
         except BaseException as error:  # a full disk, say: whoever waits for this cell must hear of it
