@@ -18,8 +18,8 @@ REVERIE = Path(sysconfig.get_path("scripts")) / "reverie"
 STARTS = {"-m": [sys.executable, "-m", "reverie"], "command": [str(REVERIE)]}
 
 
-def run(words, folder):
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, env=os.environ, check=False)
+def run(words, folder, **more):
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, env=os.environ, check=False, **more)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,12 @@ def test_stray_files_are_never_imported(strays, start, tmp_path):
 
 def test_stray_files_are_not_imported_by_cells_either(strays, tmp_path):
     (tmp_path / "cell.json").write_text("{}")
-    found = run([sys.executable, "-m", "reverie.experiments.cell", str(tmp_path)], strays)
+    reading, writing = os.pipe()  # a cell ends where its standard input does
+    try:
+        found = run([sys.executable, "-m", "reverie.experiments.cell", str(tmp_path)], strays, stdin=reading)
+    finally:
+        os.close(reading)
+        os.close(writing)
     assert found.returncode == 2 and "cell.json is damaged" in found.stderr
 
 
