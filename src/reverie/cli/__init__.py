@@ -13,7 +13,7 @@ from reverie.cli.parser import VERBS, UsageError, build_parser
 from reverie.core.errors import ReverieError, sentence, unknown
 from reverie.core.interrupts import FLAG, Interrupted, look
 
-DONE, WRONG, INTERRUPTED = 0, 2, stopping.INTERRUPTED
+DONE, WRONG = 0, 2
 
 
 def command() -> NoReturn:

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from reverie.core.interrupts import EXIT_STATUS
 from reverie.loops import interrupts
 
-INTERRUPTED = 130  # exit status
 NOTHING = "nothing was begun"
 
 
@@ -40,7 +40,7 @@ def tell(how_far: str = "") -> int:
         _last.told = True
         with contextlib.suppress(OSError):
             print(_last.sentence(how_far), file=sys.stderr, flush=True)
-    return INTERRUPTED
+    return EXIT_STATUS
 
 
 def end_at_once() -> None:
@@ -51,7 +51,7 @@ def end_at_once() -> None:
             text = "\r\x1b[K\x1b[?25h" + text  # a progress bar hides the cursor
         os.write(2, text.encode(errors="replace"))
     finally:
-        os._exit(INTERRUPTED)
+        os._exit(EXIT_STATUS)
 
 
 @contextlib.contextmanager

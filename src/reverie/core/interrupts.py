@@ -10,6 +10,9 @@ class Interrupted(KeyboardInterrupt):
     """A signal asked to stop, and here is a good moment.  Its text says how far what was going on had come."""
 
 
+EXIT_STATUS = 130  # of a process that a signal interrupted, and that saved what it had
+
+
 class Flag:
     """`asked`: whether a signal came.  `handled`: whether signals come here, and not as Python's own KeyboardInterrupt."""
 

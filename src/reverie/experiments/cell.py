@@ -25,6 +25,7 @@ import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, unknown
+from reverie.core.interrupts import EXIT_STATUS
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.world import World, make_world
 from reverie.experiments.declare import RANDOM, STILL, TEST_EPISODES, TEST_SEED, Cell, Variant
@@ -40,7 +41,6 @@ from reverie.storage.tables import Table, number, read_table
 COLUMNS = SCORE | {"seconds": number}  # of the scores.csv of a cell under way
 FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
 AFRESH = "delete the cell's folder, and it begins anew"
-INTERRUPTED = 130  # exit status after a signal: what is done is kept, and another try goes on
 REST = 0.1  # the last share of an episode's time limit, in which an arm should have come to rest
 
 Greedy = Callable[[np.ndarray], np.ndarray]
@@ -265,7 +265,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_STATUS  # what is done is kept, and another try goes on
     return 0
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from reverie.core.interrupts import look
+from reverie.core.interrupts import EXIT_STATUS, look
 from reverie.experiments import cell as work_of
 from reverie.experiments.declare import PINNED, Cell
 from reverie.experiments.folder import Outcome
@@ -88,7 +88,7 @@ class _Pool:
             error, tries = "", 1 + RETRIES
             while tries and not self._over:
                 status, error = self._attempt(cell, folder)
-                tries = tries - 1 if status < 0 or status == work_of.INTERRUPTED else 0
+                tries = tries - 1 if status < 0 or status == EXIT_STATUS else 0
             if not self._over:
                 self._put(cell, work_of.collect(folder, error))
         except BaseException as error:  # a full disk, say: whoever waits for this cell must hear of it

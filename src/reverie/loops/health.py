@@ -11,12 +11,12 @@ import optax
 
 from reverie.core.agent import Agent
 from reverie.data.outliers import Found
+from reverie.environments.border import MOST
 
 ROW_OF_SKIPS = 3  # updates in a row that may not be undone
 OUTSIDE = 0.1  # by how much values may lie outside what rewards allow, as a share of what they allow
 STILL = 1e-6  # of Adam's step size: less is no step
 STUCK = 0.98
-CLIPPED = 1e16  # what the border clips to
 DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still
 ABOVE = 1e8  # times the lower quartile of squared gradients
 PATIENCE = 3  # rows of metrics that something lasts before it is said
@@ -123,7 +123,7 @@ class Health:
 
     def see_clipped(self, row: np.ndarray, step: int, episode: int) -> None:
         """Note numbers of a packed transition that were clipped at the border, each sensor once."""
-        for place in np.flatnonzero(np.abs(row) >= np.float32(CLIPPED)).tolist():
+        for place in np.flatnonzero(np.abs(row) >= np.float32(MOST)).tolist():
             name = self._name_of(place)
             if name not in self._clipped:
                 self._clipped.add(name)

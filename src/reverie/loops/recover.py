@@ -70,7 +70,7 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
         raise StorageError(f"cannot write {out}: it lies within the damaged run; choose another -o")
     told = Recovery(str(path), str(out))
     config = _config(run, told)
-    line, header, found = _experience(run, config, told)
+    line, found = _experience(run, config, told)
     with new_folder(out) as folder:
         new = RunDirectory(folder)
         for file in (new.journal_file, new.latest_file):
@@ -80,7 +80,6 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
             write_whole(new.config_file, _config_bytes(run, config, found))
         _tables(run, new, found, told)
         _checkpoints(run, new, found, told)
-    del header
     return told
 
 
@@ -106,8 +105,8 @@ def _config(run: RunDirectory, told: Recovery) -> Config | None:
     return None
 
 
-def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tuple[bytes, Header, Renumbered]:
-    """Return a first line, its sizes and the records that are whole.  Raises StorageError where there are none."""
+def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tuple[bytes, Renumbered]:
+    """Return a first line and the records that are whole.  Raises StorageError where there are none."""
     try:
         data = read_regular(run.journal_file)
     except OSError as error:
@@ -130,7 +129,7 @@ def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tup
     told.steps, told.cut_episodes, told.lost_steps = len(new.records), new.cut_episodes, _gaps(new.kept)
     if told.journal == "whole" and (told.damaged_bytes or told.lost_steps or told.doubled_records):
         told.journal = "damaged records"
-    return line, header, new
+    return line, new
 
 
 def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Recovery) -> tuple[Header, bytes, bytes]:

@@ -12,12 +12,7 @@ def foreign_code(config: Config, *, agent: bool = True, env: bool = True) -> lis
 
     agent, env: whether these are taken from the config, and not given by the user.
     """
-    named = [("agent", config.agent.name)] if agent else []
-    if agent and config.agent.imagination is not None:
-        named.append(("model", config.agent.imagination.model.name))
-    if env and config.env is not None:
-        named.append(("env", config.env))  # "module:Id-v0" too: Gymnasium imports the module
-    return [f"{what} {name!r}" for what, name in named if ":" in name]
+    return [f"{what} {name!r}" for what, name in config.code if (env if what == "env" else agent)]
 
 
 def require(run: RunDirectory, config: Config, trust: bool, *, agent: bool = True, env: bool = True) -> None:

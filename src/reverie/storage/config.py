@@ -84,10 +84,15 @@ class Config(msgspec.Struct, omit_defaults=True):
             raise ValueError("it holds neither `env` nor `spec`" if self.env is None else "it holds `env` and `spec`")
 
     @property
-    def code(self) -> list[str]:
-        """What is to be imported, as "package.module:name" each: of the agent, of its model, of the environment."""
-        model = [] if self.agent.imagination is None else [self.agent.imagination.model.name]
-        return [name for name in (self.agent.name, *model, self.env or "") if ":" in name]
+    def code(self) -> list[tuple[str, str]]:
+        """What is to be imported, beyond reverie and what is installed for Gymnasium: (agent, model or env, its name)."""
+        model = [] if self.agent.imagination is None else [("model", self.agent.imagination.model.name)]
+        named = [
+            ("agent", self.agent.name),
+            *model,
+            ("env", self.env or ""),
+        ]  # "module:Id-v0" too: Gymnasium imports that
+        return [(what, name) for what, name in named if ":" in name]
 
     @property
     def relearnt(self) -> int:
@@ -151,7 +156,7 @@ def _as_read(config: Config) -> Config:
 
 def _signature(config: Config, key: bytes) -> str:
     """Return what vouches for a config and for the place of the code that it names: a copy elsewhere finds other code."""
-    places = [place_of(name) for name in config.code]
+    places = [place_of(name) for _, name in config.code]
     signed = msgspec.json.encode([places, config.changed(signature=None)], order="deterministic")
     return hmac.new(key, signed, hashlib.sha256).hexdigest()
 

@@ -1,7 +1,6 @@
 """A journal in other action bounds: the same experience, in the new units."""
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ def convert(source: Path, target: Path, held: Spec, world: Spec) -> tuple[int, i
     is left of an episode after one that was left out is an episode of its own, cut off before its end.
     """
     _, records, _ = journal.read(source)
-    action = _in_world(records["action"].astype(float), held)
+    action = held.value().to_world(records["action"])
     low, high = np.array(world.action_low), np.array(world.action_high)
     converted = (action - low) / (0.5 * (high - low)) - 1.0
     inside = (np.abs(converted) <= 1 + ROUNDING).all(-1)
@@ -32,18 +31,6 @@ def convert(source: Path, target: Path, held: Spec, world: Spec) -> tuple[int, i
     kept["episode"], kept["step"] = np.cumsum(begins), np.arange(1, len(kept) + 1)
     header = journal.read_header(source)
     first = journal.first_line(header.observation_dim, header.action_dim, header.state_dim, header.actions, world)
-    write_whole(target, json.dumps(first).encode() + b"\n" + _summed(kept))
+    kept["crc"] = journal.checksums(kept.tobytes(), kept)
+    write_whole(target, json.dumps(first).encode() + b"\n" + kept.tobytes())
     return len(kept), len(records) - len(kept)
-
-
-def _in_world(action: np.ndarray, spec: Spec) -> np.ndarray:
-    low, high = np.array(spec.action_low), np.array(spec.action_high)
-    return low + (action + 1.0) * (0.5 * (high - low))
-
-
-def _summed(records: np.ndarray) -> bytes:
-    """Return records as bytes, each with its checksum."""
-    records = records.copy()
-    for i in range(len(records)):
-        records[i]["crc"] = zlib.crc32(records[i].tobytes()[: -journal.CHECKSUM_BYTES])
-    return records.tobytes()

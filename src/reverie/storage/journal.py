@@ -220,7 +220,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     start = len(line) + 1
     count = (len(data) - start) // dtype.itemsize
     records = np.frombuffer(data, dtype, count, start)
-    whole = _whole_records(memoryview(data), start, records)
+    whole = checksums(memoryview(data)[start:], records) == records["crc"]
     good = int(np.argmin(whole)) if not whole.all() else count
     if whole[good:].any():
         raise StorageError(
@@ -300,9 +300,8 @@ def _header(path: Path, line: bytes) -> Header:
     return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions, found.world)
 
 
-def _whole_records(data: memoryview, start: int, records: np.ndarray) -> np.ndarray:
-    """Return for each record whether its checksum holds."""
+def checksums(data: bytes | memoryview, records: np.ndarray) -> np.ndarray:
+    """Return the checksum [N] that each of `records` [N] should have; data: their bytes, from the first on."""
     size, payload = records.dtype.itemsize, records.dtype.itemsize - CHECKSUM_BYTES
-    offsets = range(start, start + len(records) * size, size)
-    sums = np.fromiter((zlib.crc32(data[o : o + payload]) for o in offsets), np.uint32, len(records))
-    return sums == records["crc"]
+    offsets = range(0, len(records) * size, size)
+    return np.fromiter((zlib.crc32(data[o : o + payload]) for o in offsets), np.uint32, len(records))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.storage.experience import TRUNCATED, checks
-from reverie.storage.journal import CHECKSUM_BYTES, Header, record_dtype
+from reverie.storage.journal import CHECKSUM_BYTES, Header, checksums, record_dtype
 
 LEAST = record_dtype(1, 1).itemsize
 MOST = 2**16  # bytes of a record whose size nothing tells
@@ -130,8 +130,6 @@ def renumbered(records: np.ndarray, worlds: int) -> Renumbered:
             records["episode"][i] = records["episode"][last]
         before[world] = i
     records["step"] = np.arange(1, len(records) + 1)
-    data = records.tobytes()
-    size, payload = records.dtype.itemsize, records.dtype.itemsize - CHECKSUM_BYTES
-    records["crc"] = [zlib.crc32(data[o : o + payload]) for o in range(0, len(data), size)]
+    records["crc"] = checksums(records.tobytes(), records)
     changed = np.flatnonzero(records["crc"] != original["crc"])
     return Renumbered(records, steps, int(changed[0]) if len(changed) else len(records), sorted(cut))
