@@ -104,15 +104,18 @@ def test_records_round_damage_are_saved_and_the_gap_is_told(run, capsys):
     assert len(evaluations) == 2 and evaluations[1].startswith("10,")  # after step 12, of which 10 were kept
 
 
-def test_a_checkpoint_is_kept_where_its_steps_are(run):
+@pytest.mark.parametrize("before", [True, False])
+def test_a_checkpoint_is_kept_where_its_steps_are(run, before):
     line, records = parts(run)
     with rv.Learner.load(run, env=Line) as learner:
         learner.learn(6)
     shutil.copy(run / "checkpoint" / "latest.safetensors", run / "checkpoint" / "best.safetensors")
+    if not before:
+        (run / "checkpoint" / "previous.safetensors").unlink()
     line, records = parts(run)
     damage(run, line + b"".join(records[:-2]) + b"x" * 300)
     found = recover(run)
-    assert found.steps == 34 and found.checkpoint == f"of step {STEPS}"  # the one before
+    assert found.steps == 34 and found.checkpoint == (f"of step {STEPS}" if before else "none")
     assert any("latest.safetensors: it has seen steps that are lost" in what for what in found.left_out)
     assert loaded(found.out) == 34
 

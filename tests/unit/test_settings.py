@@ -5,6 +5,7 @@ import pytest
 
 from reverie.algorithms import ALGORITHMS
 from reverie.algorithms.settings import CHOSEN, OWN
+from reverie.cli.parser import build_parser
 from reverie.core.errors import ConfigError
 from reverie.core.settings import coerce
 from reverie.domains import DOMAINS
@@ -102,3 +103,8 @@ def test_what_one_agent_has_alone_is_not_the_others():
 def test_zero_is_honoured():
     config = NAF(noise_scale=0, discount=0, warmup_steps=0, updates_per_step=0)
     assert (config.noise_scale, config.discount, config.warmup_steps, config.updates_per_step) == (0, 0, 0, 0)
+
+
+def test_of_a_setting_given_twice_the_last_value_counts():
+    words = ["train", "naf", "peg", "--set", "hidden=8", "--set", "discount=0.9", "--set", "hidden=9,9"]
+    assert build_parser().parse_args(words).settings == [("discount", "0.9"), ("hidden", "9,9")]
