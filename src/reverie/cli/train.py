@@ -11,7 +11,7 @@ from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 from reverie.report.progress import Progress
-from reverie.storage.config import Call
+from reverie.storage.config import Agent, Call, Config
 from reverie.storage.journal import records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
@@ -27,11 +27,12 @@ def run(options: Any) -> int | None:
     if options.resume and options.out is None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
     if options.resume and directory.holds_run:
-        _refuse_other(directory, options)
+        held = directory.read_config()
+        _refuse_other(directory, options, held)
         _refuse_finished(directory, options)
         line = _resume_line(options, _amount(options, directory.read_call()), out)
         stopping.say(lambda how_far: f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
-        learner = _taken_up(directory, options)
+        learner = _taken_up(directory, options, held.agent)
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
@@ -91,9 +92,9 @@ def _refuse_finished(directory: RunDirectory, options: Any) -> None:
         raise ConfigError(f"{directory.path} is finished at step {steps}; give --steps M to learn M more")
 
 
-def _taken_up(directory: RunDirectory, options: Any) -> rv.Learner:
+def _taken_up(directory: RunDirectory, options: Any, held: Agent) -> rv.Learner:
     """Return the run's learner, with the settings that the command changes.  Agent and environment were named by the user."""
-    agent = agent_to_go_on_with(options, directory.read_config().agent)
+    agent = agent_to_go_on_with(options, held)
     return rv.Learner.load(
         directory.path,
         options.env,
@@ -119,9 +120,8 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
     return callbacks
 
 
-def _refuse_other(directory: RunDirectory, options: Any) -> None:
+def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
     """Raise ConfigError if the run there is not the one that the command line describes."""
-    held = directory.read_config()
     there: dict[str, tuple[Any, Any]] = {"env": (held.env, options.env)}
     there["seed"] = (held.seed, held.seed if options.seed is None else options.seed)
     other = {name: pair for name, pair in there.items() if pair[0] != pair[1]}

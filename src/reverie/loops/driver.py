@@ -22,14 +22,8 @@ from reverie.models.reward import RewardModel
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
 NEVER = -1.0  # in metrics, a figure that there is none for yet
-TOLD = (
-    "status",
-    "failures",
-    "repairs",
-    "kl",
-    "predicted",
-    "eta",
-)  # what a driver tells of its plans, besides its controller
+# What a driver tells of its plans, besides its controller.
+TOLD = ("status", "failures", "repairs", "kl", "predicted", "eta")
 
 
 class Ilqg:

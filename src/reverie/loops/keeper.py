@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reverie.core.errors import StorageError
 from reverie.core.words import count
-from reverie.storage.files import identity, make_folder, read_regular, told, write_whole
+from reverie.storage.files import file_identity, make_folder, read_regular, told, write_whole
 from reverie.storage.journal import Journal
 from reverie.storage.run import RunDirectory, unused
 
@@ -16,7 +16,7 @@ class Keeper:
 
     def __init__(self, run: RunDirectory, journal: Journal):
         self._run, self._journal = run, journal
-        self._folder, self._here = identity(run.path), _working_folder()
+        self._folder, self._here = file_identity(run.path), _working_folder()
         self._config: bytes | None = None
         with contextlib.suppress(OSError):  # a journal without one is kept all the same
             self._config = read_regular(run.config_file)
@@ -38,7 +38,7 @@ class Keeper:
                     f"write there too; all {count(journal.count, 'step')} are there: see that nobody else does, and "
                     "go on with --resume"
                 )
-            what = run.path if identity(run.path) != self._folder else journal.path
+            what = run.path if file_identity(run.path) != self._folder else journal.path
             if (now := journal.moved_to) is not None:
                 return (
                     f"{what} was moved or replaced while it was learnt; all {count(journal.count, 'step')} are in {now}"
@@ -50,7 +50,7 @@ class Keeper:
         run, journal = self._run, self._journal
         steps = f"all {count(journal.count, 'step')}"
         try:
-            if run.is_in_place and identity(journal.path) is None:
+            if run.is_in_place and file_identity(journal.path) is None:
                 with told("create", journal.path.parent):
                     make_folder(journal.path.parent)
                 write_whole(journal.path, journal.content())

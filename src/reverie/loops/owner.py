@@ -5,11 +5,16 @@ to one journal.  Both are refused before anything is written.  A learner may be 
 """
 
 import contextlib
+import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from reverie.core.errors import ConfigError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _forks = 0  # between the first process and this one
 
@@ -70,3 +75,17 @@ class Owner:
             yield
         finally:
             self.give_back()
+
+
+def exclusive(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """Return a method that uses `self.owner` for as long as it lasts.  It raises ConfigError as `Owner.take` does."""
+
+    @functools.wraps(method)
+    def used(self: Any, *positional: P.args, **named: P.kwargs) -> R:
+        self.owner.take()
+        try:
+            return method(self, *positional, **named)
+        finally:
+            self.owner.give_back()
+
+    return used

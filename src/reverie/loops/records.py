@@ -182,17 +182,14 @@ class Records:
         Raises StorageError if it is not this journal's, or where no good one is left.
         """
         latest, previous = self.run.latest_file, self.run.previous_file
-        there = exists(previous)
-        if exists(latest):
-            try:
-                return self._read(latest, like, agent)
-            except checkpoint.DamagedError as error:
-                if not there:
-                    raise
-                self._latest_is_good = False
-                text = f"{error}; gone on from {previous.name} and the journal instead"
-                warnings.warn(text, ReverieWarning, stacklevel=2)
-        return self._read(previous, like, agent) if there else None
+        if (good := checkpoint.newest_good(latest, previous, lambda file: self._read(file, like, agent))) is None:
+            return None
+        found, damage = good
+        if damage is not None:
+            self._latest_is_good = False
+            text = f"{damage}; gone on from {previous.name} and the journal instead"
+            warnings.warn(text, ReverieWarning, stacklevel=2)
+        return found
 
     def _read(self, file: Path, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]]:
         fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}

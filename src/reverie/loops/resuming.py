@@ -42,13 +42,8 @@ MEANING = {
     "mean_bound",
     "value_bound",
 }
-MEANING |= {
-    "temperature",
-    "std",
-    "fictional_capacity",
-    "plan",
-    "model",
-}  # those that the first state is made of, and imagination's
+MEANING |= {"temperature", "std"}  # the first state is made of them
+MEANING |= {"fictional_capacity", "plan", "model"}  # imagination's
 ON_POLICY = {"rollout", "worlds"}
 
 

@@ -87,19 +87,22 @@ class SavedPolicy:
 
 def _read(run: RunDirectory, like: Any, best: bool) -> tuple[Any, dict[str, Any]]:
     """Return (arrays, facts) of the best or the latest checkpoint; of the previous where that is damaged or gone."""
-    file = run.best_file if best else run.latest_file
-    there = not best and exists(run.previous_file)
-    if exists(file):
-        try:
-            return checkpoint.load(file, like, free=DREAMS, kind=Facts)
-        except checkpoint.DamagedError as error:
-            if not there:
-                raise
-            warnings.warn(f"{error}; {run.previous_file.name} acts instead", ReverieWarning, stacklevel=3)
-    elif not there:
-        hint = "train with --evaluate-every" if best else "train on with --resume"
+
+    def load(file: Path) -> tuple[Any, dict[str, Any]]:
+        return checkpoint.load(file, like, free=DREAMS, kind=Facts)
+
+    file, hint = run.latest_file, "train on with --resume"
+    if best:
+        file, hint = run.best_file, "train with --evaluate-every"
+        good = (load(file), None) if exists(file) else None
+    else:
+        good = checkpoint.newest_good(file, run.previous_file, load)
+    if good is None:
         raise StorageError(f"{file} does not exist yet; {hint}")
-    return checkpoint.load(run.previous_file, like, free=DREAMS, kind=Facts)
+    found, damage = good
+    if damage is not None:
+        warnings.warn(f"{damage}; {run.previous_file.name} acts instead", ReverieWarning, stacklevel=3)
+    return found
 
 
 def _sizes(spec: EnvSpec) -> str:

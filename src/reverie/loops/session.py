@@ -13,7 +13,7 @@ from reverie.core.errors import ConfigError, DivergedError, StorageError
 from reverie.core.interrupts import look
 from reverie.loops.health import Notice
 from reverie.loops.identity import identity
-from reverie.loops.owner import Owner
+from reverie.loops.owner import Owner, exclusive
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
 from reverie.storage import checkpoint
@@ -67,6 +67,8 @@ class Session:
 
     def uncompiled(self, steps: float) -> list[str]:
         """Return the names of programs that `steps` more steps may call and that are not compiled yet."""
+        if self.trainer.is_compiled:
+            return []
         end = self.trainer.steps + steps
         written = (
             end >= self.trainer.steps // METRICS_EVERY * METRICS_EVERY + METRICS_EVERY
@@ -74,19 +76,13 @@ class Session:
         )
         return self.trainer.uncompiled(end, diagnosed=written and end >= self.trainer.first_update)
 
+    @exclusive
     def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next.
 
         state: the world's, with what is constant in the episode behind it, where the trainer wants it.
         Raises ConfigError where another thread, or a fork, is using the learner.
         """
-        self.owner.take()
-        try:
-            return self._act(observation, state)
-        finally:
-            self.owner.give_back()
-
-    def _act(self, observation: np.ndarray, state: Any) -> np.ndarray:
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
         if self._asked is not None:
@@ -133,6 +129,7 @@ class Session:
             self._rewind()
             self._asked = None
 
+    @exclusive
     def take(
         self,
         reward: float,
@@ -146,21 +143,6 @@ class Session:
 
         Raises ConfigError where another thread, or a fork, is using the learner.
         """
-        self.owner.take()
-        try:
-            return self._take(reward, next_observation, terminated, truncated, durable, next_state)
-        finally:
-            self.owner.give_back()
-
-    def _take(
-        self,
-        reward: float,
-        next_observation: np.ndarray,
-        terminated: bool,
-        truncated: bool,
-        durable: bool,
-        next_state: Any,
-    ) -> dict[str, Any] | None:
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
         if self._asked is None:

@@ -78,6 +78,7 @@ class Trainer:
         self._sums, self._count = np.zeros(len(metrics)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
         self._compiled: set[str] = set()
+        self.is_compiled = False  # all of it
         self._update = jax.jit(update)  # the state before stays, until it is known that the new one is sound
         self._before: Any = None
         self._updated_at = (0, 0)  # (step, episode)
@@ -171,6 +172,7 @@ class Trainer:
                 for shape in self._shapes():
                     self._update.lower(self.state, self._rows(*shape), np.uint32(0)).compile()
             self._compiled.add(name)
+        self.is_compiled = self._compiled == {"update", "diagnosis"}
 
     def _rows(self, *lead: int) -> Any:
         """Return what packed transitions [*lead, width] look like."""

@@ -2,8 +2,9 @@
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import msgspec
@@ -12,7 +13,9 @@ import safetensors.numpy
 
 from reverie.core.errors import StorageError
 from reverie.storage.files import write_whole
-from reverie.storage.reading import convert, decode, loose, read_whole, said
+from reverie.storage.reading import convert, decode, exists, loose, read_whole, said
+
+T = TypeVar("T")
 
 FORMAT = "reverie-checkpoint-4"
 REMEDY = "delete it to go on from the journal, or `reverie recover` the run"
@@ -59,6 +62,22 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except ValueError as error:
         raise DamagedError(f"{path} is damaged ({error}); {REMEDY}") from None
     return arrays, facts
+
+
+def newest_good(latest: Path, previous: Path, load: Callable[[Path], T]) -> tuple[T, DamagedError | None] | None:
+    """Return (what `load` makes of the latest checkpoint, None); of the previous one where that is damaged or gone.
+
+    Beside it is then what the latest's damage is, if it is there.  None where neither is there.  Raises what `load` does.
+    """
+    damage = None
+    if exists(latest):
+        try:
+            return load(latest), None
+        except DamagedError as error:
+            if not exists(previous):
+                raise
+            damage = error
+    return (load(previous), damage) if exists(previous) else None
 
 
 def load(path: Path, like: Any, free: str | None = None, kind: type | None = None) -> tuple[Any, dict[str, Any]]:

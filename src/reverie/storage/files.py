@@ -237,7 +237,7 @@ def _remove_abandoned(path: Path) -> None:
         os.close(handle)
 
 
-def identity(path: Path) -> tuple[int, int] | None:
+def file_identity(path: Path) -> tuple[int, int] | None:
     """Return what tells a file from every other, whatever it is called; None where nothing is there."""
     try:
         found = os.lstat(path)

@@ -27,7 +27,7 @@ import numpy as np
 from reverie.core.errors import StorageError
 from reverie.core.words import count
 from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
-from reverie.storage.files import identity, open_own, opened_regular, read_regular, told, write_all, write_whole
+from reverie.storage.files import file_identity, open_own, opened_regular, read_regular, told, write_all, write_whole
 from reverie.storage.reading import decode, exists
 from reverie.storage.run import unused
 from reverie.storage.spec import Spec
@@ -100,7 +100,7 @@ class Journal:
     @property
     def is_in_place(self) -> bool:
         """Whether what its path leads to is still the file that was opened."""
-        return identity(self.path) == self._identity
+        return file_identity(self.path) == self._identity
 
     @property
     def moved_to(self) -> Path | None:
@@ -109,7 +109,7 @@ class Journal:
             return None
         with contextlib.suppress(OSError):  # not Linux
             path = Path(os.readlink(f"/proc/self/fd/{self._file}"))
-            if identity(path) == self._identity:
+            if file_identity(path) == self._identity:
                 return path
         return Path(f"{self.path} under another name")
 

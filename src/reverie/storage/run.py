@@ -10,7 +10,7 @@ import filelock
 from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
-from reverie.storage.files import LOCK, identity, make_folder, take_lock, told
+from reverie.storage.files import LOCK, file_identity, make_folder, take_lock, told
 from reverie.storage.reading import exists
 
 
@@ -73,12 +73,12 @@ class RunDirectory:
                 make_folder(file.parent)
             busy = f"{self.path} is in use by another process; wait for it to end, or choose another directory"
             self._lock = take_lock(self.path, busy)
-            self._places = [(path, identity(path)) for path in (self.path, self.path / LOCK)]
+            self._places = [(path, file_identity(path)) for path in (self.path, self.path / LOCK)]
 
     @property
     def is_in_place(self) -> bool:
         """Whether the directory and its lock are still those that were opened."""
-        return all(identity(path) == found for path, found in self._places)
+        return all(file_identity(path) == found for path, found in self._places)
 
     def close(self) -> None:
         """Give the lock back."""
