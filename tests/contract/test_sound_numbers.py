@@ -14,7 +14,8 @@ from cases import CASES, those
 from reverie.core.types import EnvSpec
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
-from reverie.loops import records, session
+from reverie.loops import driver, records, session
+from reverie.loops.advice import against_divergence
 from reverie.loops.health import PATIENCE, Ailing, Health, still_shares
 from reverie.loops.saved import SavedPolicy
 from reverie.loops.sound import within
@@ -185,6 +186,98 @@ def test_a_learning_rate_beyond_reason_leaves_no_checkpoint_that_cannot_act(name
         assert np.isfinite(SavedPolicy(tmp_path).greedy(np.zeros((4, 2), np.float32))).all()
     except rv.ReverieError as error:
         assert "does not exist yet" in str(error) or "not finite" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("normalised", "says"), [(True, "are normalised already"), (False, "observation_normalisation=true")]
+)
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+def test_advice_fits_the_settings(normalised, says, scale):
+    settings = {"observation_normalisation": normalised, "reward_scale": scale, "learning_rate": 0.02}
+    told = []
+    for spoil in (poison, lambda one: broken(one._session.trainer, range(1, 9))):
+        with learner("naf", env=Spiking(range(0, 99, 3), 1e5), **settings) as one:
+            one.learn(24)
+            spoil(one)
+            with pytest.raises(rv.DivergedError) as caught:
+                one.save() if spoil is poison else one.learn(60)
+            told.append(str(caught.value))
+    for error in told:
+        assert "lower learning_rate (it is 0.02)" in error and says in error and "\n" not in error
+        assert ("observation_normalisation=true" in error) != normalised and "observations reach 1e+05" in error
+        assert ("lower reward_scale (it is 7" in error) == (scale == 7.0)
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_advice_where_an_action_is_not_finite_fits_too(normalised, tmp_path):
+    with learner("naf", tmp_path, observation_normalisation=normalised) as one:
+        one.learn(12)
+        policy = one._session.trainer._policy
+        one._session.trainer._policy = jax.tree.map(lambda part: part + np.nan, policy)
+        with pytest.raises(rv.DivergedError) as caught:
+            one.predict([0.0, 0.0])
+    assert ("observation_normalisation=true" in str(caught.value)) != normalised
+    agent = one.config.build(one.spec)._replace(feed=one.config.feed._replace(observation_normalisation=None))
+    assert "observation_normalisation" not in against_divergence(agent.feed)
+
+
+# ---- what metrics.csv holds
+
+DREAMING = {
+    "off": None,
+    "linear": rv.LinearGaussian(episodes=2),
+    "neural": rv.Neural(episodes=2, updates=25, hidden=(4,)),
+}
+PLANNING = [
+    (name, model, "off")
+    for name in CASES
+    for model in DREAMING
+    if model == "off" or not CASES[name].make().feed.rollout
+]
+PLANNING += [("naf", "linear", "ilqg"), ("sac", "linear", "ilqg")]
+
+
+def undermine(trainer, value):
+    """Have everything that a row of metrics is made of be no number."""
+    diagnose = trainer._diagnose
+    trainer._diagnose = lambda state, rows: {name: value for name in diagnose(state, rows)}
+    trainer._sums = trainer._sums + value
+    if trainer.dreams is not None:
+        trainer.dreams.report = dict.fromkeys(trainer.dreams.report, value)
+    if trainer.driver is not None:
+        trainer.driver.kl = trainer.driver.predicted = value
+
+
+@pytest.mark.parametrize(("name", "model", "plan"), PLANNING)
+def test_no_row_of_metrics_holds_what_is_not_finite(name, model, plan, tmp_path):
+    config = CASES[name].make()
+    if model != "off":
+        config = rv.Imagination(config, DREAMING[model], rollout_length=2, rollouts=4, plan=plan)
+    with rv.Learner(config, CASES[name].line, out=tmp_path) as one:
+        one.learn(23)
+        trainer, told = one._session.trainer, one._session.records
+        before = trainer._sums.copy(), trainer._diagnose
+        for value in (np.nan, np.inf, -np.inf):
+            undermine(trainer, value)
+            trainer._count = 1
+            row = trainer.metrics()
+            assert np.isfinite(list(row.values())).all() and row["step"] == 23
+            told.write_metrics(row)
+            trainer._sums, trainer._diagnose = before
+    text = (tmp_path / "metrics.csv").read_text().partition("\n")[2]
+    assert text.count("\n") >= 3 and "nan" not in text and "inf" not in text
+
+
+def test_a_plan_that_promises_no_number_is_a_failed_one(monkeypatch):
+    config = rv.Imagination(
+        CASES["naf"].make(), rv.LinearGaussian(episodes=2), rollout_length=2, rollouts=4, plan="ilqg"
+    )
+    step = driver.one_step
+    monkeypatch.setattr(driver, "one_step", lambda *a, **k: step(*a, **k)._replace(expected_new=np.inf))
+    with rv.Learner(config, "worlds:Line") as one:
+        one.learn(40)
+        plans = one._session.trainer.driver
+        assert plans.failures and not plans.ready and np.isfinite(plans.predicted)
 
 
 # ---- what is kept

@@ -17,8 +17,9 @@ from reverie.core.seeds import DREAM, MODEL, seed_of
 from reverie.core.status import Status
 from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
+from reverie.data.outliers import without_outliers
 from reverie.data.replay import Replay
-from reverie.models import errors, reward
+from reverie.models import errors, reward, screening
 from reverie.models.exact import Exact
 from reverie.models.recent import Recent
 from reverie.models.reward import RewardModel
@@ -48,6 +49,8 @@ class Dreams:
         self.old: list[Episode] = []  # B_old: what `dynamics` was fitted to
         self.outcome: RewardModel | None = None  # of rewards and deaths, where the task does not know them
         self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
+        self.filled = self.left_out = 0  # steps with outliers that were filled in; episodes that had too many
+        self.noticed: list[str] = []  # until somebody tells of them
         self.trust, self.status, self.report = 1.0, Status.DONE, {}
         self.low = np.full(task.state_dim, np.inf)
         self.high = -self.low
@@ -56,6 +59,7 @@ class Dreams:
         self._begin()
 
     def _begin(self, context: Any = ()) -> None:
+        self._large = screening.Large(self.history)
         self._states: list[np.ndarray] = []
         self._actions: list[np.ndarray] = []
         self._rewards: list[float] = []
@@ -103,22 +107,45 @@ class Dreams:
         return fitted
 
     def _see(self, x: np.ndarray) -> None:
-        """Take in the next state of the episode under way."""
+        """Take in the next state of the episode under way; what is far off waits for the episode's end."""
         self._states.append(np.asarray(x, float))
-        self.low, self.high = np.minimum(self.low, x), np.maximum(self.high, x)
+        if not self._large.is_far(x):
+            self._widen(x, x)
+
+    def _widen(self, low: np.ndarray, high: np.ndarray) -> None:
+        """Have the range of states reach from `low` to `high` at least."""
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+
+    def believed(self, x: np.ndarray) -> np.ndarray:
+        """Return x, a state with its context; the newest good one in its stead where it is far off, if there is one."""
+        if not self._large.is_far(x):
+            return x
+        now = [(state, self._context) for state in reversed(self._states)]
+        before = [(episode.states[0], episode.context) for episode in reversed(self.history)]
+        good = (np.concatenate(pair) for pair in (*now, *before))
+        return next((pair for pair in good if not self._large.is_far(pair)), x)
 
     def end_episode(self, terminated: bool = False) -> bool:
         """Close the episode under way, if there is one, and fit if it is time; return whether a fit was tried."""
         if not self._actions:
             return False
         states, actions = np.array(self._states), np.array(self._actions)
-        self.history.append(Episode(states, actions, np.array(self._rewards), terminated, self._context))
+        told = Episode(states, actions, np.array(self._rewards), terminated, self._context)
+        episode, filled, text = screening.screen(told, list(self.history), self.filled, self.waited + 1)
+        self.filled += filled
+        self.noticed += [text] if text else []
         if self._replays:
-            self._rows.append(np.array(self._packed))
+            sizes = self.agent.spec.observation_dim, self.agent.spec.action_dim
+            self._rows.append(without_outliers(np.array(self._packed), list(self._rows), *sizes))
         self._begin()
         self.episodes += 1
-        wanted = self.model.episodes
-        due = self.episodes >= wanted and (self.episodes - wanted) % self.settings.refit_every == 0
+        if episode is None:
+            self.left_out += 1
+            return False
+        self._widen(episode.states.min(axis=0), episode.states.max(axis=0))
+        self.history.append(episode)
+        whole, wanted = self.episodes - self.left_out, self.model.episodes
+        due = whole >= wanted and (whole - wanted) % self.settings.refit_every == 0
         if due and self.on:
             self.refit()
         return due and self.on
@@ -241,12 +268,24 @@ class Dreams:
 
     def _sample_recent(self, shape: tuple[int, int]) -> np.ndarray:
         """Return packed transitions [*shape, width] drawn uniformly from the last n real episodes."""
-        rows = np.concatenate(self._rows)
+        rows = np.concatenate(self._rows)  # of which each episode keeps one at least
         return rows[self.generator.integers(len(rows), size=shape)]
 
     # ---- saving
 
-    COUNTS = ("episodes", "fits", "refused", "waited", "imagined", "cut", "rolled", "trust", "report")
+    COUNTS = (
+        "episodes",
+        "fits",
+        "refused",
+        "waited",
+        "imagined",
+        "cut",
+        "rolled",
+        "trust",
+        "report",
+        "filled",
+        "left_out",
+    )
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return (arrays by name, facts): all that it holds."""
@@ -301,6 +340,6 @@ class Dreams:
             self._rewards, self._context = now["rewards"].tolist(), now["context"]
         refuse_broken(self.dynamics, self.outcome, self.old)
         for name in self.COUNTS:
-            setattr(self, name, facts[name])
+            setattr(self, name, facts.get(name, 0))  # older checkpoints do not count outliers
         self.status = Status(facts["status"])
         self.generator.bit_generator.state = facts["generator"]

@@ -79,10 +79,8 @@ class PPO(Learning):
     def feed(self) -> Feed:
         """What loops need to know of these settings."""
         updates = self.epochs * (self.rollout * self.worlds // self.batch_size)
-        judged = {"discount": self.discount, "reward_scale": self.reward_scale}
-        return Feed(
-            self.batch_size, updates, 0, self.rollout * self.worlds, "step", self.rollout, self.worlds, **judged
-        )
+        size = self.rollout * self.worlds
+        return Feed(self.batch_size, updates, 0, size, "step", self.rollout, self.worlds, **self._judged)
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return PPO's pure functions for a world of `spec`."""

@@ -58,6 +58,12 @@ class Learning(Settings):
         if any(units < 1 for units in self.hidden):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
 
+    @property
+    def _judged(self) -> dict[str, Any]:
+        """What learning is judged by, and what may be said of it, as Feed has it."""
+        names = ("discount", "reward_scale", "learning_rate", "observation_normalisation")
+        return {name: getattr(self, name) for name in names}
+
     def require_positive(self, *names: str) -> None:
         """Raise ConfigError where a field is not above 0."""
         for name in names:
@@ -105,8 +111,7 @@ class OffPolicy(Learning):
             self.warmup_steps,
             self.replay_capacity,
             self.update_after,
-            discount=self.discount,
-            reward_scale=self.reward_scale,
+            **self._judged,
         )
 
 

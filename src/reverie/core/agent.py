@@ -19,6 +19,8 @@ class Feed(NamedTuple):
     worlds: int = 1  # E, of on-policy agents: worlds that are stepped in turns
     discount: float | None = None  # γ; with the scale of rewards it tells which values those seen allow
     reward_scale: float = 1.0
+    learning_rate: float | None = None  # with the next, for what to say where learning diverges
+    observation_normalisation: bool | None = None  # None: nobody can set it
 
 
 class Agent(NamedTuple):

@@ -56,7 +56,10 @@ class Ilqg:
         step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
         self.status, self.repairs = step.status, self.repairs + step.repairs
         # A step that stays short of its bound is one, too.
-        if not (step.status.good or step.status == Status.BOUND_UNMET) or not np.isfinite(step.controller.K).all():
+        told = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
+        if not (step.status.good or step.status == Status.BOUND_UNMET) or not all(
+            np.isfinite(part).all() for part in told
+        ):
             self.failures += 1
             return
         self.controller = Controller(*map(np.asarray, step.controller))

@@ -55,6 +55,8 @@ class Dreams(msgspec.Struct):
     status: int
     known: bool
     generator: Generator
+    filled: Count = 0  # older versions do not say
+    left_out: Count = 0
 
     def __post_init__(self):
         Status(self.status)  # ValueError where there is no such

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from reverie.core.agent import Agent
-from reverie.data.outliers import Found
+from reverie.data.outliers import FAR_REWARD, Found
 from reverie.environments.border import MOST
 
 ROW_OF_SKIPS = 3  # updates in a row that may not be undone
@@ -81,8 +81,10 @@ class Health:
         self.new: list[Notice] = []
 
     def see(self, row: np.ndarray) -> None:
-        """Take in the reward of a packed transition."""
+        """Take in the reward of a packed transition, unless it is an outlier whatever else there is."""
         reward = row.item(sum(self._sizes))
+        if not -FAR_REWARD < reward < FAR_REWARD:
+            return
         if reward < self.low:
             self.low = reward
         elif reward > self.high:
@@ -100,6 +102,10 @@ class Health:
         new, self.new = self.new, []
         return new
 
+    def note(self, step: int, episode: int, kind: str, text: str) -> None:
+        """Note what somebody else noticed."""
+        self.new.append(Notice(step, episode, kind, text))
+
     def undid(self, step: int, episode: int, fault: str) -> bool:
         """Count an update that is undone because of `fault`; return whether one more of them must end learning."""
         self.skipped += 1
@@ -113,13 +119,13 @@ class Health:
             self.new.append(Notice(step, episode, "skipped", text))
         return False
 
-    def set_aside(self, found: Found, count: int, episode: int) -> None:
-        """Note transitions set aside, `count` in all."""
+    def set_aside(self, found: Found, count: int, step: int, episode: int) -> None:
+        """Note transitions set aside after `step`, `count` in all."""
         first, last = found.steps[0], found.steps[-1]
         which = f"step {first}" if first == last else f"steps {first} to {last}"
         text = f"{self._name_of(found.place)} reached {found.size:.3g}, far beyond all others: nothing is learnt from "
         text += f"{which} ({count} set aside so far; the journal keeps them)"
-        self.new.append(Notice(last, episode, "outlier", text))
+        self.new.append(Notice(step, episode, "outlier", text))
 
     def see_clipped(self, row: np.ndarray, step: int, episode: int) -> None:
         """Note numbers of a packed transition that were clipped at the border, each sensor once."""
@@ -185,6 +191,7 @@ class Health:
     def restore(self, facts: dict[str, Any] | None, rows: np.ndarray) -> None:
         """Become what `facts` told (None: a checkpoint of before there were any) after transitions `rows` [N, width]."""
         rewards = rows[:, sum(self._sizes)]
+        rewards = rewards[np.abs(rewards) < FAR_REWARD]
         self.low, self.high = rewards.min(initial=0.0).item(), rewards.max(initial=0.0).item()
         if facts is not None:
             self.skipped, self.in_a_row = facts["skipped"], facts["in_a_row"]

@@ -28,7 +28,6 @@ LOOK_SECONDS = 1.0  # between looks whether the run's directory is still there
 SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
 CHECKPOINT_SHARE = 0.1  # a crash costs at most this share of a session in learning done again from the journal,
 CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
-INFINITE = (float("inf"), float("-inf"))
 METRICS = {"step": tables.whole}  # the other columns are as the agent's metrics
 AFRESH = "mend that line, or delete the file: nothing is learnt from it"
 
@@ -141,8 +140,7 @@ class Records:
         self.charts.add("evaluation", row["step"], row)
 
     def write_metrics(self, row: dict[str, Any]) -> None:
-        """Append a row of metrics; an infinite one, which says nothing, stays empty."""
-        row = {name: "" if value in INFINITE else value for name, value in row.items()}
+        """Append a row of metrics; those that it lacks stay empty."""
         self.look()
         self.metrics.append(row)
         self.charts.add("metrics", row["step"], row)

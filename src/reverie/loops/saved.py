@@ -61,7 +61,7 @@ class SavedPolicy:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             actions = self._agent.greedy(self._policy, observation)
-        finite = finite_actions(actions, self._spec_name, self.step)
+        finite = finite_actions(actions, self._spec_name, self.step, self._agent.feed)
         return finite if self._units is None else self._units[1].from_world(self._units[0].to_world(finite))
 
     def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> World:

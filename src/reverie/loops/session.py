@@ -232,7 +232,7 @@ class Session:
         if not self.trainer.sound(arrays):
             raise DivergedError(
                 f"learning diverged: after step {self.trainer.steps} a learnt number, or an action on what was seen last, is "
-                "not finite; that was not saved, the last good checkpoint is kept: lower learning_rate or reward_scale"
+                f"not finite; that was not saved, the last good checkpoint is kept: {self.trainer.advice}"
             )
         if best:  # a policy to act with, not to learn on from
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}

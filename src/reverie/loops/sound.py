@@ -5,7 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from reverie.core.agent import Feed
 from reverie.core.errors import DivergedError
+from reverie.loops.advice import for_observations
 
 FINITE = float(np.finfo(np.float32).max)
 
@@ -16,11 +18,11 @@ def within(tree: Any, most: float = FINITE) -> bool:
     return all(bool(np.abs(a).max() <= most) for a in arrays if a.size and np.issubdtype(a.dtype, np.floating))
 
 
-def finite_actions(actions: np.ndarray, name: str, step: int) -> np.ndarray:
+def finite_actions(actions: np.ndarray, name: str, step: int, feed: Feed) -> np.ndarray:
     """Return a policy's actions, or raise DivergedError where one is no number: clipping would let it pass."""
     if not np.isfinite(actions).all():
         raise DivergedError(
             f"{name}: the policy's action after step {step} is not finite; is the observation far "
-            "larger than any before?  Scale it, or set observation_normalisation=true"
+            f"larger than any before?  Scale it, or {for_observations(feed)}"
         )
     return actions

@@ -15,6 +15,7 @@ from reverie.core.task import Task
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
+from reverie.loops import advice
 from reverie.loops.flat import flat, splitter
 from reverie.loops.health import NAMES, Ailing, Health, still_shares, stuck_share
 from reverie.loops.sound import finite_actions, within
@@ -40,7 +41,9 @@ class Trainer:
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
         feed = agent.feed
-        self.state = jax.jit(agent.init)(jax.random.fold_in(self.root, INIT))
+        # Operation by operation: as one program, deep networks compile for minutes, since each layer's draws are unrolled.
+        state = agent.init(jax.random.fold_in(self.root, INIT))
+        self.state = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state)
         # On-policy agents keep one rollout of all their worlds, in time: at its end the rows stand as they came.
         self.replay = Replay(feed.rollout * feed.worlds or feed.replay_capacity, row_width(n, m))
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
@@ -119,16 +122,20 @@ class Trainer:
             self._policy = self._split(newest)
             return
         if self._diverged is None and self.health.undid(*self._updated_at, fault):
-            self._diverged = (
-                f"learning diverged: {fault} after step {self._updated_at[0]}; lower learning_rate or reward_scale, or "
-                "set observation_normalisation=true"
-            )
+            self._diverged = f"learning diverged: {fault} after step {self._updated_at[0]}; {self.advice}"
         if self._diverged is not None:
             raise DivergedError(self._diverged)
         self.state, self._flat, self._before = self._before, None, None
         self._set_outliers_aside()
         if self.dreams is not None:
             self.dreams.fictional.clear()
+
+    @property
+    def advice(self) -> str:
+        """What to do where learning diverged."""
+        n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
+        paid = max(-self.health.low, self.health.high)
+        return advice.against_divergence(self.agent.feed, paid, advice.largest(rows[:, :n]))
 
     def _fault(self, newest: np.ndarray, values: np.ndarray) -> str | None:
         """Return what is wrong with the state that an update left, or None."""
@@ -147,7 +154,19 @@ class Trainer:
 
     def _set_outliers_aside(self) -> None:
         if found := self.outliers.set_aside():
-            self.health.set_aside(found, len(self.outliers.pairs), self.episodes)
+            self.health.set_aside(found, len(self.outliers.pairs), self.steps, self.episodes)
+
+    @property
+    def _looks_again(self) -> bool:
+        """Whether it is time to look at all of replay: what is far off is known only among others."""
+        return self.steps == self.first_update or self.steps & (self.steps - 1) == 0
+
+    def _look_for_outliers(self, row: np.ndarray) -> None:
+        """Set aside what the newest row, or a look at all of them, shows to be far off."""
+        _ = self.policy  # what the update before found comes first
+        self.health.see_clipped(row, self.steps, self.episodes)
+        if self._looks_again or self.outliers.is_far(row):
+            self._set_outliers_aside()
 
     @property
     def first_update(self) -> int:
@@ -190,6 +209,7 @@ class Trainer:
         """Restart the exploration noise."""
         if self.dreams is not None:
             self.dreams.end_episode()  # one that was cut off
+            self._tell_of_dreams()
         self.episodes += 1
         key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
         self.memory = np.asarray(self.agent.begin(self.state, key))
@@ -219,7 +239,7 @@ class Trainer:
     def _drive(self, observation: np.ndarray, state: Any, innovation: np.ndarray) -> np.ndarray:
         """Return the planner's action."""
         assert self.dreams is not None
-        x = np.asarray(state if self.state_dim else observation, float)
+        x = self.dreams.believed(np.asarray(state if self.state_dim else observation, float))
         size = self.dreams.task.state_dim
         if self._fresh:
             self.driver.begin(x[size:])
@@ -238,7 +258,7 @@ class Trainer:
 
     def _finite(self, actions: np.ndarray) -> np.ndarray:
         """Return actions, or raise DivergedError where one is no number: clipping would let it pass."""
-        return finite_actions(actions, self.agent.spec.name, self.steps)
+        return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.feed)
 
     def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
         """Take in one packed transition and run the updates that are due; return whether a model was fitted.
@@ -249,10 +269,8 @@ class Trainer:
         self.replay.add(row)
         self.steps += 1
         self.health.see(row)
-        if self.outliers.is_large(row):
-            _ = self.policy  # what the update before found comes first
-            self.health.see_clipped(row, self.steps, self.episodes)
-            self._set_outliers_aside()
+        if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
+            self._look_for_outliers(row)
         if feed.rollout:
             self.owed += self.steps % len(self.replay.rows) == 0
         elif self.steps > feed.warmup_steps and self.steps >= feed.batch_size and feed.updates_per_step:
@@ -268,10 +286,17 @@ class Trainer:
             state, next_state = step.observation, step.next_observation
         refused = self.dreams.refused
         fitted = self.dreams.remember(row, np.asarray(state), np.asarray(next_state), last)
+        self._tell_of_dreams()
         taken = fitted and self.dreams.refused == refused
         if taken and self.driver is not None and self.dreams.dynamics is not None:
             self.driver.improve(self.dreams.dynamics, self.dreams.old, self.dreams.outcome)
         return fitted
+
+    def _tell_of_dreams(self) -> None:
+        """Note what imagination noticed."""
+        assert self.dreams is not None
+        while self.dreams.noticed:
+            self.health.note(self.steps, self.episodes, "outlier", self.dreams.noticed.pop(0))
 
     def run_update(self) -> None:
         """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits.
@@ -299,7 +324,10 @@ class Trainer:
         return rows
 
     def metrics(self) -> dict[str, float] | None:
-        """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt."""
+        """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt.
+
+        A figure that is not finite says nothing, and is left out.
+        """
         policy = self.policy
         if not self._count:
             return None
@@ -320,7 +348,8 @@ class Trainer:
             told = (int(self.driver.status), self.driver.failures, self.driver.repairs, self.driver.kl)
             dreamt |= dict(zip(PLANNED, (*map(float, told), self.driver.predicted, float(self._driven)), strict=True))
         row = counts | means | diagnosis | exploration
-        return row | self.health.judge(row, self._ailing(policy, spread)) | dreamt
+        row |= self.health.judge(row, self._ailing(policy, spread)) | dreamt
+        return {name: value for name, value in row.items() if np.isfinite(value)}
 
     def _ailing(self, policy: Any, spread: np.ndarray) -> Ailing:
         """Return what the state, and the policy on some rows of replay, tell of how learning is."""

@@ -14,6 +14,7 @@ from reverie.models import samples
 
 HELD_OUT = 0.2  # of all samples, behind R²
 RIDGE = 1e-6  # added to the variance, 1, of each standardised feature
+MOST = 1e3  # of an error
 LEAST = 1e-6  # curvature of the cost in u, relative to its largest
 
 
@@ -55,8 +56,10 @@ class RewardModel(NamedTuple):
         rewards = np.concatenate([e.rewards for e in episodes])
         foretold = np.concatenate([self.reward(e.states[:-1], e.actions) for e in episodes])
         missed, spread = np.sqrt(np.mean((foretold - rewards) ** 2)), rewards.std()
+        if not np.isfinite(missed):
+            return MOST
         if spread > 0:
-            return float(np.minimum(missed / spread, 1e3))
+            return float(np.minimum(missed / spread, MOST))
         return float(missed > 1e-3 * max(abs(rewards).max(), 1e-9))
 
     def cost(self, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -102,6 +102,6 @@ class Progress:
     def _status(self, learner: Any) -> str:
         recent = list(learner.recent_returns)[-10:]
         shown = f"return {sum(recent) / len(recent):.4g}  " if recent else ""
-        loss = f"loss {learner.newest_metrics['loss']:.3g}  " if learner.newest_metrics else ""
+        loss = f"loss {learner.newest_metrics['loss']:.3g}  " if "loss" in (learner.newest_metrics or {}) else ""
         ills = "".join(f"! {kind}  " for kind in learner.ills)
         return f"{shown}{self._evaluated}{loss}{ills}"
