@@ -79,3 +79,33 @@ def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
         facts["plan"] = {name: facts["plan"][name] for name in ("eta", "failures", "repairs")}  # as they once were
         trainer.driver.restore({}, facts["plan"])
         assert trainer.driver.eta == facts["plan"]["eta"]
+
+
+COMPILED = []  # names of what JAX has traced or compiled
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, *_, **__: COMPILED.append(name) if name.startswith("/jax/core/compile") else None
+)
+AHEAD = [  # models of sizes that no other test has
+    (rv.LinearGaussian(episodes=2, prior="mixture"), "off", "worlds:LinearWorld"),
+    (rv.Neural(episodes=2, updates=50, hidden=(7, 5), batch_size=11, members=3), "off", "worlds:LinearWorld"),
+    (rv.LinearGaussian(episodes=2), "ilqg", "worlds:brief_reacher"),
+    (rv.Exact(), "ilqg", "worlds:brief_reacher"),
+    (rv.Exact(), "mpc", "worlds:brief_reacher"),
+    (rv.Neural(episodes=2, updates=50, hidden=(9,), batch_size=13), "ilqg", "worlds:brief_reacher"),
+]
+
+
+@pytest.mark.parametrize(("model", "plan", "world"), AHEAD, ids=[f"{m.name} {plan}" for m, plan, _ in AHEAD])
+def test_no_fit_and_no_plan_compiles_in_mid_episode(model, plan, world, monkeypatch):
+    """All that the first and later fits and plans call is compiled before the first step."""
+    monkeypatch.setattr(session, "METRICS_EVERY", 5)
+    jax.clear_caches()
+    settings = {"rollout_length": 2, "rollouts": 8, "plan": plan, "plan_horizon": 4, "plan_iterations": 1}
+    config = rv.Imagination(CASES["naf"].make(updates_per_step=1, warmup_steps=4), model, mixture=0.0, **settings)
+    counts = []
+    with rv.Learner(config, world) as learner:
+        learner.learn(400 if world == "worlds:LinearWorld" else 90, callbacks=[lambda *_: counts.append(len(COMPILED))])
+        assert learner._session.trainer.dreams.fits > 3
+        assert plan == "off" or learner._session.trainer.driver.ready
+    begun = counts[5]  # Began, Compiling, and the first step, whose episode folds a key
+    assert begun > 0 and counts[-1] == begun

@@ -37,6 +37,14 @@ class Ilqg:
         self.status = Status.DONE
         self._t = 0
 
+    @classmethod
+    def another(cls, settings: Imagination, task: Task, action_dim: int) -> "Ilqg":
+        """Return one as `settings` want it."""
+        return cls(task, action_dim, settings.plan_step, settings.kl_bound)
+
+    def rehearse(self) -> None:
+        """Do nothing: `improve` calls all that is compiled."""
+
     @property
     def ready(self) -> bool:
         """Whether there is a controller."""
@@ -110,6 +118,17 @@ class Mpc:
 
     ready = True
 
+    @classmethod
+    def another(cls, settings: Imagination, task: Task, action_dim: int) -> "Mpc":
+        """Return one as `settings` want it."""
+        return cls(settings, task, action_dim)
+
+    def rehearse(self) -> None:
+        """Plan once, from a start of the domain's."""
+        start = self._start()
+        self.begin(np.asarray(start.target, float))
+        self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
+
     def __init__(self, settings: Imagination, task: Task, action_dim: int):
         if task.domain is None or settings.model.name != "exact":
             raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
@@ -118,7 +137,8 @@ class Mpc:
         from reverie.loops import pilot
         from reverie.loops.planning import Planning
 
-        self.settings, self._horizon = settings, task.domain.horizon
+        self.settings, self._horizon, self._action_dim = settings, task.domain.horizon, action_dim
+        self._start = lambda: task.domain.start(np.random.default_rng(0))
         self._plan_for = lambda context: Planning(DomainSimulator(task.domain, tuple(context)))
         self._first = lambda: mpc.begin(pilot.first_actions(settings.plan_horizon, action_dim, seed=0))
         self._replan = pilot.replan
@@ -166,11 +186,7 @@ def tell_again(driver: Any, facts: dict[str, Any]) -> None:
     driver.status = Status(driver.status)
 
 
-def _ilqg(settings: Imagination, task: Task, action_dim: int) -> Ilqg:
-    return Ilqg(task, action_dim, settings.plan_step, settings.kl_bound)
-
-
-DRIVERS = {"ilqg": _ilqg, "mpc": Mpc}
+DRIVERS = {"ilqg": Ilqg.another, "mpc": Mpc.another}
 
 
 def read_controller(batch: list[Episode], length: int) -> Controller:

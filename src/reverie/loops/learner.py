@@ -76,7 +76,10 @@ class Learner:
         self._worlds += arguments.more_worlds(self.spec.name, env, agent.feed.worlds - 1)
         states = state_dim or agent.imagination is not None
         self._task = task_of(self._world) if self._world is not None and states else None
-        trainer = Trainer(agent, self.seed, self._task)  # before the directory: what cannot work leaves no run behind
+        limit = None if self._world is None else self._world.time_limit
+        trainer = Trainer(
+            agent, self.seed, self._task, limit
+        )  # before the directory: what cannot work leaves no run behind
         look()
 
         self._units = Units(self.spec, self._world)
@@ -167,7 +170,7 @@ class Learner:
         The first `ask` does it if you do not, and tells on stderr; `learn` does it before its first step.
         """
         if names := self._session.uncompiled(steps):
-            self._session.trainer.compile(names)
+            self._session.trainer.programs.compile(names)
         return self
 
     # ---- ask and tell

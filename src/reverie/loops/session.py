@@ -67,14 +67,14 @@ class Session:
 
     def uncompiled(self, steps: float) -> list[str]:
         """Return the names of programs that `steps` more steps may call and that are not compiled yet."""
-        if self.trainer.is_compiled:
+        if self.trainer.programs.complete:
             return []
         end = self.trainer.steps + steps
         written = (
             end >= self.trainer.steps // METRICS_EVERY * METRICS_EVERY + METRICS_EVERY
             or self.trainer.dreams is not None
         )
-        return self.trainer.uncompiled(end, diagnosed=written and end >= self.trainer.first_update)
+        return self.trainer.programs.missing(end, diagnosed=written and end >= self.trainer.first_update)
 
     @exclusive
     def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:

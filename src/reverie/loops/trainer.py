@@ -1,6 +1,5 @@
 """An agent at work on the host: acting, remembering and updating, with every random draw in its state.  No disk, no world."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ from reverie.data.replay import Replay
 from reverie.loops import advice
 from reverie.loops.flat import flat, splitter
 from reverie.loops.health import NAMES, Ailing, Health, still_shares, stuck_share
+from reverie.loops.programs import Programs
 from reverie.loops.sound import finite_actions, within
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
@@ -33,10 +33,11 @@ class Trainer:
 
     A new policy is read back as one flat array, and only when it is next needed: the update runs on while the world
     moves.  Acting on it is plain NumPy, since a compiled call costs more than the small network itself.
-    task: what is known of the world, for imagination; by default its observations are its state.
+    task: what is known of the world, for imagination; by default its observations are its state.  time_limit: the steps of an
+    episode, where the world says so: what is compiled ahead for planners is for that many.
     """
 
-    def __init__(self, agent: Agent, seed: int, task: Task | None = None):
+    def __init__(self, agent: Agent, seed: int, task: Task | None = None, time_limit: int | None = None):
         self.agent, self.seed = agent, seed
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
@@ -80,8 +81,6 @@ class Trainer:
         self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
         self._sums, self._count = np.zeros(len(metrics)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
-        self._compiled: set[str] = set()
-        self.is_compiled = False  # all of it
         self._update = jax.jit(update)  # the state before stays, until it is known that the new one is sound
         self._before: Any = None
         self._updated_at = (0, 0)  # (step, episode)
@@ -90,6 +89,7 @@ class Trainer:
         self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
         self._flat: Any = None  # of the newest update, perhaps still being computed
         self._policy = self._split(np.asarray(self._pack(self.state)))
+        self.programs = Programs(self, time_limit)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -173,37 +173,6 @@ class Trainer:
         """The step at which learning begins, at the soonest."""
         feed = self.agent.feed
         return len(self.replay.rows) if feed.rollout else max(feed.warmup_steps + 1, feed.batch_size)
-
-    def uncompiled(self, step: float, diagnosed: bool) -> list[str]:
-        """Return the names of programs that steps up to `step` may call and that `compile` was not asked for yet."""
-        wanted = {
-            "update": bool(self.agent.feed.updates_per_step) and step >= self.first_update,
-            "diagnosis": diagnosed,
-        }
-        return [name for name, needed in wanted.items() if needed and name not in self._compiled]
-
-    def compile(self, names: Iterable[str]) -> None:
-        """Compile programs at the shapes that learning will call them with; what `jit` holds then is called as it is."""
-        for name in names:
-            if name == "diagnosis":
-                self._diagnose.lower(self.state, self._rows(self._diagnosed)).compile()
-            else:
-                for shape in self._shapes():
-                    self._update.lower(self.state, self._rows(*shape), np.uint32(0)).compile()
-            self._compiled.add(name)
-        self.is_compiled = self._compiled == {"update", "diagnosis"}
-
-    def _rows(self, *lead: int) -> Any:
-        """Return what packed transitions [*lead, width] look like."""
-        return jax.ShapeDtypeStruct((*lead, self.replay.rows.shape[1]), jnp.float32)
-
-    def _shapes(self) -> list[tuple[int, int]]:
-        """Return the leading shapes of what updates are fed: real minibatches alone, and with imagined ones."""
-        feed = self.agent.feed
-        if feed.rollout:
-            return [(feed.rollout, feed.worlds)]
-        each = 1 if self.dreams is None else 1 + self.dreams.minibatches_per_real
-        return [(times * feed.updates_per_step, feed.batch_size) for times in dict.fromkeys((1, each))]
 
     def begin_episode(self) -> None:
         """Restart the exploration noise."""

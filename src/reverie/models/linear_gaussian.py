@@ -141,6 +141,11 @@ class LinearGaussian(Settings):
             return Fit(dynamics, Status.UNSTABLE)
         return Fit(dynamics, Status.DONE if noisy > TOLD_APART else Status.SINGULAR)
 
+    def rehearse(self, episode: Episode) -> None:
+        """Have all that `fit` calls compiled, at the sizes of `episode` and for any number of them."""
+        if self.prior == "mixture" and self.time_varying:
+            mixture.rehearse(samples.joint(episode).shape[1])
+
     def restore(self, arrays: dict[str, np.ndarray]) -> LinearDynamics:
         """Return the dynamics whose `arrays` these are."""
         return LinearDynamics(**arrays)

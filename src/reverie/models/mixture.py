@@ -58,6 +58,13 @@ def fit(points: np.ndarray, seed: int) -> Mixture:
     return Mixture(weight, mean, covariance, objective[np.isfinite(objective)])
 
 
+def rehearse(dim: int) -> None:
+    """Compile `fit` for points [P, dim], however many they are."""
+    generator = np.random.default_rng(0)
+    for rows in range(BUCKET, POINTS + 1, BUCKET):
+        fit(generator.standard_normal((rows, dim)), 0)
+
+
 def responsibilities(mixture: Mixture, points: np.ndarray) -> np.ndarray:
     """Return p(k | z) [P, K] of points [P, D]."""
     whiten, logs = _whitening(np, mixture.covariance)

@@ -140,6 +140,10 @@ class Neural(Settings):
             return Fit(None, Status.NONFINITE_MODEL)
         return Fit(dynamics, Status.UNSTABLE if samples.explodes(dynamics, batch or episodes) else Status.DONE)
 
+    def rehearse(self, episode: Episode) -> None:
+        """Have all that `fit` calls compiled, at the sizes of `episode`."""
+        self.replace(updates=1).fit([episode], [episode])
+
     def restore(self, arrays: dict[str, np.ndarray]) -> NeuralDynamics:
         """Return the dynamics whose `arrays` these are."""
         layers = range(sum(name.startswith("weight") for name in arrays))
