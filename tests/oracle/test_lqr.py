@@ -138,6 +138,45 @@ def test_on_the_unit_circle_the_cost_must_see(generator, pole, reached):
             assert found.status == (Status.NO_STABILISING_SOLUTION if reached else Status.NOT_STABILISABLE)
 
 
+def stiff(generator):
+    """Units of states that are far apart."""
+    n = int(generator.integers(2, 7))
+    unit = np.diag(10.0 ** generator.uniform(-4, 4, n))
+    A, B = generator.standard_normal((n, n)), unit @ generator.standard_normal((n, 2))
+    back = np.linalg.inv(unit)
+    return unit @ A @ back, B, back @ definite(generator, n) @ back, definite(generator, 2)
+
+
+def many_unstable_modes(generator):
+    """One weak control for all of them."""
+    n = int(generator.integers(3, 6))
+    B = generator.standard_normal((n, 1)) * 10.0 ** generator.uniform(-3, 0)
+    return np.diag(generator.uniform(1.01, 4, n)), B, definite(generator, n), np.array([[1.0]])
+
+
+def chain(generator):
+    n = int(generator.integers(2, 9))
+    return 2.0 * np.triu(np.ones((n, n))), np.full((n, 1), 10.0 ** generator.uniform(-4, 0)), np.eye(n), np.eye(1)
+
+
+@pytest.mark.parametrize("system", [stiff, many_unstable_modes, chain])
+def test_where_scipys_gains_stabilise_there_are_some(generator, system):
+    for _ in range(80):
+        A, B, Q, R = system(generator)
+        found = lqr.infinite(A, B, Q, R)
+        try:
+            P = solve_discrete_are(A, B, Q, R)
+        except np.linalg.LinAlgError:
+            continue
+        K = -np.linalg.solve(R + B.T @ P @ B, B.T @ P @ A)
+        size = np.abs(Q + A.T @ P @ A).max() + np.abs(A.T @ P @ B).max() * np.abs(K).max()
+        good = np.abs(Q + A.T @ P @ A + A.T @ P @ B @ K - P).max() < 1e-8 * size
+        if good and np.abs(np.linalg.eigvals(A + B @ K)).max() < 1:
+            told(found, A, B)
+        elif found.status != Status.DONE:
+            assert found.status == Status.ILL_CONDITIONED  # each of these systems has a solution
+
+
 def rotation(angle):
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
@@ -165,6 +204,8 @@ def test_costs_that_are_not_convex_in_the_controls_are_told(generator):
     A, B = 0.5 * np.eye(2), np.eye(2)
     assert lqr.infinite(A, B, np.eye(2), -5.0 * np.eye(2)).status == Status.NOT_POSITIVE_DEFINITE
     told(lqr.infinite(A, B, np.eye(2), np.zeros((2, 2))), A, B)  # no price on controls: dead beat
+    twice = np.hstack([B, B])  # and two controls that do the same: none of their sums is best
+    assert lqr.infinite(A, twice, np.eye(2), np.zeros((4, 4))).status == Status.NOT_POSITIVE_DEFINITE
 
 
 def test_all_steps_at_once_as_one_quadratic_program(generator):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reverie.control import shapes
 from reverie.core.status import Status
 from reverie.maths.linalg import solve_positive
 
@@ -31,6 +32,7 @@ def solve(H, g, low, high, start) -> BoxSolution:
 
     At most 2m + 5 passes: clamped sets settle after about m changes.  A start outside the box is clipped to it.
     """
+    shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start)
     m = g.shape[0]
     lengths = jnp.asarray(SHORTENED, g.dtype)
 
@@ -69,6 +71,7 @@ def solve(H, g, low, high, start) -> BoxSolution:
 
 def feedback(H, solution: BoxSolution, Hux):
     """Return K [m, n] of the free coordinates, -H_ff⁻¹ H_fx; rows of clamped coordinates are 0.  Hux: [m, n]."""
+    shapes.fit("box_qp.feedback", H=H, g=solution.k, Hux=Hux)
     return -solve_positive(_masked(H, solution.free), jnp.where(solution.free[:, None], Hux, 0.0))[0]
 
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from reverie.control import shapes
+from reverie.core.errors import ConfigError
 from reverie.maths.linalg import cholesky, inverse, log_determinant
 from reverie.maths.precision import double
 
@@ -86,6 +88,10 @@ def maximum_entropy(K, k, Quu, sigma: float, sigma_min: float, sigma_max: float)
     mean_t tr(Σ_t) / m = sigma², with the eigenvalues of each Σ_t clipped to [sigma_min², sigma_max²] (Σ grows without
     bound where the cost is flat).  sigma in the unit of actions, sigma_min <= sigma <= sigma_max, sigma_min > 0.
     """
-    if not 0 < sigma_min <= sigma <= sigma_max:
-        raise ValueError(f"0 < sigma_min = {sigma_min} <= sigma = {sigma} <= sigma_max = {sigma_max} does not hold")
+    where = "controller.maximum_entropy"
+    shapes.fit(where, K=K, k=k, Quu=Quu)
+    numbers = (("sigma", sigma), ("sigma_min", sigma_min), ("sigma_max", sigma_max))
+    sigma, sigma_min, sigma_max = (shapes.positive(f"{where}: {name}", value) for name, value in numbers)
+    if not sigma_min <= sigma <= sigma_max:
+        raise ConfigError(f"0 < sigma_min = {sigma_min} <= sigma = {sigma} <= sigma_max = {sigma_max} does not hold")
     return _maximum_entropy_d(K, k, Quu, sigma, sigma_min, sigma_max)

@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.control import lqr
+from reverie.control import lqr, shapes
 from reverie.control.controller import Controller, factor, maximum_entropy, precision
 from reverie.control.lqr import Quadratic
 from reverie.control.search import USUAL, Options, definite, raised
 from reverie.core.dynamics import Linear
+from reverie.core.errors import ConfigError, unknown
 from reverie.core.status import Status
 from reverie.maths.linalg import log_determinant
 from reverie.maths.precision import double
@@ -56,6 +57,7 @@ class Step(NamedTuple):
 
 def augmented(cost: Quadratic, old: Controller, eta, entropy=0.0) -> Quadratic:
     """Return (ℓ - η log q) / (η + ν), but for the constant of log q.  Pure."""
+    shapes.fit("dual.augmented", cost, old)
     P = precision(old)
     PK, Pk = P @ old.K, (P @ old.k[..., None])[..., 0]
     Kt = jnp.swapaxes(old.K, 1, 2)
@@ -68,6 +70,7 @@ def augmented(cost: Quadratic, old: Controller, eta, entropy=0.0) -> Quadratic:
 
 def divergence(new: Controller, old: Controller, means, spreads):
     """Return E KL(new_t ‖ old_t) [T] over states x_t ~ N(means_t, spreads_t): [T, n], [T, n, n].  Pure."""
+    shapes.fit("dual.divergence", new, old, f=means, covariance=spreads)
 
     def one(new, old, P, mean, spread):
         dK, toward = new.K - old.K, (new.K - old.K) @ mean + new.k - old.k
@@ -155,8 +158,14 @@ def bounded_step(
     """Return the step from `old` that lowers the cost most within `bound` nats a step, on the mean over steps.
 
     x0_mean: [n], x0_cov: [n, n].  eta: the multiplier to begin with (the last one's).  entropy: ν.  tolerance: share of
-    the bound by which KL may miss it, at most 0.1.  Never a step with KL > 1.1 of the bound.
+    the bound by which KL may miss it, at most 0.1.  Never a step with KL > 1.1 of the bound.  Raises SpaceError where
+    shapes do not fit, ConfigError where a number does not.
     """
+    shapes.fit("dual.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
+    for name, value in (("bound", bound), ("eta", eta), ("tolerance", tolerance)):
+        shapes.positive(f"dual.bounded_step: {name}", value)
+    if shapes.number("dual.bounded_step: entropy", entropy) < 0:
+        raise ConfigError(f"dual.bounded_step: entropy is {entropy}; it must be 0 or more")
     return _bounded_step_d(dynamics, cost, old, bound, x0_mean, x0_cov, eta, entropy, min(tolerance, SLACK))
 
 
@@ -202,12 +211,15 @@ def one_step(
     """
     if mode == "kl":
         if old is None:
-            raise ValueError("mode 'kl' bounds the step from an old controller: give one, or take 'plain'")
+            raise ConfigError("mode 'kl' bounds the step from an old controller: give one, or take 'plain'")
         found = bounded_step(dynamics, cost, old, bound, x0_mean, x0_cov, eta)
         expected = float(found.expected_old), float(found.expected_new)
         return Step(
             found.controller, Status(int(found.status)), float(found.eta), found.kl, *expected, int(found.raised)
         )
+    if mode != "plain":
+        raise unknown("mode", str(mode), ("kl", "plain"))
+    shapes.fit("dual.one_step", dynamics, cost, *(() if old is None else (old,)), x0_mean=x0_mean, x0_cov=x0_cov)
     K, k, Quu, repairs, status = _plain_d(dynamics, cost, USUAL)
     controller = maximum_entropy(K, k, Quu, *sigma)
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reverie.control import search as steps
+from reverie.control import shapes
 from reverie.control.problem import Expansion, Problem, padded, problem
 from reverie.control.search import RUNNING, TRACE, USUAL, Options, Search
 from reverie.core.status import Status
@@ -97,14 +98,24 @@ def solve(
 ) -> Plan:
     """Return a plan from x0 [n] and first controls U0 [T, m], for a problem of JAX functions.
 
-    regularisation, iterations: instead of the options' (iterations: no more than those).  Nothing raises; the status is
+    regularisation, iterations: instead of the options' (iterations: no more than those).  Raises SpaceError where shapes
+    do not fit, and else nothing; the status is
     CONVERGED_GRADIENT, CONVERGED_COST, MAX_ITERATIONS, REGULARISATION_LIMIT, NOT_POSITIVE_DEFINITE, INITIAL_DIVERGED or
     NONFINITE_MODEL.
     """
     first, limit = _first_and_limit(options, regularisation, iterations)
-    x0, U0 = np.asarray(x0, np.float64), np.asarray(U0, np.float64)
+    x0, U0 = _begun("ilqg.solve", x0, U0, options)
     search, K, k, Quu, trace = _optimise(problem, x0, U0, first, limit, options)
     return _plan(search, K, k, Quu, trace[: search.iterations])
+
+
+def _begun(where: str, x0, U0, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a search begins as float64.  Raises SpaceError where it has no such shape, or bounds another."""
+    found = shapes.fit(where, x0=x0, U0=U0)
+    x0, U0 = (np.asarray(found[name], np.float64) for name in ("x0", "U0"))
+    ends = {name: getattr(options, name) for name in ("low", "high")}
+    shapes.fit(where, U0=U0, **{name: end for name, end in ends.items() if np.ndim(end)})
+    return x0, U0
 
 
 def _first_and_limit(options: Options, regularisation: float | None, iterations: int | None) -> tuple[float, int]:
@@ -154,7 +165,7 @@ def solve_on_host(
     TIME_BUDGET once `seconds` have passed.
     """
     first, limit = _first_and_limit(options, regularisation, iterations)
-    x0, U0 = np.asarray(x0, np.float64), np.asarray(U0, np.float64)
+    x0, U0 = _begun("ilqg.solve_on_host", x0, U0, options)
     end = float("inf") if clock is None else clock() + seconds
     n = x0.shape[0] if problem.tangent is None else problem.tangent
     local, gains = steps.nothing_yet(len(U0), n, U0.shape[1], np.float64)

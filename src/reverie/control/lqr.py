@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from reverie.control import shapes
 from reverie.control.controller import Controller
 from reverie.control.stationary import Stationary, infinite
 from reverie.core.dynamics import Linear
+from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
@@ -80,6 +82,7 @@ def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> R
     regularisation: λ ≥ 0 added to the diagonal of Q_uu for the gains alone (None: 0, and faster); values are of the gains
     found.
     """
+    shapes.fit("lqr.backward", dynamics, cost)
     n = cost.v.shape[0]
 
     def step(after, now):
@@ -112,13 +115,17 @@ _backward = double(backward)
 def solve(dynamics: Linear, cost: Quadratic, regularisation: float = 0.0) -> Riccati:
     """Return the best controller u = K_t x + k_t of a time-varying affine problem, in NumPy's float64.
 
-    regularisation: see `backward`.  Status: see `Riccati`; nothing raises.
+    regularisation: see `backward`.  Status: see `Riccati`.  Raises SpaceError where shapes do not fit.
     """
+    shapes.fit("lqr.solve", dynamics, cost)
+    if shapes.number("lqr.solve: regularisation", regularisation) < 0:
+        raise ConfigError(f"lqr.solve: regularisation is {regularisation}; it must be 0 or more")
     return _backward(dynamics, cost, regularisation or None)
 
 
 def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
     """Return mean [T + 1, n] and covariance [T + 1, n, n] of states, and of y: [T, d], [T, d, d].  Pure."""
+    shapes.fit("lqr.moments", dynamics, controller, x0_mean=x0_mean, x0_cov=x0_covariance)
 
     def step(state, now):
         mean, spread = state
@@ -143,6 +150,7 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
 
 def expected_cost(dynamics: Linear, cost: Quadratic, controller: Controller, x0_mean, x0_covariance):
     """Return E Σ ℓ [] of a controller, noise included, from x0 ~ N(x0_mean [n], x0_covariance [n, n]).  Pure."""
+    shapes.fit("lqr.expected_cost", dynamics, cost, controller)
     means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
     stage = 0.5 * jnp.sum(cost.C * yy) + jnp.sum((0.5 * jnp.einsum("tij,tj->ti", cost.C, y) + cost.c) * y)
     x = means[-1]

@@ -6,9 +6,10 @@ the model and the controllers just found for later steps, and P = Σ_q⁻¹,
 
     H = Q_uu / η_t + P,  K̂ = -H⁻¹ (Q_ux / η_t - P K),  k̂ = -H⁻¹ (Q_u / η_t - P k),  Σ̂ = H⁻¹.                     (5)
 
-This is not the exact minimum of E_p[ℓ] within the bounds.  Q holds costs alone: it leaves out η_s KL(p_s ‖ q_s) of later
-steps s > t, which depend on the states that u leads to.  With one step it is exact; in random problems of four steps the
-cost was above the least by up to .6 % (tests/oracle/test_pilqr.py).
+So do the authors, and so do we unless asked for `exact`.  That is not yet the minimum of E_p[ℓ] within the bounds, as Q
+leaves out η_s KL(p_s ‖ q_s) of later steps s > t, which depend on the states that u leads to.  In random problems of four
+steps some .05 % of what can be gained is left, at most .6 %.  With `exact` Q holds them: then (5) is the minimiser of
+E_p[ℓ] + Σ η_t KL_t, and, as KL = ε wherever η > 0, the least cost within the bounds (tests/oracle/test_pilqr.py).
 
 KL counts where the new controller goes.  The paper's side is the authors' code, cbfinn/gps.  Where we differ (ours /
 theirs):
@@ -24,11 +25,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.control import lqr
+from reverie.control import lqr, shapes
 from reverie.control.controller import Controller, factor, precision
 from reverie.control.dual import SLACK, divergence
 from reverie.control.lqr import Quadratic
+from reverie.core.arguments import shown
 from reverie.core.dynamics import Linear
+from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
@@ -56,11 +59,12 @@ def start_of(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts.mean(0), np.cov(starts.T, bias=True).reshape(n, n) + START * np.eye(n)
 
 
-def regulated(dynamics: Linear, cost: Quadratic, old: Controller, eta):
+def regulated(dynamics: Linear, cost: Quadratic, old: Controller, eta, exact: bool = False):
     """Return the controller of multipliers η [T] by one pass back in time, and which steps are convex [T].  Pure.  Eq. 5.
 
-    Where a step is not, it is the old controller's.
+    Where a step is not, it is the old controller's.  exact: whether Q holds the KL of later steps, too.
     """
+    shapes.fit("lqr_kl.regulated", dynamics, cost, old, multipliers=eta)
     n = cost.v.shape[0]
     eye = jnp.eye(n, dtype=cost.C.dtype)
 
@@ -75,7 +79,11 @@ def regulated(dynamics: Linear, cost: Quadratic, old: Controller, eta):
         # The cost of that controller alone, without its KL: (Q_uu + …) K + Q_ux does not vanish, so no shorter form holds.
         taken = jnp.concatenate([eye, K])
         new = Controller(K, k, jnp.where(positive, factor(H[None])[0], old.chol))
-        return (symmetrise(taken.T @ Q @ taken), taken.T @ (q + Q[:, n:] @ k)), (new, positive)
+        V, v = taken.T @ Q @ taken, taken.T @ (q + Q[:, n:] @ k)
+        if exact:  # η KL(p_t ‖ q_t) as a function of x
+            away = eta * (K - old.K).T @ P
+            V, v = V + away @ (K - old.K), v + away @ (k - old.k)
+        return (symmetrise(V), v), (new, positive)
 
     last = symmetrise(jnp.asarray(cost.V)), jnp.asarray(cost.v)
     steps = dynamics.F, dynamics.f, cost.C, cost.c, Controller(*map(jnp.asarray, old)), precision(old), eta
@@ -92,7 +100,9 @@ class _Search(NamedTuple):
     passes: Any
 
 
-def _bounded_steps(dynamics, cost, old, bounds, x0_mean, x0_covariance, eta, least, tolerance) -> BoundedSteps:
+def _bounded_steps(
+    dynamics, cost, old, bounds, x0_mean, x0_covariance, eta, least, tolerance, exact=False
+) -> BoundedSteps:
     size = jnp.max(jnp.abs(cost.C)) + jnp.max(jnp.abs(cost.c))
     size = jnp.where(size > 0, size, 1.0)
     least = jnp.maximum(COOLEST * size, least)
@@ -109,7 +119,7 @@ def _bounded_steps(dynamics, cost, old, bounds, x0_mean, x0_covariance, eta, lea
 
     def narrow(search):
         eta = search.following
-        new, positive = regulated(dynamics, cost, old, eta)
+        new, positive = regulated(dynamics, cost, old, eta, exact)
         means, spreads, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
         kl = divergence(new, old, means[:-1], spreads[:-1])
         kl = jnp.where(positive & jnp.isfinite(kl), jnp.maximum(kl, 0.0), jnp.inf)
@@ -135,7 +145,7 @@ def _bounded_steps(dynamics, cost, old, bounds, x0_mean, x0_covariance, eta, lea
     return BoundedSteps(new, search.eta, kl, search.passes, jnp.where(finite, status, Status.NONFINITE_MODEL))
 
 
-_bounded_steps_d = double(_bounded_steps)
+_bounded_steps_d = double(_bounded_steps, static_argnums=9)
 
 
 def bounded_steps(
@@ -148,15 +158,22 @@ def bounded_steps(
     eta: Any = None,
     least: Any = 0.0,
     tolerance: float = SLACK,
+    exact: bool = False,
 ) -> BoundedSteps:
     """Return the step from `old` by equation 5, with η_t such that KL meets `bounds` [T], nats, at each step.
 
-    It lowers the expected cost nearly as far as these bounds allow: later steps' KL is left out of the cost to go.
-    x0_mean: [n], x0_cov: [n, n].  eta: multipliers [T] to begin with, None for the cost's size.  least: η_t at least [T],
-    for steps that are to be shorter.  tolerance: share of a bound by which KL may miss it, at most 0.1.  Never a step with
-    KL > 1.1 of its bound.
+    exact: lower the expected cost as far as these bounds allow; else nearly as far, with later steps' KL left out of the
+    cost to go.  x0_mean: [n], x0_cov: [n, n].  eta: multipliers [T] to begin with, None for the cost's size.  least: η_t at
+    least [T], for steps that are to be shorter.  tolerance: share of a bound by which KL may miss it, at most 0.1.  Never a
+    step with KL > 1.1 of its bound.  Raises SpaceError where shapes do not fit, ConfigError where a bound is not positive.
     """
-    eta = np.full(len(old.k), np.nan) if eta is None else np.asarray(eta, float)
-    return _bounded_steps_d(
-        dynamics, cost, old, bounds, x0_mean, x0_cov, eta, np.asarray(least, float), min(tolerance, SLACK)
-    )
+    where = "lqr_kl.bounded_steps"
+    shapes.fit(where, dynamics, cost, old, bounds=bounds, x0_mean=x0_mean, x0_cov=x0_cov, multipliers=eta)
+    bounds, tolerance = np.asarray(bounds, float), shapes.positive(f"{where}: tolerance", tolerance)
+    least = np.broadcast_to(np.asarray(shapes.real(where, "multipliers", least), float), bounds.shape)
+    if not ((bounds > 0) & np.isfinite(bounds)).all():
+        raise ConfigError(f"{where}: bounds is {shown(bounds)}; each must be a finite number above 0")
+    if not (least >= 0).all():
+        raise ConfigError(f"{where}: least is {shown(least)}; none may be below 0")
+    eta = np.full(len(bounds), np.nan) if eta is None else np.asarray(eta, float)
+    return _bounded_steps_d(dynamics, cost, old, bounds, x0_mean, x0_cov, eta, least, min(tolerance, SLACK), exact)

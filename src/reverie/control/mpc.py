@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reverie.control import shapes
 from reverie.control.ilqg import Plan
 from reverie.control.problem import Problem
 from reverie.control.search import USUAL, Options
+from reverie.core.arguments import whole
+from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 
 
@@ -28,6 +31,10 @@ class Receding:
     """Line searches of each plan after it."""
     options: Options = USUAL
     """Of iLQG; iterations and λ are set here."""
+
+    def __post_init__(self) -> None:
+        for name in ("horizon", "first_iterations", "iterations"):
+            whole(name, getattr(self, name), 1)
 
 
 class Memory(NamedTuple):
@@ -49,7 +56,7 @@ class Move(NamedTuple):
 
 def begin(actions) -> Memory:
     """Return the memory at the start of an episode, with first controls [H, m]."""
-    return Memory(None, 0, np.array(actions, np.float64))
+    return Memory(None, 0, np.array(shapes.fit("mpc.begin", U0=actions)["U0"], np.float64))
 
 
 def act(
@@ -68,8 +75,8 @@ def act(
     steps count (see `problem` and `padded`).  Where planning fails the last usable plan is followed, and where there
     is none its first controls; difference(x, x̂) is for states that are no vectors.  Status: the solver's.
     """
-    if not 0 <= t < steps:
-        raise ValueError(f"t = {t} is no step of an episode of {steps}")
+    if whole("mpc.act: t", t) >= whole("mpc.act: steps", steps, 1):
+        raise ConfigError(f"mpc.act: t = {t} is no step of an episode of {steps}")
     most = max(settings.first_iterations, settings.iterations)
     options = dataclasses.replace(settings.options, iterations=most)  # one number, so that all plans are one program
     iterations, regularisation = settings.first_iterations, options.regularisation

@@ -25,12 +25,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from reverie.control import lqr_kl
+from reverie.control import lqr_kl, shapes
 from reverie.control.controller import Controller
 from reverie.control.lqr import Quadratic
 from reverie.control.path_integral import costs_to_go, moved, temperature, weights
+from reverie.core.arguments import shown
 from reverie.core.dynamics import Linear
-from reverie.core.errors import ConfigError
+from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.settings import Settings
 from reverie.core.status import Status
 
@@ -55,6 +56,9 @@ class PILQR(Settings):
     """Where the model misses less of the cost than this share, the bound of stage 1 doubles."""
     share_high: float = 0.2
     """Where it misses more than this, the bound is halved."""
+    exact: bool = False
+    """Whether stage 1 counts the KL of later steps, too, and so lowers the modelled cost as far as its bounds allow; the
+    authors' code does not (`control/lqr_kl.py`)."""
     shared: bool = True
     """Whether both stages share a temperature (difference 1); only with both of them."""
     centred: bool = True
@@ -107,6 +111,7 @@ class Update(NamedTuple):
 
 def explain(dynamics: Linear, cost: Quadratic, old: Controller, sampled: Sampled) -> Explained:
     """Return ĉ too: what the same starts and noise under `old` cost by the model's mean.  Not finite where that runs away."""
+    shapes.fit("pilqr.explain", dynamics, cost, old, sampled)
     x, found = np.array(sampled.starts, float), []
     with np.errstate(all="ignore"):
         for t in range(sampled.noise.shape[1]):
@@ -118,6 +123,7 @@ def explain(dynamics: Linear, cost: Quadratic, old: Controller, sampled: Sampled
 
 def residual_share(costs: np.ndarray, modelled: np.ndarray) -> np.ndarray:
     """Return Σ_i Σ_{s≥t} |ĉ - c| / Σ_i Σ_{s≥t} |c|  [T] of costs c and ĉ [N, T]; NaN where all costs are 0."""
+    shapes.fit("pilqr.residual_share", costs=costs, modelled=modelled)
     missed, whole = (costs_to_go(np.abs(part)).sum(0) for part in (modelled - costs, costs))
     return np.divide(missed, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
@@ -133,8 +139,9 @@ def update(
     """Return the step that `settings.stages` want from the controller that drove `sampled`.
 
     model: None with "pi2".  bounds: ε_t of stage 1 [T].  eta: its multipliers to begin with [T].  Status: of the worse stage;
-    where it is NONFINITE_MODEL or UNSTABLE the controller is the old one.
+    where it is NONFINITE_MODEL or UNSTABLE the controller is the old one.  Raises SpaceError where shapes do not fit.
     """
+    _require_fit(old, sampled, model, bounds, eta)
     if not np.isfinite(sampled.costs).all():
         return Update(old, Status.NONFINITE_MODEL)
     warmth = temperature(costs_to_go(sampled.costs), settings.sample_kl)
@@ -144,7 +151,9 @@ def update(
             return Update(old, Status.UNSTABLE)
         least = _finite(warmth.eta) if settings.stages == "both" and settings.shared else 0.0
         start = lqr_kl.start_of(sampled.starts)
-        found = lqr_kl.bounded_steps(model.dynamics, model.cost, old, bounds, *start, eta=eta, least=least)
+        found = lqr_kl.bounded_steps(
+            model.dynamics, model.cost, old, bounds, *start, eta=eta, least=least, exact=settings.exact
+        )
         controller, first, status = found.controller, found.eta, Status(int(found.status))
         if status == Status.NONFINITE_MODEL:
             return Update(old, status)
@@ -156,6 +165,15 @@ def update(
         eta = np.maximum(eta, _finite(temperature(left, settings.sample_kl).eta))
     controller = moved(controller, sampled.noise, weights(left, eta), settings.damping, settings.centred)
     return Update(controller, max(status, warmth.status), first, eta)
+
+
+def _require_fit(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> None:
+    """Raise SpaceError unless all of these are of one problem."""
+    if not (model is None or isinstance(model, Explained)):
+        raise SpaceError(f"pilqr.update: model is {shown(model)}; give what `explain` returns, or None")
+    parts = () if model is None else (model.dynamics, model.cost)
+    modelled = None if model is None else model.modelled
+    shapes.fit("pilqr.update", *parts, old, sampled, bounds=bounds, modelled=modelled, multipliers=eta)
 
 
 def _finite(eta: np.ndarray) -> np.ndarray:

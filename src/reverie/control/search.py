@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.control import box_qp, lqr
+from reverie.control import box_qp, lqr, shapes
 from reverie.control.problem import Expansion
+from reverie.core.arguments import finite, shown, whole
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
@@ -49,10 +50,24 @@ class Options:
     """A first trajectory with larger states counts as diverged."""
 
     def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise ConfigError(f"iterations = {self.iterations}: a plan takes at least 1")
+        whole("iterations", self.iterations, 1)
+        for name in ("tolerance", "gradient_tolerance", "regularisation", "z_min"):
+            if finite(name, getattr(self, name)) < 0:
+                raise ConfigError(f"{name} is {shown(getattr(self, name))}; it must be 0 or more")
+        for name in ("regularisation_min", "regularisation_max", "divergence"):
+            shapes.positive(name, getattr(self, name))
+        if finite("factor", self.factor) <= 1:
+            raise ConfigError(f"factor is {shown(self.factor)}; it must be above 1")
+        if not self.alphas or not all(shapes.positive("alphas", alpha) for alpha in self.alphas):
+            raise ConfigError("alphas is empty; give at least one length of a step")
+        low, high = (shapes.real("ilqg.Options", name, 0.0 if end is None else end) for name, end in self._ends())
+        if np.isnan(low).any() or np.isnan(high).any():
+            raise ConfigError(f"low = {shown(self.low)}, high = {shown(self.high)}: bounds are numbers")
         if self.low is not None and self.high is not None and np.any(np.greater(self.low, self.high)):
             raise ConfigError(f"low = {self.low} above high = {self.high}: no control lies between")
+
+    def _ends(self) -> tuple[tuple[str, Any], ...]:
+        return ("low", self.low), ("high", self.high)
 
 
 USUAL = Options()

@@ -14,14 +14,17 @@ import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_discrete_are
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, matrix_balance, solve_discrete_are
 
+from reverie.control import shapes
 from reverie.core.status import Status
 from reverie.maths.linalg import symmetrise
 
 STEPS, DOUBLINGS = 100, 60  # of Newton's method, and of the steps that a Lyapunov sum covers, at most
 ROUNDING = 1e-12  # a change of P relative to P that is no more than rounding; distance from the unit circle likewise
+MARGIN = 1e-9  # to the unit circle, within which a loop may owe to rounding errors that it is stable
 CIRCLE = 1e-10  # within which an eigenvalue counts as on the unit circle, where the cost sees nothing of it
+NEAR = 0.9  # radius of a loop above which it may be one that is marginal in the end
 SLOW = 0.25  # ratio of changes in a row: quadratic convergence stays below it in the end, a marginal case at ½
 RESIDUAL = (
     1e-7  # by how much the equation may be missed, relative to its terms: more than rounding in systems hard to steer
@@ -34,7 +37,7 @@ class Stationary(NamedTuple):
     K: Any  # [m, n]
     V: Any  # [n, n]
     Quu: Any  # [m, m]
-    status: Status  # DONE, NOT_STABILISABLE, NO_STABILISING_SOLUTION, NOT_POSITIVE_DEFINITE or NONFINITE_MODEL
+    status: Status  # see `infinite`
     steps: int  # of Newton's method
     radius: float  # the largest |eigenvalue| of A + B K: below 1 where the loop is stable
 
@@ -60,25 +63,43 @@ class _Plant(NamedTuple):
 def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> Stationary:
     """Return the controller u = K x that minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) for x' = A x + B u, and stabilises.
 
-    It is the best of those that stabilise.  A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0, discount: γ
-    in (0, 1].  V is the stabilising solution of the Riccati equation of (√γ A, √γ B): with γ < 1 it is √γ (A + B K) that is
-    stable, so that costs stay finite, while `radius` is that of A + B K.
+    It is the best of those that stabilise.  A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0 (numbers
+    count as 1 by 1), discount: γ in (0, 1].  V is the stabilising solution of the Riccati equation of (√γ A, √γ B): with
+    γ < 1 it is √γ (A + B K) that is stable, so that costs stay finite, while `radius` is that of A + B K.
 
     Status DONE says that the equation holds and that this loop is stable.  Else NOT_STABILISABLE: no control reaches some
     unstable mode (K = 0); NO_STABILISING_SOLUTION: the cost does not see a mode on the unit circle, or has no minimum;
-    NOT_POSITIVE_DEFINITE: not convex in u; NONFINITE_MODEL: the input is not finite.
+    NOT_POSITIVE_DEFINITE: not convex in u; ILL_CONDITIONED: float64 cannot tell; NONFINITE_MODEL: the input is not finite.
+    Raises SpaceError where shapes do not fit, ConfigError where the discount does not.
     """
-    A, B, Q, R = (np.asarray(part, float) for part in (A, B, Q, R))
-    N = np.zeros_like(B) if N is None else np.asarray(N, float)
-    plant = _Plant(discount**0.5 * A, discount**0.5 * B, symmetrise(np.block([[Q, N], [N.T, R]])))
+    given = {"A": A, "B": B, "Q": Q, "R": R} | ({} if N is None else {"N": N})
+    A, B, Q, R, *rest = shapes.matrices("lqr.infinite", **given)
+    discount, (N,) = shapes.share("lqr.infinite: discount", discount), rest or (np.zeros_like(B),)
+    plant, scale = _balanced(discount**0.5 * A, discount**0.5 * B, symmetrise(np.block([[Q, N], [N.T, R]])))
     K, V, steps = np.zeros_like(B).T, np.zeros_like(A), 0
     if not all(np.isfinite(part).all() for part in plant):
         return Stationary(K, V, np.zeros_like(R), Status.NONFINITE_MODEL, steps, np.inf)
     with np.errstate(over="ignore", invalid="ignore"):  # the status tells
-        first, status = None if _out_of_reach(plant) else _first(plant), Status.NOT_STABILISABLE
-        if first is not None:
-            K, V, steps, status = _newton(plant, first)
-    return Stationary(K, V, plant.backup(V)[len(A) :, len(A) :], status, steps, _radius(A + B @ K))
+        first, solution = _first(plant)
+        if first is None or _radius(plant.A + plant.B @ first) >= 1.0 - MARGIN:
+            if _out_of_reach(plant):
+                return Stationary(K, V, R, Status.NOT_STABILISABLE, steps, _radius(A))
+        if first is None:
+            return Stationary(K, V, R, Status.ILL_CONDITIONED, steps, _radius(A))
+        K, V, steps, status = _newton(plant, first, solution)
+        Quu = plant.backup(V)[len(A) :, len(A) :]
+        K, V = K / scale, V / (scale[:, None] * scale)
+        radius = _radius(A + B @ K) if np.isfinite(K).all() else np.inf
+    return Stationary(K, V, Quu, status, steps, radius)
+
+
+def _balanced(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[_Plant, np.ndarray]:
+    """Return the plant in units of its states that make rows and columns of A alike, and those units [n], powers of 2."""
+    scale = np.ones(len(A))
+    if np.isfinite(A).all():
+        _, (scale, _) = matrix_balance(A, permute=False, separate=True)
+    wide = np.concatenate([scale, np.ones(B.shape[1])])
+    return _Plant(A * scale / scale[:, None], B / scale[:, None], C * wide * wide[:, None]), scale
 
 
 def _radius(loop: np.ndarray) -> float:
@@ -110,8 +131,11 @@ def _least(matrix: np.ndarray) -> float:
     return float(np.linalg.svd(matrix, compute_uv=False)[-1])
 
 
-def _first(plant: _Plant) -> np.ndarray | None:
-    """Return gains that stabilise: the problem's own where SciPy finds them, else those of a cost that sees every state."""
+def _first(plant: _Plant) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return gains that stabilise, and their value where they are the problem's own.
+
+    SciPy's where it finds them, else those of a cost that sees every state; None where there are none.
+    """
     n, d = len(plant.A), len(plant.C)
     for C in (plant.C, max(1.0, float(np.abs(plant.C).max())) * np.eye(d)):
         try:
@@ -120,40 +144,81 @@ def _first(plant: _Plant) -> np.ndarray | None:
             continue
         K = _gains(plant._replace(C=C), P)
         if K is not None and _radius(plant.A + plant.B @ K) < 1.0:
-            return K
-    return None
+            return K, P if C is plant.C else None
+    return None, None
 
 
 def _gains(plant: _Plant, P: np.ndarray) -> np.ndarray | None:
-    """Return K [m, n], or None where Q_uu is not positive definite."""
+    """Return K [m, n], or None where Q_uu is not positive definite, by more than rounding errors in any unit of u."""
     n, Q = len(plant.A), plant.backup(P)
+    unit = np.sqrt(np.abs(np.diag(Q)[n:]))
+    unit[unit == 0.0] = 1.0
     try:
-        return -cho_solve(cho_factor(Q[n:, n:]), Q[n:, :n])
+        H = Q[n:, n:] / (unit[:, None] * unit)
+        if np.linalg.eigvalsh(H)[0] <= len(H) * np.finfo(float).eps:
+            return None
+        return -cho_solve(cho_factor(H), Q[n:, :n] / unit[:, None]) / unit[:, None]
     except (LinAlgError, ValueError):  # not positive definite; not finite
         return None
 
 
-def _newton(plant: _Plant, K: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, Status]:
-    """Return K, P, steps and status, from gains that stabilise."""
+class _Found(NamedTuple):
+    """A step of Newton's method: gains, the value of those before, and by how much the equation is missed by both."""
+
+    K: np.ndarray
+    P: np.ndarray
+    missed: float  # relative to the equation's terms
+    terms: float  # their size
+
+
+def _found(plant: _Plant, K: np.ndarray, P: np.ndarray) -> _Found:
+    n, Q = len(P), plant.backup(P)
+    terms = float(np.abs(Q[:n, :n]).max() + np.abs(Q[:n, n:]).max() * np.abs(K).max())
+    missed = float(np.abs(Q[:n, :n] + Q[:n, n:] @ K - P).max())
+    return _Found(K, P, missed / terms if terms > 0 else 0.0, terms)
+
+
+def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int, Status]:
+    """Return K, P, steps and status, from gains that stabilise: of the steps taken the one that meets the equation best.
+
+    In systems hard to steer rounding errors leave steps that wander about the solution.
+    """
     A, B, C = plant
-    n, P, changes = len(A), np.zeros_like(A), [np.inf]
+    P, changes, steps = np.zeros_like(A), [np.inf], 0
+    best = None if solution is None else _found(plant, K, solution)
     for steps in range(1, STEPS + 1):
-        taken = np.concatenate([np.eye(n), K])
-        found = _lyapunov(A + B @ K, taken.T @ C @ taken)
-        better = _gains(plant, found)
+        taken = np.concatenate([np.eye(len(A)), K])
+        value = _lyapunov(A + B @ K, taken.T @ C @ taken)
+        better = _gains(plant, value)
         if better is None:
-            lost = not np.isfinite(found).all() or _radius(A + B @ K) >= 1.0 or _unseen(plant)
-            return K, P, steps, Status.NO_STABILISING_SOLUTION if lost else Status.NOT_POSITIVE_DEFINITE
-        changes.append(float(np.abs(found - P).max()))
-        K, P, Q = better, found, plant.backup(found)
-        terms = np.abs(Q[:n, :n]).max() + np.abs(Q[:n, n:]).max() * np.abs(K).max()
-        still = changes[-1] >= changes[-2] and changes[-1] <= RESIDUAL * terms  # by no more than rounding errors
+            if best is not None and best.missed <= RESIDUAL:  # wandered off from there
+                break
+            return K, P, steps, _why(plant, K, value)
+        changes.append(float(np.abs(value - P).max()))
+        K, P, found = better, value, _found(plant, better, value)
+        if best is None or found.missed <= best.missed:
+            best = found
+        still = changes[-1] >= changes[-2] and changes[-1] <= RESIDUAL * found.terms  # by no more than rounding errors
         if changes[-1] <= ROUNDING * np.abs(P).max() or still:
-            missed = np.abs(Q[:n, :n] + Q[:n, n:] @ K - P).max()
-            good = missed <= RESIDUAL * terms and not _marginal(changes, RESIDUAL * terms) and not _unseen(plant)
-            stable = _radius(A + B @ K) < 1.0 - ROUNDING
-            return K, P, steps, Status.DONE if good and stable else Status.NO_STABILISING_SOLUTION
-    return K, P, STEPS, Status.NO_STABILISING_SOLUTION
+            break
+    assert best is not None
+    radius = _radius(A + B @ best.K)
+    if (radius > NEAR and _marginal(changes, RESIDUAL * best.terms)) or _unseen(plant):
+        return K, P, steps, Status.NO_STABILISING_SOLUTION
+    good = best.missed <= RESIDUAL and radius < 1.0 - ROUNDING
+    return best.K, best.P, steps, Status.DONE if good else Status.ILL_CONDITIONED
+
+
+def _why(plant: _Plant, K: np.ndarray, value: np.ndarray) -> Status:
+    """Return why there are no better gains than K, of this value."""
+    if _unseen(plant):
+        return Status.NO_STABILISING_SOLUTION
+    curvature = np.linalg.eigvalsh(plant.C)
+    convex = curvature[0] >= -ROUNDING * np.abs(curvature).max()
+    lost = not np.isfinite(value).all() or _radius(plant.A + plant.B @ K) >= 1.0
+    if lost and convex:  # then there is a solution
+        return Status.ILL_CONDITIONED
+    return Status.NO_STABILISING_SOLUTION if lost else Status.NOT_POSITIVE_DEFINITE
 
 
 def _marginal(changes: list[float], floor: float) -> bool:

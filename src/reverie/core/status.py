@@ -22,6 +22,7 @@ class Status(enum.IntEnum):
     UNSTABLE = 14
     NOT_STABILISABLE = 15
     NO_STABILISING_SOLUTION = 16
+    ILL_CONDITIONED = 17
 
     @property
     def good(self) -> bool:
@@ -54,4 +55,6 @@ _TEXTS = {
     "or leave that mode out of the model",
     Status.NO_STABILISING_SOLUTION: "no controller is best among those that make the system stable: the cost does not see a "
     "mode on the unit circle, or has no minimum; add a little cost on every state",
+    Status.ILL_CONDITIONED: "rounding errors hide the solution: sizes in this system are too far apart for float64; give "
+    "states and controls units in which they are alike, or more controls",
 }

@@ -1,0 +1,115 @@
+"""What the functions of this room are given: arrays of real numbers whose shapes fit, or one sentence that says which does not.
+
+Axes have the letters of the room: T steps, n states, m controls, d = n + m of both, N samples, S states of a table.  Names
+have the same axes everywhere.  Shapes alone are looked at, so that it works on traced arrays too, where it costs nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.arguments import finite, shown
+from reverie.core.errors import ConfigError, SpaceError
+
+AXES: Mapping[str, str] = {
+    **{"A": "nn", "B": "nm", "Q": "nn", "R": "mm", "N": "nm"},  # x' = A x + B u and its costs
+    **{"F": "Tnd", "f": "Tn", "covariance": "Tnn"},  # of `Linear`
+    **{"C": "Tdd", "c": "Td", "c0": "T", "V": "nn", "v": "n", "v0": ""},  # of `Quadratic`
+    **{"K": "Tmn", "k": "Tm", "chol": "Tmm", "Quu": "Tmm"},  # of `Controller`
+    **{"x0": "n", "x0_mean": "n", "x0_cov": "nn", "U0": "Tm"},  # where it begins
+    **{"H": "mm", "g": "m", "low": "m", "high": "m", "start": "m", "Hux": "mn"},  # of one step
+    **{"starts": "Nn", "noise": "NTm", "costs": "NT", "to_go": "NT", "modelled": "NT", "weights": "NT"},  # of samples
+    **{"bounds": "T", "multipliers": "T"},
+}
+
+
+def real(where: str, name: str, value: Any) -> Any:
+    """Return `value` as an array of real numbers, NumPy's or JAX's as it is."""
+    array = value
+    if not isinstance(value, np.ndarray | np.generic | jax.Array):
+        try:
+            array = np.asarray(value)
+        except Exception:  # ragged, or whatever somebody's object raises
+            array = np.asarray(None)
+    if not (jnp.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iub"):
+        raise SpaceError(f"{where}: {name} is {shown(value)}; give an array of real numbers {_axes(AXES[name])}")
+    return array
+
+
+def fit(where: str, *parts: Any, **given: Any) -> dict[str, Any]:
+    """Return `given` as arrays.  Raises SpaceError unless each, and each field of the tuples `parts`, has its axes.
+
+    What is None is left out.
+    """
+    sizes: dict[str, tuple[int, str]] = {}  # of each axis, and who has it
+    for part in parts:
+        if not hasattr(part, "_asdict"):
+            raise SpaceError(f"{where} is given {shown(part)}; it takes a tuple of arrays, such as Linear or Quadratic")
+    fields = [item for part in parts for item in part._asdict().items()]
+    found = {}
+    for name, value in [*fields, *given.items()]:
+        if value is not None:
+            array = real(where, name, value)
+            _agree(where, name, array.shape, sizes)
+            found[name] = array
+    return {name: found[name] for name in given if name in found}
+
+
+def _agree(where: str, name: str, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> None:
+    """Raise SpaceError unless a shape agrees with sizes known; add its own to them."""
+    axes = AXES[name]
+    if "d" not in sizes and "n" in sizes and "m" in sizes:
+        sizes["d"] = sizes["n"][0] + sizes["m"][0], sizes["m"][1]
+    known = {axis: sizes[axis] for axis in axes if axis in sizes}
+    fits = (
+        len(shape) == len(axes)
+        and all(shape)
+        and all(shape[i] == sizes.setdefault(axis, (shape[i], name))[0] for i, axis in enumerate(axes))
+    )
+    if "d" in axes and fits:
+        n, d = sizes.get("n"), sizes["d"]
+        if n is not None:
+            fits = d[0] > n[0] and d[0] - n[0] == sizes.setdefault("m", (d[0] - n[0], name))[0]
+            known["n"] = n
+    if not fits:
+        said = ", ".join(f"{axis} = {size} as in {source}" for axis, (size, source) in known.items())
+        raise SpaceError(
+            f"{where}: {name} has shape {shape}; it must be {_axes(axes)}" + (f" with {said}" if said else "")
+        )
+
+
+def _axes(axes: str) -> str:
+    return f"[{', '.join(axes)}]"
+
+
+def matrices(where: str, **given: Any) -> list[np.ndarray]:
+    """Return matrices as float64; numbers count as 1 by 1.  Raises SpaceError as `fit` does."""
+    wide = {name: real(where, name, value) for name, value in given.items()}
+    wide = {name: value.reshape(1, 1) if value.ndim == 0 else value for name, value in wide.items()}
+    return [np.asarray(value, float) for value in fit(where, **wide).values()]
+
+
+def number(name: str, value: Any) -> float:
+    """Return a finite number, of an array without axes too."""
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim == 0:
+        value = value.item()
+    return finite(name, value)
+
+
+def positive(name: str, value: Any) -> float:
+    """Return a finite number above 0."""
+    found = number(name, value)
+    if found <= 0:
+        raise ConfigError(f"{name} is {shown(value)}; it must be positive")
+    return found
+
+
+def share(name: str, value: Any) -> float:
+    """Return a number in (0, 1]."""
+    found = number(name, value)
+    if not 0 < found <= 1:
+        raise ConfigError(f"{name} is {shown(value)}; it must lie in (0, 1]")
+    return found

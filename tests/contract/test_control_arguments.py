@@ -1,0 +1,192 @@
+"""Every function of `control` that programs call: arrays that do not fit, and numbers that do not, get one sentence."""
+
+import jax
+import numpy as np
+import pytest
+
+from plants import SWING_UP, definite, random_lqr
+from reverie.control import box_qp, dual, ilqg, lqr, lqr_kl, mpc, path_integral, pilqr
+from reverie.control.controller import Controller, maximum_entropy
+from reverie.control.pilqr import PILQR, Explained, Sampled
+from reverie.core.errors import ConfigError, ReverieError, SpaceError
+from reverie.core.status import Status
+
+N, M, T, SAMPLES = 3, 2, 4, 5
+RANDOM = np.random.default_rng(0)
+DYNAMICS, COST = random_lqr(RANDOM, N, M, T, noise=0.1)
+OLD = Controller(np.zeros((T, M, N)), np.zeros((T, M)), np.tile(0.3 * np.eye(M), (T, 1, 1)))
+START = {"x0_mean": np.ones(N), "x0_cov": np.eye(N)}
+SAMPLED = Sampled(np.ones((SAMPLES, N)), np.zeros((SAMPLES, T, M)), RANDOM.random((SAMPLES, T)))
+MODEL = Explained(DYNAMICS, COST, np.zeros((SAMPLES, T)))
+ONE, BOX = np.ones(M), {"low": -np.ones(M), "high": np.ones(M), "start": np.zeros(M)}
+PLANT = {"A": np.eye(N), "B": np.ones((N, M)), "Q": np.eye(N), "R": np.eye(M)}
+
+CALLS = {
+    "lqr.infinite": (lqr.infinite, PLANT | {"N": np.zeros((N, M))}),
+    "lqr.solve": (lqr.solve, {"dynamics": DYNAMICS, "cost": COST}),
+    "lqr.backward": (lqr.backward, {"dynamics": DYNAMICS, "cost": COST}),
+    "lqr.moments": (
+        lqr.moments,
+        {"dynamics": DYNAMICS, "controller": OLD, "x0_mean": np.ones(N), "x0_covariance": np.eye(N)},
+    ),
+    "lqr.expected_cost": (
+        lqr.expected_cost,
+        {"dynamics": DYNAMICS, "cost": COST, "controller": OLD, "x0_mean": np.ones(N), "x0_covariance": np.eye(N)},
+    ),
+    "lqr_kl.bounded_steps": (
+        lqr_kl.bounded_steps,
+        {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bounds": np.ones(T), "eta": np.ones(T), **START},
+    ),
+    "lqr_kl.regulated": (lqr_kl.regulated, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "eta": np.ones(T)}),
+    "dual.bounded_step": (dual.bounded_step, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bound": 0.1, **START}),
+    "dual.one_step": (
+        dual.one_step,
+        {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "mode": "plain", **START},
+    ),
+    "dual.augmented": (dual.augmented, {"cost": COST, "old": OLD, "eta": 1.0}),
+    "dual.divergence": (
+        dual.divergence,
+        {"new": OLD, "old": OLD, "means": np.zeros((T, N)), "spreads": np.tile(np.eye(N), (T, 1, 1))},
+    ),
+    "maximum_entropy": (
+        maximum_entropy,
+        {"K": OLD.K, "k": OLD.k, "Quu": definite(RANDOM, M, T), "sigma": 0.2, "sigma_min": 0.1, "sigma_max": 0.5},
+    ),
+    "box_qp.solve": (box_qp.solve, {"H": np.eye(M), "g": ONE, **BOX}),
+    "path_integral.costs_to_go": (path_integral.costs_to_go, {"costs": SAMPLED.costs}),
+    "path_integral.weights": (path_integral.weights, {"to_go": SAMPLED.costs, "eta": np.ones(T)}),
+    "path_integral.divergence": (path_integral.divergence, {"weights": np.full((SAMPLES, T), 1 / SAMPLES)}),
+    "path_integral.temperature": (path_integral.temperature, {"to_go": SAMPLED.costs, "bound": 1.0}),
+    "path_integral.moved": (
+        path_integral.moved,
+        {"controller": OLD, "noise": SAMPLED.noise, "weights": np.full((SAMPLES, T), 1 / SAMPLES)},
+    ),
+    "pilqr.explain": (pilqr.explain, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "sampled": SAMPLED}),
+    "pilqr.residual_share": (pilqr.residual_share, {"costs": SAMPLED.costs, "modelled": MODEL.modelled}),
+    "pilqr.update": (
+        pilqr.update,
+        {"settings": PILQR(), "old": OLD, "sampled": SAMPLED, "model": MODEL, "bounds": np.ones(T)},
+    ),
+    "ilqg.solve": (ilqg.solve, {"problem": SWING_UP, "x0": np.zeros(4), "U0": np.zeros((T, 1))}),
+    "ilqg.solve_on_host": (ilqg.solve_on_host, {"problem": SWING_UP, "x0": np.zeros(4), "U0": np.zeros((T, 1))}),
+    "mpc.begin": (mpc.begin, {"actions": np.zeros((T, 1))}),
+}
+
+
+UNTIED = {"costs", "to_go", "x0", "actions", "U0", "K", "starts"}  # whose last axis may be of any size in some call
+
+
+def _wrong(name, array):
+    """Return what is no such array: other axes, none, or no real numbers."""
+    array = np.asarray(array)
+    yield array[None]
+    if array.ndim and name not in UNTIED and not (name == "weights" and array.ndim == 2):
+        yield np.concatenate([array, array], axis=-1)
+    yield array[:0] if array.ndim else np.zeros(0)
+    yield "text"
+    yield array + 1j
+    yield [[1.0], [1.0, 2.0]]
+    yield {}
+    yield np.full(array.shape, None)
+    if array.ndim > 1:
+        yield array[0]
+
+
+def _broken():
+    """Yield a name and a call with one array wrong."""
+    for name, (function, given) in CALLS.items():
+        for argument, value in given.items():
+            if isinstance(value, np.ndarray):
+                yield from (
+                    (f"{name} {argument}", function, given | {argument: wrong}) for wrong in _wrong(argument, value)
+                )
+            elif hasattr(value, "_fields") and not callable(getattr(value, "rollout", None)):
+                yield f"{name} {argument}", function, given | {argument: "text"}
+                for field, part in zip(value._fields, value, strict=True):
+                    if isinstance(part, np.ndarray | np.float64):
+                        for wrong in _wrong(field, part):
+                            yield (
+                                f"{name} {argument}.{field}",
+                                function,
+                                given | {argument: value._replace(**{field: wrong})},
+                            )
+
+
+BROKEN = list(_broken())
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_does_not_fit_is_named_in_one_line(name):
+    calls = [(what, function, given) for what, function, given in BROKEN if what.startswith(name + " ")]
+    assert calls
+    for what, function, given in calls:
+        try:
+            function(**given)
+        except SpaceError as error:
+            refused = str(error)
+        else:
+            pytest.fail(f"{what} is taken")
+        assert "\n" not in refused, what
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "wrong"),
+    [
+        *(("lqr.infinite", "discount", value) for value in (0, -1, 2, np.nan, "x", None, np.ones(2), 1j)),
+        *(("lqr.solve", "regularisation", value) for value in (-1.0, np.nan, "x")),
+        *(("dual.bounded_step", "bound", value) for value in (0.0, -1.0, np.nan, np.inf, "x", None)),
+        *(("dual.bounded_step", "eta", value) for value in (0.0, -1.0, np.nan, "x")),
+        *(("dual.bounded_step", "entropy", value) for value in (-1.0, np.nan)),
+        *(("dual.bounded_step", "tolerance", value) for value in (0.0, -1.0, np.nan)),
+        *(("lqr_kl.bounded_steps", "bounds", np.full(T, value)) for value in (0.0, -1.0, np.nan, np.inf)),
+        *(("lqr_kl.bounded_steps", "least", value) for value in (-1.0, np.nan)),
+        ("dual.one_step", "mode", "lq"),
+        ("dual.one_step", "mode", 3),
+        *(("path_integral.temperature", "bound", value) for value in (0.0, -1.0, np.nan, "x")),
+        *(("path_integral.moved", "damping", value) for value in (0.0, np.nan)),
+        *(("maximum_entropy", "sigma", value) for value in (0.0, np.nan, "x", 7.0)),
+    ],
+)
+def test_a_number_that_does_not_fit_is_named(name, argument, wrong):
+    function, given = CALLS[name]
+    with pytest.raises(ConfigError) as refused:
+        function(**given | {argument: wrong})
+    assert "\n" not in str(refused.value) and argument in str(refused.value)
+
+
+@pytest.mark.parametrize("options", [{"low": (-1.0, -1.0)}, {"high": (1.0, 1.0, 1.0)}])
+def test_bounds_are_of_the_controls_there_are(options):
+    with pytest.raises(SpaceError, match="must be"):
+        ilqg.solve(SWING_UP, np.zeros(4), np.zeros((T, 1)), ilqg.Options(**options))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"low": value} for value in (np.nan, "x")),
+        *({"factor": value} for value in (1.0, np.nan)),
+        *({"alphas": value} for value in ((), (0.0,), (np.nan,), (2.0, -1.0))),
+        *({"iterations": value} for value in (0, 1.5, np.nan)),
+        *({name: value} for name in ("tolerance", "gradient_tolerance", "z_min") for value in (-1.0, np.nan)),
+        {"regularisation": -1.0},
+        {"regularisation_max": np.nan},
+    ],
+)
+def test_options_of_ilqg_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ReverieError) as refused:
+        ilqg.Options(**wrong)
+    assert next(iter(wrong)) in str(refused.value)
+
+
+def test_numbers_are_matrices_of_one_entry():
+    found = lqr.infinite(2, 1, 0, 1)
+    assert found.status == Status.DONE
+    np.testing.assert_allclose(found.V, [[3.0]], atol=1e-12)
+    np.testing.assert_allclose(lqr.infinite(2, [[1, 0]], 0, np.eye(2), discount=np.float32(0.5)).K.shape, (2, 1))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_fits_is_taken(name):
+    function, given = CALLS[name]
+    with jax.enable_x64(True):
+        function(**given)
