@@ -217,7 +217,8 @@ def test_a_directory_that_is_removed_is_noticed_and_its_steps_are_kept(replaced,
         there = sorted(path for path in run.rglob("*"))
         sentence = stopped(learner)
         assert sentence == (
-            f"{run} was removed or replaced while it was learnt; all 6 steps are kept in {run}-kept: go on there with --resume"
+            f"{run} was removed or replaced while it was learnt; all 6 steps are kept in {run}-kept: go on there with "
+            f"rv.Learner.load('{run}-kept')"
         )
         assert sorted(path for path in run.rglob("*")) == there, "nothing is written to what is there now"
     assert steps_of(tmp_path / "run-kept") == [1, 2, 3, 4, 5, 6]
@@ -243,7 +244,9 @@ def test_a_journal_that_is_removed_is_written_again(looking, tmp_path):
     with asked(tmp_path) as learner:
         tell(learner, 5)
         shutil.rmtree(tmp_path / "experience")
-        assert stopped(learner).endswith("all 6 steps are written there again: go on with --resume")
+        assert stopped(learner).endswith(
+            f"all 6 steps are written there again: go on with rv.Learner.load({str(tmp_path)!r})"
+        )
     with rv.Learner.load(tmp_path) as again:
         assert again.steps == 6
 

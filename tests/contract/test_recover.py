@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 import reverie as rv
 from reverie.cli import main
 from reverie.loops.recover import recover
-from reverie.storage import journal
+from reverie.storage import checkpoint, journal
+from reverie.storage.config import Call
 from reverie.storage.journal import TRUNCATED, Journal
+from reverie.storage.run import RunDirectory
 from reverie.storage.salvage import renumbered
 from worlds import Line
 
@@ -143,11 +145,122 @@ def test_a_damaged_first_line_is_made_anew(line, run):
     assert records_of(run.parent / "run-recovered").tobytes() == original.tobytes() and loaded(found.out) == STEPS
 
 
+def without_facts(run):
+    """Have no checkpoint, nor the journal, tell how the run was begun, as in those of older versions."""
+    shutil.rmtree(run / "checkpoint")
+    records = records_of(run)
+    header = journal.read_header(run / "experience" / "journal.bin")._replace(begun=None)
+    damage(run, journal.first_line(header) + records.tobytes())
+
+
 def test_what_config_held_is_said_to_be_lost(run, capsys):
+    without_facts(run)
     (run / "config.json").write_text("{")
     assert main(["recover", str(run)]) == 0
     assert "config.json: lost, and nothing else holds it" in capsys.readouterr().out
     assert len(records_of(run.parent / "run-recovered")) == STEPS
+
+
+@pytest.mark.parametrize("damage", ["{", "", None, "[]", '{"format": 1}', "\0" * 300])
+@pytest.mark.parametrize("source", ["checkpoint", "old checkpoint", "journal"])
+def test_a_damaged_config_is_made_anew(run, damage, source, capsys):
+    before = RunDirectory(run).read_config()
+    if damage is None:
+        (run / "config.json").unlink()
+    else:
+        (run / "config.json").write_text(damage)
+    if source == "journal":
+        shutil.rmtree(run / "checkpoint")
+    elif source == "old checkpoint":
+        records = records_of(run)
+        without_facts_of_journal = journal.read_header(run / "experience" / "journal.bin")._replace(begun=None)
+        (run / "experience" / "journal.bin").write_bytes(
+            journal.first_line(without_facts_of_journal) + records.tobytes()
+        )
+        file = run / "checkpoint" / "latest.safetensors"
+        arrays, facts = checkpoint.read(file)
+        checkpoint.save(file, arrays, {name: value for name, value in facts.items() if name != "config"})
+    assert main(["recover", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert f"made anew from {'the journal' if source == 'journal' else 'checkpoint/latest.safetensors'}" in said
+    found = RunDirectory(run.parent / "run-recovered").read_config()
+    assert (found.agent, found.env, found.seed) == (before.agent, before.env, before.seed) and found.signature is None
+    if source == "checkpoint":
+        assert found == before.changed(signature=None)
+    words = ["train", "naf", "worlds:Line", "--resume", "--steps", "2", "--quiet", "--out", f"{run}-recovered"]
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("source", ["checkpoint", "journal"])
+def test_the_config_of_a_program_of_ones_own_is_made_anew(tmp_path, source):
+    spec = rv.EnvSpec(2, [-2.0], [3.0], name="line7")
+    with rv.Learner(SMALL, spec=spec, out=tmp_path / "run", seed=4) as learner:
+        for _ in range(6):
+            learner.ask([0.0, 1.0])
+            learner.tell(1.0, [0.0, 1.0], False, False)
+        learner.save()
+    if source == "journal":
+        shutil.rmtree(tmp_path / "run" / "checkpoint")
+    (tmp_path / "run" / "config.json").write_text("")
+    found = recover(tmp_path / "run")
+    assert found.goes_on
+    with rv.Learner.load(found.out) as learner:
+        assert learner.steps == 6 and learner.spec == spec and learner.seed == 4 and learner.config == SMALL
+
+
+def test_settings_that_changed_are_those_of_the_newest_checkpoint(run):
+    other = SMALL.replace(learning_rate=1e-5)
+    with rv.Learner.load(run, config=other) as learner:
+        learner.learn(3)
+    (run / "config.json").unlink()
+    with rv.Learner.load(recover(run).out, env=Line) as learner:
+        assert learner.config == other and learner.steps == STEPS + 3
+    assert len(RunDirectory(f"{run}-recovered").read_config().history) == 2
+
+
+def test_whatever_else_can_be_read_is_copied(run, capsys):
+    (run / "film.mp4").write_bytes(b"film")
+    (run / "notes").mkdir()
+    (run / "notes" / "day 1.txt").write_text("it rained")
+    (run / "checkpoint" / "before-relearn-1").mkdir()
+    (run / "checkpoint" / "before-relearn-1" / "metrics.csv").write_text("x")
+    (run / "experience" / "journal.bin.cut").write_bytes(b"cut")
+    (run / "events.csv").write_text("step,episode,kind,text\n3,1,clipped,x\n25,5,value,y\nz,,,\n")
+    RunDirectory(run).write_call(Call(28, 10))
+    (run / "secret").symlink_to("/etc/passwd")
+    (run / "folder").symlink_to("/etc")
+    os.mkfifo(run / "pipe")
+    line, records = parts(run)
+    damage(run, line + b"".join(records[:9] + records[11:]))  # steps 10 and 11 are lost
+    before = {name: data for name, data in files_of(run).items() if name not in ("secret",)}
+    assert main(["recover", str(run)]) == 0
+    told, new = capsys.readouterr().out, run.parent / "run-recovered"
+    for name in (
+        "film.mp4",
+        "notes/day 1.txt",
+        "checkpoint/before-relearn-1/metrics.csv",
+        "experience/journal.bin.cut",
+    ):
+        assert (new / name).read_bytes() == before[name]
+    assert (new / "events.csv").read_text() == "step,episode,kind,text\n3,1,clipped,x\n23,5,value,y\n"
+    assert RunDirectory(new).read_call() == Call(26, 10)
+    for name in ("secret: a symbolic link", "folder: a symbolic link", "pipe: ", "1 row of events.csv"):
+        assert f"left out: {name}" in told
+    assert not any((new / name).exists() for name in ("secret", "folder", "pipe"))
+    assert f"to go on: reverie train naf worlds:Line --resume --out {new}" in told
+    assert main(["train", "naf", "worlds:Line", "--resume", "--quiet", "--out", str(new)]) == 0
+    assert len(records_of(new)) == 36
+
+
+@pytest.mark.parametrize("latest", [True, False])
+def test_a_journal_that_was_cut_short_names_what_saves_it(run, latest, capsys):
+    line, records = parts(run)
+    damage(run, line + b"".join(records[:20]))
+    if not latest:
+        os.replace(run / "checkpoint" / "latest.safetensors", run / "checkpoint" / "previous.safetensors")
+    with pytest.raises(rv.StorageError, match=rf"seen 30; restore .*backup, or `reverie recover {run}` saves"):
+        rv.Learner.load(run, env=Line)
+    assert recover(run).steps == 20
 
 
 @pytest.mark.parametrize("case", ["no folder", "no run", "nothing whole", "no journal", "in use", "within", "occupied"])

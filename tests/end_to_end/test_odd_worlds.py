@@ -11,8 +11,8 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.environments.world import make_world
+from reverie.loops.commands import resume_line
 from reverie.loops.evaluation import LONGEST, limit_for
-from reverie.loops.resuming import resume_line
 from reverie.loops.saved import SavedPolicy
 
 NET = {"hidden": (8,), "warmup_steps": 5, "batch_size": 4, "updates_per_step": 1}

@@ -276,7 +276,14 @@ def test_a_crash_while_settings_change_leaves_old_or_new(run, at, monkeypatch):
         ({"world.action_high": [2.0, 2.0]}, "action_high is [2.0, 2.0] and was [1.0, 1.0]"),
     ],
 )
-def test_an_edited_config_is_named_and_not_learnt_on(run, change, sentence):
+@pytest.mark.parametrize("checkpoint", [True, False])
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_edited_config_is_named_and_not_learnt_on(run, change, sentence, checkpoint, changed, capsys):
+    """Whether or not a checkpoint says what decided it, and after a change of settings too."""
+    if changed:
+        rv.Learner.load(run, config=rv.NAF(**SMALL | {"batch_size": 5})).close()
+    if not checkpoint:
+        shutil.rmtree(run / "checkpoint")
     config = json.loads((run / "config.json").read_text())
     for path, value in change.items():
         *folders, name = path.split(".")
@@ -285,10 +292,12 @@ def test_an_edited_config_is_named_and_not_learnt_on(run, change, sentence):
             part = part[folder]
         part[name] = value
     (run / "config.json").write_text(json.dumps(config))
-    for load in (lambda: rv.Learner.load(run, env="worlds:make_faulty"), lambda: SavedPolicy(run)):
+    loads = (lambda: rv.Learner.load(run, env="worlds:make_faulty"), lambda: SavedPolicy(run))
+    for load in loads if checkpoint else loads[:1]:
         with pytest.raises(rv.StorageError) as caught:
             load()
         assert sentence in str(caught.value)
+    assert sentence in fails(["train", "naf", "worlds:make_faulty", "--resume", "--out", str(run), "--trust"], capsys)
 
 
 def test_a_run_of_the_version_before_is_taken_up(run):
@@ -300,7 +309,7 @@ def test_a_run_of_the_version_before_is_taken_up(run):
     file = run / "experience" / "journal.bin"
     line, _, body = file.read_bytes().partition(b"\n")
     header = json.loads(line)
-    del header["world"]
+    del header["world"], header["begun"]
     file.write_bytes(json.dumps(header).encode() + b"\n" + body)
     with rv.Learner.load(run, env="worlds:make_faulty") as learner:
         assert learner.steps == 40

@@ -9,8 +9,9 @@ import pytest
 
 from conftest import ROOT
 from reverie.cli.parser import build_parser
+from reverie.core.errors import unknown
 from reverie.core.status import Status
-from reverie.core.words import count
+from reverie.core.words import count, listed, size
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
 NOUNS = (
@@ -24,6 +25,31 @@ TWICE = re.compile(r"\?\.|!\.|(?<!\.)\.\.(?!\.)|,,|;;|::\s| ,| \.\s|\.$\.")
 def test_one_is_singular():
     assert [count(n, "episode") for n in (0, 1, 2)] == ["0 episodes", "1 episode", "2 episodes"]
     assert count(1, "entry", "entries") == "1 entry" and count(3, "entry", "entries") == "3 entries"
+
+
+def test_lists_in_messages_stay_short():
+    assert listed("abc") == "a, b, c" and listed(range(14)).endswith("10, 11 and 2 more")
+    assert listed(["x" * 290, "y" * 20]) == "x" * 290 + " and 1 more" and listed([]) == ""
+    many = [f"name-{i}" for i in range(5000)]
+    assert len(str(unknown("thing", "?", many))) < 200 and str(unknown("thing", "?", many)).endswith("and 4988 more")
+    assert str(unknown("thing", "?", many, "see there")) == "unknown thing '?'; see there"
+    assert str(unknown("thing", "name-12", [*many, "nearer"], "see there")).endswith("did you mean 'name-12'?")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    {
+        0: "0 bytes",
+        1: "1 byte",
+        999: "999 bytes",
+        1000: "1 kB",
+        42_499: "42 kB",
+        999_499: "999 kB",
+        999_500: "1.0 MB",
+    }.items(),
+)
+def test_sizes_are_never_0_of_a_larger_unit(number, text):
+    assert size(number) == text
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "src")))

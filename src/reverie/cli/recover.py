@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from reverie.cli.output import emit
-from reverie.core.words import count
+from reverie.core.words import count, listed
 from reverie.loops.recover import Recovery, recover
-
-SHOWN = 10  # gaps and episodes, at most
 
 
 def run(options: Any) -> None:
@@ -24,10 +22,10 @@ def _lines(found: Recovery) -> list[str]:
         lines.append(f"journal: {found.journal}; {count(found.damaged_bytes, 'byte')} of no whole record")
     if lost:
         lines.append(
-            f"{count(lost, 'step')} lost before the last one saved: {_some([f'{a}-{b}' for a, b in found.lost_steps])}"
+            f"{count(lost, 'step')} lost before the last one saved: {listed([f'{a}-{b}' for a, b in found.lost_steps])}"
         )
     if found.cut_episodes:
-        lines.append(f"episodes that a gap cut: {_some(found.cut_episodes)}")
+        lines.append(f"episodes that a gap cut: {listed(found.cut_episodes)}")
     if found.doubled_records:
         lines.append(f"{count(found.doubled_records, 'record')} of steps that were there already, left out")
     lines += [f"left out: {what}" for what in found.left_out]
@@ -37,11 +35,10 @@ def _lines(found: Recovery) -> list[str]:
         lines.append(
             f"config.json: {found.config}; put one there of a run with the same command, then go on with --resume"
         )
+    elif found.config != "whole":
+        lines.append(f"config.json: {found.config}; see that it is right")
     elif len(lines) == 1:
         lines.append("nothing is damaged")
+    if found.to_go_on is not None:
+        lines.append(f"to go on: {found.to_go_on}")
     return lines
-
-
-def _some(parts: list[Any]) -> str:
-    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-    return ", ".join(map(str, parts[:SHOWN])) + more

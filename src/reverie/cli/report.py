@@ -5,9 +5,9 @@ from typing import Any
 
 from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
+from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import look
-from reverie.core.words import count
 from reverie.experiments import document, runs
 from reverie.experiments.folder import Results
 from reverie.report.document import Document, Verdicts
@@ -35,7 +35,7 @@ def run(options: Any) -> None:
     with room_for(options, output):
         look()
         facts, size = write(folders, directories, output)
-        emit(options, facts, f"{output}: {size / 1e6:.1f} MB")
+        emit(options, facts, f"{output}: {words.size(size)}")
 
 
 def write(folders: list[Results], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
@@ -44,10 +44,10 @@ def write(folders: list[Results], directories: list[Path], output: Path) -> tupl
     sections += runs.sections_of(directories)
     if folders:
         done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
-        lead = f"{document.PAPER}, run again with reverie {folders[0].version}: {count(done, 'cell')}."
+        lead = f"{document.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
         title = "The paper, reproduced"
     else:
-        title, lead = "Learning curves", f"{count(len(directories), 'run')}."
+        title, lead = "Learning curves", f"{words.count(len(directories), 'run')}."
     look()
     size = write_page(Document(title, lead, sections), output)
     parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]

@@ -1,5 +1,6 @@
 """`reverie train`."""
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,13 @@ import reverie as rv
 from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
-from reverie.core.errors import ConfigError
+from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.words import count
+from reverie.loops.commands import resume_line
+from reverie.loops.identity import require_as_begun
+from reverie.loops.resuming import Wish, facts_of, header_of
 from reverie.report.progress import Progress
-from reverie.storage.config import Agent, Call, Config
+from reverie.storage.config import Call, Config
 from reverie.storage.journal import records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
@@ -28,22 +32,27 @@ def run(options: Any) -> int | None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
     if options.resume and directory.holds_run:
         held = directory.read_config()
+        require_as_begun(directory, held, header_of(directory))
         _refuse_other(directory, options, held)
-        _refuse_finished(directory, options)
-        line = _resume_line(options, _amount(options, directory.read_call()), out)
-        stopping.say(lambda how_far: f"interrupted while the run was taken up; it is as it was. To go on:\n{line}")
-        learner = _taken_up(directory, options, held.agent)
+        call = _call(directory, held, options)
+        line = _resume_line(options, call.steps, out)
+        stopping.say(lambda how_far: _while_taken_up(directory, held, options, line))
+        wish = Wish(options.relearn, options.allow_new_bounds, options.trust, call)
+        agent = agent_to_go_on_with(options, held.agent)
+        learner = rv.Learner._load(out, options.env, None, False, agent, wish)
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
     else:
-        line = _resume_line(options, _amount(options, None), out)
+        amount = STEPS if options.steps is None else options.steps
+        line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
         stopping.say(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
         learner = rv.Learner(agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard)
+        directory.write_call(Call(learner.steps, amount))
     with learner:
-        start, amount = _call(directory, learner.steps, options)
-        goal, line = start + amount, _resume_line(options, amount, out)
+        call = directory.read_call() or Call(learner.steps, 0)
+        goal = call.start + call.steps
         stopping.say(lambda how_far: _saved(learner.steps, how_far, line))
         try:
             learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
@@ -58,51 +67,46 @@ def _saved(steps: int, how_far: str, line: str) -> str:
     return f"interrupted at step {steps}{how_far and ', ' + how_far}; all of it is saved. To go on:\n{line}"
 
 
-def _call(directory: RunDirectory, steps: int, options: Any) -> tuple[int, int]:
-    """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added."""
-    before = directory.read_call() if options.resume else None
-    start = steps if before is None else before.start
-    amount = _amount(options, before)
-    directory.write_call(Call(start, amount))
-    return start, amount
+def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
+    changed = True
+    with contextlib.suppress(ReverieError):
+        changed = directory.read_config() != held
+    if changed:
+        return f"interrupted while the journal was learnt again; all of it is saved. To go on:\n{line}"
+    flags = [f"--{name.replace('_', '-')}" for name in ("relearn", "allow_new_bounds") if getattr(options, name)]
+    return f"interrupted while the run was taken up; it is as it was. To go on:\n{' '.join([line, *flags])}"
 
 
-def _amount(options: Any, before: Call | None) -> int:
-    """Return the steps of a call: those asked for, else those of the call before, which was cut short.
+def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
+    """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added.
 
-    Where a finished run is but to have other settings, none.
+    Where a finished run is but to have other settings, or to learn what its journal holds, none.  Raises ConfigError where a
+    run did all that it was asked, and the command does not say how much more.
     """
+    before = held.call or directory.read_call()
+    stands = records_in(directory.journal_file) if exists(directory.journal_file) else 0
+    start = stands if before is None else before.start
     if options.steps is not None:
-        return options.steps
+        return Call(start, options.steps)
     if before is not None:
-        return before.steps
-    return 0 if options.resume and _changes(options) else STEPS
+        return before
+    if not stands:
+        return Call(0, _asked(held.command))
+    changes = options.settings or options.relearn or options.allow_new_bounds or held.is_changing
+    facts = None if changes else facts_of(directory)
+    if facts is not None and facts["steps"] >= stands:
+        raise ConfigError(f"{directory.path} is finished at step {stands}; give --steps M to learn M more")
+    return Call(start, 0)
 
 
-def _changes(options: Any) -> bool:
-    """Return whether a run is to go on otherwise than it was."""
-    return bool(options.settings or options.relearn or options.allow_new_bounds)
-
-
-def _refuse_finished(directory: RunDirectory, options: Any) -> None:
-    """Raise ConfigError where a run did all that it was asked, and the command does not say how much more."""
-    if options.steps is not None or _changes(options) or directory.read_call() is not None:
-        return
-    if steps := records_in(directory.journal_file) if exists(directory.journal_file) else 0:
-        raise ConfigError(f"{directory.path} is finished at step {steps}; give --steps M to learn M more")
-
-
-def _taken_up(directory: RunDirectory, options: Any, held: Agent) -> rv.Learner:
-    """Return the run's learner, with the settings that the command changes.  Agent and environment were named by the user."""
-    agent = agent_to_go_on_with(options, held)
-    return rv.Learner.load(
-        directory.path,
-        options.env,
-        config=agent,
-        relearn=options.relearn,
-        trust=options.trust,
-        allow_new_bounds=options.allow_new_bounds,
-    )
+def _asked(command: str) -> int:
+    """Return the steps that the command asked for which began a run; it was killed before it noted them."""
+    words = shlex.split(command)
+    for word, value in zip(words, [*words[1:], ""], strict=True):
+        text = value if word == "--steps" else word.removeprefix("--steps=")
+        if word.startswith("--steps") and text.replace("_", "").isdecimal():
+            return int(text)
+    return STEPS
 
 
 def _callbacks(options: Any, goal: int) -> list[Any]:
@@ -122,6 +126,11 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
 
 def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
     """Raise ConfigError if the run there is not the one that the command line describes."""
+    if held.env is None:
+        raise ConfigError(
+            f"{directory.path} is a run of a program of yours that asks and tells; go on with it there: "
+            f"{resume_line(held, directory.path)}"
+        )
     there: dict[str, tuple[Any, Any]] = {"env": (held.env, options.env)}
     there["seed"] = (held.seed, held.seed if options.seed is None else options.seed)
     other = {name: pair for name, pair in there.items() if pair[0] != pair[1]}

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from reverie.core.words import listed
+
 LONGEST = 1000  # characters of a message: what was typed or read may be of any length
 
 
@@ -57,9 +59,13 @@ class DivergedError(ReverieError, ArithmeticError):
     line: str | None = None  # that goes on with other settings, where the message ends with it
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
-    """Return the error for a `name` that is no known `kind`, naming the nearest right one."""
+def unknown(kind: str, name: str, known: Iterable[str], listing: str = "") -> ConfigError:
+    """Return the error for a `name` that is no known `kind`: the nearest right one, else `listing`, which says where all are.
+
+    Without a listing the first of them are named.
+    """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
-    return ConfigError(f"unknown {kind} {name!r}; {hint}")
+    if close:
+        return ConfigError(f"unknown {kind} {name!r}; did you mean {close[0]!r}?")
+    return ConfigError(f"unknown {kind} {name!r}; {listing or f'known: {listed(names)}'}")

@@ -1,6 +1,27 @@
-"""Words around numbers."""
+"""Words around numbers and names."""
+
+from collections.abc import Iterable
+
+SHOWN, LONGEST = 12, 300  # names of a list, and characters of them, at most
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 episode", "2 episodes"; plural: where it is not the noun with an s."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Iterable[object], most: int = SHOWN) -> str:
+    """Return "a, b, c", or "a, b and 310 more" where there are more than `most`, or more than fit into a message."""
+    found = [str(name) for name in names]
+    shown = found[:most]
+    while len(shown) > 1 and len(", ".join(shown)) > LONGEST:
+        shown.pop()
+    rest = len(found) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as "812 bytes", "12 kB", "3.4 MB"."""
+    if number < 1000:
+        return count(number, "byte")
+    return f"{number / 1e3:.0f} kB" if number < 999_500 else f"{number / 1e6:.1f} MB"

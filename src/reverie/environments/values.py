@@ -14,7 +14,7 @@ from gymnasium.spaces import utils as space_utils
 
 from reverie.core.arguments import shown
 from reverie.core.errors import WorldError
-from reverie.core.words import count
+from reverie.core.words import count, listed
 
 LARGEST = float(np.finfo(np.float32).max)
 RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
@@ -129,8 +129,8 @@ def _one_hot(size: int, start: int, value: Any) -> np.ndarray:
 def _dict(parts: Mapping[Any, Flatten]) -> Flatten:
     def flatten(value: Any) -> np.ndarray:
         if not isinstance(value, Mapping) or value.keys() != parts.keys():
-            keys = f"a dict of {', '.join(map(str, value))}" if isinstance(value, Mapping) else type(value).__name__
-            raise ValueError(f"is {shown(keys)}; observation_space says a dict of {', '.join(map(str, parts))}")
+            keys = f"a dict of {listed(value)}" if isinstance(value, Mapping) else type(value).__name__
+            raise ValueError(f"is {shown(keys)}; observation_space says a dict of {listed(parts)}")
         return np.concatenate([_at(key, part, value[key]) for key, part in parts.items()])
 
     return flatten

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import parse_env_id
 from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, sentence, unknown
@@ -30,6 +31,9 @@ from reverie.environments.values import (
 LONGEST_LIMIT = 1_000_000  # steps; a longer limit is none that anybody waits for
 LARGEST_SPACE = 10_000_000  # numbers in an observation, or choices of action
 OURS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
+WHERE_ALL = (
+    "`reverie list` names the domains, gymnasium.pprint_registry() Gymnasium's ids; your own is package.module:callable"
+)
 
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
@@ -220,6 +224,10 @@ def _registered(name: str, options: dict) -> gym.Env:
     known = OURS.get(name, name)
     if ":" in known:  # "package.module:Id-v0": the module registers it
         imported_module(known.partition(":")[0], name, "environment")
+    try:
+        parse_env_id(known.rpartition(":")[2])
+    except gym.error.Error:  # of no form that an id has
+        raise _no_environment(name) from None
     with warnings.catch_warnings():
         # Gymnasium hints at newer versions, but the user chose this one.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -227,7 +235,7 @@ def _registered(name: str, options: dict) -> gym.Env:
             with MAKE:
                 return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
-            raise unknown("environment", name, [*OURS, *gym.registry]) from None
+            raise _no_environment(name) from None
         except gym.error.DependencyNotInstalled as error:
             extra = "mujoco" if "mujoco" in str(error).lower() else "video"
             raise ConfigError(
@@ -235,6 +243,10 @@ def _registered(name: str, options: dict) -> gym.Env:
             ) from error
         except BaseException as error:
             raise failed(name, "could not be made", error) from error
+
+
+def _no_environment(name: str) -> ConfigError:
+    return unknown("environment", name, [*OURS, *gym.registry], WHERE_ALL)
 
 
 def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:

@@ -98,6 +98,7 @@ class Facts(msgspec.Struct):
     in_episode: list[bool]
     crc: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None
     identity: dict[str, Any] | None = None  # what decided it; older versions do not say
+    config: dict[str, Any] | None = None  # what config.json held then; older versions do not say
     dreams: Dreams | None = None
     plan: Plan | None = None
     health: Health | None = None

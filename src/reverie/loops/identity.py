@@ -7,7 +7,9 @@ import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.core.words import count
-from reverie.storage.config import Config
+from reverie.storage.config import FORMAT, Config
+from reverie.storage.journal import Header
+from reverie.storage.reading import convert
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Observed, Spec
 
@@ -22,6 +24,68 @@ def identity(config: Config) -> dict[str, Any]:
     return {"agent": agent, "env": config.env, "seed": config.seed, **bounds}
 
 
+def begun(config: Config) -> dict[str, Any]:
+    """Return what config.json holds of a run, for places from which it can be made anew (`rebuilt`)."""
+    return msgspec.to_builtins(config.changed(moving=0, call=None, signature=None))
+
+
+def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
+    """Return the config that `begun` wrote down.  header: the journal's, whose world is the one that counts.
+
+    Raises ValueError where the facts are none.
+    """
+    if "format" not in facts:  # of an older version: its `identity`
+        facts = _from_identity(facts, header)
+    config = convert(facts, Config)
+    if header is None or header.world is None:
+        return config
+    return config.changed(**{"world" if config.spec is None else "spec": header.world})
+
+
+def _from_identity(facts: dict[str, Any], header: Header | None) -> dict[str, Any]:
+    found = {"format": FORMAT, "tensorboard": False} | {name: facts.get(name) for name in ("agent", "env", "seed")}
+    if found["env"] is None and header is not None:
+        bounds = {name: facts.get(name, []) for name in ("action_low", "action_high")}
+        found["spec"] = bounds | {"observation_dim": header.observation_dim, "actions": header.actions}
+    return found
+
+
+def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -> None:
+    """Raise StorageError where config.json was edited since the run, or its last change of settings, was begun.
+
+    While there is no checkpoint nothing else says what was to be learnt.  header: the journal's; older ones say nothing.
+    """
+    agents = [msgspec.to_builtins(chapter.agent) for chapter in config.history]
+    now = msgspec.to_builtins(config.agent)
+    odd = _odd(now, agents[-1]) if agents else []
+    if header is not None and header.begun is not None:
+        was = header.begun.get("agent")
+        odd += [] if was in agents else _odd(now, was)
+        for name in ("env", "seed"):
+            odd += _odd({name: getattr(config, name)}, {name: header.begun.get(name)})
+    world = config.world or config.spec
+    if header is not None and None not in (header.world, world) and not config.moving:
+        odd += _odd(
+            *({name: getattr(of, name) for name in ("action_low", "action_high")} for of in (world, header.world))
+        )
+    if odd:
+        raise _edited(run, odd, "it was begun")
+
+
+def _edited(run: RunDirectory, odd: Sequence[str], when: str) -> StorageError:
+    return StorageError(
+        f"{run.config_file} is not as it was when {when}: {', '.join(odd[:3])}; put that back, and change settings by "
+        "--resume --set (from Python: Learner.load with config=)"
+    )
+
+
+def _odd(here: Any, there: Any) -> list[str]:
+    """Return what differs, by name, in words."""
+    now, was = _flat(here), _flat(there)
+    names = [name for name in sorted(now) if now[name] != was.get(name)]
+    return [f"{name} is {now[name]!r} and was {was.get(name)!r}" for name in names]
+
+
 def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -> None:
     """Raise StorageError where a checkpoint, of these `facts`, was learnt otherwise than config.json says.
 
@@ -32,13 +96,7 @@ def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -
     earlier = [config.changed(agent=chapter.agent) for chapter in config.history[last:]]
     if found is None or any(found | identity(own) == found for own in (config, *earlier)):
         return
-    here, there = _flat(identity(config)), _flat(found)
-    odd = [name for name in sorted(here) if here[name] != there.get(name)]
-    said = ", ".join(f"{name} is {here.get(name)!r} and was {there.get(name)!r}" for name in odd[:3])
-    raise StorageError(
-        f"{run.config_file} is not as it was when this was learnt: {said}; put that back, and change settings by "
-        "--resume --set"
-    )
+    raise _edited(run, _odd(identity(config), found), "this was learnt")
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

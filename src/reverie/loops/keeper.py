@@ -4,8 +4,10 @@ import contextlib
 import os
 from pathlib import Path
 
-from reverie.core.errors import StorageError
+from reverie.core.errors import ReverieError, StorageError
 from reverie.core.words import count
+from reverie.loops.commands import resume_line
+from reverie.storage.config import Config, read_config
 from reverie.storage.files import file_identity, make_folder, read_regular, told, write_whole
 from reverie.storage.journal import Journal
 from reverie.storage.run import RunDirectory, unused
@@ -18,8 +20,10 @@ class Keeper:
         self._run, self._journal = run, journal
         self._folder, self._here = file_identity(run.path), _working_folder()
         self._config: bytes | None = None
+        self._held: Config | None = None
         with contextlib.suppress(OSError):  # a journal without one is kept all the same
             self._config = read_regular(run.config_file)
+            self._held = read_config(run.config_file)
 
     def look(self) -> str | None:
         """Return None where all is in its place, else the sentence that says what happened and where the steps are now."""
@@ -36,7 +40,7 @@ class Keeper:
                 return (
                     f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may "
                     f"write there too; all {count(journal.count, 'step')} are there: see that nobody else does, and "
-                    "go on with --resume"
+                    f"go on with {self._line(run.path)}"
                 )
             what = run.path if file_identity(run.path) != self._folder else journal.path
             if (now := journal.moved_to) is not None:
@@ -54,13 +58,20 @@ class Keeper:
                 with told("create", journal.path.parent):
                     make_folder(journal.path.parent)
                 write_whole(journal.path, journal.content())
-                return f"{steps} are written there again: go on with --resume"
+                return f"{steps} are written there again: go on with {self._line(run.path)}"
             path = run.path if run.path.name not in ("", "..") else Path(os.path.normpath(Path(self._here) / run.path))
             kept = RunDirectory(unused(path.with_name(path.name + "-kept")))
             self._write(kept)
         except (StorageError, OSError) as error:
             return f"{steps} are lost: they could not be kept, since {error}"
-        return f"{steps} are kept in {kept.path}: go on there with --resume"
+        return f"{steps} are kept in {kept.path}: go on there with {self._line(kept.path)}"
+
+    def _line(self, path: Path) -> str:
+        """Return how to go on with the run at `path`."""
+        with contextlib.suppress(ReverieError, TypeError, ValueError):  # a config that nobody can read
+            if self._held is not None:
+                return resume_line(self._held, path)
+        return f"rv.Learner.load({str(path)!r})"
 
     def _write(self, kept: RunDirectory) -> None:
         with told("create", kept.path):

@@ -16,9 +16,10 @@ from reverie.core.types import EnvSpec
 from reverie.environments.task import task_of
 from reverie.environments.values import truth
 from reverie.environments.world import EnvSource, World, make_world
-from reverie.loops import agents, arguments, budget, charts, evaluation, provenance, resuming
+from reverie.loops import agents, arguments, budget, charts, commands, evaluation, provenance, resuming
 from reverie.loops import callbacks as events
 from reverie.loops import trust as trusted
+from reverie.loops.identity import require_as_begun
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.passing import passing_directory
 from reverie.loops.session import Session
@@ -148,7 +149,7 @@ class Learner:
         """The newest row of metrics.csv, if one was written since this learner was made."""
         return self._session.newest_metrics
 
-    @resuming.ends_with_line
+    @commands.ends_with_line
     def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
         """Return the greedy action in the world's units; a batch of flat observations [B, n] gives actions [B, m].
 
@@ -175,7 +176,7 @@ class Learner:
 
     # ---- ask and tell
 
-    @resuming.ends_with_line
+    @commands.ends_with_line
     def ask(self, observation: Any) -> np.ndarray:
         """Return the action to take now, in the world's units, exploration included; `tell` what came of it.
 
@@ -188,7 +189,7 @@ class Learner:
                 self.compile()
         return self._units.outside(self._session.act(self._units.one(observation)))
 
-    @resuming.ends_with_line
+    @commands.ends_with_line
     def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
         """Learn from what came of the last `ask`; the transition is on the disk when this returns.
 
@@ -204,7 +205,7 @@ class Learner:
 
     # ---- the loop over an environment
 
-    @resuming.ends_with_line
+    @commands.ends_with_line
     def learn(
         self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[events.Callback] = ()
     ) -> "Learner":
@@ -287,7 +288,7 @@ class Learner:
 
     # ---- evaluation
 
-    @resuming.ends_with_line
+    @commands.ends_with_line
     def evaluate(self, episodes: int = 10) -> dict[str, Any]:
         """Evaluate the greedy policy over whole episodes and append the result to evaluations.csv; return its summary.
 
@@ -319,7 +320,7 @@ class Learner:
 
     # ---- saving and going on
 
-    @resuming.ends_with_line
+    @commands.ends_with_line
     def save(self, path: str | Path | None = None) -> Path:
         """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is.
 
@@ -358,13 +359,18 @@ class Learner:
         trust: import what config.json names, though it was written elsewhere.
         allow_new_bounds: take the journal over into other action bounds.  docs/run-directory.md, docs/security.md.
         """
+        wish = resuming.Wish(relearn, allow_new_bounds, trust)
+        return cls._load(path, env, evaluation_env, go_back, config, wish)
+
+    @classmethod
+    def _load(cls, path, env, evaluation_env, go_back: bool, config, wish: resuming.Wish) -> "Learner":
         run = RunDirectory(path)
-        trusted.require(run, held := run.read_config(), trust, agent=config is None, env=env is None)
+        trusted.require(run, held := run.read_config(), wish.trust, agent=config is None, env=env is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         source, header = env if env is not None else held.env, resuming.header_of(run)
-        wish = resuming.Wish(relearn, allow_new_bounds, trust)
+        require_as_begun(run, held, header)
         self = cls.__new__(cls)
-        with resuming.diverging_with_line(held.changed(agent=agents.written(algorithm)), run.path):
+        with commands.diverging_with_line(held.changed(agent=agents.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
             given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back)
             self._open(*given, states, lambda run, trainer: resuming.take_up(run, held, algorithm, trainer, wish))

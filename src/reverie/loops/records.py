@@ -19,7 +19,7 @@ from reverie.loops.keeper import Keeper
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint, episodes, events, tables
 from reverie.storage.files import sync_folder, told
-from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
+from reverie.storage.journal import TERMINATED, TRUNCATED, Journal, recovery
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
@@ -93,9 +93,10 @@ class Records:
         metric_names: Iterable[str],
         charts: bool,
         world: Spec | None = None,
+        begun: dict[str, Any] | None = None,
     ):
         self.run, self._worlds = run, worlds
-        self.journal = Journal(run.journal_file, *sizes, actions, world)
+        self.journal = Journal(run.journal_file, *sizes, actions, world, begun)
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
@@ -195,7 +196,7 @@ class Records:
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "
-                f"seen {facts['steps']}; restore the journal from a backup"
+                f"seen {facts['steps']}; restore the journal from a backup, or {recovery(self.journal.path)}"
             )
         last = self.journal.records[facts["steps"] - 1]["crc"] if facts["steps"] else None
         if facts["agent"] != agent or facts["crc"] not in (None, last):

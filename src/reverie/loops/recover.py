@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ import numpy as np
 from reverie.core.errors import StorageError
 from reverie.core.words import count
 from reverie.loops import evaluation
+from reverie.loops.commands import resume_line
+from reverie.loops.identity import begun, rebuilt
 from reverie.loops.records import METRICS
-from reverie.storage import checkpoint, tables
+from reverie.storage import checkpoint, events, tables
 from reverie.storage.config import Config, read_config
-from reverie.storage.copy import new_folder
+from reverie.storage.copy import copy_others, new_folder
 from reverie.storage.files import LOCK, read_regular, write_whole
-from reverie.storage.journal import FORMAT, Header, read_header, record_dtype
+from reverie.storage.journal import Header, first_line, read_header, record_dtype
+from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.storage.salvage import Renumbered, record_size, renumbered, sizes_of, whole_records
 
@@ -46,11 +50,12 @@ class Recovery:
     config: str = "whole"
     checkpoint: str = "none"
     left_out: list[str] = dataclasses.field(default_factory=list)
+    to_go_on: str | None = None  # what to type
 
     @property
     def goes_on(self) -> bool:
         """Whether training can go on from it."""
-        return self.config == "whole"
+        return not self.config.startswith("lost")
 
 
 def recover(path: Path, out: Path | None = None) -> Recovery:
@@ -77,9 +82,13 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
             file.parent.mkdir()
         write_whole(new.journal_file, line + found.records.tobytes())
         if config is not None:
-            write_whole(new.config_file, _config_bytes(run, config, found))
+            write_whole(new.config_file, _config_bytes(run, config, found, told))
         _tables(run, new, found, told)
         _checkpoints(run, new, found, told)
+        _call(run, new, found, told)
+        if config is not None and (exists(new.call_file) or told.checkpoint != f"of step {told.steps}"):
+            told.to_go_on = resume_line(config, out)
+        told.left_out += copy_others(run.path, folder, _written_anew(run))
     return told
 
 
@@ -99,10 +108,46 @@ def _config(run: RunDirectory, told: Recovery) -> Config | None:
     try:
         return read_config(run.config_file)
     except StorageError as error:
-        told.config = f"lost, and nothing else holds it: {error}"
-    except OSError as error:
-        told.config = f"lost, and nothing else holds it: {error.strerror}"
+        reason = str(error)
+    header = None
+    with contextlib.suppress(StorageError, OSError):
+        header = read_header(run.journal_file)
+    for steps, place, facts in _copies(run, header):
+        with contextlib.suppress(ValueError):
+            config = rebuilt(facts, header)
+            told.config = f"made anew from {place}, as it was at step {steps}"
+            return config
+    told.config = f"lost, and nothing else holds it: {reason}"
     return None
+
+
+def _copies(run: RunDirectory, header: Header | None) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return (step, place, what config.json held then) for all that tells, the newest first."""
+    found = []
+    for file in sorted(run.latest_file.parent.glob("*.safetensors")):
+        with contextlib.suppress(StorageError, OSError, KeyError, TypeError, ValueError):
+            facts = checkpoint.read(file)[1]
+            found.append((int(facts["steps"]), f"checkpoint/{file.name}", facts.get("config") or facts["identity"]))
+    if header is not None and header.begun is not None:
+        found.append((0, "the journal's first line", header.begun))
+    return sorted(found, key=lambda copy: copy[0], reverse=True)
+
+
+def _written_anew(run: RunDirectory) -> set[Path]:
+    """Return the files of a run that `recover` does not just copy."""
+    checkpoints = set(run.latest_file.parent.glob("*.safetensors"))
+    return run.own_files | checkpoints | {run.journal_file.with_name("journal.next")}
+
+
+def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+    """Keep the command that was cut short; the steps that it lost it learns anew."""
+    try:
+        call = run.read_call()
+    except StorageError:
+        told.left_out.append("call.json: damaged")
+        return
+    if call is not None:
+        new.write_call(msgspec.structs.replace(call, start=_now(call.start, found)))
 
 
 def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tuple[bytes, Renumbered]:
@@ -139,8 +184,8 @@ def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Re
         raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is whole")
     spec = None if config is None else config.spec or config.world
     known = None
-    if spec is not None:
-        known = Header(spec.observation_dim, len(spec.action_low) or 1, 0, spec.actions)
+    if config is not None and spec is not None:
+        known = Header(spec.observation_dim, len(spec.action_low) or 1, 0, spec.actions, spec, begun(config))
     header = sizes_of(data[:4096], size, known)
     if header is None:
         raise StorageError(
@@ -148,8 +193,7 @@ def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Re
             f"config.json tells what a record of {count(size, 'byte')} holds"
         )
     told.journal = "the first line was made anew"
-    facts = {name: value for name, value in header._asdict().items() if value}
-    return header, json.dumps({"format": FORMAT} | facts).encode() + b"\n", data
+    return header, first_line(header), data
 
 
 def _gaps(kept: np.ndarray) -> list[list[int]]:
@@ -158,9 +202,9 @@ def _gaps(kept: np.ndarray) -> list[list[int]]:
     return [[int(steps[i]) + 1, int(steps[i + 1]) - 1] for i in at]
 
 
-def _config_bytes(run: RunDirectory, config: Config, found: Renumbered) -> bytes:
+def _config_bytes(run: RunDirectory, config: Config, found: Renumbered, told: Recovery) -> bytes:
     """Return config.json; chapters of its history count the new steps."""
-    if not config.history or found.untouched == len(found.records):
+    if told.config == "whole" and (not config.history or found.untouched == len(found.records)):
         return read_regular(run.config_file)
     chapters = [
         msgspec.structs.replace(c, step=_now(c.step, found), learnt_from=_now(c.learnt_from, found))
@@ -180,6 +224,7 @@ def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recov
     for old, file, columns in (
         (run.evaluations_file, new.evaluations_file, evaluation.COLUMNS),
         (run.metrics_file, new.metrics_file, METRICS),
+        (run.events_file, new.events_file, events.COLUMNS),
     ):
         rows, lost = _rows(old, columns)
         if rows and old == run.metrics_file:
@@ -192,7 +237,7 @@ def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recov
             told.left_out.append(f"{count(lost, 'row')} of {old.name}")
 
 
-def _rows(path: Path, columns: dict[str, Any]) -> tuple[list[dict[str, str]], int]:
+def _rows(path: Path, columns: Mapping[str, Any]) -> tuple[list[dict[str, str]], int]:
     """Return the rows of a table that are whole, as text, and how many are not."""
     try:
         lines = read_regular(path).decode(errors="replace").splitlines()

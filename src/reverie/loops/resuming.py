@@ -5,26 +5,22 @@ files are to be set aside, `moving` in it says so until they are.
 """
 
 import contextlib
-import dataclasses
-import functools
 import os
-import shlex
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import msgspec
 
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, StorageError
+from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.loops import agents, provenance, trust
-from reverie.loops.identity import require_same_run, require_same_world
+from reverie.loops.commands import resume_line
+from reverie.loops.identity import require_as_begun, require_same_run, require_same_world
 from reverie.loops.trainer import Trainer
 from reverie.storage import checkpoint, conversion
-from reverie.storage.config import Agent, Chapter, Config, is_own
+from reverie.storage.config import Agent, Call, Chapter, Config, is_own
 from reverie.storage.files import make_folder, sync_folder, told
 from reverie.storage.journal import Header, read_header, records_in
 from reverie.storage.reading import exists
@@ -53,6 +49,7 @@ class Wish(NamedTuple):
     relearn: bool = False
     new_bounds: bool = False
     trust: bool = False
+    call: Call | None = None  # what the command that wishes it is to learn, so that --resume finishes it after a kill
 
 
 def header_of(run: RunDirectory) -> Header | None:
@@ -69,12 +66,13 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
     if run.read_config() != held:
         raise StorageError(f"{run.config_file} was changed by another process just now; call again")
     sign = wish.trust or is_own(held)
-    if held.moving:
-        held = _set_aside(run, held, sign)
+    if held.is_changing:
+        held = _finish_change(run, held, sign)
     elif exists(_next(run)):  # of a change that a crash prevented
         _next(run).unlink()
     header, world = header_of(run), Spec.of(trainer.agent.spec)
-    facts = _facts(run)
+    require_as_begun(run, held, header)
+    facts = facts_of(run)
     if facts is not None:
         require_same_run(run, held, facts)
     moved = require_same_world(run.config_file, held.world or held.spec, world, wish.new_bounds)
@@ -86,10 +84,12 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
         return _turn(run, held, new, trainer, wish, names, moved, 0 if facts is None else facts["steps"])
     if wish.trust and trust.foreign_code(held) and not is_own(held):
         run.write_config(held, sign=True)
+    if wish.call is not None:
+        run.write_call(wish.call)
     return held
 
 
-def _facts(run: RunDirectory) -> dict[str, Any] | None:
+def facts_of(run: RunDirectory) -> dict[str, Any] | None:
     """Return what the latest checkpoint says of itself; None where there is none, or it is damaged, which others tell."""
     for file in (run.latest_file, run.previous_file):
         if exists(file):
@@ -132,22 +132,31 @@ def _turn(
     if again:
         _refuse_what_cannot_learn_again(run, trainer)
     world = Spec.of(trainer.agent.spec)
-    before = held.history or [Chapter(0, 0, held.agent, held.world)]
+    before = held.history or [Chapter(0, 0, held.agent, held.world or held.spec)]
     evaluations = before[-1].evaluations
     if again:
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
-    config = held.changed(agent=new)
+    config, call = held.changed(agent=new), wish.call
     if moved:
         kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or world, world)
         taken = f"{count(kept, 'step')} taken over into the new action bounds"
         said = f"{run.path}: {taken}, {out} left out, whose actions lie outside them"
         warnings.warn(said, ReverieWarning, stacklevel=2)
         config = config.changed(**({"world": world} if held.spec is None else {"spec": world}))
-    chapter = Chapter(steps, 0 if again else learnt, new, config.world, evaluations)
-    config = config.changed(history=[*before, chapter], moving=len(before) if again else 0)
+        call = _from_end(call or run.read_call(), steps, kept)
+    chapter = Chapter(steps, 0 if again else learnt, new, config.world or config.spec, evaluations)
+    config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
     sign = bool(trust.foreign_code(config)) and (wish.trust or is_own(held))
     run.write_config(config, sign)
-    return _set_aside(run, config, sign) if again else config
+    return _finish_change(run, config, sign) if config.is_changing else config
+
+
+def _from_end(call: Call | None, steps: int, kept: int) -> Call | None:
+    """Return a call that has as many steps left when `kept` of the `steps` steps stay."""
+    if call is None:
+        return None
+    start = kept - (steps - call.start)
+    return Call(max(0, start), call.steps + min(0, start))
 
 
 def _reason(held: Config, trainer: Trainer, names: dict[str, Any], run: RunDirectory) -> str:
@@ -201,11 +210,21 @@ def _next(run: RunDirectory) -> Path:
     return run.journal_file.with_name("journal.next")
 
 
-def _set_aside(run: RunDirectory, config: Config, sign: bool) -> Config:
-    """Move what other settings learnt aside; return the config that says it is done.  May be done again after a crash."""
-    number = config.moving
+def _finish_change(run: RunDirectory, config: Config, sign: bool) -> Config:
+    """Do what config.json says is still to be done; return the config that says it is.  May be done again after a crash."""
+    if config.moving:
+        _set_aside(run, config.moving)
+    if config.call is not None:
+        run.write_call(config.call)
+    config = config.changed(moving=0, call=None)
+    run.write_config(config, sign)
+    return config
+
+
+def _set_aside(run: RunDirectory, number: int) -> None:
+    """Move what other settings learnt aside, and put a journal in other bounds into its place."""
     with told("set aside files of", run.path):
-        folder = run.latest_file.parent / f"before-relearn-{number}"
+        folder = run.set_aside(number)
         make_folder(folder)
         files = [file for file in run.latest_file.parent.iterdir() if file.is_file()]
         for file in [*files, run.metrics_file]:
@@ -219,86 +238,6 @@ def _set_aside(run: RunDirectory, config: Config, sign: bool) -> Config:
             os.replace(_next(run), run.journal_file)
         for touched in (folder, run.latest_file.parent, run.path, run.journal_file.parent):
             sync_folder(touched)
-    config = config.changed(moving=0)
-    run.write_config(config, sign)
-    return config
-
-
-def resume_line(config: Config, out: Path, settings: dict[str, Any], *flags: str) -> str:
-    """Return the line that goes on with a run with other settings."""
-    if config.env is None or "<" in config.env or config.env.startswith("__main__:"):  # no command can make that
-        return _python_line(config, out, settings, "--relearn" in flags)
-    words = ["reverie", "train", config.agent.name, config.env, "--resume", *flags]
-    flat = config.agent.flat()
-    for name, value in settings.items():
-        if name not in ("agent", "model", "plan") and name in flat:
-            words += ["--set", f"{name}={_typed(value)}"]
-    if config.agent.imagination is not None:
-        words += ["--imagine", config.agent.imagination.model.name]
-        if flat["plan"] != "off":
-            words += ["--plan", flat["plan"]]
-    return shlex.join([*words, "--out", str(out)])
-
-
-def _python_line(config: Config, out: Path, settings: dict[str, Any], relearn: bool) -> str:
-    """Return the call of `Learner.load` that goes on with a run with other settings."""
-    own = {name: value for name, value in settings.items() if name in config.agent.settings}
-    agent = msgspec.structs.replace(config.agent, settings=config.agent.settings | own)
-    words = [
-        repr(str(out)),
-        *(["env=…"] if config.env is not None else []),
-        f"config={_constructed(agents.read(agent))}",
-    ]
-    return f"rv.Learner.load({', '.join([*words, 'relearn=True'] if relearn else words)})"
-
-
-def _constructed(value: Any) -> str:
-    """Return the expression that makes settings: those that are no defaults, by name."""
-    if not dataclasses.is_dataclass(value):
-        return repr(value)
-    fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    given = [f"{field.name}={_constructed(held)}" for field, held in fields if held != field.default]
-    kind = type(value)
-    place = "rv" if kind.__module__.startswith("reverie.") else kind.__module__
-    return f"{place}.{kind.__name__}({', '.join(given)})"
-
-
-def _typed(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-@contextlib.contextmanager
-def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
-    """Have a DivergedError end with the line that goes on with other settings.  config: None where nothing is kept."""
-    try:
-        yield
-    except DivergedError as error:
-        if config is None or error.line is not None:
-            raise
-        rate = config.agent.settings.get("learning_rate")
-        lower = {}
-        if isinstance(rate, float):
-            lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
-        line = resume_line(config, out, lower)
-        told = DivergedError(f"{error}; every step is kept, to go on with other settings: {line}")
-        told.line = line
-        raise told from error
-
-
-def ends_with_line(method: Callable) -> Callable:
-    """Return a learner's method whose DivergedError ends with the line that goes on with other settings."""
-
-    @functools.wraps(method)
-    def told(self, *positional: Any, **named: Any) -> Any:
-        try:
-            return method(self, *positional, **named)
-        except DivergedError:
-            with diverging_with_line(self.keeps, self.out):
-                raise
-
-    return told
 
 
 def standing(config: Config, evaluations: list[dict[str, Any]]) -> tuple[float | None, int]:

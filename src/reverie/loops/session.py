@@ -12,7 +12,7 @@ import numpy as np
 from reverie.core.errors import ConfigError, DivergedError, StorageError
 from reverie.core.interrupts import look
 from reverie.loops.health import Notice
-from reverie.loops.identity import identity
+from reverie.loops.identity import begun, identity
 from reverie.loops.owner import Owner, exclusive
 from reverie.loops.records import Records, Step, flags_of, packed
 from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
@@ -41,11 +41,18 @@ class Session:
         state_dim: int = 0,
     ):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
-        self.worlds, self._identity = trainer.agent.feed.worlds, identity(config)
+        self.worlds, self._decided = trainer.agent.feed.worlds, {"identity": identity(config), "config": begun(config)}
         sizes = self.spec.observation_dim, self.spec.action_dim, state_dim or trainer.state_dim
         described = Spec.of(self.spec)
         self.records = Records(
-            run, sizes, self.spec.actions, self.worlds, trainer.metric_names, config.tensorboard, described
+            run,
+            sizes,
+            self.spec.actions,
+            self.worlds,
+            trainer.metric_names,
+            config.tensorboard,
+            described,
+            begun(config),
         )
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.longest, self.ran_out = 0, False  # of all episodes: the most steps, and whether one ran out of time
@@ -236,7 +243,7 @@ class Session:
             )
         if best:  # a policy to act with, not to learn on from
             arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
-        facts |= {"agent": self._name, "in_episode": list(in_episode), "identity": self._identity}
+        facts |= {"agent": self._name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
 
     def go_on(self, go_back: bool) -> list[dict[str, Any]]:

@@ -63,6 +63,13 @@ class Chapter(msgspec.Struct, omit_defaults=True):
     evaluations: Count = 0  # rows of evaluations.csv before, which are another policy's where it was learnt again
 
 
+class Call(msgspec.Struct):
+    """A command under way: it learns `steps` steps from step `start`."""
+
+    start: Count
+    steps: Count
+
+
 class Config(msgspec.Struct, omit_defaults=True):
     """All that decides a run."""
 
@@ -77,6 +84,7 @@ class Config(msgspec.Struct, omit_defaults=True):
     command: str = ""
     history: list[Chapter] = []  # from the first settings to these; empty where they never changed
     moving: int = 0  # the number of the change whose files are still to be set aside; 0: none
+    call: Call | None = None  # the command that makes this change, until call.json says it
     signature: str | None = None  # of the user on the machine that wrote it, where it names code to import
 
     def __post_init__(self):
@@ -95,6 +103,19 @@ class Config(msgspec.Struct, omit_defaults=True):
         return [(what, name) for what, name in named if ":" in name]
 
     @property
+    def is_changing(self) -> bool:
+        """Whether a change of settings was cut short."""
+        return bool(self.moving) or self.call is not None
+
+    def before(self, number: int) -> "Config":
+        """Return the config under which was learnt what change `number` set aside.  Raises ValueError where there is none."""
+        if not 1 <= number < len(self.history):
+            raise ValueError(f"it knows of no change {number}")
+        chapter = self.history[number - 1]
+        world = {} if chapter.world is None else {"world" if self.spec is None else "spec": chapter.world}
+        return self.changed(agent=chapter.agent, history=self.history[:number], moving=0, call=None, **world)
+
+    @property
     def relearnt(self) -> int:
         """How often the journal was learnt again from its start by other settings."""
         return sum(1 for chapter in self.history[1:] if chapter.learnt_from == 0)
@@ -106,13 +127,6 @@ class Config(msgspec.Struct, omit_defaults=True):
 
 class _Format(msgspec.Struct):
     format: int
-
-
-class Call(msgspec.Struct):
-    """A command under way: it learns `steps` steps from step `start`."""
-
-    start: Count
-    steps: Count
 
 
 def read_config(path: Path) -> Config:

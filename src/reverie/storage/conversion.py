@@ -1,6 +1,5 @@
 """A journal in other action bounds: the same experience, in the new units."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,6 @@ def convert(source: Path, target: Path, held: Spec, world: Spec) -> tuple[int, i
     begins[1:] = (np.diff(kept["episode"].astype(int)) != 0) | (np.diff(steps) != 1)
     kept["episode"], kept["step"] = np.cumsum(begins), np.arange(1, len(kept) + 1)
     header = journal.read_header(source)
-    first = journal.first_line(header.observation_dim, header.action_dim, header.state_dim, header.actions, world)
     kept["crc"] = journal.checksums(kept.tobytes(), kept)
-    write_whole(target, json.dumps(first).encode() + b"\n" + kept.tobytes())
+    write_whole(target, journal.first_line(header._replace(world=world)) + kept.tobytes())
     return len(kept), len(records) - len(kept)

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import LOCK, is_unfinished, kind_of, make_folder, sync_folder, told
+from reverie.storage.files import (
+    LOCK,
+    is_unfinished,
+    kind_of,
+    make_folder,
+    sync_folder,
+    told,
+    write_whole,
+)
+from reverie.storage.reading import read_whole
 
 REMEDY = "choose another directory"
 
@@ -87,6 +96,31 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copy2(entry.path, place)
         else:
             raise StorageError(f"cannot copy {entry.path}: it is {kind_of(entry.stat())}, not a file; remove it")
+
+
+def copy_others(source: Path, target: Path, but: set[Path]) -> list[str]:
+    """Copy the files of a folder, and of those within, that can be read and are none of `but`; return what was left out.
+
+    Links are never followed.  Raises StorageError where one cannot be written.
+    """
+    left_out = []
+    for folder, folders, names in os.walk(source):
+        linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for path in sorted(Path(folder, name) for name in [*names, *linked]):
+            place = path.relative_to(source)
+            if path in but or path.name == LOCK or is_unfinished(path.name):
+                continue
+            try:
+                if path.is_symlink():
+                    raise StorageError("a symbolic link")
+                data = read_whole(path)
+            except StorageError as error:
+                left_out.append(f"{place}: {error}")
+                continue
+            with told("write", target / place, REMEDY):
+                make_folder((target / place).parent)
+            write_whole(target / place, data, REMEDY)
+    return left_out
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

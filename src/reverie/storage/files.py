@@ -25,7 +25,7 @@ from reverie.core.errors import ReverieError, StorageError
 
 LOCK = ".lock"
 NEW = ".new"  # what the names of files end in that are not in their place yet
-GO_ON = "what was written before is whole: mend that and go on with --resume"
+GO_ON = "what was written before is whole: mend that and go on with --resume (from Python: Learner.load)"
 
 
 @contextlib.contextmanager

@@ -77,12 +77,12 @@ class Journal:
         state_dim: int = 0,
         actions: int = 0,
         world: Spec | None = None,
+        begun: dict[str, Any] | None = None,
     ):
         self.path = path
         self.dtype = record_dtype(observation_dim, action_dim, state_dim)
         if not exists(path):
-            header = first_line(observation_dim, action_dim, state_dim, actions, world)
-            write_whole(path, json.dumps(header).encode() + b"\n")
+            write_whole(path, first_line(Header(observation_dim, action_dim, state_dim, actions, world, begun)))
         start, found, self.cut_bytes = read(path)
         if found.dtype != self.dtype or read_header(path).actions != actions:
             raise StorageError(f"{path} holds records of other sizes; it belongs to another environment than this one")
@@ -246,6 +246,7 @@ class _FirstLine(msgspec.Struct):
     state_dim: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
     actions: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
     world: Spec | None = None
+    begun: dict[str, Any] | None = None
 
     def __post_init__(self):
         if self.actions == 1 or (self.actions and self.action_dim != 1):
@@ -262,15 +263,17 @@ class Header(NamedTuple):
     state_dim: int  # 0: not kept
     actions: int  # discrete ones; 0: continuous
     world: Spec | None = None  # whose actions and observations these are; older versions do not say
+    begun: dict[str, Any] | None = None  # what config.json held then, but for the world; older versions do not say
 
 
-def first_line(
-    observation_dim: int, action_dim: int, state_dim: int, actions: int, world: Spec | None = None
-) -> dict[str, Any]:
-    """Return what the first line of a journal holds."""
-    header: dict[str, Any] = {"format": FORMAT, "observation_dim": observation_dim, "action_dim": action_dim}
-    more = {"state_dim": state_dim, "actions": actions, "world": world and msgspec.to_builtins(world)}
-    return header | {name: value for name, value in more.items() if value}
+def first_line(header: Header) -> bytes:
+    """Return the first line of a journal."""
+    facts: dict[str, Any] = {"format": FORMAT} | {name: value for name, value in header._asdict().items() if value}
+    if header.world is not None:
+        facts["world"] = msgspec.to_builtins(header.world)
+    line = json.dumps(facts).encode() + b"\n"
+    # Settings of somebody's own agent can be of any size; nothing that the records need may be lost for them.
+    return line if len(line) <= HEADER_BYTES or header.begun is None else first_line(header._replace(begun=None))
 
 
 def records_in(path: Path) -> int:
@@ -297,7 +300,7 @@ def _header(path: Path, line: bytes) -> Header:
             f"{path} is no journal of this version of reverie (its first line is damaged or foreign: {error}); "
             f"{recovery(path)}"
         ) from None
-    return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions, found.world)
+    return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions, found.world, found.begun)
 
 
 def checksums(data: bytes | memoryview, records: np.ndarray) -> np.ndarray:

@@ -47,6 +47,10 @@ class RunDirectory:
         self._places: list[tuple[Path, tuple[int, int] | None]] = []
         self._lock: filelock.BaseFileLock | None = None
 
+    def set_aside(self, number: int) -> Path:
+        """Return the folder of what was learnt before change `number`, which learnt the journal again."""
+        return self.latest_file.parent / f"before-relearn-{number}"
+
     @property
     def own_files(self) -> set[Path]:
         """The files that the run lives from."""
