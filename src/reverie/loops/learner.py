@@ -19,7 +19,6 @@ from reverie.environments.world import EnvSource, World, make_world
 from reverie.loops import agents, arguments, budget, charts, commands, evaluation, provenance, resuming
 from reverie.loops import callbacks as events
 from reverie.loops import trust as trusted
-from reverie.loops.identity import require_as_begun
 from reverie.loops.interrupts import at_a_good_moment
 from reverie.loops.passing import passing_directory
 from reverie.loops.session import Session
@@ -368,7 +367,6 @@ class Learner:
         trusted.require(run, held := run.read_config(), wish.trust, agent=config is None, env=env is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         source, header = env if env is not None else held.env, resuming.header_of(run)
-        require_as_begun(run, held, header)
         self = cls.__new__(cls)
         with commands.diverging_with_line(held.changed(agent=agents.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
