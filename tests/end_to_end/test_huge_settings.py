@@ -1,12 +1,15 @@
 """What would take more memory or time than there is gets one line that says so and what fits, before anything is allocated."""
 
+import dataclasses
 import re
 
+import jax
 import pytest
 
 import reverie as rv
 from reverie.cli import main
 from reverie.loops import budget
+from reverie.loops.trainer import Trainer
 
 TRAIN = ["train", "naf", "Pendulum-v1", "--quiet", "--out", "run"]
 DREAM = ["train", "naf", "Pendulum-v1", "--imagine", "linear", "--quiet", "--out", "run"]
@@ -96,3 +99,101 @@ def test_a_huge_count_is_refused(tmp_path, monkeypatch, capsys, words):
     assert "\n" not in line and (
         "too many; give at most" in line or "no number of seconds" in line or "no whole number" in line
     )
+
+
+def refusal(config, spec):
+    with pytest.raises(rv.ConfigError) as refused:
+        budget.fitting(config, spec)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def value_in(text):
+    setting, value = re.search(r"at most ([\w.]+)=(\S+) fits", text).groups()
+    return setting, tuple(int(float(part)) for part in value.split(","))
+
+
+SPEC = rv.EnvSpec(3, [-1.0], [1.0])
+ADVISED = [
+    rv.NAF(hidden=(10**5, 10**5)),
+    rv.SAC(hidden=(10**7,)),
+    rv.NAF(hidden=(64, 10**9, 3)),
+    rv.NAF(replay_capacity=10**12),
+    rv.NAF(batch_size=10**10),
+    rv.Imagination(rv.NAF(), rv.Neural(hidden=(10**6, 10**6))),
+    rv.Imagination(rv.NAF(), rv.Neural(members=10**9)),
+    rv.Imagination(rv.NAF(), rv.LinearGaussian(), rollouts=10**12),
+]
+
+
+@pytest.mark.parametrize("config", ADVISED, ids=str)
+def test_every_value_that_is_advised_fits(config, monkeypatch):
+    monkeypatch.setattr(budget, "available", lambda: 8e9)
+    setting, value = value_in(refusal(config, SPEC))
+    value = value if setting.endswith("hidden") else int(0.99 * value[0])
+    if setting in ("model.hidden", "members"):
+        config = dataclasses.replace(config, model=config.model.replace(**{setting.removeprefix("model."): value}))
+    else:
+        config = dataclasses.replace(config, **{setting: value})
+    budget.fitting(config, SPEC)
+
+
+@pytest.mark.parametrize("actions", [10**10, 10**12])
+def test_what_no_setting_mends_is_named(actions, monkeypatch):
+    monkeypatch.setattr(budget, "available", lambda: 8e9)
+    text = refusal(rv.DQN(), rv.EnvSpec(2, actions=actions))
+    assert "at most" not in text and f"2 observations and {actions} actions are too many" in text
+    text = refusal(rv.NAF(replay_capacity=100, batch_size=1, updates_per_step=1), rv.EnvSpec(10**10, [-1.0], [1.0]))
+    assert "at most" not in text and "10000000000 observations are too many" in text
+
+
+@pytest.mark.parametrize("free", [8e9, 2e9, 4e8])
+@pytest.mark.parametrize("imagined", [False, True])
+def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypatch, tmp_path):
+    monkeypatch.setattr(budget, "available", lambda: free)
+    spec = rv.EnvSpec(1000, [-1.0], [1.0], "camera")
+    config = rv.NAF(hidden=(8,))
+    config = rv.Imagination(config, rv.LinearGaussian(), fictional_capacity=100) if imagined else config
+    with pytest.warns(
+        rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default, 1000000, takes 8.0\d GB"
+    ):
+        found, agent = budget.fitting(config, spec)
+    assert budget.LEAST_REPLAY <= agent.feed.replay_capacity < 0.5 * free / 8000
+    assert budget.fitting(found, spec)[0] == found  # and is what the run is written down with
+    with pytest.warns(rv.ReverieWarning), rv.Learner(config, spec=spec, out=tmp_path / "run") as learner:
+        kept = getattr(learner.config, "agent", learner.config).replay_capacity
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert getattr(learner.config, "agent", learner.config).replay_capacity == kept == agent.feed.replay_capacity
+    text = refusal(rv.NAF(replay_capacity=2_000_000), spec)
+    assert "replay_capacity=2000000" in text and "at most replay_capacity" in text
+
+
+MEANINGLESS = {
+    "warmup_steps=1e": rv.NAF(warmup_steps=10**15, hidden=(8,)),
+    "replay_capacity=10 is less than batch_size=100": rv.NAF(replay_capacity=10, hidden=(8,)),
+    "it is never fitted": rv.Imagination(rv.NAF(hidden=(8,)), rv.LinearGaussian(episodes=2 * 10**9)),
+    "before the model's first fit": rv.Imagination(rv.NAF(hidden=(8,)), rv.LinearGaussian(episodes=5), until_episode=5),
+}
+
+
+@pytest.mark.parametrize("says", MEANINGLESS)
+def test_what_never_comes_to_pass_is_said_in_one_line(says):
+    with pytest.warns(rv.ReverieWarning) as told:
+        budget.fitting(MEANINGLESS[says], SPEC)
+    (line,) = (str(warning.message) for warning in told)
+    assert says in line and "\n" not in line
+
+
+def test_64_layers_begin_within_seconds():
+    """As one program, their first state took minutes; each operation of it is compiled once for all layers of a size."""
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if name.endswith("backend_compile_duration") else None
+    )
+    counts = []
+    for layers in (8, budget.LAYERS):
+        jax.clear_caches()
+        compiled.clear()
+        Trainer(rv.NAF(hidden=(4,) * layers).build(SPEC), 0)
+        counts.append(len(compiled))
+    assert counts[0] == counts[1]

@@ -4,8 +4,11 @@ Bytes are estimated from shapes alone: state (parameters, targets, optimiser), r
 updates at a speed that any machine of today reaches.
 """
 
+import dataclasses
 import itertools
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +16,8 @@ import jax
 import numpy as np
 
 from reverie.core.agent import Agent
-from reverie.core.errors import ConfigError
-from reverie.core.types import row_width
+from reverie.core.errors import ConfigError, ReverieWarning
+from reverie.core.types import EnvSpec, row_width
 from reverie.core.words import count
 
 COPIES = 3  # of the state while an update runs: before, after, and gradients with what they pass through
@@ -22,19 +25,39 @@ ACTIVATIONS = 10  # numbers kept for each unit and row of a minibatch
 WORLD_BYTES = 1_000_000  # of an environment, at least
 UPDATE_SECONDS, FLOPS = 1e-5, 2e11  # of a small update, at the soonest; at most, of a large one
 STEP_SECONDS = 600.0  # of updates after one real step, at most
-LAYERS = 64
+LAYERS = 64  # of NAF, the slowest, so many compile in 31 to 34 s of processor time, of SAC in 14 s
 MOST_WORLDS = 10_000
+NEVER_REACHED = 10**9  # steps or episodes of a run
+LEAST_REPLAY = 10_000  # transitions to which a default may be lowered
 SHARE = 0.9  # of the free memory may be asked for
 
 
 class Need(NamedTuple):
-    """What one setting takes: `size` bytes, in proportion to its value to the power `power`."""
+    """What one setting takes: `size` bytes, in proportion to its value to the power `power`.
+
+    instead: what to lower where even the least value of this setting does not fit.  step: what its value is a multiple of.
+    """
 
     setting: str
     value: Any
     size: float
     what: str
     power: float = 1.0
+    instead: "Need | None" = None
+    step: int = 1
+
+    def fitting(self, room: float, fits: Callable[[str, Any], bool] | None) -> Any:
+        """Return a value that takes at most `room` bytes and that `fits`, or None where even the least does not."""
+        value = self._scaled(self.value, min(1.0, (room / self.size) ** (1.0 / self.power)))
+        while fits is not None and not fits(self.setting, value):
+            value, before = self._scaled(value, 0.7), value
+            if value == before:
+                return None
+        return value
+
+    def _scaled(self, value: Any, factor: float) -> Any:
+        value = _scaled(value, factor)
+        return value if self.step == 1 else max(self.step, value // self.step * self.step)
 
 
 def available() -> float:
@@ -68,19 +91,88 @@ def _sysconf() -> float | None:
         return None
 
 
-def require_room(needs: list[Need], where: str, free: float | None = None) -> None:
-    """Raise ConfigError for the first of `needs` that does not fit into memory, or the largest where all together do not."""
+def require_room(
+    needs: list[Need], where: str, free: float | None = None, fits: Callable[[str, Any], bool] | None = None
+) -> None:
+    """Raise ConfigError for the first of `needs` that does not fit into memory, or the largest where all together do not.
+
+    fits: tells whether all does with another value of a setting.
+    """
     room = SHARE * (available() if free is None else free)
     worst = next((need for need in needs if need.size > room), max(needs, key=lambda need: need.size))
     rest = sum(need.size for need in needs) - worst.size
     if worst.size + rest <= room:
         return
     left = room - rest if rest < 0.5 * room else 0.5 * room
-    fits = _scaled(worst.value, (left / worst.size) ** (1.0 / worst.power))
+    value = worst.fitting(left, fits)
+    if value is None and worst.instead is not None:
+        worst = worst.instead
+        value = worst.fitting(left, fits)
+    advice = f"at most {worst.setting}={_shown(value)} fits" if value is not None else f"{where} are too many"
     raise ConfigError(
         f"{worst.setting}={_shown(worst.value)} with {where} needs {_size(worst.size)} ({worst.what}); {_size(room)} are free: "
-        f"at most {worst.setting}={_shown(fits)} fits"
+        f"{advice}"
     )
+
+
+def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
+    """Return (settings, their agent) that fit into memory and time: those given, or with less replay than the default.
+
+    A default that the machine has no room for is nobody's wish; it is lowered, with a warning.  Raises ConfigError where
+    settings do not fit all the same.  Warns of what can never come to pass.
+    """
+    agent = config.build(spec)
+    try:
+        require_fits(config, agent)
+    except ConfigError as refused:
+        config, agent = _with_less_replay(config, spec, refused)
+    for text in meaningless(config, agent):
+        warnings.warn(f"{spec.name}: {text}", ReverieWarning, stacklevel=4)
+    return config, agent
+
+
+def _with_less_replay(config: Any, spec: EnvSpec, refused: ConfigError) -> tuple[Any, Agent]:
+    """Return settings with a smaller replay than the default, and their agent; raise `refused` where that is not it."""
+    own = getattr(config, "agent", config)
+    default = getattr(type(own), "replay_capacity", None)
+    row = 4 * row_width(spec.observation_dim, spec.action_dim)
+    most = int(float(f"{0.5 * SHARE * available() / row:.1e}"))
+    if default is None or getattr(own, "replay_capacity", None) != default or not LEAST_REPLAY <= most < default:
+        raise refused
+    own = dataclasses.replace(own, replay_capacity=most)
+    smaller = dataclasses.replace(config, agent=own) if hasattr(config, "agent") else own
+    agent = smaller.build(spec)
+    try:
+        require_fits(smaller, agent)
+    except ConfigError:
+        raise refused from None
+    text = f"replay_capacity is {most}, since the default, {default}, takes {_size(default * row)} and there is no room for it"
+    warnings.warn(f"{spec.name}: {text}; set it to choose", ReverieWarning, stacklevel=4)
+    return smaller, agent
+
+
+def meaningless(config: Any, agent: Agent) -> list[str]:
+    """Return what settings ask for that never comes to pass, or does not do what it says."""
+    feed, imagined, found = agent.feed, agent.imagination, []
+    if feed.warmup_steps > NEVER_REACHED:
+        found.append(
+            f"warmup_steps={_shown(feed.warmup_steps)}: no run takes so many steps, so nothing would ever be learnt"
+        )
+    if not feed.rollout and feed.replay_capacity < feed.batch_size:
+        found.append(
+            f"replay_capacity={feed.replay_capacity} is less than batch_size={feed.batch_size}: each minibatch holds the same "
+            "transitions many times; set replay_capacity higher"
+        )
+    if imagined is not None and imagined.model.episodes > NEVER_REACHED:
+        found.append(
+            f"episodes={_shown(imagined.model.episodes)} of the model: no run has so many, so it is never fitted"
+        )
+    elif imagined is not None and 0 < imagined.until_episode <= imagined.model.episodes:
+        found.append(
+            f"until_episode={imagined.until_episode} ends imagination before the model's first fit, after "
+            f"{count(imagined.model.episodes, 'episode')}: set until_episode higher, or the model's episodes lower"
+        )
+    return found
 
 
 def require_fits(config: Any, agent: Agent) -> None:
@@ -95,22 +187,53 @@ def require_fits(config: Any, agent: Agent) -> None:
             f"worlds={feed.worlds} needs {_size(feed.worlds * WORLD_BYTES)} at least, as each is an environment in this "
             f"process; at most {MOST_WORLDS}"
         )
+    needs, spec = _needs(config, agent), agent.spec
+
+    def fits(setting: str, value: Any) -> bool:
+        changed = _with(config, setting, value)
+        total = sum(need.size for need in _needs(changed, changed.build(spec)))
+        return total <= SHARE * available()
+
+    where = count(spec.observation_dim, "observation")
+    where += f" and {count(spec.actions, 'action')}" if spec.actions else ""
+    require_room(needs, where, fits=fits)
+    _require_time(own, feed, imagined, needs[0].size / COPIES)
+
+
+def _with(config: Any, setting: str, value: Any) -> Any:
+    """Return settings with another value of one, wherever it belongs."""
+    if setting == "members" or setting.startswith("model."):
+        return dataclasses.replace(config, model=config.model.replace(**{setting.removeprefix("model."): value}))
+    if hasattr(config, "agent") and setting in type(config.agent).__dataclass_fields__:
+        return dataclasses.replace(config, agent=dataclasses.replace(config.agent, **{setting: value}))
+    return dataclasses.replace(config, **{setting: value}) if value != () else config
+
+
+def _needs(config: Any, agent: Agent) -> list[Need]:
+    """Return what settings take, the agent's state first."""
+    feed, imagined, own = agent.feed, agent.imagination, getattr(config, "agent", config)
+    hidden = tuple(getattr(own, "hidden", ()))
     n, m = agent.spec.observation_dim, agent.spec.action_dim
     row, state = 4.0 * row_width(n, m), _state_bytes(agent, hidden, n)
     needs = [Need("hidden", hidden, COPIES * state, "parameters, targets, optimiser and an update's copies", 2.0)]
     units = 4.0 * ACTIVATIONS * (sum(hidden) + row / 4)
     if feed.rollout:
-        needs += [Need("rollout", feed.rollout, 3 * feed.rollout * feed.worlds * row, "a rollout of all worlds")]
+        needs += [
+            Need(
+                "rollout",
+                feed.rollout,
+                3 * feed.rollout * feed.worlds * row,
+                "a rollout of all worlds",
+                step=feed.batch_size,
+            )
+        ]
     else:
         needs += [Need("replay_capacity", feed.replay_capacity, feed.replay_capacity * row, "replay")]
     needs += [Need("batch_size", feed.batch_size, feed.batch_size * (units + 2 * row), "a minibatch")]
     if not feed.rollout:
         sampled = 2 * feed.updates_per_step * feed.batch_size * row
         needs += [Need("updates_per_step", feed.updates_per_step, sampled, "the minibatches of one step")]
-    if imagined is not None:
-        needs += _imagined(imagined, feed, row, n + m)
-    require_room(needs, count(n, "observation"))
-    _require_time(own, feed, imagined, state)
+    return needs if imagined is None else needs + _imagined(imagined, feed, row, n + m)
 
 
 def _state_bytes(agent: Agent, hidden: tuple[int, ...], observations: int) -> float:
@@ -119,7 +242,8 @@ def _state_bytes(agent: Agent, hidden: tuple[int, ...], observations: int) -> fl
         shapes = jax.eval_shape(agent.init, jax.random.key(0))
         return float(sum(np.prod(leaf.shape, dtype=float) * 4 for leaf in jax.tree.leaves(shapes)))
     except (OverflowError, TypeError, ValueError, MemoryError):  # sizes that JAX has no number for
-        sizes = [float(observations), *map(float, hidden), 1.0]
+        outputs = float(max(agent.spec.actions, agent.spec.action_dim))
+        sizes = [float(observations), *map(float, hidden), outputs]
         return 16.0 * sum(a * b for a, b in itertools.pairwise(sizes))
 
 
@@ -136,8 +260,9 @@ def _imagined(imagined: Any, feed: Any, row: float, width: int) -> list[Need]:
     ]
     if hidden := tuple(getattr(model, "hidden", ())):
         sizes = [float(width), *map(float, hidden), float(width)]
-        weights = sum(a * b for a, b in itertools.pairwise(sizes))
-        needs += [Need("members", model.members, 16 * model.members * weights, "the model's networks")]
+        size, what = 16 * model.members * sum(a * b for a, b in itertools.pairwise(sizes)), "the model's networks"
+        smaller = Need("model.hidden", hidden, size, what, 2.0)
+        needs += [Need("members", model.members, size, what, instead=smaller)]
     if imagined.plan == "mpc":
         needs += [Need("plan_horizon", imagined.plan_horizon, 160.0 * imagined.plan_horizon * width**2, "a plan")]
     return needs

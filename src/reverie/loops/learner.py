@@ -71,8 +71,8 @@ class Learner:
         self._evaluation_world: World | None = None
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
         look()
-        agent = config.build(self.spec)
-        budget.require_fits(config, agent)
+        config, agent = budget.fitting(config, self.spec)
+        self.config = config
         self._worlds += arguments.more_worlds(self.spec.name, env, agent.feed.worlds - 1)
         states = state_dim or agent.imagination is not None
         self._task = task_of(self._world) if self._world is not None and states else None
