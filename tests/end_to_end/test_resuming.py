@@ -379,6 +379,18 @@ def test_another_layout_is_refused_and_named(scaled, parts, sentence):
         assert sentence in str(caught.value)
 
 
+@pytest.mark.parametrize("range_", [5, np.inf])
+def test_other_bounds_of_a_sensor_are_told_and_go_on(scaled, range_):
+    def made():
+        world = Scaled()
+        world.observation_space["speed"] = gym.spaces.Box(-range_, range_, (1,), np.float64)
+        return world
+
+    said = rf"sensor 'speed' was in \[-9, 9\] and is in \[-{range_}, {range_}\]; nothing is scaled by them"
+    with pytest.warns(ReverieWarning, match=said), rv.Learner.load(scaled, env=made) as learner:
+        assert learner.steps == 40
+
+
 def test_discrete_actions_that_count_from_elsewhere_are_refused(tmp_path):
     with rv.Learner(rv.DQN(hidden=(8,)), Scaled(start=0), out=tmp_path / "run") as learner:
         learner.learn(20)

@@ -52,7 +52,8 @@ class EnvSpec:
     """All an algorithm may know of the world: sizes, action bounds (in the world's own units) and a name.
 
     Either bounds or `actions`, the number of discrete ones, which the world counts from `first_action`.  observations: the
-    parts of an observation in order, (name, kind, shape), where they are known.
+    parts of an observation in order, (name, kind, shape), where they are known.  observation_low, observation_high: what each
+    of its numbers lies between, where that is known; nothing is learnt from them.
 
     Raises SpaceError where a bound or the width of a range is not finite, a range is empty, or there is nothing to choose.
     Warns of a range a million times as wide as the others.
@@ -65,6 +66,8 @@ class EnvSpec:
     actions: int = 0
     first_action: int = 0
     observations: Sequence[tuple[str, str, tuple[int, ...]]] = ()
+    observation_low: Sequence[float] = ()
+    observation_high: Sequence[float] = ()
 
     def __post_init__(self):
         if not isinstance(self.name, str):
@@ -74,7 +77,7 @@ class EnvSpec:
                 object.__setattr__(self, field, whole(f"{self.name}: {field}", getattr(self, field), least))
             except ConfigError as error:
                 raise SpaceError(str(error)) from None
-        for field in ("action_low", "action_high"):
+        for field in ("action_low", "action_high", "observation_low", "observation_high"):
             object.__setattr__(self, field, self._bounds(field))
         if self.actions:
             if self.actions < 2 or self.action_low or self.action_high:

@@ -16,7 +16,7 @@ from reverie.domains import DOMAINS, MAZES
 from reverie.environments.border import Border, sensor_of
 from reverie.environments.foreign import MAKE, RENDER, RESET, STEP, failed
 from reverie.environments.imports import imported, imported_module
-from reverie.environments.layout import layout_of
+from reverie.environments.layout import bounds_of, layout_of
 from reverie.environments.values import (
     RESET_GIVES,
     STEP_GIVES,
@@ -69,12 +69,13 @@ class World:
                     f"{name}: {what} has {number:,} numbers, of which no network learns; give at most {LARGEST_SPACE:,}"
                 )
         parts = layout_of(self._observations)
+        seen = bounds_of(self._observations)
         if box is not None:
             bounds = box.low.ravel().tolist(), box.high.ravel().tolist()
-            self.spec = EnvSpec(size, *bounds, name, observations=parts)
+            self.spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen)
         elif discrete is not None:
             count = int(discrete.n)
-            self.spec = EnvSpec(size, name=name, actions=count, first_action=self._first_action, observations=parts)
+            self.spec = EnvSpec(size, (), (), name, count, self._first_action, parts, *seen)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
         """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""

@@ -1,11 +1,13 @@
 """Is this the run, and this the world, that were learnt with?  What differs is named."""
 
+import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from reverie.core.errors import ConfigError, StorageError
+from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.storage.config import FORMAT, Config
 from reverie.storage.journal import Header
@@ -124,6 +126,42 @@ def require_same_world(where: Any, held: Spec | None, world: Spec, allow_new_bou
             "--allow-new-bounds (from Python: allow_new_bounds=True)"
         )
     return bool(moved)
+
+
+def warn_of_sensors(where: Any, held: Spec | None, world: Spec) -> None:
+    """Warn where a sensor's bounds differ from those that `where` (a file) holds: perhaps its unit is another.
+
+    Nothing is scaled by them, so that what was learnt means what it meant as long as the sensor does.
+    """
+    if held is None or len(held.observation_low) != len(world.observation_low):  # an older version wrote none
+        return
+    before = zip(held.observation_low, held.observation_high, strict=True)
+    now = list(zip(world.observation_low, world.observation_high, strict=True))
+    odd = [i for i, was in enumerate(before) if was != now[i]]
+    if odd:
+        i = odd[0]
+        was = held.observation_low[i], held.observation_high[i]
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        said = f"its sensor {_sensor(world, i)} was in {_range(*was)} and is in {_range(*now[i])}{more}"
+        warnings.warn(
+            f"{world.name} has other observation bounds than {where}: {said}; nothing is scaled by them, so learning goes on: "
+            "see that units are as they were",
+            ReverieWarning,
+            stacklevel=3,
+        )
+
+
+def _sensor(world: Spec, index: int) -> str:
+    for part in world.observations:
+        size = math.prod(part.shape)
+        if index < size:
+            return repr(part.name) if size == 1 else f"{part.name!r} [{index}]"
+        index -= size
+    return str(index)
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return f"[{'-inf' if low is None else f'{low:.6g}'}, {'inf' if high is None else f'{high:.6g}'}]"
 
 
 def _more(found: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.loops import agents, provenance, trust
 from reverie.loops.commands import resume_line
-from reverie.loops.identity import require_as_begun, require_same_run, require_same_world
+from reverie.loops.identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
 from reverie.loops.trainer import Trainer
 from reverie.storage import checkpoint, conversion
 from reverie.storage.config import Agent, Call, Chapter, Config, is_own
@@ -76,6 +76,7 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
     if facts is not None:
         require_same_run(run, held, facts)
     moved = require_same_world(run.config_file, held.world or held.spec, world, wish.new_bounds)
+    warn_of_sensors(run.config_file, held.world or held.spec, world)
     if header is not None and not moved:
         require_same_world(run.journal_file, header.world, world, False)
     new = agents.written(algorithm)

@@ -18,7 +18,7 @@ from reverie.loops import trust as trusted
 from reverie.loops.commands import resume_line
 from reverie.loops.evaluation import limit_for
 from reverie.loops.facts import Facts
-from reverie.loops.identity import require_as_begun, require_same_run, require_same_world
+from reverie.loops.identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
 from reverie.loops.sound import finite_actions
 from reverie.loops.trainer import DREAMS
 from reverie.storage import checkpoint
@@ -89,6 +89,7 @@ class SavedPolicy:
             raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
         held = self.written.world or self.written.spec
         require_same_world(self._run.config_file, held, Spec.of(world.spec), allow_new_bounds)
+        warn_of_sensors(self._run.config_file, held, Spec.of(world.spec))
         if held is not None and (held.action_low, held.action_high) != (
             list(world.spec.action_low),
             list(world.spec.action_high),

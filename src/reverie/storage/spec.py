@@ -1,5 +1,7 @@
 """An `EnvSpec` as it is written down, in config.json and in a journal's first line."""
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -26,13 +28,16 @@ class Spec(msgspec.Struct, omit_defaults=True):
     actions: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     first_action: int = 0
     observations: list[Observed] = []
+    observation_low: list[float | None] = []  # None: no bound
+    observation_high: list[float | None] = []
 
     @classmethod
     def of(cls, spec: "EnvSpec") -> "Spec":
         """Return the value that is written for `spec`."""
         parts = [Observed(name, kind, list(shape)) for name, kind, shape in spec.observations]
         bounds = list(spec.action_low), list(spec.action_high)
-        return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts)
+        seen = _finite(spec.observation_low), _finite(spec.observation_high)
+        return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts, *seen)
 
     def value(self) -> "EnvSpec":
         """Return the EnvSpec.  Raises SpaceError where it can be none."""
@@ -40,4 +45,10 @@ class Spec(msgspec.Struct, omit_defaults=True):
 
         parts = tuple((part.name, part.kind, tuple(part.shape)) for part in self.observations)
         bounds = self.action_low, self.action_high
-        return EnvSpec(self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts)
+        low = [-math.inf if bound is None else bound for bound in self.observation_low]
+        high = [math.inf if bound is None else bound for bound in self.observation_high]
+        return EnvSpec(self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts, low, high)
+
+
+def _finite(bounds: Sequence[float]) -> list[float | None]:
+    return [bound if math.isfinite(bound) else None for bound in bounds]
