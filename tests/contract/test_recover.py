@@ -291,6 +291,24 @@ def test_what_cannot_be_saved_is_one_line(case, run, capsys, monkeypatch):
     assert errors.count("\n") == 1 and errors.startswith("reverie: ")
 
 
+@pytest.mark.parametrize(
+    "kind", ["device", "file", "link", "dangling", "pipe", "NUL", "long", "empty", "under a file", "proc"]
+)
+def test_what_is_no_place_for_a_directory_is_one_line_and_stays(kind, run, tmp_path, capsys):
+    (tmp_path / "file").write_text("keep")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    odd = {"device": "/dev/full", "NUL": "a\0b", "long": "x" * 300, "empty": "", "under a file": f"{tmp_path}/file/new"}
+    assert (
+        main(["recover", str(run), "-o", odd.get(kind, "/proc/new" if kind == "proc" else str(tmp_path / kind))]) == 2
+    )
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and errors.startswith("reverie: ") and "Error" not in errors
+    assert (tmp_path / "file").read_text() == "keep" and (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "dangling").is_symlink()
+
+
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_a_full_disk_leaves_no_half_of_what_is_saved(at, run, monkeypatch):
     real, calls = os.write, []

@@ -287,7 +287,7 @@ def build_parser() -> argparse.ArgumentParser:
     recover.add_argument(
         "run_directory", type=_path, metavar="RUN", help="the damaged directory; nothing in it is changed"
     )
-    recover.add_argument("-o", "--output", metavar="DIR", help="a new directory (RUN-recovered)")
+    recover.add_argument("-o", "--output", type=_path, metavar="DIR", help="a new directory (RUN-recovered)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(

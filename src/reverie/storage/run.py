@@ -70,7 +70,7 @@ class RunDirectory:
 
     def open(self) -> None:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
-        with told("create", self.path):
+        with told("create", self.path, "choose another directory, or mend that"):
             for file in (self.journal_file, self.latest_file):
                 if file.parent.is_symlink():
                     raise StorageError(f"{file.parent} is a symbolic link; a run writes into folders of its own alone")
