@@ -3,6 +3,8 @@
 import importlib.util
 import itertools
 import pathlib
+from fractions import Fraction
+from operator import mul
 
 import numpy as np
 import pytest
@@ -91,6 +93,44 @@ def test_values_are_as_near_as_the_bound_says(ending, accuracy):
     error = np.abs(found.values - exact).max()
     assert error <= found.bound <= accuracy
     assert error > 1e-12, "stopped as late as if nothing were known"
+
+
+def rational(mdp, discount):
+    """Return V* by policy iteration in fractions: of the very numbers of the table, without rounding."""
+    S, table, gamma = mdp.states, mdp.transitions.toarray(), Fraction(discount)
+    rows = [[[Fraction(float(p)) for p in table[a * S + s]] for a in range(mdp.actions)] for s in range(S)]
+    rewards = [[Fraction(float(r)) for r in row] for row in mdp.rewards]
+    policy = [0] * S
+    while True:
+        M = [[(i == j) - gamma * rows[i][policy[i]][j] for j in range(S)] + [rewards[i][policy[i]]] for i in range(S)]
+        for i in range(S):
+            M[i] = [x / M[i][i] for x in M[i]]  # of a matrix with a dominant diagonal: no pivot is 0
+            for r in range(S):
+                if r != i:
+                    M[r] = [x - M[r][i] * y for x, y in zip(M[r], M[i], strict=True)]
+        V = [row[S] for row in M]
+        Q = [[w + gamma * sum(map(mul, row, V)) for w, row in zip(rewards[s], rows[s], strict=True)] for s in range(S)]
+        better = [a if Q[s][a] == max(Q[s]) else Q[s].index(max(Q[s])) for s, a in enumerate(policy)]
+        if better == policy:
+            return np.array(V, float)
+        policy = better
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.9, 0.999999, 1 - 1e-9])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e9])
+def test_bounds_hold_with_rounding_errors_and_all(discount, scale):
+    generator = np.random.default_rng(0)
+    for number in range(6):
+        mdp = random_mdp(
+            int(generator.integers(1, 5)), 2, 3, seed=number, ending=float(generator.choice([0.0, 1e-9, 0.3]))
+        )
+        mdp = mdp._replace(rewards=scale * (mdp.rewards - 0.5))
+        exact = rational(mdp, discount)
+        for found in (
+            value_iteration(mdp, discount, iterations=2000),
+            policy_iteration.policy_iteration(mdp, discount),
+        ):
+            assert np.abs(found.values - exact).max() <= found.bound
 
 
 @EACH

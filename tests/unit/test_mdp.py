@@ -279,7 +279,7 @@ def test_alpha_falls_with_the_updates_of_a_pair():
 def test_planning_repeats_what_was_taken():
     settings = Learning(discount=0, learning_rate=0.5, episodes=1, episode_steps=1)
     assert dyna_q(Scripted(), settings, planning_steps=3).action_values[0, 0] == 1 - 0.5**4
-    with pytest.raises(ConfigError, match="planning_steps is -1; it must be at least 0"):
+    with pytest.raises(ConfigError, match="planning_steps is -1; give a whole number of at least 0"):
         dyna_q(Scripted(), settings, planning_steps=-1)
 
 
@@ -288,3 +288,67 @@ def test_planning_goes_by_the_last_outcome_and_knows_ends():
     assert dyna_q(Scripted(1.0, 3.0), settings, planning_steps=1).action_values[0, 0] == 3
     settings = Learning(discount=0.9, learning_rate=1, episodes=1)
     assert dyna_q(Scripted(ends=True), settings, planning_steps=50).action_values[0, 0] == 1
+
+
+@pytest.mark.parametrize("method", [value_iteration, policy_iteration, lambda mdp, discount: checked(mdp)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda mdp: mdp._replace(transitions=2 * mdp.transitions),
+        lambda mdp: mdp._replace(transitions=-mdp.transitions),
+        lambda mdp: mdp._replace(transitions="x"),
+        lambda mdp: mdp._replace(rewards=mdp.rewards * np.nan),
+        lambda mdp: mdp._replace(rewards=mdp.rewards + 1j),
+        lambda mdp: mdp._replace(rewards=mdp.rewards.astype(str)),
+        lambda mdp: mdp._replace(rewards=[[1.0], [1.0, 2.0]]),
+        lambda mdp: mdp._replace(rewards=mdp.rewards[0]),
+        lambda mdp: mdp._replace(ends=mdp.ends[:1]),
+        lambda mdp: mdp._replace(starts=None),
+        lambda mdp: mdp._replace(starts=mdp.starts * np.nan),
+        lambda mdp: mdp._replace(terminal=~mdp.terminal),  # states that go on
+        lambda mdp: "x",
+        lambda mdp: None,
+    ],
+)
+def test_no_solver_takes_what_is_no_table(method, change):
+    with pytest.raises(ConfigError) as refused:
+        method(change(random_mdp(3, 2, 2)), 0.9)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("whole", [lambda m: m.toarray(), lambda m: m.tocoo(), lambda m: m.tocsc()])
+def test_matrices_of_any_kind_will_do(whole):
+    mdp = random_mdp(3, 2, 2)
+    found, other = (policy_iteration(t, 0.9) for t in (mdp, mdp._replace(transitions=whole(mdp.transitions))))
+    np.testing.assert_allclose(found.values, other.values, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        np.zeros(4, int),
+        np.full(3, 2),
+        np.full(3, -1),
+        np.zeros(3),
+        np.full((3, 2), 0.7),
+        np.full((3, 2), np.nan),
+        "x",
+        None,
+    ],
+)
+def test_what_is_no_policy_has_no_values(policy):
+    with pytest.raises(ConfigError, match="the policy is"):
+        solve(random_mdp(3, 2, 2), policy, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("discount", wrong) for wrong in (np.nan, "x", None, 1j, -1, 2)),
+        *(("accuracy", wrong) for wrong in (np.nan, -1.0, "x", None)),
+        *(("iterations", wrong) for wrong in (-1, 2.5, "x", None)),
+    ],
+)
+def test_settings_of_value_iteration_are_looked_at(name, value):
+    with pytest.raises(ConfigError, match=name):
+        value_iteration(random_mdp(3, 2, 2), **{"discount": 0.9} | {name: value})

@@ -9,7 +9,7 @@ The model keeps the last outcome of each step, which is all there is to know whe
 
 import numpy as np
 
-from reverie.core.errors import ConfigError
+from reverie.core.arguments import whole
 from reverie.core.seeds import SAMPLE, seed_of
 from reverie.tabular.q_learning import Also, Learning, Learnt, Samples, Table, Watch, q_learning
 
@@ -18,8 +18,7 @@ def dyna_q(
     world: Samples, settings: Learning, planning_steps: int = 5, seed: int = 0, watch: Watch | None = None
 ) -> Learnt:
     """Return what Dyna-Q learns in `settings.episodes` episodes with n = `planning_steps` after each real step."""
-    if planning_steps < 0:
-        raise ConfigError(f"planning_steps is {planning_steps}; it must be at least 0")
+    whole("planning_steps", planning_steps)
     return q_learning(world, settings, seed, planner(planning_steps, seed) if planning_steps else None, watch)
 
 

@@ -7,18 +7,21 @@ problems), who show that the optimality equation then has one solution and that 
     policy that never ends have value -∞.  Ours is a little stricter, a round of +1 and -2 is refused, and needs no search.)
 """
 
+import numbers
+
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
+from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError
 from reverie.tabular.mdp import MDP
 
 
 def check_discount(mdp: MDP | None, discount: float) -> None:
     """Raise ConfigError where `discount` lies outside [0, 1], or is 1 and an episode of `mdp` need not end."""
-    if not 0.0 <= discount <= 1.0:
-        raise ConfigError(f"discount is {discount}; it must lie in [0, 1]")
+    if not isinstance(discount, numbers.Real) or not 0.0 <= discount <= 1.0:
+        raise ConfigError(f"discount is {shown(discount)}; it must lie in [0, 1]")
     if discount < 1.0 or mdp is None:
         return
     stuck = ~mdp.terminal & (toward_an_end(mdp) < 0)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
+from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError
 
 SLACK = 1e-9  # by which probabilities may miss a sum of 1
@@ -84,8 +85,35 @@ def from_outcomes(outcomes: Outcomes, states: int, actions: int, starts: np.ndar
     return checked(MDP(transitions, ends, total(p * reward), terminal, begun))
 
 
+def _read(mdp: Any) -> MDP:
+    """Return an MDP of arrays, its transitions in rows.  Raises ConfigError where its parts are none."""
+    if not isinstance(mdp, MDP):
+        raise ConfigError(f"the table is {shown(mdp)}; give an MDP, such as `from_outcomes` makes")
+    parts = {}
+    for name in ("ends", "rewards", "terminal", "starts"):
+        try:
+            parts[name] = np.asarray(getattr(mdp, name))
+        except ValueError:  # ragged
+            parts[name] = np.asarray(None)
+    try:
+        rows = mdp.transitions
+        parts["transitions"] = rows if isinstance(rows, csr_array) else csr_array(rows)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"transitions are {shown(mdp.transitions)}; give a matrix [A S, S], best a CSR array"
+        ) from None
+    for name, part in parts.items():
+        if part.dtype.kind not in "iufb":
+            raise ConfigError(f"{name} is {shown(getattr(mdp, name))}; give an array of real numbers")
+    if parts["rewards"].ndim != 2 or 0 in parts["rewards"].shape:
+        raise ConfigError(f"rewards has shape {parts['rewards'].shape}; give one for each state and action, [S, A]")
+    parts["terminal"] = parts["terminal"].astype(bool, copy=False)
+    return mdp if all(part is getattr(mdp, name) for name, part in parts.items()) else MDP(**parts)
+
+
 def checked(mdp: MDP) -> MDP:
     """Return `mdp` if it is one, or raise ConfigError naming the first state and action that are wrong."""
+    mdp = _read(mdp)
     S, A = mdp.rewards.shape
     shapes = {"transitions": (A * S, S), "ends": (S, A), "terminal": (S,), "starts": (S,)}
     for name, shape in shapes.items():
@@ -109,6 +137,8 @@ def checked(mdp: MDP) -> MDP:
         ~(np.abs(sums - 1.0) <= SLACK),
         lambda k: f"the probabilities of {_at(k, S)} sum to {sums[k]:.10g}; they must sum to 1",
     )
+    stays = mdp.terminal[:, None] & ((mdp.ends < 1.0 - SLACK) | (mdp.rewards != 0))
+    _refuse(stays.T.ravel(), lambda k: f"{_at(k, S)}, which is terminal, goes on or is paid for; it must end, at 0")
     if not (mdp.starts >= 0).all() or abs(mdp.starts.sum() - 1.0) > SLACK:
         raise ConfigError(
             f"the probabilities of starting sum to {mdp.starts.sum():.10g}; they must be 0 or more, sum 1"

@@ -10,16 +10,20 @@ Differences (ours / the book's):
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.sparse import eye_array
 from scipy.sparse.linalg import spsolve
 
+from reverie.core.arguments import shown, whole
+from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.status import Status
+from reverie.core.words import count
 from reverie.tabular.bellman import action_values, expectation, under
 from reverie.tabular.endings import check_discount, toward_an_end
-from reverie.tabular.mdp import MDP
+from reverie.tabular.mdp import MDP, SLACK, checked
 from reverie.tabular.solution import Solution, solution
 from reverie.tabular.sweeps import repeat
 
@@ -34,7 +38,8 @@ def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
 
     With discount 1 a state from which π may go on for ever has value -∞: what `check_discount` lets pass costs.
     """
-    chain = under(mdp, policy)
+    check_discount(None, discount)
+    chain = under(mdp, decided(mdp, policy))
     lost = _may_go_on_for_ever(chain) if discount == 1.0 else np.zeros(mdp.states, bool)
     kept, V = np.flatnonzero(~lost), np.full(mdp.states, -np.inf)
     if len(kept):
@@ -43,9 +48,27 @@ def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
     return V
 
 
+def decided(mdp: MDP, policy: Any) -> np.ndarray:
+    """Return a policy, actions [S] or probabilities [S, A].  Raises ConfigError where it is none."""
+    S, A = mdp.states, mdp.actions
+    try:
+        pi = np.asarray(policy)
+    except ValueError:  # ragged
+        pi = np.asarray(None)
+    chooses = pi.shape == (S,) and pi.dtype.kind in "iu" and ((pi >= 0) & (pi < A)).all()
+    draws = pi.shape == (S, A) and pi.dtype.kind == "f" and (pi >= 0).all() and np.allclose(pi.sum(1), 1.0, 0, SLACK)
+    if not (chooses or draws):
+        raise ConfigError(
+            f"the policy is {shown(policy)}; give an action of 0 to {A - 1} for each of {count(S, 'state')}, or "
+            f"probabilities {(S, A)}"
+        )
+    return pi
+
+
 def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = 1e-10) -> np.ndarray:
     """Return V_π [S] by iterative policy evaluation, to `accuracy`; with discount 1 π must end episodes."""
-    chain = under(mdp, policy)
+    check_discount(None, discount)
+    chain = under(mdp, decided(mdp, policy))
     found = repeat(lambda V: expectation(chain, V, discount), chain, discount, accuracy, 1_000_000)
     return found.values
 
@@ -53,9 +76,11 @@ def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = 1e-10
 def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = None, iterations: int = 1000) -> Solution:
     """Return the optimal values and policy; `evaluate`: `solve` or `sweep`, chosen by size where None.
 
-    Raises ConfigError where the discount lies outside [0, 1], or is 1 and an episode need not end.
+    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end.
     """
+    mdp = checked(mdp)
     check_discount(mdp, discount)
+    whole("iterations", iterations)
     if evaluate is None:
         evaluate = solve if mdp.states <= DIRECT else sweep
     everywhere = np.arange(mdp.states)
@@ -74,9 +99,7 @@ def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = No
             status = Status.DONE
             break
         policy = np.where(better, Q.argmax(1), policy)
-    found = solution(mdp, V, discount, status, np.inf, np.array(changes))
-    bound = found.residual / (1.0 - discount) if discount < 1.0 else np.inf
-    return found._replace(bound=bound)
+    return solution(mdp, V, discount, status, np.array(changes))
 
 
 def _may_go_on_for_ever(chain: MDP) -> np.ndarray:

@@ -3,9 +3,11 @@
 Stops by bounds on what is still to come, see `sweeps`.
 """
 
+from reverie.core.arguments import finite, whole
+from reverie.core.errors import ConfigError
 from reverie.tabular.bellman import optimality
 from reverie.tabular.endings import check_discount
-from reverie.tabular.mdp import MDP
+from reverie.tabular.mdp import MDP, checked
 from reverie.tabular.solution import Solution, solution
 from reverie.tabular.sweeps import repeat
 
@@ -14,8 +16,12 @@ def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iteratio
     """Return the optimal values and policy, to `accuracy` or, where float64 cannot tell so much, to the `bound` returned.
 
     Without discounting there is no such bound: then the last change is within `accuracy`.
-    Raises ConfigError where the discount lies outside [0, 1], or is 1 and an episode need not end.
+    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end.
     """
+    mdp = checked(mdp)
     check_discount(mdp, discount)
+    if finite("accuracy", accuracy) < 0:
+        raise ConfigError(f"accuracy is {accuracy}; it must be 0 or more")
+    whole("iterations", iterations)
     found = repeat(lambda V: optimality(mdp, V, discount), mdp, discount, accuracy, iterations)
-    return solution(mdp, found.values, discount, found.status, found.bound, found.changes)
+    return solution(mdp, found.values, discount, found.status, found.changes, found.bound)
