@@ -136,3 +136,23 @@ def test_the_probability_of_improvement_is_mann_whitneys_u(n, m, generator):
     x, y = (generator.integers(0, 5, size).astype(float) for size in (n, m))  # many ties
     u = stats.mannwhitneyu(x, y, method="asymptotic").statistic
     assert probability_of_improvement(x, y) == pytest.approx(u / (n * m))
+
+
+@pytest.mark.parametrize("where", [0, 3, 6])
+def test_of_what_is_no_number_nothing_is_known(where, generator):
+    """NaN sorts last: cut off with the best, it would leave a figure as if it had not been there."""
+    x, y = generator.standard_normal(7), generator.standard_normal(5)
+    x[where] = np.nan
+    for statistic, groups in (
+        (interquartile_mean, [x]),
+        (median, [x]),
+        (of_difference, [x, y]),
+        (of_difference, [y, x]),
+    ):
+        assert np.isnan(statistic(*groups))
+        assert np.isnan(interval(statistic, groups, generator)).all()
+    for groups in ([x, y], [y, x]):
+        assert np.isnan(probability_of_improvement(*groups))
+        assert np.isnan(interval(probability_of_improvement, groups, generator)).all()
+    both = np.stack([x, np.arange(7.0)])
+    assert np.isnan(interquartile_mean(both)).tolist() == [True, False]

@@ -103,3 +103,31 @@ def test_a_time_limit_told_as_a_death_is_noted():
 def test_no_environment_at_all_is_wrong_input():
     with pytest.raises(ConfigError, match="unknown environment 'Pendulun-v1'; did you mean"):
         check("Pendulun-v1")
+
+
+class Wide(gym.Env):
+    """Observations of which a thousand would not fit into memory."""
+
+    observation_space = gym.spaces.Discrete(5_000_000)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = 0
+        return 0, {}
+
+    def step(self, action):
+        self.state += 1
+        return self.state, 1.0, False, self.state == 5, {}
+
+
+def test_observations_are_not_kept(monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        np, "array", lambda given, *rest, **more: kept.append(given) or np.asarray(given, *rest, **more)
+    )
+    findings, figures = check(Wide, steps=10)
+    assert figures["observation_dim"] == 5_000_000 and figures["largest_observation"] == 1.0
+    assert all(np.size(given) < 1000 for given in kept)
+    values = next(finding for finding in findings if finding.topic == "values")
+    assert values.verdict == "note" and len(values.text) < 600

@@ -1,6 +1,7 @@
 """Is this environment fit to learn on?  Looks, steps, and says what to change."""
 
 import time
+import zlib
 from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from reverie.environments.world import EnvSource, World, make_world
 Verdict = Literal["ok", "note", "wrong"]
 EXTREME = 100.0  # observations beyond this size train badly unless they are normalised
 SLOW_SECONDS = 0.01
+MANY = 50  # entries named
 
 
 class Finding(NamedTuple):
@@ -48,8 +50,26 @@ def check(source: EnvSource, steps: int = 1000, seed: int = 0) -> tuple[list[Fin
         world.close()
 
 
+class _Seen:
+    """What is kept of observations, which may be large: their range, and a mark of each to tell trajectories apart."""
+
+    def __init__(self):
+        self.marks = list[int]()
+        self.low = self.high = np.zeros(0)
+
+    def add(self, observation: np.ndarray) -> None:
+        first = not self.marks
+        self.low = observation.copy() if first else np.minimum(self.low, observation, out=self.low)
+        self.high = observation.copy() if first else np.maximum(self.high, observation, out=self.high)
+        self.marks.append(zlib.crc32((observation + 0.0).tobytes()))  # -0 is 0
+
+    @property
+    def largest(self) -> float:
+        return float(max(-self.low.min(), self.high.max()))
+
+
 class _Rollout(NamedTuple):
-    observations: np.ndarray
+    seen: _Seen
     rewards: np.ndarray
     lengths: list[int]
     terminated: int
@@ -60,14 +80,17 @@ class _Rollout(NamedTuple):
 
 def _rollout(world: World, steps: int, seed: int) -> _Rollout:
     generator = np.random.default_rng(seed)
-    observations, rewards, lengths = [world.reset(seed)], [], []
+    seen, rewards, lengths = _Seen(), [], []
+    seen.add(world.reset(seed))
     deaths = timeouts = both = length = 0
-    began = time.perf_counter()
+    seconds = 0.0
     for number in range(1, steps + 1):
         look()
         action = world.spec.to_world(world.spec.random(generator))
+        began = time.perf_counter()
         reward, observation, terminated, truncated = world.step(action, number)
-        observations.append(observation)
+        seconds += time.perf_counter() - began
+        seen.add(observation)
         rewards.append(reward)
         length += 1
         if terminated or truncated:
@@ -76,9 +99,8 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
             both += terminated and truncated
             lengths.append(length)
             length = 0
-            observations.append(world.reset(seed + len(lengths)))
-    seconds = time.perf_counter() - began
-    return _Rollout(np.array(observations), np.array(rewards), lengths, deaths, timeouts, both, seconds)
+            seen.add(world.reset(seed + len(lengths)))
+    return _Rollout(seen, np.array(rewards), lengths, deaths, timeouts, both, seconds)
 
 
 def _spaces(world: World) -> Finding:
@@ -102,14 +124,15 @@ def _short(values: Any) -> str:
 
 
 def _values(first: _Rollout) -> Finding:
-    largest = float(np.abs(first.observations).max())
-    constant = np.flatnonzero(np.ptp(first.observations, axis=0) == 0)
+    largest = first.seen.largest
+    constant = np.flatnonzero(first.seen.low == first.seen.high)
     span = float(np.abs(first.rewards).max())
     notes = []
     if largest > EXTREME:
         notes.append(f"observations reach {largest:.3g}: set observation_normalisation=true, or scale them")
     if len(constant):
-        notes.append(f"observation entries {constant.tolist()} never change: leave them out")
+        entries = ", ".join(map(str, constant[:MANY].tolist())) + (", …" if len(constant) > MANY else "")
+        notes.append(f"observation entries [{entries}] never change: leave them out")
     if span > EXTREME or (0 < span < 0.01):
         notes.append(f"rewards reach {span:.3g}: set reward_scale so that they are about 1")
     if float(np.ptp(first.rewards)) == 0.0:
@@ -120,8 +143,7 @@ def _values(first: _Rollout) -> Finding:
 
 
 def _seeding(first: _Rollout, second: _Rollout, world: World, seed: int) -> Finding:
-    count = len(second.observations)
-    if not np.array_equal(first.observations[:count], second.observations):
+    if first.seen.marks[: len(second.seen.marks)] != second.seen.marks:
         return Finding(
             "seeding",
             "note",
@@ -206,7 +228,7 @@ def _figures(world: World, first: _Rollout) -> dict[str, Any]:
         "action_low": list(world.spec.action_low),
         "action_high": list(world.spec.action_high),
         "actions": world.spec.actions,
-        "largest_observation": float(np.abs(first.observations).max()),
+        "largest_observation": first.seen.largest,
         "largest_reward": float(np.abs(first.rewards).max()),
         "episodes": len(first.lengths),
         "terminated": int(first.terminated),

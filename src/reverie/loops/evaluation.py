@@ -1,11 +1,13 @@
 """How good is a policy?  Whole greedy episodes, their returns and an interval for the mean."""
 
+import math
 import statistics
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from reverie.core.errors import ReverieWarning
 from reverie.core.interrupts import Interrupted, look
@@ -18,9 +20,8 @@ COLUMNS = {"step": whole, "episode": whole, "return_mean": number, "return_std":
 
 LONGEST = 10_000  # steps of a greedy episode, where training has met no time limit
 
-# Two-sided 97.5 % points of Student's t for 1 … 30 degrees of freedom; beyond that the normal's 1.96 is within 2 %.
-T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
-T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+LEVEL = 0.95  # of the interval for a mean
+HUGE = 1e100  # returns whose squares are still far from overflow
 
 
 class Played(NamedTuple):
@@ -120,11 +121,18 @@ def cut_line(cut: int, episodes: int, limit: int) -> str:
 
 
 def summary(returns: list[float]) -> dict[str, Any]:
-    """Return mean, sample standard deviation, the mean's 95 % interval (Student's t) and the returns themselves."""
-    mean = statistics.fmean(returns)
-    std = statistics.stdev(returns) if len(returns) > 1 else 0.0
-    low = high = None  # one episode says nothing of its spread
-    if len(returns) > 1:
-        half = (T_975[len(returns) - 2] if len(returns) <= len(T_975) + 1 else 1.96) * std / len(returns) ** 0.5
-        low, high = mean - half, mean + half
+    """Return mean, sample standard deviation, the mean's 95 % interval (Student's t) and the returns themselves.
+
+    The interval is [None, None] of one episode, which says nothing of its spread, and where a return is not finite.
+    """
+    mean = std = math.nan
+    low = high = None
+    if all(map(math.isfinite, returns)):
+        unit = max(1.0, max(map(abs, returns)) / HUGE)  # 1, but where squares would overflow
+        parts = returns if unit == 1.0 else [part / unit for part in returns]
+        mean = unit * statistics.fmean(parts)
+        std = unit * statistics.stdev(parts) if len(parts) > 1 else 0.0
+        if len(parts) > 1:
+            half = float(stdtrit(len(parts) - 1, 0.5 + 0.5 * LEVEL)) * std / len(parts) ** 0.5
+            low, high = mean - half, mean + half
     return {"mean": mean, "std": std, "interval_95": [low, high], "episodes": len(returns), "returns": returns}

@@ -2,6 +2,7 @@
 
 Agarwal et al. 2021 (arXiv 2108.13264), *Deep reinforcement learning at the edge of the statistical precipice*.  Scores may be
 infinite (a run that diverged, a level never reached), so quantiles here are values that occur and nothing is interpolated.
+Of a score that is no number nothing is known: each statistic of it is NaN, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +18,13 @@ def interquartile_mean(samples: np.ndarray) -> np.ndarray:
     """Return the mean [...] of the middle half of samples [..., n]: ⌊n/4⌋ are cut off at either end."""
     ordered = np.sort(samples, axis=-1)
     n = ordered.shape[-1]
-    return ordered[..., n // 4 : n - n // 4].mean(axis=-1)
+    return _known(ordered[..., n // 4 : n - n // 4].mean(axis=-1), samples)
 
 
 def median(samples: np.ndarray) -> np.ndarray:
     """Return the lower median [...] of samples [..., n]: a value that occurs, be it infinite."""
     ordered = np.sort(samples, axis=-1)
-    return ordered[..., (ordered.shape[-1] - 1) // 2]
+    return _known(ordered[..., (ordered.shape[-1] - 1) // 2], samples)
 
 
 def interval(
@@ -49,4 +50,9 @@ def interval(
 def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return how often a draw of x [..., n] exceeds one of y [..., m], ties counting half: [...]."""
     left, right = x[..., :, None], y[..., None, :]
-    return ((left > right) + 0.5 * (left == right)).mean(axis=(-2, -1))
+    return _known(_known(((left > right) + 0.5 * (left == right)).mean(axis=(-2, -1)), x), y)
+
+
+def _known(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return values [...], NaN where one of samples [..., n] is."""
+    return np.where(np.isnan(samples).any(axis=-1), np.nan, values)
