@@ -79,3 +79,26 @@ def test_boxes_side_by_side_are_each_alone(generator):
         together = jax.vmap(box_qp.solve)(H, g, low, high, start)
     for i in range(8):
         np.testing.assert_allclose(together.k[i], solve(H[i], g[i], low[i], high[i], start[i]).k, atol=1e-10)
+
+
+@pytest.mark.parametrize("m", [1, 3])
+def test_done_is_claimed_of_a_minimum_alone(generator, m):
+    H, g, one = definite(generator, m), generator.standard_normal(m), np.ones(m)
+    broken = np.where(np.arange(m) == 0, np.nan, 1.0)
+    for given in ((H * broken, g), (H, g * broken), (H * np.inf, g)):
+        assert solve(*given, -one, one, 0 * one).status == Status.NONFINITE_MODEL
+    assert solve(H, g, one * broken, one, 0 * one).status == Status.NONFINITE_MODEL
+    assert solve(H, g, one, -one, 0 * one).status == Status.INFEASIBLE
+
+
+def test_where_rounding_ends_the_search_it_says_whether_the_gradient_vanishes(generator):
+    for _ in range(300):
+        m = int(generator.choice([2, 3, 6]))
+        vectors = np.linalg.qr(generator.standard_normal((m, m)))[0]
+        H = (vectors * 10.0 ** generator.uniform(-8, 4, m)) @ vectors.T
+        H, g = 0.5 * (H + H.T), 2 * generator.standard_normal(m)
+        low, high = -generator.uniform(0, 1, m), generator.uniform(0, 1, m)
+        found = solve(H, g, low, high, generator.standard_normal(m))
+        left = np.abs(np.where(found.free, H @ found.k + g, 0.0)).max()
+        flat = left <= 1e-6 * (np.abs(g) + np.abs(H) @ np.abs(found.k)).max()
+        assert flat or found.status == Status.MAX_ITERATIONS

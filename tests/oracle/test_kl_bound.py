@@ -132,7 +132,7 @@ def test_a_cost_that_is_not_convex_raises_eta(task, where):
 
 def test_where_nothing_is_within_the_bound_the_old_controller_stays(task):
     dynamics, cost, old = task
-    for concave, status in ((-1e25, Status.BOUND_UNMET), (np.nan, Status.NONFINITE_MODEL)):
+    for concave, status in ((-1e60, Status.BOUND_UNMET), (np.nan, Status.NONFINITE_MODEL)):
         found = step((dynamics, cost._replace(C=cost.C * 0 + concave * np.eye(N + M)), old), 0.2)
         assert found.status == status
         np.testing.assert_array_equal(found.controller.K, old.K)
@@ -176,3 +176,14 @@ def test_a_plain_step_that_is_not_convex_is_regularised_and_counted(task):
     assert hopeless.status == Status.NOT_POSITIVE_DEFINITE
     broken = dual.one_step(dynamics, cost._replace(c=np.nan * cost.c), None, "plain", MEAN, SPREAD)
     assert broken.status == Status.NONFINITE_MODEL
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-8, 1e14, 1e20])
+def test_the_step_is_the_same_in_any_unit_of_cost(task, unit):
+    dynamics, cost, old = task
+    found, other = (
+        step((dynamics, c, old), 0.1, tolerance=1e-6) for c in (cost, jax.tree.map(lambda p: unit * p, cost))
+    )
+    assert found.status == other.status == Status.DONE
+    np.testing.assert_allclose(other.eta, unit * found.eta, rtol=1e-4)
+    np.testing.assert_allclose(other.controller.k, found.controller.k, rtol=1e-4, atol=1e-6)

@@ -167,3 +167,15 @@ def test_it_finds_what_no_derivative_shows(generator):
         costs = 1.0 - ((u >= 1.0) & (u <= 1.3))
         c = moved(c, noise, weights(costs, temperature(costs, 0.5).eta))
     assert 1.0 < c.k[0, 0] < 1.3
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200, 1e307])
+def test_costs_of_any_size_have_a_temperature(generator, unit):
+    to_go = generator.random((8, 3))
+    found, other = temperature(to_go, 0.5), temperature(unit * to_go, 0.5)
+    assert found.status == other.status == Status.DONE
+    np.testing.assert_allclose(other.eta, unit * found.eta, rtol=1e-9)
+
+
+def test_costs_too_far_apart_for_float64_are_told():
+    assert temperature(np.array([[-1e308], [1e308], [0.0]]), 0.5).status == Status.NONFINITE_MODEL

@@ -352,3 +352,15 @@ def test_what_is_no_policy_has_no_values(policy):
 def test_settings_of_value_iteration_are_looked_at(name, value):
     with pytest.raises(ConfigError, match=name):
         value_iteration(random_mdp(3, 2, 2), **{"discount": 0.9} | {name: value})
+
+
+@pytest.mark.parametrize("ending", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("reward", [-1.0, -1e-8, -1e-12])
+def test_values_that_still_move_are_not_called_done(ending, reward):
+    """Without discounting a small change may be one of very many."""
+    chain = MDP(csr_array([[1.0 - ending]]), np.array([[ending]]), np.array([[reward]]), np.zeros(1, bool), np.ones(1))
+    found = value_iteration(chain, 1.0)
+    assert (
+        found.status == Status.MAX_ITERATIONS
+        or abs(found.values[0] - reward / ending) < 2e-10 - 1e-11 * found.values[0]
+    )

@@ -16,6 +16,7 @@ from reverie.maths.linalg import solve_positive
 
 SHORTENED = 0.6 ** np.arange(40.0)  # lengths of a step that are tried, all at once
 ARMIJO = 0.1  # share of the predicted fall that a step must bring
+STALLED = 1e-7  # likewise, where no step lowers the value any more
 PRECISION = 1e-10  # of the free gradient, against the terms that it is the sum of
 
 
@@ -24,13 +25,16 @@ class BoxSolution(NamedTuple):
 
     k: Any  # [m]
     free: Any  # [m] bool: not clamped
-    status: Any  # DONE, MAX_ITERATIONS (k is feasible, not optimal) or NOT_POSITIVE_DEFINITE (k is the start)
+    status: Any  # see `solve`
 
 
 def solve(H, g, low, high, start) -> BoxSolution:
     """Return the minimiser within the box.  H: [m, m], symmetric; g, low, high, start: [m].
 
-    At most 2m + 5 passes: clamped sets settle after about m changes.  A start outside the box is clipped to it.
+    At most 2m + 5 passes: clamped sets settle after about m changes.  A start outside the box is clipped to it.  Status
+    DONE: the gradient among free coordinates vanishes, and H is positive definite among them, so that this is the minimum
+    wherever all of H is.  MAX_ITERATIONS: k is feasible, not optimal; NOT_POSITIVE_DEFINITE: nor better than it was found;
+    INFEASIBLE: low > high somewhere; NONFINITE_MODEL: H or g is not finite, or a bound NaN.
     """
     shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start)
     m = g.shape[0]
@@ -65,8 +69,14 @@ def solve(H, g, low, high, start) -> BoxSolution:
     no = jnp.asarray(False)
     state = first, no, jnp.zeros((), jnp.int32), no, ~no
     k, small, _, done, positive = jax.lax.while_loop(unfinished, improve, state)
-    status = jnp.where(small | done, Status.DONE, Status.MAX_ITERATIONS)
-    return BoxSolution(k, clamped(k)[0], jnp.where(positive, status, Status.NOT_POSITIVE_DEFINITE))
+    free, gradient = clamped(k)
+    left = jnp.max(jnp.where(free, jnp.abs(gradient), 0.0))  # where rounding errors end it
+    flat = small | (done & (left <= STALLED * jnp.max(jnp.abs(g) + jnp.abs(H) @ jnp.abs(k))))
+    status = jnp.where(flat, Status.DONE, Status.MAX_ITERATIONS)
+    status = jnp.where(positive, status, Status.NOT_POSITIVE_DEFINITE)
+    known = jnp.all(jnp.isfinite(H)) & jnp.all(jnp.isfinite(g)) & ~jnp.any(jnp.isnan(low) | jnp.isnan(high))
+    status = jnp.where(jnp.any(low > high), Status.INFEASIBLE, jnp.where(known, status, Status.NONFINITE_MODEL))
+    return BoxSolution(k, free, status)
 
 
 def feedback(H, solution: BoxSolution, Hux):

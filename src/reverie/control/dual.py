@@ -25,7 +25,8 @@ from reverie.core.status import Status
 from reverie.maths.linalg import log_determinant
 from reverie.maths.precision import double
 
-ETA_LOW, ETA_HIGH = 1e-8, 1e16
+ETA_LOW, ETA_HIGH = 1e-8, 1e16  # of costs of usual size
+SMALL, LARGE = 1e-3, 1e3  # sizes of cost beyond which they go with it
 TRIALS = 50
 SLACK = 0.1  # of the bound: no step exceeds it by more
 
@@ -93,6 +94,9 @@ class _Bracket(NamedTuple):
 
 def _bounded_step(dynamics, cost, old, bound, x0_mean, x0_covariance, eta, entropy, tolerance) -> BoundedStep:
     limit = bound * old.k.shape[0]
+    size = jnp.maximum(jnp.max(jnp.abs(cost.C)), jnp.max(jnp.abs(cost.c)))
+    least = ETA_LOW * jnp.where(size > 0, jnp.minimum(1.0, size / SMALL), 1.0)
+    most = ETA_HIGH * jnp.maximum(1.0, jnp.where(jnp.isfinite(size), size, 1.0) / LARGE)
 
     def attempt(eta):
         found = lqr.backward(dynamics, augmented(cost, old, eta, entropy))
@@ -113,13 +117,13 @@ def _bounded_step(dynamics, cost, old, bound, x0_mean, x0_covariance, eta, entro
         middle = jnp.sqrt(low * high)
         following = jnp.where(within, jnp.maximum(middle, 0.1 * eta), jnp.minimum(middle, 10.0 * eta))
         met = jnp.abs(total - limit) <= tolerance * limit
-        alone = within & (eta <= ETA_LOW)  # the cost's own optimum: only the first trial
+        alone = within & (eta <= least)  # the cost's own optimum: only the first trial
         status = jnp.where(alone, Status.INACTIVE, jnp.where(met, Status.DONE, Status.BOUND_UNMET))
         first = bracket.trials == 0
         return _Bracket(
             low=low,
             high=high,
-            eta=jnp.where(first & ~alone, jnp.maximum(start, 10.0 * ETA_LOW), following),
+            eta=jnp.where(first & ~alone, jnp.maximum(start, 10.0 * least), following),
             best=jnp.where(within | met, eta, bracket.best),
             trials=bracket.trials + 1,
             raised=bracket.raised + ~convex,
@@ -129,10 +133,10 @@ def _bounded_step(dynamics, cost, old, bound, x0_mean, x0_covariance, eta, entro
     one = jnp.ones((), cost.C.dtype)
     start, zero = eta * one, jnp.zeros((), jnp.int32)
     unmet = zero + Status.BOUND_UNMET
-    bracket = _Bracket(ETA_LOW * one, ETA_HIGH * one, ETA_LOW * one, jnp.inf * one, zero, zero, unmet)
+    bracket = _Bracket(least * one, most * one, least * one, jnp.inf * one, zero, zero, unmet)
     bracket = jax.lax.while_loop(unfinished, narrow, bracket)
     found = jnp.isfinite(bracket.best)
-    new, kl, _ = attempt(jnp.where(found, bracket.best, ETA_HIGH))
+    new, kl, _ = attempt(jnp.where(found, bracket.best, most))
     new = jax.tree.map(lambda a, b: jnp.where(found, a, b), new, old)
     kl = jnp.where(found, kl, 0.0)
     before, after = (lqr.expected_cost(dynamics, cost, c, x0_mean, x0_covariance) for c in (old, new))

@@ -28,6 +28,7 @@ from reverie.core.status import Status
 HALVINGS = 200  # of the interval of log η: to the last bit
 MET = 1e-8  # nats: how far the samples' KL may be from its bound
 COOLEST = 1e-3  # least η, in standard deviations of S: below, rounding errors would choose
+FAR = 1e100  # widths of S, and their reciprocals, beyond which it is measured in a unit of its own
 LEAST = 0.01  # of the variance, that the weights may leave
 
 
@@ -75,7 +76,16 @@ def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Te
         return Temperature(np.full(steps, np.inf), np.zeros(steps), Status.NONFINITE_MODEL)
     if len(to_go) < 2:
         return Temperature(np.full(steps, np.inf), np.zeros(steps), Status.TOO_FEW_SAMPLES)
-    width, spread = np.ptp(to_go, axis=0), to_go.std(axis=0)
+    with np.errstate(over="ignore"):
+        width = np.ptp(to_go, axis=0)
+    if not np.isfinite(width).all():
+        return Temperature(np.full(steps, np.inf), np.zeros(steps), Status.NONFINITE_MODEL)
+    odd = (width > FAR) | ((width > 0) & (width < 1 / FAR))
+    if odd.any():  # squares would leave float64
+        unit = np.where(odd, width, 1.0)
+        found = temperature(to_go / unit, bound, halvings)
+        return found._replace(eta=found.eta * unit)
+    spread = to_go.std(axis=0)
     alike = width <= 1e-12 * np.abs(to_go).max(axis=0)
     unit = np.where(alike, 1.0, spread)
     # exp(-S/η) within exp(±√ε) of one another are less than ε nats from uniform.

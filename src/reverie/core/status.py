@@ -23,6 +23,7 @@ class Status(enum.IntEnum):
     NOT_STABILISABLE = 15
     NO_STABILISING_SOLUTION = 16
     ILL_CONDITIONED = 17
+    INFEASIBLE = 18
 
     @property
     def good(self) -> bool:
@@ -57,4 +58,5 @@ _TEXTS = {
     "mode on the unit circle, or has no minimum; add a little cost on every state",
     Status.ILL_CONDITIONED: "rounding errors hide the solution: sizes in this system are too far apart for float64; give "
     "states and controls units in which they are alike, or more controls",
+    Status.INFEASIBLE: "no control lies within these bounds; a lower one is above its upper",
 }

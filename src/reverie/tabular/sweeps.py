@@ -4,7 +4,8 @@ How near is known from the last change δ = V_{k+1} - V_k.  All later changes to
 γ/(1-γ) max δ (MacQueen 1966; Puterman 1994, 6.6), where the end of an episode counts as a state with δ = 0.  Differences
 (ours / Sutton & Barto 2018, 4.4):
  1. Stops when half the width of that interval is within `accuracy`, and returns its middle / when max |δ| is small.
- 2. Without discounting, where there is no such interval, stops when max |δ| is within `accuracy` / likewise.
+ 2. Without discounting, where there is no such interval, stops when max |δ|, and all that are to come if they go on falling
+    as the last one did, are within `accuracy` / when max |δ| is.
  3. Both arrays at once (Jacobi) / in place.
 """
 
@@ -54,9 +55,18 @@ def repeat(
             if not math.isfinite(change + shift):
                 status = Status.NONFINITE_MODEL
                 break
-            missed = bound if discount < 1.0 else change
+            missed = bound if discount < 1.0 else _tail(changes)
             if missed <= accuracy or width <= ROUNDING * max(float(V.max()), -float(V.min())):
                 status = Status.DONE
                 break
         V = np.where(mdp.terminal, 0.0, V + shift)
     return Sweeps(V, status if np.isfinite(V).all() else Status.NONFINITE_MODEL, bound, np.array(changes))
+
+
+def _tail(changes: list[float]) -> float:
+    """Return how much is still to come, or the last change where that is more, if changes go on falling as the last one did."""
+    last = changes[-1]
+    if last == 0.0:
+        return 0.0
+    ratio = last / changes[-2] if len(changes) > 1 and changes[-2] > 0 else 1.0
+    return max(last, last * ratio / (1.0 - ratio)) if ratio < 1.0 else math.inf
