@@ -10,6 +10,7 @@ import numpy as np
 
 from reverie.core.arguments import shown, whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, SpaceError, WorldError
+from reverie.core.finite import all_finite
 from reverie.core.words import count
 
 WIDEST = 1e6  # times the others' range, beyond which an actuator's is hardly meant
@@ -145,7 +146,7 @@ class EnvSpec:
 
         Raises DivergedError where one is not finite: neither a bound nor a whole number stops it.
         """
-        if not np.isfinite(action).all():
+        if not all_finite(np.asarray(action)):
             raise DivergedError(f"{self.name}: the action {np.asarray(action).tolist()} is not finite; it was not sent")
         if self.actions:
             return np.asarray(action).astype(np.int64)
@@ -157,7 +158,7 @@ class EnvSpec:
 
         Raises WorldError where one is not finite.
         """
-        if not np.isfinite(action).all():
+        if not all_finite(np.asarray(action)):
             raise WorldError(
                 f"{self.name}: the action {np.asarray(action).tolist()} is not finite; give what was executed"
             )

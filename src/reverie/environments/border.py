@@ -12,6 +12,8 @@ import numpy as np
 from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ReverieWarning
+from reverie.core.finite import all_within
+from reverie.environments.values import finite_vector
 
 MOST = 1e16  # the square, times a minibatch of any size, is within float32
 
@@ -26,13 +28,14 @@ class Border:
         self._name, self._sensor = name, sensor
         self._told: set[str] = set()
 
-    def vector(self, values: np.ndarray) -> np.ndarray:
-        """Return finite observations [n] or [B, n], clipped."""
-        if values.size and max(values.max(), -values.min()) > MOST:
-            for index in np.argwhere(np.abs(values) > MOST)[:, -1].tolist():
-                self._tell(f"the observation at {self._sensor(index)}")
-            return values.clip(-MOST, MOST)
-        return values
+    def vector(self, where: str, values: np.ndarray) -> np.ndarray:
+        """Return observations [n] or [B, n], clipped.  Raises WorldError, with `where`, naming the first that is not finite."""
+        if all_within(values, MOST):
+            return values
+        finite_vector(self._name, where, values.ravel())
+        for index in np.argwhere(np.abs(values) > MOST)[:, -1].tolist():
+            self._tell(f"the observation at {self._sensor(index)}")
+        return values.clip(-MOST, MOST)
 
     def number(self, value: float) -> float:
         """Return a finite reward, clipped."""

@@ -11,6 +11,7 @@ from gymnasium.envs.registration import parse_env_id
 from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, sentence, unknown
+from reverie.core.finite import all_finite
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
 from reverie.environments.border import Border, sensor_of
@@ -21,7 +22,6 @@ from reverie.environments.values import (
     RESET_GIVES,
     STEP_GIVES,
     finite_number,
-    finite_vector,
     flattener,
     parts_of,
     shown,
@@ -87,7 +87,7 @@ class World:
             raise WorldError(f"{self.name}: {where} {error}") from None
         except Exception as error:
             raise WorldError(f"{self.name}: {where} does not fit observation_space ({sentence(error)})") from error
-        return self._border.vector(finite_vector(self.name, where, flat))
+        return self._border.vector(where, flat)
 
     def sensor(self, index: int) -> str:
         """Return what people call entry `index` of a flat observation."""
@@ -102,7 +102,7 @@ class World:
     def _sent(self, action: np.ndarray, number: int) -> Any:
         """Return an action as the environment gets it.  Raises DivergedError where it is not finite, if only in its dtype."""
         sent = self.shape(action)
-        if not np.isfinite(sent).all():
+        if not all_finite(sent):
             raise DivergedError(
                 f"{self.name}: the action of step {number} is {sent.tolist()}, not finite; it was not sent"
             )

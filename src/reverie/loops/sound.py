@@ -7,6 +7,7 @@ import numpy as np
 
 from reverie.core.agent import Feed
 from reverie.core.errors import DivergedError
+from reverie.core.finite import all_finite
 from reverie.loops.advice import for_observations
 
 FINITE = float(np.finfo(np.float32).max)
@@ -20,7 +21,7 @@ def within(tree: Any, most: float = FINITE) -> bool:
 
 def finite_actions(actions: np.ndarray, name: str, step: int, feed: Feed) -> np.ndarray:
     """Return a policy's actions, or raise DivergedError where one is no number: clipping would let it pass."""
-    if not np.isfinite(actions).all():
+    if not all_finite(actions):
         raise DivergedError(
             f"{name}: the policy's action after step {step} is not finite; is the observation far "
             f"larger than any before?  Scale it, or {for_observations(feed)}"

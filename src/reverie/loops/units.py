@@ -8,7 +8,7 @@ from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.environments.border import Border, by_index
-from reverie.environments.values import finite_number, finite_vector, float32, shown
+from reverie.environments.values import finite_number, float32, shown
 from reverie.environments.world import World
 
 
@@ -30,8 +30,7 @@ class Units:
                     f"{self._spec.name}: the observation is {shown(observation)}, not {count(n, 'real number')}"
                 ) from error
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
-                finite_vector(self._spec.name, "the observation", flat.ravel())
-                return self._border.vector(flat)
+                return self._border.vector("the observation", flat)
         if self._world is None:
             raise ConfigError(
                 f"{self._spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})"
