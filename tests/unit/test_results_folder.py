@@ -325,3 +325,19 @@ def test_a_folder_that_cannot_be_read_is_not_kept_locked(tmp_path):
     with pytest.raises(StorageError, match="damaged"):
         results.open()
     assert results._lock is None
+
+
+def test_a_cell_added_later_leaves_the_rows_of_others_as_they_were(tmp_path):
+    """Cells of older versions have no share at rest: an empty field, which must not come back as "nan"."""
+    results = filled(tmp_path / "out", {KEY: outcome([-3.0, -1.25])})
+    results.close()
+    before = results.scores_file.read_text().replace(",0.5\n", ",\n")
+    assert before.count(",\n") == 2
+    results.scores_file.write_text(before)
+    again = Results(tmp_path / "out")
+    again.open()
+    again.add(OTHER, outcome([-2.0]))
+    again.close()
+    after = results.scores_file.read_text().splitlines()
+    assert [line for line in before.splitlines() if line not in after] == []
+    assert "nan" not in results.scores_file.read_text()

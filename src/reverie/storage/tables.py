@@ -222,5 +222,6 @@ def one_of(*values: str) -> Kind:
 
 def _line(values: Sequence[Any]) -> bytes:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(values)
+    nothing_for_nan = ["" if isinstance(value, float) and math.isnan(value) else value for value in values]
+    csv.writer(out, lineterminator="\n").writerow(nothing_for_nan)
     return out.getvalue().encode()
