@@ -68,18 +68,12 @@ def _saved(steps: int, how_far: str, line: str) -> str:
 
 
 def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
-    """Return what is said while a run is taken up, with the line that goes on to what was asked for.
-
-    held: what config.json said before; once it says otherwise the wish is written down, and is not to be repeated.
-    """
     changed = True
     with contextlib.suppress(ReverieError):
         changed = directory.read_config() != held
     if changed:
         return f"interrupted while the journal was learnt again; all of it is saved. To go on:\n{line}"
-    flags = [
-        f"--{name.replace('_', '-')}" for name in ("relearn", "allow_new_bounds", "trust") if getattr(options, name)
-    ]
+    flags = [f"--{name.replace('_', '-')}" for name in ("relearn", "allow_new_bounds") if getattr(options, name)]
     return f"interrupted while the run was taken up; it is as it was. To go on:\n{' '.join([line, *flags])}"
 
 
