@@ -300,7 +300,7 @@ def test_evaluate_prints_every_return_and_their_interval(run):
     assert (facts["run"], facts["step"], facts["seed"], facts["episodes"]) == (str(run), STEPS, 4, 3)
     assert len(set(facts["returns"])) == 3 and facts["mean"] == pytest.approx(np.mean(facts["returns"]))
     assert facts["std"] == pytest.approx(np.std(facts["returns"], ddof=1))
-    half = 4.303 * facts["std"] / 3**0.5  # Student's t at 2 degrees of freedom
+    half = 4.302652730 * facts["std"] / 3**0.5  # Student's t at 2 degrees of freedom
     assert facts["interval_95"] == pytest.approx([facts["mean"] - half, facts["mean"] + half])
     assert one_object("evaluate", run, "--episodes", "3", "--seed", "4") == facts
     assert one_object("evaluate", run, "--episodes", "1", "--seed", "5")["returns"][0] not in facts["returns"]
