@@ -68,6 +68,10 @@ def _saved(steps: int, how_far: str, line: str) -> str:
 
 
 def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
+    """Return what is said while a run is taken up, with the line that goes on to what was asked for.
+
+    held: what config.json said before; once it says otherwise the wish is written down, and need not be repeated.
+    """
     changed = True
     with contextlib.suppress(ReverieError):
         changed = directory.read_config() != held

@@ -37,11 +37,6 @@ class Ilqg:
         self.status = Status.DONE
         self._t = 0
 
-    @classmethod
-    def another(cls, settings: Imagination, task: Task, action_dim: int) -> "Ilqg":
-        """Return one as `settings` want it."""
-        return cls(task, action_dim, settings.plan_step, settings.kl_bound)
-
     def rehearse(self) -> None:
         """Do nothing: `improve` calls all that is compiled."""
 
@@ -118,17 +113,6 @@ class Mpc:
 
     ready = True
 
-    @classmethod
-    def another(cls, settings: Imagination, task: Task, action_dim: int) -> "Mpc":
-        """Return one as `settings` want it."""
-        return cls(settings, task, action_dim)
-
-    def rehearse(self) -> None:
-        """Plan once, from a start of the domain's."""
-        start = self._start()
-        self.begin(np.asarray(start.target, float))
-        self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
-
     def __init__(self, settings: Imagination, task: Task, action_dim: int):
         if task.domain is None or settings.model.name != "exact":
             raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
@@ -148,6 +132,12 @@ class Mpc:
             options=pilot.BOUNDED,
         )
         self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
+
+    def rehearse(self) -> None:
+        """Plan once, from a start of the domain's."""
+        start = self._start()
+        self.begin(np.asarray(start.target, float))
+        self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
 
     def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
         """Do nothing: all planning is done while acting."""
@@ -186,7 +176,11 @@ def tell_again(driver: Any, facts: dict[str, Any]) -> None:
     driver.status = Status(driver.status)
 
 
-DRIVERS = {"ilqg": Ilqg.another, "mpc": Mpc.another}
+def _ilqg(settings: Imagination, task: Task, action_dim: int) -> Ilqg:
+    return Ilqg(task, action_dim, settings.plan_step, settings.kl_bound)
+
+
+DRIVERS = {"ilqg": _ilqg, "mpc": Mpc}
 
 
 def read_controller(batch: list[Episode], length: int) -> Controller:

@@ -21,9 +21,12 @@ CLOSE = 1e-6  # of a range's width: bounds that went through float32
 def identity(config: Config) -> dict[str, Any]:
     """Return what decides all that is learnt, for a checkpoint's header."""
     world = config.world or config.spec
-    bounds = {} if world is None else {"action_low": world.action_low, "action_high": world.action_high}
     agent = msgspec.to_builtins(config.agent)
-    return {"agent": agent, "env": config.env, "seed": config.seed, **bounds}
+    return {"agent": agent, "env": config.env, "seed": config.seed} | ({} if world is None else _bounds(world))
+
+
+def _bounds(world: Spec) -> dict[str, list[float]]:
+    return {"action_low": world.action_low, "action_high": world.action_high}
 
 
 def begun(config: Config) -> dict[str, Any]:
@@ -66,10 +69,8 @@ def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -
         for name in ("env", "seed"):
             odd += _odd({name: getattr(config, name)}, {name: header.begun.get(name)})
     world = config.world or config.spec
-    if header is not None and None not in (header.world, world) and not config.moving:
-        odd += _odd(
-            *({name: getattr(of, name) for name in ("action_low", "action_high")} for of in (world, header.world))
-        )
+    if world is not None and header is not None and header.world is not None and not config.moving:
+        odd += _odd(_bounds(world), _bounds(header.world))
     if odd:
         raise _edited(run, odd, "it was begun")
 
@@ -141,8 +142,7 @@ def warn_of_sensors(where: Any, held: Spec | None, world: Spec) -> None:
     if odd:
         i = odd[0]
         was = held.observation_low[i], held.observation_high[i]
-        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
-        said = f"its sensor {_sensor(world, i)} was in {_range(*was)} and is in {_range(*now[i])}{more}"
+        said = f"its sensor {_sensor(world, i)} was in {_range(*was)} and is in {_range(*now[i])}{_more(odd)}"
         warnings.warn(
             f"{world.name} has other observation bounds than {where}: {said}; nothing is scaled by them, so learning goes on: "
             "see that units are as they were",
@@ -164,7 +164,7 @@ def _range(low: float | None, high: float | None) -> str:
     return f"[{'-inf' if low is None else f'{low:.6g}'}, {'inf' if high is None else f'{high:.6g}'}]"
 
 
-def _more(found: Sequence[str]) -> str:
+def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 

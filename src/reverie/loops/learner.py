@@ -64,7 +64,7 @@ class Learner:
         arguments.require_possible(config, env, spec, seed)
         if tensorboard:
             charts.require()
-        self.config, self.seed = config, int(seed)
+        self.seed = int(seed)
         self._source, self._evaluation_source = env, evaluation_env
         self._world: World | None = None if env is None else make_world(env)
         self._worlds = [] if self._world is None else [self._world]  # that learning steps in turns

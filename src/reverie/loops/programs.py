@@ -93,7 +93,9 @@ class Programs:
     def _plan(self) -> None:
         trainer, dreams, length = self._trainer, self._trainer.dreams, self._length
         assert length is not None
-        driver = type(trainer.driver).another(dreams.settings, dreams.task, trainer.agent.spec.action_dim)
+        from reverie.loops.driver import DRIVERS  # loaded by now: only a trainer with a planner comes here
+
+        driver = DRIVERS[dreams.settings.plan](dreams.settings, dreams.task, trainer.agent.spec.action_dim)
         batch = self._episodes(2, length)
         n, d = batch[0].states.shape[1], batch[0].states.shape[1] + batch[0].actions.shape[1]
         still = Linear(np.tile(np.eye(n, d), (length, 1, 1)), np.zeros((length, n)), np.tile(np.eye(n), (length, 1, 1)))

@@ -52,7 +52,7 @@ class Session:
             trainer.metric_names,
             config.tensorboard,
             described,
-            begun(config),
+            self._decided["config"],
         )
         self.recent_returns: deque[float] = deque(maxlen=100)
         self.longest, self.ran_out = 0, False  # of all episodes: the most steps, and whether one ran out of time

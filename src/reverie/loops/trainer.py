@@ -43,8 +43,7 @@ class Trainer:
         n, m = agent.spec.observation_dim, agent.spec.action_dim
         feed = agent.feed
         # Operation by operation: as one program, deep networks compile for minutes, since each layer's draws are unrolled.
-        state = agent.init(jax.random.fold_in(self.root, INIT))
-        self.state = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state)
+        self.state = agent.init(jax.random.fold_in(self.root, INIT))
         # On-policy agents keep one rollout of all their worlds, in time: at its end the rows stand as they came.
         self.replay = Replay(feed.rollout * feed.worlds or feed.replay_capacity, row_width(n, m))
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
