@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import reverie as rv
-from reverie.loops.evaluation import evaluate, summary
+from reverie.loops.evaluation import evaluate
 from reverie.loops.saved import SavedPolicy
 from reverie.report.curve import draw_curve
 from reverie.report.film import record
@@ -22,19 +22,20 @@ def main() -> None:
     )
     with rv.Learner(NAF, env=ENV, seed=0, out=out) as learner:
         before = learner.evaluate(EPISODES)
+        learner.save_best()  # until there is a better one
         learner.learn(STEPS, callbacks=[rv.Evaluate(750, episodes=5), rv.SaveBest(), rv.Progress()])
     policy = SavedPolicy(out, best=True)
-    after = summary(evaluate(policy.greedy, policy.world(), EPISODES, SEED))
+    after = evaluate(policy.greedy, policy.world(), EPISODES, SEED).facts
     curve = draw_curve(out, out / "curve.png", f"NAF on {ENV}, seed 0")
     film = out / "film.mp4"
-    _, sketched = record(policy.greedy, policy.world, film, seed=SEED, seconds=10)
+    filmed = record(policy.greedy, policy.world, film, seed=SEED, seconds=10)
 
     print(f"score before  {before['mean']:8.2f} ± {before['std']:.2f}   ({EPISODES} greedy episodes)")
     print(
         f"score after   {after['mean']:8.2f} ± {after['std']:.2f}   (the best policy, of step {policy.step}, on new starts)"
     )
     print(f"curve         {curve}")
-    print(f"film          {film}{'   (a line drawing: no OpenGL was found)' if sketched else ''}")
+    print(f"film          {film}{'   (a line drawing: no OpenGL was found)' if filmed.sketched else ''}")
     print(f"run           {out}   (reverie evaluate {out} --best)")
 
 

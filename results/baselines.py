@@ -62,7 +62,7 @@ def tested(greedy: Any, world: Any) -> float:
     """Return the mean return of the test; greedy: observation -> action in the world's own units."""
     from reverie.loops.evaluation import evaluate
 
-    found = evaluate(lambda o: world.spec.from_world(np.atleast_1d(greedy(o))), world, EPISODES, STARTS)
+    found = evaluate(lambda o: world.spec.from_world(np.atleast_1d(greedy(o))), world, EPISODES, STARTS).returns
     return sum(found) / len(found)
 
 

@@ -61,7 +61,7 @@ def run(variant: str, seed: int) -> list[dict[str, Any]]:
         greedy = lambda o: learner.spec.from_world(learner.predict(o))  # noqa: E731
         for episode in range(EVERY, EPISODES + 1, EVERY):
             learner.learn(episodes=EVERY)
-            score = round(float(np.mean(evaluate(greedy, world, TEST, STARTS))), 4)
+            score = round(float(np.mean(evaluate(greedy, world, TEST, STARTS).returns)), 4)
             row = (DOMAIN, variant, seed, episode, score, round(time.perf_counter() - began, 1))
             rows.append(dict(zip(COLUMNS, row, strict=True)))
     return rows

@@ -110,7 +110,7 @@ def run(domain: str, variant: str, seed: int) -> list[dict[str, Any]]:
         for episode in range(EVERY, last + 1, EVERY):
             try:
                 learner.learn(episodes=EVERY)
-                score = float(np.mean(evaluate(greedy, world, TEST, STARTS)))
+                score = float(np.mean(evaluate(greedy, world, TEST, STARTS).returns))
             except rv.DivergedError:
                 score = -math.inf
             row = (domain, variant, seed, episode, round(score, 4), round(time.perf_counter() - began, 1))

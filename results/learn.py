@@ -16,7 +16,7 @@ from reverie.loops.provenance import versions
 
 HERE = Path(__file__).parent
 EPISODES = 20
-COLUMNS = ("seed", "step", "return_mean", "return_std")
+COLUMNS: tuple[str, ...] = ("seed", "step", "return_mean", "return_std")
 
 
 class Experiment(NamedTuple):

@@ -24,7 +24,17 @@ from reverie.loops.provenance import versions
 
 HERE = Path(__file__).parent
 SEED, ITERATIONS = 0, 100
-COLUMNS = ("domain", "method", "horizon", "start", "return", "planned", "status", "seconds", "step_seconds")
+COLUMNS: tuple[str, ...] = (
+    "domain",
+    "method",
+    "horizon",
+    "start",
+    "return",
+    "planned",
+    "status",
+    "seconds",
+    "step_seconds",
+)
 
 
 class Flight(NamedTuple):

@@ -23,7 +23,7 @@ ROUNDS, SAMPLES, ELITE, KEPT = 25, 40, 6, 0.2
 def rollout(plant: Plant, start: Start, knots: np.ndarray) -> float:
     """Return the return of an episode under torques [KNOTS, 3]."""
     plant.state = np.concatenate([start.q, start.v])
-    total, before = 0.0, State(start.q, start.v)
+    total, before = 0.0, State(list(start.q), list(start.v))
     for t in range(DOMAIN.horizon):
         place, (i, part) = t / EVERY, divmod(t, EVERY)
         if place < KNOTS - 1:
