@@ -49,7 +49,14 @@ def test_rooms_keep_to_their_trade(path):
 # What opens, decodes or parses, and where alone it may be called.
 LEARNERS = ("loops/learner.py", "loops/records.py", "loops/saved.py")
 READERS = {
-    "open": ("storage/files.py", "storage/key.py", "storage/copy.py", "storage/output.py", "cli/__init__.py"),
+    "open": (
+        "storage/files.py",
+        "storage/key.py",
+        "storage/copy.py",
+        "storage/output.py",
+        "cli/__init__.py",
+        "cli/stopping.py",
+    ),
     "read_text": ("loops/provenance.py", "loops/budget.py", "report/page.py"),  # of the system, of the package itself
     "read_bytes": (),
     "read_regular": ("storage/files.py", "storage/journal.py", "loops/keeper.py", "report/film.py"),

@@ -1,31 +1,20 @@
 """The `reverie` command: argument types to calls.  Heavy imports wait until a verb runs."""
 
-import contextlib
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
 from reverie.cli import stopping  # first of ours: from here on Ctrl-C and SIGTERM are heard
 from reverie.cli.parser import VERBS, UsageError, build_parser
+from reverie.cli.stopping import DONE, WRONG
 from reverie.core.errors import ReverieError, sentence, unknown
 from reverie.core.interrupts import FLAG, Interrupted, look
 
-DONE, WRONG = 0, 2
-
 
 def command() -> NoReturn:
-    """Be the process of the command line: run it and exit, also where threads of an environment never end."""
-    status = main()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # all is said and done
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        os._exit(status)  # the interpreter would wait for them
-    sys.exit(status)
+    """Be the process of the command line: run it and exit."""
+    stopping.leave(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +52,7 @@ def _run(words: Sequence[str]) -> int:
 def _end(error: BaseException) -> int:
     """Say in one line what ended a verb; return the exit status."""
     if isinstance(error, Interrupted):
-        return stopping.tell(str(error))
+        return stopping.tell(_how_far(error))
     if FLAG.asked:  # what failed may have failed because of the signal: a child heard it too
         return stopping.tell() if isinstance(error, KeyboardInterrupt) else stopping.tell(f"({sentence(error)})")
     if isinstance(error, KeyboardInterrupt):
@@ -76,3 +65,10 @@ def _end(error: BaseException) -> int:
         return WRONG
     print(f"reverie: {sentence(error)} (--debug shows where)", file=sys.stderr)
     return 1
+
+
+def _how_far(error: BaseException | None) -> str:
+    """Return what an interrupt says, or the one before it: closing may have been interrupted too."""
+    while error is not None and not (isinstance(error, Interrupted) and str(error)):
+        error = error.__context__
+    return "" if error is None else str(error)

@@ -27,7 +27,7 @@ def warnings_in_one_line() -> Iterator[None]:
     def show(message: Any, category: type[Warning], *rest: Any, **named: Any) -> None:
         if issubclass(category, ReverieWarning):
             note(f"reverie: {message}")
-        else:
+        elif "os.fork() was called" not in str(message):  # JAX's, where an environment forks: no child of it runs JAX
             before(message, category, *rest, **named)
 
     warnings.showwarning = show

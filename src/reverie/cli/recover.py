@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.words import count, listed
 from reverie.loops.recover import Recovery, recover
@@ -11,6 +12,7 @@ from reverie.loops.recover import Recovery, recover
 
 def run(options: Any) -> None:
     """Save what is whole of a damaged run in a new directory, and tell what is not."""
+    stopping.say(f"nothing was recovered; {options.run_directory} is as it was")
     found = recover(Path(options.run_directory), None if options.output is None else Path(options.output))
     emit(options, dataclasses.asdict(found) | {"goes_on": found.goes_on}, *_lines(found))
 

@@ -3,22 +3,31 @@
 Imported before anything else: where this process is the `reverie` command, handlers are in place from here on.
 """
 
+import atexit
 import contextlib
+import gc
+import io
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
+from typing import NoReturn
 
-from reverie.core.interrupts import EXIT_STATUS
+from reverie.core.errors import sentence
+from reverie.core.interrupts import EXIT_STATUS, FLAG
 from reverie.loops import interrupts
 
+DONE, WRONG = 0, 2  # exit statuses
 NOTHING = "nothing was begun"
 
 
 class _Last:
-    """What will be said: (how far things had come, or "") -> lines; and whether it was."""
+    """What will be said: (how far things had come, or "") -> lines; who says it, and whether it was."""
 
     def __init__(self):
         self.sentence: Callable[[str], str] = lambda how_far: _line(how_far, NOTHING)
+        self.claim = threading.Lock()  # taken for good by whoever says it: a signal may come at any moment
         self.told = False
 
 
@@ -36,22 +45,92 @@ def say(sentence: str | Callable[[str], str]) -> None:
 
 def tell(how_far: str = "") -> int:
     """Say it on stderr, once; return the exit status."""
-    if not _last.told:
-        _last.told = True
+    if _last.claim.acquire(blocking=False):
         with contextlib.suppress(OSError):
             print(_last.sentence(how_far), file=sys.stderr, flush=True)
+        _last.told = True
     return EXIT_STATUS
 
 
 def end_at_once() -> None:
     """End the process, perhaps from another thread, whatever the main one does: what is on disk is whole at any moment."""
+    if not _last.claim.acquire(blocking=False):
+        if not _last.told and threading.current_thread() is threading.main_thread():
+            return  # it is about to say it, or the watching thread is
+        _wait_until_told()
+        os._exit(EXIT_STATUS)
     try:
-        text = "" if _last.told else _last.sentence("at once") + "\n"
+        text = _last.sentence("at once") + "\n"
         if os.isatty(2):
             text = "\r\x1b[K\x1b[?25h" + text  # a progress bar hides the cursor
-        os.write(2, text.encode(errors="replace"))
+        _write(text.encode(errors="replace"))
+        _end_children()
     finally:
         os._exit(EXIT_STATUS)
+
+
+def _wait_until_told(seconds: float = 1.0) -> None:
+    until = time.monotonic() + seconds
+    while not _last.told and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def _write(data: bytes) -> None:
+    """Write to stderr unless nobody takes it: a full pipe is not waited for."""
+    import select
+
+    if select.select([], [2], [], 1.0)[1]:
+        os.write(2, data)
+
+
+def _end_children() -> None:
+    """Kill what `multiprocessing` started here: the interpreter, which would have seen to it, is not asked."""
+    known = sys.modules.get("multiprocessing.process")
+    for child in () if known is None else known.active_children():
+        with contextlib.suppress(OSError, ValueError):
+            child.kill()
+
+
+def leave(status: int) -> NoReturn:
+    """Exit; after an interrupt nothing more is said, whatever is torn down, and threads that never end are not waited for."""
+    FLAG.listeners.append(lambda: os._exit(status))
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # its reader has seen enough
+        pass
+    except (OSError, ValueError) as error:  # a full disk; or somebody closed it
+        print(f"reverie: stdout could not be written: {sentence(error)}", file=sys.stderr, flush=True)
+        status = status or WRONG
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if status != EXIT_STATUS and all(thread.daemon for thread in others):
+        sys.exit(status)
+    if status == EXIT_STATUS:
+        _last.claim.acquire(blocking=False)
+        _last.told = True
+        _end_children()
+        if not _DEBUG:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    atexit._run_exitfuncs()  # once the interpreter itself is torn down, signals are no longer ours
+    _flush_files()
+    os._exit(status)
+
+
+def _flush_files() -> None:
+    """Write out what an environment's open files hold back, as the interpreter does at its end."""
+    for file in gc.get_objects():
+        if isinstance(file, io.IOBase) and not file.closed:
+            with contextlib.suppress(Exception):
+                file.flush()
+
+
+def _quieten() -> None:
+    """Have nothing said of what an interrupt breaks off: event loops and pools complain when they are torn down."""
+    import logging
+
+    sys.unraisablehook = threading.excepthook = lambda given: None
+    logging.lastResort = logging.NullHandler()
 
 
 @contextlib.contextmanager
@@ -71,5 +150,8 @@ def _is_command() -> bool:
     return os.path.splitext(name)[0] == "reverie"
 
 
+_DEBUG = "--debug" in sys.argv
 if _is_command():
     interrupts.install(end_at_once)
+    if not _DEBUG:
+        FLAG.listeners.append(_quieten)

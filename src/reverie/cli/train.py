@@ -77,7 +77,9 @@ def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: s
         changed = directory.read_config() != held
     if changed:
         return f"interrupted while the journal was learnt again; all of it is saved. To go on:\n{line}"
-    flags = [f"--{name.replace('_', '-')}" for name in ("relearn", "allow_new_bounds") if getattr(options, name)]
+    flags = [
+        f"--{name.replace('_', '-')}" for name in ("relearn", "allow_new_bounds", "trust") if getattr(options, name)
+    ]
     return f"interrupted while the run was taken up; it is as it was. To go on:\n{' '.join([line, *flags])}"
 
 

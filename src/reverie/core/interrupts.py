@@ -14,15 +14,17 @@ EXIT_STATUS = 130  # of a process that a signal interrupted, and that saved what
 
 
 class Flag:
-    """`asked`: whether a signal came.  `handled`: whether signals come here, and not as Python's own KeyboardInterrupt."""
+    """`asked`: whether a signal came, `since` when.  `handled`: whether signals come here at all."""
 
     def __init__(self):
         self.handled = self.asked = False
+        self.since = 0.0  # seconds, by the clock of whoever asks
         self.listeners: list[Callable[[], object]] = []
 
-    def ask(self) -> None:
-        """Set the flag and call the listeners, the first time."""
+    def ask(self, now: float) -> None:
+        """Set the flag and call the listeners, the first time.  now: seconds of time.monotonic()."""
         if not self.asked:
+            self.since = now
             self.asked = True
             for listener in tuple(self.listeners):
                 listener()

@@ -3,6 +3,8 @@
 Everywhere else the flag of `core.interrupts` is looked at; in here nobody looks.
 """
 
+import math
+from collections.abc import Callable
 from time import monotonic
 
 from reverie.core.errors import WorldError, sentence
@@ -12,12 +14,28 @@ PATIENCE = 2.0  # seconds that a call may still take after a signal, or twice th
 
 
 class _UnderWay:
-    """The call under way; None: none is.  Another thread's may stand here, which handlers must rule out themselves."""
+    """The call under way; None: none is.  Another thread's may stand here, which handlers must rule out themselves.
 
-    __slots__ = ("call",)
+    restore: puts signal handlers back that somebody's code replaced; called after rare calls, and after others once `due`.
+    """
+
+    __slots__ = ("call", "due", "restore")
 
     def __init__(self):
+        self.reset()
+
+    def reset(self) -> None:
+        """Mark nothing, put nothing back."""
         self.call: Foreign | None = None
+        self.restore: Callable[[], object] = bool  # nothing
+        self.due = math.inf  # time.monotonic()
+
+    def overdue(self, now: float) -> float:
+        """Return for how many seconds a good moment has been overdue since a signal came; negative: there is time.
+
+        What is not marked (somebody's properties, and objects that look like arrays) has `PATIENCE`.
+        """
+        return now - FLAG.since - PATIENCE if self.call is None else self.call.overdue(FLAG.since, now)
 
 
 UNDER_WAY = _UnderWay()
@@ -39,16 +57,31 @@ class Foreign:
     def __exit__(self, kind: type | None, *_: object) -> None:
         if UNDER_WAY.call is self:
             UNDER_WAY.call = None
-            took = monotonic() - self._began
+            now = monotonic()
+            took = now - self._began
             if took > self.longest and kind is None:  # a wait that was ended is not the usual
                 self.longest = took
+            if now > UNDER_WAY.due:
+                UNDER_WAY.restore()
 
-    def overdue(self, asked: float) -> bool:
-        """Return whether the call under way has had its time since a signal came at `asked`."""
-        return monotonic() - max(self._began, asked) > max(PATIENCE, 2.0 * self.longest)
+    def overdue(self, asked: float, now: float) -> float:
+        """Return for how many seconds the call under way is overdue after a signal at `asked`; negative: it has time."""
+        return now - max(self._began, asked) - max(PATIENCE, 2.0 * self.longest)
 
 
-MAKE, RESET, STEP, RENDER = Foreign(), Foreign(), Foreign(), Foreign()
+class _Rare(Foreign):
+    """Calls in which libraries usually install handlers of their own."""
+
+    __slots__ = ()
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        marked = UNDER_WAY.call is self
+        super().__exit__(kind)
+        if marked:
+            UNDER_WAY.restore()
+
+
+IMPORT, MAKE, RESET, STEP, RENDER, CLOSE = _Rare(), _Rare(), _Rare(), Foreign(), Foreign(), Foreign()
 
 
 def failed(name: str, where: str, error: BaseException) -> BaseException:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from reverie.core.errors import ConfigError, sentence, unknown
-from reverie.environments.foreign import failed
+from reverie.environments.foreign import IMPORT, failed
 
 _LOOKED_IN: list[str] = []  # current folders that stand on the path because of us: one at most
 
@@ -45,7 +45,8 @@ def imported_module(name: str, source: str, what: str) -> ModuleType:
     _look_here_too()
     _refuse_hidden(name, source)
     try:
-        return importlib.import_module(name)
+        with IMPORT:
+            return importlib.import_module(name)
     except BaseException as error:
         raise _failed(name, source, what, error) from error
 

@@ -15,7 +15,7 @@ from reverie.core.finite import all_finite
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
 from reverie.environments.border import Border, sensor_of
-from reverie.environments.foreign import MAKE, RENDER, RESET, STEP, failed
+from reverie.environments.foreign import CLOSE, MAKE, RENDER, RESET, STEP, failed
 from reverie.environments.imports import imported, imported_module
 from reverie.environments.layout import bounds_of, layout_of
 from reverie.environments.values import (
@@ -167,7 +167,8 @@ class World:
     def close(self) -> None:
         """Release the environment."""
         try:
-            self.env.close()
+            with CLOSE:
+                self.env.close()
         except BaseException as error:
             raise failed(self.name, "raised in close", error) from error
 

@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM: handlers that only set a flag, since an exception may not pass through compiled code.
+"""Ctrl-C, SIGTERM and SIGHUP: handlers that only set a flag, since an exception may not pass through compiled code.
 
 An import or JAX's compiler aborts the process where a handler raises beneath it.  So handlers raise in two places alone: in
 a call into somebody's environment that outlasts the usual (`environments.foreign`), and, where no command line says what
-else to do, at the second signal.  A thread is told of each signal too: the main one may be in compiled code for long.
+else to do, at the second signal.  A thread watches too, since the main one may be in compiled code, or in an environment
+that swallows exceptions, for long: where a command line says how, it ends the process at once.
 """
 
 import contextlib
@@ -15,11 +16,13 @@ from types import FrameType
 
 from reverie.core.interrupts import FLAG, Interrupted, look
 from reverie.environments.foreign import UNDER_WAY
+from reverie.loops.handlers import HANG_UP, STOPPING, Handler, Held, heard
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 NUDGE = getattr(signal, "SIGURG", None)  # from the watching thread to the main one; the system ignores it by default
 AGAIN = 0.1  # seconds: two signals nearer than this are one, which `timeout` and other wrappers send twice
 LOOK = 0.25  # seconds between looks of the watching thread
+GIVE_UP = 5.0  # seconds in which an overdue call is interrupted in vain; then the process ends at once
+BACKSTOP = 8.0  # seconds after a signal, or after an environment's call, in which our own code comes to a good moment
 
 AtOnce = Callable[[], object]  # ends the process
 
@@ -58,46 +61,52 @@ def handling(at_once: AtOnce | None = None) -> Iterator[None]:
 def install(at_once: AtOnce | None = None) -> Callable[[], None]:
     """Have signals set the flag from now on; return what gives handlers back and forgets what came.  In the main thread.
 
-    at_once: what the second signal does; by default it raises KeyboardInterrupt.
+    at_once: what the second signal does, and a first that nothing else obeys; by default the second raises KeyboardInterrupt.
     """
     first: list[float] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
         if not first:
             first.append(time.monotonic())
-            FLAG.ask()
-        elif time.monotonic() - first[0] > AGAIN:
+            FLAG.ask(time.monotonic())
+        elif number != HANG_UP and time.monotonic() - first[0] > AGAIN:  # shell and system both tell of a hang-up
             if at_once is None:
                 raise KeyboardInterrupt
             at_once()
 
-    before = {number: signal.signal(number, handle) for number in STOPPING}
-    FLAG.handled = True
-    watch = None
+    ours: dict[int, Handler] = dict.fromkeys(heard(), handle)
     if NUDGE is not None:
-        before[NUDGE] = signal.signal(NUDGE, lambda number, frame: _end_wait(first, frame))
-        watch = _Watch(at_once)
+        ours[NUDGE] = lambda number, frame: _end_wait(frame)
+    held = Held(ours, for_all=at_once is not None)
+    FLAG.handled = True
+    watch = None if NUDGE is None else _Watch(at_once)
+
+    def restore() -> None:
+        held.restore()
+        if watch is not None:
+            watch.listen()
 
     def give_back() -> None:
+        UNDER_WAY.reset()
         if watch is not None:
             watch.stop()
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        held.give_back()
         FLAG.handled = FLAG.asked = False
-        UNDER_WAY.call = None
 
+    UNDER_WAY.due, UNDER_WAY.restore = 0.0, restore
     return give_back
 
 
-def _end_wait(first: list[float], frame: FrameType | None) -> None:
-    """Raise in a call of this thread into somebody's environment that is overdue; beneath JAX not, which would abort."""
-    call = UNDER_WAY.call
-    if not first or call is None or not call.overdue(first[0]):
+def _end_wait(frame: FrameType | None) -> None:
+    """Raise where this thread waits too long for somebody's environment; beneath JAX or an import not, which would abort."""
+    if not FLAG.asked or UNDER_WAY.overdue(time.monotonic()) <= 0:
         return
-    while frame is not None and not _module(frame).startswith(("jax.", "jaxlib.", "reverie.environments.")):
+    while frame is not None and not (module := _module(frame)).startswith("reverie.environments."):
+        if module.startswith(("jax.", "jaxlib.", "importlib.")):
+            return
         frame = frame.f_back
-    if frame is not None and _module(frame).startswith("reverie."):
+    if frame is not None:
         raise Interrupted
 
 
@@ -110,6 +119,9 @@ class _Watch:
 
     def __init__(self, at_once: AtOnce | None):
         self._at_once, self._main = at_once, threading.get_ident()
+        self._first: float | None = None  # when a signal was heard here
+        self._well = 0.0  # when an environment's call was last under way
+        self._over = False
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
@@ -117,41 +129,76 @@ class _Watch:
         self._thread.start()
 
     def _run(self) -> None:
-        first = None
-        while (numbers := self._heard(None if first is None else LOOK)) is not None:
-            now = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # here they come in where an environment masks them
+        while not self._over:
+            numbers = self._heard()
             if any(number in STOPPING for number in numbers):
-                if first is not None and now - first > AGAIN and self._at_once is not None:
-                    self._at_once()
-                first = now if first is None else first
-            if first is not None and (call := UNDER_WAY.call) is not None and call.overdue(first):
-                signal.pthread_kill(self._main, signal.SIGURG)
+                FLAG.ask(time.monotonic())
+                self._count(numbers, time.monotonic())
+            if FLAG.asked:
+                self._hurry(time.monotonic())
 
-    def _heard(self, seconds: float | None) -> bytes | None:
-        """Return the signals that came, none after `seconds`; None once nobody handles them any more."""
+    def _heard(self) -> bytes:
+        """Return the signals that came, none after a while: an environment may have taken the wakeup descriptor away."""
         import select
 
-        if not select.select([self._reading], [], [], seconds)[0]:
+        try:
+            if not select.select([self._reading], [], [], LOOK)[0]:
+                return b""
+            return os.read(self._reading, 64)
+        except (OSError, ValueError):  # or have closed every file
+            time.sleep(LOOK)
             return b""
-        return os.read(self._reading, 64) or None
+
+    def _count(self, numbers: bytes, now: float) -> None:
+        """End the process at the second signal."""
+        if self._first is None:
+            self._first = now
+        elif now - self._first > AGAIN and self._at_once is not None and any(n != HANG_UP for n in numbers):
+            self._at_once()
+
+    def _hurry(self, now: float) -> None:
+        """Interrupt what is overdue; end the process where that is in vain."""
+        late = UNDER_WAY.overdue(now)
+        if UNDER_WAY.call is not None:
+            self._well, in_vain = now, late > GIVE_UP
+        else:
+            in_vain = now - max(self._well, FLAG.since) > BACKSTOP
+        if in_vain and self._at_once is not None:
+            self._at_once()
+        elif late > 0:
+            signal.pthread_kill(self._main, signal.SIGURG)
+
+    def listen(self) -> None:
+        """Hear of signals again, unless somebody else does: an event loop."""
+        with contextlib.suppress(OSError, ValueError):
+            if (now := signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)) not in (-1, self._writing):
+                signal.set_wakeup_fd(now)
 
     def stop(self) -> None:
         """End the thread."""
-        if (now := signal.set_wakeup_fd(self._before, warn_on_full_buffer=False)) != self._writing:
-            signal.set_wakeup_fd(now)  # somebody else's meanwhile, an event loop's
-        os.close(self._writing)
+        self._over = True
+        with contextlib.suppress(OSError, ValueError):
+            if (now := signal.set_wakeup_fd(self._before, warn_on_full_buffer=False)) not in (-1, self._writing):
+                signal.set_wakeup_fd(now)  # an event loop's meanwhile
+            os.write(self._writing, b"\0")
         self._thread.join()
-        os.close(self._reading)
+        for end in (self._writing, self._reading):
+            with contextlib.suppress(OSError):
+                os.close(end)
 
 
 def _forget_in_child() -> None:
     """In a forked process signals mean what they do elsewhere, but for Ctrl-C: the parent hears it too, and ends it well."""
     if FLAG.handled:
         FLAG.handled = FLAG.asked = False
+        UNDER_WAY.reset()
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in heard():
+                if number != signal.SIGINT:
+                    signal.signal(number, signal.SIG_DFL)
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from reverie.core.errors import StorageError
+from reverie.core.interrupts import look
 from reverie.core.words import count
 from reverie.loops import evaluation
 from reverie.loops.commands import resume_line
@@ -89,6 +90,7 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
         if config is not None and (exists(new.call_file) or told.checkpoint != f"of step {told.steps}"):
             told.to_go_on = resume_line(config, out)
         told.left_out += copy_others(run.path, folder, _written_anew(run))
+        look()
     return told
 
 

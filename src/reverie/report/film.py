@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.core.errors import ConfigError, ReverieError, WorldError
+from reverie.core.interrupts import look
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.world import World
 from reverie.loops import budget
@@ -165,7 +166,8 @@ def _gif(frames: list[Any], per_second: float) -> bytes:
 
     every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
     out = io.BytesIO()
-    imageio.mimsave(out, [*frames[::every]], format="GIF", duration=1000 * every / per_second, loop=0)  # type: ignore[arg-type]
+    with imageio.get_writer(out, format="GIF", duration=1000 * every / per_second, loop=0) as writer:  # type: ignore[arg-type]
+        _append(writer, frames[::every])
     return out.getvalue()
 
 
@@ -176,5 +178,13 @@ def _mp4(frames: list[Any], per_second: float) -> bytes:
     with tempfile.TemporaryDirectory(prefix="reverie-") as folder:
         film = Path(folder) / "film.mp4"
         with told("write", film, "make room there, or set TMPDIR"):
-            imageio.mimsave(film, frames, fps=per_second, macro_block_size=2, quality=6)  # type: ignore[arg-type]
+            with imageio.get_writer(film, fps=per_second, macro_block_size=2, quality=6) as writer:  # type: ignore[arg-type]
+                _append(writer, frames)
             return read_regular(film)
+
+
+def _append(writer: Any, frames: list[Any]) -> None:
+    """Have pictures encoded, until an interrupt: then the writer's end is ffmpeg's too."""
+    for frame in frames:
+        look()
+        writer.append_data(frame)

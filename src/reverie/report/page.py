@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
 from reverie.report.document import Commands, Curves, Document, Film, Films, Line, Part, Section, Table, Text, Verdicts
 from reverie.storage.output import output_at
 
@@ -103,6 +104,7 @@ def _anchors(sections: Sequence[Section]) -> list[str]:
 
 
 def _section(anchor: str, section: Section, looks: Looks) -> str:
+    look()
     parts = "\n".join(_part(part, looks) for part in section.parts)
     return f'<section id="{anchor}">\n<h2>{escape(section.title)}</h2>\n{parts}\n</section>'
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from reverie.core.interrupts import look
+
 WIDTH, HEIGHT = 640, 480
 LEFT, TOP, GAP = 70, 22, 24  # of a panel: room for its scale, for its title, and between panels
 PAPER, INK, FAINT = (255, 255, 255), (40, 48, 56), (205, 214, 222)
@@ -57,6 +59,7 @@ class Traces:
 
 def _picture(titles: Sequence[str], parts: Sequence[np.ndarray], step: int, steps: int) -> np.ndarray:
     """Return the picture after `step` of `steps` steps."""
+    look()
     picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(picture)
     tall = (HEIGHT - GAP) // len(parts)

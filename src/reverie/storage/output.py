@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reverie.core.errors import StorageError
+from reverie.core.interrupts import look
 from reverie.storage.files import kind_of, told, write_all, write_whole
 from reverie.storage.run import RunDirectory
 
@@ -34,7 +35,8 @@ class Output(NamedTuple):
         return self.descriptor == STDOUT
 
     def write(self, data: bytes) -> None:
-        """Write all of it.  Raises StorageError where that fails; a file is then as it was."""
+        """Write all of it.  Raises StorageError where that fails, Interrupted where a signal came; a file is then as it was."""
+        look()
         if self.file is not None:
             write_whole(self.file, data, REMEDY)
             return
