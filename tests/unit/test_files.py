@@ -12,6 +12,7 @@ import pytest
 from reverie.core.errors import StorageError
 from reverie.storage import files
 from reverie.storage.files import is_unfinished, make_folder, write_whole
+from reverie.storage.run import RunDirectory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes are POSIX's")
 
@@ -122,3 +123,21 @@ def test_every_new_parent_is_on_the_disk(tmp_path, monkeypatch):
     for path in (tmp_path / "file", tmp_path / "file" / "more"):
         with pytest.raises(OSError, match="no folder"):
             make_folder(path)
+
+
+def test_a_lock_whose_file_an_environment_closed_is_one_sentence(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.open()
+    inode = os.stat(run.path / ".lock").st_ino
+    (descriptor,) = [fd for fd in range(3, 256) if _inode(fd) == inode]
+    os.close(descriptor)
+    with pytest.raises(StorageError, match="cannot give back"):
+        run.close()
+    run.close()  # once is enough
+
+
+def _inode(descriptor):
+    try:
+        return os.fstat(descriptor).st_ino
+    except OSError:
+        return None

@@ -16,10 +16,11 @@ PATIENCE = 2.0  # seconds that a call may still take after a signal, or twice th
 class _UnderWay:
     """The call under way; None: none is.  Another thread's may stand here, which handlers must rule out themselves.
 
+    interrupted: when a wait was last ended, in seconds of time.monotonic().
     restore: puts signal handlers back that somebody's code replaced; called after rare calls, and after others once `due`.
     """
 
-    __slots__ = ("call", "due", "restore")
+    __slots__ = ("call", "due", "interrupted", "restore")
 
     def __init__(self):
         self.reset()
@@ -29,6 +30,7 @@ class _UnderWay:
         self.call: Foreign | None = None
         self.restore: Callable[[], object] = bool  # nothing
         self.due = math.inf  # time.monotonic()
+        self.interrupted = -math.inf
 
     def overdue(self, now: float) -> float:
         """Return for how many seconds a good moment has been overdue since a signal came; negative: there is time.

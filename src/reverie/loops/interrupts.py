@@ -21,6 +21,7 @@ from reverie.loops.handlers import HANG_UP, STOPPING, Handler, Held, heard
 NUDGE = getattr(signal, "SIGURG", None)  # from the watching thread to the main one; the system ignores it by default
 AGAIN = 0.1  # seconds: two signals nearer than this are one, which `timeout` and other wrappers send twice
 LOOK = 0.25  # seconds between looks of the watching thread
+CLEAN_UP = 1.0  # seconds in which what was interrupted closes its connections and pools, before it is interrupted again
 GIVE_UP = 5.0  # seconds in which an overdue call is interrupted in vain; then the process ends at once
 BACKSTOP = 8.0  # seconds after a signal, or after an environment's call, in which our own code comes to a good moment
 
@@ -100,13 +101,15 @@ def install(at_once: AtOnce | None = None) -> Callable[[], None]:
 
 def _end_wait(frame: FrameType | None) -> None:
     """Raise where this thread waits too long for somebody's environment; beneath JAX or an import not, which would abort."""
-    if not FLAG.asked or UNDER_WAY.overdue(time.monotonic()) <= 0:
+    now = time.monotonic()
+    if not FLAG.asked or UNDER_WAY.overdue(now) <= 0 or now < UNDER_WAY.interrupted + CLEAN_UP:
         return
     while frame is not None and not (module := _module(frame)).startswith("reverie.environments."):
         if module.startswith(("jax.", "jaxlib.", "importlib.")):
             return
         frame = frame.f_back
     if frame is not None:
+        UNDER_WAY.interrupted = now
         raise Interrupted
 
 
@@ -129,7 +132,8 @@ class _Watch:
         self._thread.start()
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # here they come in where an environment masks them
+        # Here signals come in where an environment masks them in the main thread; Python does not ask for whom they were meant.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGURG))
         while not self._over:
             numbers = self._heard()
             if any(number in STOPPING for number in numbers):
@@ -167,7 +171,8 @@ class _Watch:
         if in_vain and self._at_once is not None:
             self._at_once()
         elif late > 0:
-            signal.pthread_kill(self._main, signal.SIGURG)
+            signal.pthread_kill(self._main, signal.SIGURG)  # ends a wait in the system, unless it is masked there
+            signal.raise_signal(signal.SIGURG)  # has the main thread run the handler, wherever it comes to one
 
     def listen(self) -> None:
         """Hear of signals again, unless somebody else does: an event loop."""

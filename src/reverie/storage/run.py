@@ -87,8 +87,11 @@ class RunDirectory:
     def close(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+            try:
+                with told("give back", self.path / LOCK, "an environment may have closed files that are not its own"):
+                    self._lock.release()
+            finally:
+                self._lock = None
 
     def write_config(self, config: Config, sign: bool) -> None:
         """Write config.json, whole or not at all.  sign: as this user's on this machine."""
