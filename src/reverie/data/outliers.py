@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.core.finite import all_within
 from reverie.data.replay import Replay
 
 LARGE = 5e5  # smaller numbers are never looked at twice
@@ -74,10 +75,9 @@ class Outliers:
 
     def is_large(self, row: np.ndarray) -> bool:
         """Return whether a row holds a large number, and remember it."""
-        with np.errstate(all="ignore"):
-            found = not np.dot(row, row) <= LARGE**2
-        self.large |= bool(found)
-        return bool(found)
+        found = not all_within(row, LARGE)
+        self.large |= found
+        return found
 
     def is_far(self, row: np.ndarray) -> bool:
         """Return whether a row of the replay is far off."""
@@ -104,7 +104,7 @@ class Outliers:
 
     def restore(self, pairs: list[list[int]], rows: np.ndarray) -> None:
         """Set the same rows aside in `rows`, all that there were; call it before the replay takes them."""
-        self.large = bool((np.abs(rows) > LARGE / rows.shape[1] ** 0.5).any())
+        self.large = bool((np.abs(rows) > LARGE).any())
         self.pairs = [(int(bad), int(good)) for bad, good in pairs]
         for bad, stand_in in self.pairs:
             rows[bad] = rows[stand_in]
