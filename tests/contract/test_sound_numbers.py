@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import jax
 import numpy as np
+import optax
 import pytest
 
 import reverie as rv
@@ -443,6 +444,41 @@ def test_weights_that_a_gradient_of_long_ago_stops_are_counted(name):
         ]
         dead, frozen = still_shares(jax.tree.unflatten(structure, sick))
         assert none == 0.0 and dead > well and frozen > 0.1
+
+
+def moments_after(gradients):
+    """Return Adam's moments (m, v) after gradients [N, ...]."""
+    m = v = np.zeros(gradients.shape[1:])
+    for g in gradients:
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * np.square(g)
+    return optax.ScaleByAdamState(np.int32(len(gradients)), {"w": np.float32(m)}, {"w": np.float32(v)})
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e3])
+@pytest.mark.parametrize("active", [0.1, 0.3, 0.6, 0.95])
+def test_units_that_are_never_active_are_no_gradient_of_long_ago(active, size):
+    generator = np.random.default_rng(0)
+    gradients = size * generator.normal(size=(2000, 20, 50)) * generator.lognormal(0.0, 2.0, (20, 50))
+    state = moments_after(gradients)
+    since = np.where(generator.random(50) < active, 0, generator.integers(1, 60_000, 50))  # updates without the unit
+    m, v = state.mu["w"] * 0.9**since, state.nu["w"] * 0.999**since
+    dead, frozen = still_shares(state._replace(mu={"w": np.float32(m)}, nu={"w": np.float32(v)}))
+    assert frozen == 0.0 and (active > 0.6 or dead > 0.3)
+    # A unit that one in a thousand states makes active.
+    rare = generator.random((2000, 1, 50)) < np.where(since == 0, 1.0, 1e-3)
+    assert still_shares(moments_after(gradients * rare))[1] == 0.0
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("outlier", [1e9, 1e12])
+@pytest.mark.parametrize("active", [0.5, 1.0])
+def test_one_huge_gradient_is_seen_whatever_else_stands_still(active, outlier, share):
+    generator = np.random.default_rng(0)
+    gradients = generator.normal(size=(2000, 20, 20)) * generator.lognormal(0.0, 1.0, (20, 20))
+    gradients[500:, :, int(20 * active) :] = 0.0
+    gradients[400, : int(20 * share)] *= outlier
+    dead, frozen = still_shares(moments_after(gradients))
+    assert dead >= frozen > 0.7 * share * active
 
 
 def test_a_mean_that_is_stuck_is_said_while_learning(tmp_path):

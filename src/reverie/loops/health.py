@@ -17,8 +17,8 @@ ROW_OF_SKIPS = 3  # updates in a row that may not be undone
 OUTSIDE = 0.1  # by how much values may lie outside what rewards allow, as a share of what they allow
 STILL = 1e-6  # of Adam's step size: less is no step
 STUCK = 0.98
-DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still
-ABOVE = 1e8  # times the lower quartile of squared gradients
+DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still, and that a large gradient may have stopped
+ABOVE = 1e6  # times the mean square of the layer's first moments; in healthy runs it stays below 1e4
 PATIENCE = 3  # rows of metrics that something lasts before it is said
 NAMES = ("skipped", "set_aside", "value_excess", "dead_weights", "mean_stuck")  # columns of metrics.csv
 
@@ -37,14 +37,17 @@ class Ailing(NamedTuple):
 
     set_aside: int  # transitions that others stand for
     dead: float  # share of weights that no longer move
-    frozen: float  # share of those that a large gradient of long ago stops
+    frozen: float  # share of weights that a large gradient of long ago stops
     stuck: float  # share of actuators
 
 
 def still_shares(state: Any) -> tuple[float, float]:
-    """Return the share of weights that Adam no longer moves, and of them those whose squared gradients were far above others'.
+    """Return the share of weights that Adam no longer moves, and the share that a large gradient of long ago stops.
 
-    The former are those of units that are never active, too: many networks have some, and learn.
+    A weight no longer moves where its step is below a millionth of Adam's step size; it was stopped by a large gradient where
+    its second moment is also above a million times what the gradients of its layer are now, by their mean square.  Units that
+    are never active have weights of the first kind alone, since their second moments only fade: many networks have
+    such units, and learn.
     """
     first, second = (
         [
@@ -59,7 +62,8 @@ def still_shares(state: Any) -> tuple[float, float]:
         if m.ndim == 2:
             still = (np.abs(m) < STILL * np.sqrt(v)) & (v > 0)
             dead, count = dead + int(still.sum()), count + m.size
-            frozen += int(np.sum(still & (v > ABOVE * np.quantile(v[v > 0], 0.25)))) if still.any() else 0
+            now = np.mean(np.square(m, dtype=float))
+            frozen += int(np.sum(still & (v > ABOVE * now))) if now > 0 else 0
     return dead / max(1, count), frozen / max(1, count)
 
 
@@ -170,10 +174,10 @@ class Health:
         return f"{text}: lower learning_rate, target_rate or updates_per_step"
 
     def _of_weights(self, now: Ailing) -> str:
-        cause = "a very large gradient stopped them" if now.frozen > FROZEN else "their units are never active"
-        return (
-            f"{now.dead:.0%} of the weights no longer move, for {cause}: scale observations and rewards, or begin anew"
-        )
+        share, cause = now.dead, "their units are never active"
+        if now.frozen > FROZEN:
+            share, cause = now.frozen, "a very large gradient stopped them"
+        return f"{share:.0%} of the weights no longer move, for {cause}: scale observations and rewards, or begin anew"
 
     def _last(self, row: dict[str, Any], kind: str, ill: bool, text: Any) -> None:
         lasted = self._lasting.get(kind, 0) + 1 if ill else 0
