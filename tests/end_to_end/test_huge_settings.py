@@ -158,7 +158,7 @@ def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypa
         rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default, 1000000, takes 8.0\d GB"
     ):
         found, agent = budget.fitting(config, spec)
-    assert budget.LEAST_REPLAY <= agent.feed.replay_capacity < 0.5 * free / 8000
+    assert agent.feed.batch_size <= agent.feed.replay_capacity < 0.5 * free / 8000
     assert budget.fitting(found, spec)[0] == found  # and is what the run is written down with
     with pytest.warns(rv.ReverieWarning), rv.Learner(config, spec=spec, out=tmp_path / "run") as learner:
         kept = getattr(learner.config, "agent", learner.config).replay_capacity
@@ -166,6 +166,49 @@ def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypa
         assert getattr(learner.config, "agent", learner.config).replay_capacity == kept == agent.feed.replay_capacity
     text = refusal(rv.NAF(replay_capacity=2_000_000), spec)
     assert "replay_capacity=2000000" in text and "at most replay_capacity" in text
+
+
+PICTURES = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "camera")
+
+
+@pytest.mark.parametrize("config", [rv.SAC(), rv.NAF(), rv.DDPG()], ids=lambda config: config.name)
+@pytest.mark.parametrize("free", [1e9, 3e9])
+def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(config, free, monkeypatch):
+    monkeypatch.setattr(budget, "available", lambda: free)
+    small = dataclasses.replace(config, batch_size=16, updates_per_step=1, hidden=(8,))
+    with pytest.warns(rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default"):
+        _, agent = budget.fitting(small, PICTURES)
+    assert 16 <= agent.feed.replay_capacity < 0.5 * free / (4 * (2 * 27648 + 5))
+
+
+@pytest.mark.parametrize(
+    ("config", "setting"),
+    [
+        (rv.SAC(batch_size=20_000), "batch_size"),
+        (rv.SAC(batch_size=20_000, replay_capacity=1000), "batch_size"),
+        (rv.NAF(batch_size=5000), "batch_size"),
+        (rv.NAF(batch_size=100, updates_per_step=1, replay_capacity=100_000), "replay_capacity"),
+        (rv.NAF(updates_per_step=5000, batch_size=10, hidden=(8,)), "updates_per_step"),
+        (rv.NAF(updates_per_step=1, batch_size=3000, hidden=(8,), replay_capacity=3000), "batch_size"),
+    ],
+    ids=str,
+)
+def test_the_setting_that_is_the_cause_is_named(config, setting, monkeypatch):
+    monkeypatch.setattr(budget, "available", lambda: 4e9)
+    name, value = value_in(refusal(config, PICTURES))
+    assert name == setting
+    # One that nobody set is lowered all the same.
+    changed = dataclasses.replace(config, **{setting: value[0]})
+    if changed.replay_capacity == rv.NAF().replay_capacity:
+        with pytest.warns(rv.ReverieWarning):
+            budget.fitting(changed, PICTURES)
+    else:
+        budget.fitting(changed, PICTURES)
+
+
+def test_a_value_is_shown_as_it_was_given():
+    text = refusal(rv.NAF(replay_capacity=12_345_678_901_234), SPEC)
+    assert text.startswith("replay_capacity=12345678901234 with")
 
 
 MEANINGLESS = {

@@ -20,6 +20,12 @@ def listed(names: Iterable[object], most: int = SHOWN) -> str:
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
+def number(value: float) -> str:
+    """Return a number in as few characters as tell it from every other: .99 as "0.99", 1 - 1e-16 not as 1."""
+    text = f"{value:g}"
+    return text if float(text) == value else str(value)
+
+
 def size(number: int) -> str:
     """Return a number of bytes as "812 bytes", "12 kB", "3.4 MB"."""
     if number < 1000:

@@ -18,7 +18,7 @@ import numpy as np
 from reverie.core.agent import Agent
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.types import EnvSpec, row_width
-from reverie.core.words import count
+from reverie.core.words import count, number
 
 COPIES = 3  # of the state while an update runs: before, after, and gradients with what they pass through
 ACTIVATIONS = 10  # numbers kept for each unit and row of a minibatch
@@ -28,7 +28,6 @@ STEP_SECONDS = 600.0  # of updates after one real step, at most
 LAYERS = 64  # of NAF, the slowest, so many compile in 31 to 34 s of processor time, of SAC in 14 s
 MOST_WORLDS = 10_000
 NEVER_REACHED = 10**9  # steps or episodes of a run
-LEAST_REPLAY = 10_000  # transitions to which a default may be lowered
 SHARE = 0.9  # of the free memory may be asked for
 
 
@@ -36,6 +35,7 @@ class Need(NamedTuple):
     """What one setting takes: `size` bytes, in proportion to its value to the power `power`.
 
     instead: what to lower where even the least value of this setting does not fit.  step: what its value is a multiple of.
+    least: what it makes no sense below.
     """
 
     setting: str
@@ -45,6 +45,7 @@ class Need(NamedTuple):
     power: float = 1.0
     instead: "Need | None" = None
     step: int = 1
+    least: int = 1
 
     def fitting(self, room: float, fits: Callable[[str, Any], bool] | None) -> Any:
         """Return a value that takes at most `room` bytes and that `fits`, or None where even the least does not."""
@@ -57,7 +58,8 @@ class Need(NamedTuple):
 
     def _scaled(self, value: Any, factor: float) -> Any:
         value = _scaled(value, factor)
-        return value if self.step == 1 else max(self.step, value // self.step * self.step)
+        value = value if self.step == 1 else max(self.step, value // self.step * self.step)
+        return value if isinstance(value, tuple) else max(value, min(self.least, self.value))
 
 
 def available() -> float:
@@ -100,19 +102,26 @@ def require_room(
     """
     room = SHARE * (available() if free is None else free)
     worst = next((need for need in needs if need.size > room), max(needs, key=lambda need: need.size))
-    rest = sum(need.size for need in needs) - worst.size
-    if worst.size + rest <= room:
+    if sum(need.size for need in needs) <= room:
         return
-    left = room - rest if rest < 0.5 * room else 0.5 * room
-    value = worst.fitting(left, fits)
-    if value is None and worst.instead is not None:
-        worst = worst.instead
-        value = worst.fitting(left, fits)
-    advice = f"at most {worst.setting}={_shown(value)} fits" if value is not None else f"{where} are too many"
+    # Another setting is named where it alone mends what lowering the worst does not.
+    others = sorted(needs, key=lambda need: -need.size)
+    tried = [worst, *([] if worst.instead is None else [worst.instead]), *others]
+    mended = ((need, value) for need in tried if (value := _room_makes(need, needs, room, fits)) is not None)
+    worst, value = next(mended, (worst, None))
+    advice = (
+        f"at most {worst.setting}={_shown(value, down=True)} fits" if value is not None else f"{where} are too many"
+    )
     raise ConfigError(
         f"{worst.setting}={_shown(worst.value)} with {where} needs {_size(worst.size)} ({worst.what}); {_size(room)} are free: "
         f"{advice}"
     )
+
+
+def _room_makes(need: Need, needs: list[Need], room: float, fits: Callable[[str, Any], bool] | None) -> Any:
+    """Return a value of one of `needs` that fits beside the others, or None."""
+    rest = sum(other.size for other in needs if other.setting != need.setting)
+    return need.fitting(room - rest if rest < 0.5 * room else 0.5 * room, fits)
 
 
 def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
@@ -132,20 +141,20 @@ def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
 
 
 def _with_less_replay(config: Any, spec: EnvSpec, refused: ConfigError) -> tuple[Any, Agent]:
-    """Return settings with a smaller replay than the default, and their agent; raise `refused` where that is not it."""
+    """Return settings with a smaller replay than the default, and their agent.
+
+    Raises `refused` where replay is not of the default size or too small a share of memory, and what else does not fit.
+    """
     own = getattr(config, "agent", config)
     default = getattr(type(own), "replay_capacity", None)
     row = 4 * row_width(spec.observation_dim, spec.action_dim)
-    most = int(float(f"{0.5 * SHARE * available() / row:.1e}"))
-    if default is None or getattr(own, "replay_capacity", None) != default or not LEAST_REPLAY <= most < default:
+    most = max(1, int(float(f"{0.5 * SHARE * available() / row:.1e}")))
+    if default is None or getattr(own, "replay_capacity", None) != default or most >= default:
         raise refused
     own = dataclasses.replace(own, replay_capacity=most)
     smaller = dataclasses.replace(config, agent=own) if hasattr(config, "agent") else own
     agent = smaller.build(spec)
-    try:
-        require_fits(smaller, agent)
-    except ConfigError:
-        raise refused from None
+    require_fits(smaller, agent)
     text = f"replay_capacity is {most}, since the default, {default}, takes {_size(default * row)} and there is no room for it"
     warnings.warn(f"{spec.name}: {text}; set it to choose", ReverieWarning, stacklevel=4)
     return smaller, agent
@@ -190,8 +199,11 @@ def require_fits(config: Any, agent: Agent) -> None:
     needs, spec = _needs(config, agent), agent.spec
 
     def fits(setting: str, value: Any) -> bool:
-        changed = _with(config, setting, value)
-        total = sum(need.size for need in _needs(changed, changed.build(spec)))
+        try:
+            changed = _with(config, setting, value)
+            total = sum(need.size for need in _needs(changed, changed.build(spec)))
+        except ConfigError:  # it does not go with the other settings
+            return False
         return total <= SHARE * available()
 
     where = count(spec.observation_dim, "observation")
@@ -228,7 +240,9 @@ def _needs(config: Any, agent: Agent) -> list[Need]:
             )
         ]
     else:
-        needs += [Need("replay_capacity", feed.replay_capacity, feed.replay_capacity * row, "replay")]
+        needs += [
+            Need("replay_capacity", feed.replay_capacity, feed.replay_capacity * row, "replay", least=feed.batch_size)
+        ]
     needs += [Need("batch_size", feed.batch_size, feed.batch_size * (units + 2 * row), "a minibatch")]
     if not feed.rollout:
         sampled = 2 * feed.updates_per_step * feed.batch_size * row
@@ -296,10 +310,14 @@ def _scaled(value: Any, factor: float) -> Any:
     return max(1, int(value * factor))
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, down: bool = False) -> str:
+    """Return a setting's value as one may type it, exactly, or with three digits of no more than it."""
     if isinstance(value, tuple):
-        return ",".join(map(_shown, value))
-    return str(value) if value < 10**7 else f"{value:.3g}"
+        return ",".join(_shown(part, down) for part in value)
+    if down and value >= 10**7:
+        unit = 10 ** (len(str(int(value))) - 3)
+        value = int(value) // unit * unit
+    return str(value) if value < 10**7 else number(value)
 
 
 def _size(size: float) -> str:
