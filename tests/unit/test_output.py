@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from reverie.cli import main
-from reverie.core.errors import StorageError
+from reverie.core.errors import ConfigError, StorageError
 from reverie.storage import output
-from reverie.storage.output import output_at
+from reverie.storage.output import output_at, require_ending
 from reverie.storage.run import RunDirectory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links are POSIX's")
@@ -44,6 +44,23 @@ def test_a_file_is_written_and_keeps_its_mode(tmp_path):
         os.umask(before)
     assert file.read_bytes() == b"newer" and stat.S_IMODE(file.stat().st_mode) == 0o604
     assert os.listdir(tmp_path) == ["page.html"]
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.md", "x.html.gz", "x.mp4"])
+def test_a_page_is_not_written_into_a_file_of_another_kind(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "nowhere", "-o", name]) == 2
+    assert capsys.readouterr().err == f"reverie: {name} ends in .{name.split('.')[-1]}; pages are .html or .htm\n"
+
+
+def test_endings_are_those_of_their_kind_in_either_case(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in ("x.html", "x.HTM", "x", "pipe.png"):
+        require_ending(tmp_path / name, (".html", ".htm"), "pages are", bare=True)
+    require_ending(tmp_path / "x.MP4", (".mp4", ".gif"), "films are")
+    for name in ("x.png", "x", "mp4", ".mp4"):
+        with pytest.raises(ConfigError, match=r"ends in (nothing|\.png); films are \.mp4 or \.gif"):
+            require_ending(tmp_path / name, (".mp4", ".gif"), "films are")
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path):

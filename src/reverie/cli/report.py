@@ -12,6 +12,7 @@ from reverie.experiments import document, runs
 from reverie.experiments.folder import Results
 from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
+from reverie.storage.output import require_ending
 from reverie.storage.reading import exists
 
 OUTPUT = "report.html"
@@ -19,7 +20,8 @@ OUTPUT = "report.html"
 
 def run(options: Any) -> None:
     """Write one page about all the folders."""
-    folders, directories = [], []
+    folders, directories, output = [], [], Path(options.output)
+    require_ending(output, (".html", ".htm"), "pages are", bare=True)
     stopping.say("no report was written")
     for path in map(Path, options.directories):
         look()
@@ -31,7 +33,6 @@ def run(options: Any) -> None:
             raise StorageError(f"{path} holds neither results of `reverie reproduce` nor a run of `reverie train`")
         else:
             raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
-    output = Path(options.output)
     with room_for(options, output):
         look()
         facts, size = write(folders, directories, output)

@@ -18,7 +18,7 @@ from reverie.environments.world import World
 from reverie.loops import budget
 from reverie.loops.evaluation import Played, limit_for, play
 from reverie.storage.files import read_regular, told
-from reverie.storage.output import output_at
+from reverie.storage.output import output_at, require_ending
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
@@ -142,10 +142,9 @@ def _as_free(place: np.ndarray, axes: np.ndarray) -> dict[str, Any]:
 
 def refuse_what_cannot_be_written(output: Path) -> None:
     """Raise ConfigError unless `output` is of a kind of film and the packages are there, StorageError where it has no place."""
-    if output.suffix not in (".mp4", ".gif"):
-        raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; films are .mp4 or .gif")
+    require_ending(output, (".mp4", ".gif"), "films are")
     output_at(output)
-    needed = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}[output.suffix]
+    needed = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}[output.suffix.lower()]
     if importlib.util.find_spec("imageio") is None or importlib.util.find_spec(needed) is None:
         raise ConfigError("films need packages: pip install 'reverie[video]'")
 
@@ -157,7 +156,7 @@ def write_film(frames: list[Any], output: Path, per_second: float) -> None:
     with warnings.catch_warnings():
         # JAX warns of forks, but ffmpeg's child execs at once.
         warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
-        data = _gif(frames, per_second) if output.suffix == ".gif" else _mp4(frames, per_second)
+        data = _gif(frames, per_second) if output.suffix.lower() == ".gif" else _mp4(frames, per_second)
     output_at(output).write(data)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reverie.core.errors import ConfigError
-from reverie.storage.output import output_at
+from reverie.storage.output import output_at, require_ending
 from reverie.tabular.grid import Grid
 
 WIDTH = 6  # characters of a cell
@@ -75,8 +75,7 @@ def save(
 
 def refuse_what_cannot_be_drawn(output: Path) -> None:
     """Raise ConfigError unless `output` is a PNG and Matplotlib is there to draw it, StorageError if it has no place."""
-    if output.suffix.lower() != ".png":
-        raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; pictures are .png")
+    require_ending(output, (".png",), "pictures are")
     output_at(output)
     _pyplot()
 

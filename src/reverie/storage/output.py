@@ -9,10 +9,11 @@ import os
 import re
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reverie.core.errors import StorageError
+from reverie.core.errors import ConfigError, StorageError
 from reverie.core.interrupts import look
 from reverie.storage.files import kind_of, told, write_all, write_whole
 from reverie.storage.run import RunDirectory
@@ -70,6 +71,17 @@ def output_at(path: str | Path) -> Output:
         if not target.exists() or not os.path.samestat(os.stat(target), found):
             raise _refused(path, "it leads to a file that has no name any more")
         return Output(path, _outside_runs(path, target))
+
+
+def require_ending(output: Path, endings: Sequence[str], what: str, bare: bool = False) -> None:
+    """Raise ConfigError where the name of a file says that it is of another kind than `what` is, which ends in `endings`.
+
+    bare: a name without an ending will do, and so will what is no file, whatever it is called.
+    """
+    ending = output.suffix.lower()
+    if ending in endings or (bare and (not ending or output_at(output).file is None)):
+        return
+    raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; {what} {' or '.join(endings)}")
 
 
 def _refused(path: Path, reason: str) -> StorageError:
