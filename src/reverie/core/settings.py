@@ -45,13 +45,19 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
                 value.lower() if isinstance(value, str) else value
             ]
         if get_origin(hint) is tuple:
-            items = (
-                [part for part in value.strip("()[] ").split(",") if part.strip()] if isinstance(value, str) else value
-            )
-            return tuple(_whole(item) for item in items)
+            return tuple(_whole(item) for item in (_parts(value) if isinstance(value, str) else value))
         return _whole(value) if hint is int else _finite(value)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} is {value!r}; it must be {_wanted(hint)}") from None
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands between the commas of text such as "200,200" or "(200,)"; only "()" and "[]" hold nothing."""
+    inner = text.strip()
+    if inner in ("()", "[]"):
+        return []
+    parts = inner.strip("()[] ").split(",")
+    return parts[:-1] if len(parts) > 1 and not parts[-1].strip() else parts
 
 
 @functools.cache

@@ -67,7 +67,7 @@ def _constructed(value: Any) -> str:
 def _typed(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return (",".join(map(str, value)) or "()") if isinstance(value, list | tuple) else str(value)
 
 
 @contextlib.contextmanager
