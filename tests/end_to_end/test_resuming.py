@@ -193,6 +193,18 @@ def test_learning_again_with_the_same_settings_learns_the_same(run):
     with rv.Learner.load(run, relearn=True) as learner:
         learner.save()
     assert policy_of(run) == before and (run / "episodes.csv").read_text() == episodes
+    SavedPolicy(run / "checkpoint" / "before-relearn-1")
+    with pytest.raises(
+        rv.StorageError, match=r"there is no .*before-relearn-7: the run has before-relearn-1; give one"
+    ):
+        SavedPolicy(run / "checkpoint" / "before-relearn-7")
+
+
+def test_a_change_that_there_never_was_is_named(run):
+    with pytest.raises(
+        rv.StorageError, match=r"there is no .*before-relearn-1: its journal was never learnt again; give "
+    ):
+        SavedPolicy(run / "checkpoint" / "before-relearn-1")
 
 
 def test_another_agent_learns_from_the_same_journal(run, capsys):

@@ -11,7 +11,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.types import EnvSpec
-from reverie.core.words import count
+from reverie.core.words import count, listed
 from reverie.environments.world import World, make_world
 from reverie.loops import provenance
 from reverie.loops import trust as trusted
@@ -108,6 +108,13 @@ def _places(path: str | Path) -> tuple[RunDirectory, int | None]:
 
 
 def _before(run: RunDirectory, held: Config, number: int) -> Config:
+    relearnt = [n for n in range(1, len(held.history)) if held.history[n].learnt_from == 0]
+    if number not in relearnt:
+        names = listed(run.set_aside(n).name for n in relearnt)
+        there = (
+            f"the run has {names}; give one that it has, or" if names else "its journal was never learnt again; give"
+        )
+        raise StorageError(f"there is no {run.set_aside(number)}: {there} {run.path} itself")
     try:
         return held.before(number)
     except ValueError as error:
