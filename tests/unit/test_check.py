@@ -41,7 +41,7 @@ def test_a_good_environment_is_well():
     found, figures = look(Line)
     assert list(found) == ["spaces", "values", "seeding", "endings", "speed"]
     assert all(found[topic].verdict == "ok" for topic in ("spaces", "values", "seeding", "endings"))
-    assert found["spaces"].text == "2 observations, 1 action in -1 … 3 (float32)"
+    assert found["spaces"].text == "observation Box (2,) in -4 … 4 (float32); action Box (1,) in -1 … 3 (float32)"
     assert figures["episodes"] == 33 == figures["terminated"] + figures["truncated"]
     assert 0 < figures["terminated"] < 33 and (figures["action_low"], figures["action_high"]) == ([-1.0], [3.0])
     assert found["endings"].text.startswith("33 episodes of 6 steps on average")
@@ -50,7 +50,10 @@ def test_a_good_environment_is_well():
 def test_odd_but_usable_spaces_are_well():
     found, figures = look(Nested)
     assert found["spaces"].verdict == "ok" and figures["observation_dim"] == 8
-    assert found["spaces"].text == "8 observations, 2 actions in [-3, 0.5] … [1, 2.5] (float64)"
+    assert found["spaces"].text == (
+        "observation Dict(arm: Dict(q: Box (2, 2) in -1 … 1 (float32), v: Box (1,) in -1 … 1 (float32)), mode: Discrete(3)), "
+        "8 numbers; action Box (2, 1) in [-3, 0.5] … [1, 2.5] (float64)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,17 @@ from typing import Any, Literal, NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
-from reverie.core.words import count
+from reverie.core.words import count, listed
 from reverie.environments.world import EnvSource, World, make_world
 
 Verdict = Literal["ok", "note", "wrong"]
 EXTREME = 100.0  # observations beyond this size train badly unless they are normalised
 SLOW_SECONDS = 0.01
 MANY = 50  # entries named
+NAMED = 12  # bounds of a Box, one by one
 
 
 class Finding(NamedTuple):
@@ -104,23 +106,34 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
 
 
 def _spaces(world: World) -> Finding:
-    spec, space = world.spec, world.env.action_space
-    if spec.actions:
-        return Finding(
-            "spaces",
-            "ok",
-            f"{count(spec.observation_dim, 'observation')}, {count(spec.actions, 'discrete action')}: for dqn",
-        )
-    bounds = f"{_short(spec.action_low)} … {_short(spec.action_high)}"
-    text = (
-        f"{count(spec.observation_dim, 'observation')}, {count(spec.action_dim, 'action')} in {bounds} ({space.dtype})"
+    spec, env = world.spec, world.env
+    seen, action = described(env.observation_space), described(env.action_space)
+    size = (
+        "" if env.observation_space.shape == (spec.observation_dim,) else f", {count(spec.observation_dim, 'number')}"
     )
-    return Finding("spaces", "ok", text)
+    return Finding("spaces", "ok", f"observation {seen}{size}; action {action}{': for dqn' if spec.actions else ''}")
 
 
-def _short(values: Any) -> str:
-    values = list(values)
-    return f"{values[0]:g}" if len(set(values)) == 1 else "[" + ", ".join(f"{v:g}" for v in values) + "]"
+def described(space: gym.Space) -> str:
+    """Return a space in words: its kind, shape, bounds and dtype, or its parts."""
+    if isinstance(space, gym.spaces.Box):
+        low, high = space.low.ravel(), space.high.ravel()
+        if max(len(set(low.tolist())), len(set(high.tolist()))) > 1 and len(low) > NAMED:
+            bounds = f"{low.min():g} … {high.max():g} at most"
+        else:
+            bounds = f"{_short(low)} … {_short(high)}"
+        return f"Box {space.shape} in {bounds} ({space.dtype})"
+    parts = []
+    if isinstance(space, gym.spaces.Dict):
+        parts = [f"{key}: {described(part)}" for key, part in space.spaces.items()]
+    elif isinstance(space, gym.spaces.Tuple):
+        parts = [described(part) for part in space.spaces]
+    return f"{type(space).__name__}({listed(parts)})" if parts else shown(space)
+
+
+def _short(values: np.ndarray) -> str:
+    found = values.tolist()
+    return f"{found[0]:g}" if len(set(found)) == 1 else "[" + ", ".join(f"{v:g}" for v in found) + "]"
 
 
 def _values(first: _Rollout) -> Finding:
