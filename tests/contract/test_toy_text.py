@@ -114,6 +114,29 @@ def test_mazes_that_are_none(options, sentence):
     assert sentence in str(caught.value)
 
 
+class Numbered(gym.Env):
+    """As many states and actions as it is told."""
+
+    def __init__(self, states, actions):
+        self.observation_space, self.action_space = gym.spaces.Discrete(states), gym.spaces.Discrete(actions)
+
+
+@pytest.mark.parametrize(
+    ("states", "actions", "advice"),
+    [
+        (10**8, 2, "describe states and actions by few numbers (a Box each) and use `reverie train`"),
+        (2, 10**12, "describe states and actions by few numbers (a Box each) and use `reverie train`"),
+        (5_000_000, 10, "use `reverie train` here"),
+    ],
+)
+def test_a_table_that_is_too_large_is_called_a_table(states, actions, advice):
+    with pytest.raises(SpaceError) as caught:
+        DiscreteWorld(Numbered(states, actions))
+    assert str(caught.value) == (
+        f"Numbered: a table of {states:,} states and {actions:,} actions does not fit; at most 20,000,000 entries do: {advice}"
+    )
+
+
 def test_numbers_count_from_0():
     world = DiscreteWorld(Corridor())
     assert (world.states, world.actions, world.reset(0)) == (3, 2, 0)

@@ -2,6 +2,7 @@
 
 import json
 
+import gymnasium as gym
 import pytest
 from test_command_line import done, one_object, refusal
 
@@ -77,6 +78,9 @@ def test_few_iterations_are_said_to_be_few():
 
 def test_mazes_are_listed():
     assert "dyna-maze" in json.loads(done("list", "--json"))["mazes"]
+    line = next(line for line in done("list").splitlines() if "`reverie solve`" in line)
+    tables = [name for name, spec in gym.registry.items() if "gymnasium.envs.toy_text" in str(spec.entry_point)]
+    assert "the mazes" in line and tables and all(name in line for name in tables)
 
 
 def test_the_bench_solves_side_by_side(monkeypatch):

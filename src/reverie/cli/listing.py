@@ -8,6 +8,12 @@ from reverie.domains import DOMAINS, MAZES
 from reverie.experiments.paper import EXPERIMENTS
 from reverie.models import MODELS
 
+ENVIRONMENTS = (
+    "any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)",
+    "for `reverie solve`: the mazes, FrozenLake-v1, FrozenLake8x8-v1, Taxi-v4, CliffWalking-v1, CliffWalkingSlippery-v1, "
+    "Blackjack-v1",
+)
+
 
 def run(options: Any) -> None:
     """Print what there is, each with one line of text."""
@@ -22,9 +28,7 @@ def run(options: Any) -> None:
     for group, members in facts.items():
         lines.append(group)
         lines += [f"  {name:14} {text}" for name, text in members.items()]
-    lines.append(
-        "environments\n  any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)"
-    )
+    lines += ["environments", *(f"  {text}" for text in ENVIRONMENTS)]
     emit(options, facts, *lines)
 
 

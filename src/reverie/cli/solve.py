@@ -10,7 +10,7 @@ import numpy as np
 from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
-from reverie.core.words import count
+from reverie.core.words import count, number
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.report import value_map
 from reverie.tabular import policy_iteration
@@ -58,7 +58,8 @@ def _run(options: Any, output: Path | None) -> None:
         facts |= {"states": world.states, "actions": world.actions}
         _say(
             options,
-            f"{world.name}: {count(world.states, 'state')}, {count(world.actions, 'action')}, discount {options.discount:g}",
+            f"{world.name}: {count(world.states, 'state')}, {count(world.actions, 'action')}, "
+            f"discount {number(options.discount)}",
         )
         if options.method in LEARNERS:
             facts |= _learn(options, world, mdp)
@@ -72,7 +73,7 @@ def _run(options: Any, output: Path | None) -> None:
     if not options.json:
         value_map.show(grid, values, policy, terminal)
     if output is not None:
-        title = f"{world.name}, {options.method}, discount {options.discount:g}"
+        title = f"{world.name}, {options.method}, discount {number(options.discount)}"
         value_map.save(grid, values, policy, terminal, output, title)
         _say(options, f"{output}: the picture")
     facts |= {"picture": output and str(output)}
@@ -87,9 +88,9 @@ def _plan(options: Any, mdp: MDP) -> dict[str, Any]:
     found = PLANNERS[options.method](mdp, options.discount, **limit)
     seconds, start = time.perf_counter() - began, _at_start(mdp, found.values)
     _say(options, f"{'iteration':>10}{'change':>12}")
-    for number, change in enumerate(found.changes, 1):
-        if _shown(number) or number == len(found.changes):
-            _say(options, f"{number:10}{change:12.4g}")
+    for row, change in enumerate(found.changes, 1):
+        if _shown(row) or row == len(found.changes):
+            _say(options, f"{row:10}{change:12.4g}")
     bound = f", values within {found.bound:.2g}" if found.bound < np.inf else ""
     _say(options, f"{found.status.text} ({count(found.iterations, 'iteration')}, {1e3 * seconds:.3g} ms)")
     _say(options, f"Bellman residual {found.residual:.2g}{bound}; value of the start {start:.6g}")
@@ -156,9 +157,9 @@ def _at_start(mdp: MDP, values: np.ndarray) -> float:
     return float(mdp.starts[begun] @ values[begun])
 
 
-def _shown(number: int) -> bool:
+def _shown(row: int) -> bool:
     """Return whether a row is printed: 1, 2, 5, 10, 20, 50, …"""
-    return str(number).rstrip("0") in ("1", "2", "5")
+    return str(row).rstrip("0") in ("1", "2", "5")
 
 
 def _value(text: str) -> Any:

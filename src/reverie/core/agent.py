@@ -65,8 +65,10 @@ class Algorithm(Protocol):
 def require_continuous(spec: EnvSpec, name: str) -> None:
     """Raise SpaceError unless the actions of `spec` are continuous."""
     if spec.actions:
+        numbered = spec.observations and all(kind == "Discrete" for _, kind, _ in spec.observations)
+        table = f", or learn a table: reverie solve {spec.name} --method q-learning" if numbered else ""
         raise SpaceError(
-            f"{spec.name}: the action space is Discrete({spec.actions}); {name} needs a continuous Box: use dqn"
+            f"{spec.name}: the action space is Discrete({spec.actions}); {name} needs a continuous Box: use dqn{table}"
         )
 
 

@@ -16,7 +16,7 @@ from reverie.domains import maze
 from reverie.environments.foreign import RESET as RESETTING
 from reverie.environments.foreign import STEP, failed
 from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
-from reverie.environments.world import EnvSource, make_world
+from reverie.environments.world import LARGEST_SPACE, EnvSource, make_env, world_of
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, Outcomes, from_outcomes
 
@@ -38,7 +38,7 @@ class DiscreteWorld:
     """
 
     def __init__(self, source: EnvSource, seed: int = 0, **options: Any):
-        world = make_world(source, **options)
+        world = world_of(*make_env(source, **options), largest=math.inf)  # a table has a limit of its own
         self._world, self.env, self.name, self._seed = world, world.env, world.name, seed
         self._sizes, self._first = _sizes(self.env.observation_space), _first(self.env.observation_space)
         if not self._sizes or not isinstance(self.env.action_space, gym.spaces.Discrete):
@@ -51,9 +51,12 @@ class DiscreteWorld:
         self.states, self.actions = math.prod(map(int, self._sizes)), int(self.env.action_space.n)
         if self.states * self.actions > LARGEST_TABLE:
             self.env.close()
+            train = "use `reverie train` here"
+            if self.states > LARGEST_SPACE or self.actions > LARGEST_SPACE:
+                train = "describe states and actions by few numbers (a Box each) and use `reverie train`"
             raise SpaceError(
-                f"{self.name}: a table of {self.states:,} states and {count(self.actions, 'action')} does not fit; "
-                f"at most {LARGEST_TABLE:,} entries do: use `reverie train` here"
+                f"{self.name}: a table of {self.states:,} states and {self.actions:,} actions does not fit; "
+                f"at most {LARGEST_TABLE:,} entries do: {train}"
             )
         self._first_action, self._steps = int(self.env.action_space.start), 0
 

@@ -42,10 +42,11 @@ class World:
     """A Gymnasium environment with checked steps: actions of a Box or Discrete space, observations that flatten.
 
     Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there, or [1].
-    Raises SpaceError where the spaces do not fit, WorldError where a step does not.
+    largest: how many numbers an observation, or an action, may have.  Raises SpaceError where the spaces do not fit, WorldError
+    where a step does not.
     """
 
-    def __init__(self, env: gym.Env, name: str):
+    def __init__(self, env: gym.Env, name: str, largest: float = LARGEST_SPACE):
         self.env, self.name = env, name
         self._observations, actions = _space_of(env, name, "observation_space"), _space_of(env, name, "action_space")
         discrete = actions if isinstance(actions, gym.spaces.Discrete) else None
@@ -64,9 +65,9 @@ class World:
         self._border = Border(name, self.sensor)
         size, choices = space_utils.flatdim(self._observations), int(space_utils.flatdim(actions))
         for what, number in (("an observation", size), ("an action", choices)):
-            if number > LARGEST_SPACE:
+            if number > largest:
                 raise SpaceError(
-                    f"{name}: {what} has {number:,} numbers, of which no network learns; give at most {LARGEST_SPACE:,}"
+                    f"{name}: {what} has {number:,} numbers, of which no network learns; give at most {largest:,}"
                 )
         parts = layout_of(self._observations)
         seen = bounds_of(self._observations)
@@ -191,22 +192,28 @@ def make_world(source: EnvSource, **options: Any) -> World:
 
     options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
     """
+    return world_of(*make_env(source, **options))
+
+
+def make_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
+    """Return (the environment of which `make_world` builds a World, not looked at, its name).  Raises as that does."""
     if isinstance(source, gym.Env):
-        return _world(source, describe(source))
+        return source, describe(source)
     if isinstance(source, str):
         if ":" in source and not source.rpartition(":")[2].rpartition("-v")[2].isdigit():
-            return _world(_called(imported(source, "environment"), source, options), source)
-        return _world(_registered(source, options), source)
+            return _called(imported(source, "environment"), source, options), source
+        return _registered(source, options), source
     if callable(source):
-        return _world(_called(source, describe(source), options), describe(source))
+        return _called(source, describe(source), options), describe(source)
     raise ConfigError(
         f"env is {source!r}; give a domain, a Gymnasium id, a 'package.module:callable', a callable or an environment"
     )
 
 
-def _world(env: gym.Env, name: str) -> World:
+def world_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> World:
+    """Return World(env, name, largest), whatever the environment's own properties raise.  Raises SpaceError or WorldError."""
     try:
-        return World(env, name)
+        return World(env, name, largest)
     except ReverieError:
         raise
     except BaseException as error:  # of a property of theirs
@@ -238,6 +245,8 @@ def _registered(name: str, options: dict) -> gym.Env:
                 return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
             raise _no_environment(name) from None
+        except gym.error.DeprecatedEnv:
+            raise _outdated(name, known) from None
         except gym.error.DependencyNotInstalled as error:
             extra = "mujoco" if "mujoco" in str(error).lower() else "video"
             raise ConfigError(
@@ -251,7 +260,20 @@ def _no_environment(name: str) -> ConfigError:
     return unknown("environment", name, [*OURS, *gym.registry], WHERE_ALL)
 
 
+def _outdated(name: str, known: str) -> ConfigError:
+    """Return the error for an id of which Gymnasium has but a newer version."""
+    space, title, _ = parse_env_id(known.rpartition(":")[2])
+    specs = [spec for spec in gym.registry.values() if (spec.namespace, spec.name) == (space, title)]
+    newest = max(specs, key=lambda spec: -1 if spec.version is None else spec.version)
+    text = f"there is no {name} any more; use {newest.id}"
+    if str(newest.entry_point).startswith("gymnasium.envs.toy_text"):
+        text += f", whose states are numbered: reverie solve {newest.id} --method q-learning"
+    return ConfigError(text)
+
+
 def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
+    if not callable(maker):
+        raise ConfigError(f"{name} is a {type(maker).__name__}; give a callable that returns a gymnasium.Env")
     try:
         with MAKE:
             env = maker(**options)

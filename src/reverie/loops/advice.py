@@ -3,16 +3,19 @@
 import numpy as np
 
 from reverie.core.agent import Feed
+from reverie.core.words import number
 
 USUAL = 10.0  # larger rewards, scaled, and larger observations are worth a word
 
 
 def against_divergence(feed: Feed, rewards: float = 0.0, observations: float = 0.0) -> str:
     """Return the remedies in one clause; rewards, observations: the largest that were seen, by size."""
-    found = ["lower learning_rate" + (f" (it is {feed.learning_rate:g})" if feed.learning_rate is not None else "")]
+    found = [
+        "lower learning_rate" + (f" (it is {number(feed.learning_rate)})" if feed.learning_rate is not None else "")
+    ]
     if feed.reward_scale != 1.0 or rewards * feed.reward_scale > USUAL:
         reach = f"; rewards reach {rewards:.3g}" if rewards else ""
-        found.append(f"lower reward_scale (it is {feed.reward_scale:g}{reach}) or clip rewards")
+        found.append(f"lower reward_scale (it is {number(feed.reward_scale)}{reach}) or clip rewards")
     return ", ".join([*found, "or " + for_observations(feed, observations)])
 
 
