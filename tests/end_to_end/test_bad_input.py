@@ -22,6 +22,7 @@ FAST = ["--evaluate-every", "0", "--quiet"]
 for setting in ("hidden=8", "batch_size=4", "warmup_steps=4", "updates_per_step=1"):
     FAST += ["--set", setting]
 SPEC = rv.EnvSpec(3, [-1.0, -1.0], [1.0, 1.0], "Faulty")
+TOY_TEXT = [id for id, spec in gym.registry.items() if "toy_text" in str(spec.entry_point) and "/" not in id]
 TESTS = pathlib.Path(__file__).parents[1]
 
 
@@ -56,6 +57,38 @@ def finished(tmp_path):
         (
             ["train", "naf", "worlds:make_falty"],
             "unknown name in module worlds 'make_falty'; did you mean 'make_faulty'?",
+        ),
+        (["check", ":x"], "environment ':x' lacks the module; give package.module:name"),
+        (["check", "worlds:"], "environment 'worlds:' lacks the name; give package.module:name"),
+        (["train", ":x", "Pendulum-v1"], "agent ':x' lacks the module"),
+        (["check", "worlds:gym"], "worlds:gym is a module; give a callable that returns a gymnasium.Env"),
+        (
+            ["check", "json:nosuch"],
+            "unknown name in module json 'nosuch'; known: JSONDecodeError, JSONDecoder, JSONEncoder, ",
+        ),
+        (
+            ["check", "Taxi-v3"],
+            "there is no Taxi-v3 any more; use Taxi-v4, whose states are numbered: reverie solve Taxi-v4",
+        ),
+        (["train", "naf", "LunarLander-v2"], "there is no LunarLander-v2 any more; use LunarLander-v3\n"),
+        *(
+            (["train", "naf", name], f"use dqn, or learn a table: reverie solve {name} --method q-learning\n")
+            for name in (*TOY_TEXT, "dyna-maze", "four-rooms")
+        ),
+        *(
+            ([*words, "--bogus"], f"unrecognized arguments: --bogus (see `reverie {words[0]} --help`)")
+            for words in (
+                ["train", "naf", "Pendulum-v1"],
+                ["evaluate", "run"],
+                ["list"],
+                ["solve", "x", "--method", "dyna-q"],
+            )
+        ),
+        (["list", "more"], "unrecognized arguments: more (see `reverie list --help`)"),
+        (["--bogus"], "(see `reverie --help`)"),
+        (
+            ["train", "naf", "Pendulum-v1", "--set", "hidden="],
+            "hidden is ''; it must be whole numbers separated by commas",
         ),
         (["train", "naf", "wolrds:make"], "cannot import 'wolrds' for environment 'wolrds:make'"),
         (["train", "naf", "worlds:make_nothing"], "worlds:make_nothing returned int; it must return a gymnasium.Env"),

@@ -11,7 +11,7 @@ from conftest import ROOT
 from reverie.cli.parser import build_parser
 from reverie.core.errors import unknown
 from reverie.core.status import Status
-from reverie.core.words import count, listed, size
+from reverie.core.words import count, listed, number, size
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
 NOUNS = (
@@ -25,6 +25,27 @@ TWICE = re.compile(r"\?\.|!\.|(?<!\.)\.\.(?!\.)|,,|;;|::\s| ,| \.\s|\.$\.")
 def test_one_is_singular():
     assert [count(n, "episode") for n in (0, 1, 2)] == ["0 episodes", "1 episode", "2 episodes"]
     assert count(1, "entry", "entries") == "1 entry" and count(3, "entry", "entries") == "3 entries"
+
+
+@pytest.mark.parametrize("value", [0.99, 1.0, 1 - 2**-53, 1e-4, 0.1 + 0.2, 1e5, 12_345_678, -1 / 3, 1e300, 10**12])
+def test_numbers_of_settings_are_shown_so_that_they_come_back(value):
+    assert float(number(value)) == value and len(number(value)) <= len(repr(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "proposed"),
+    [
+        ("trpo", ["naf", "ddpg", "sac", "ppo", "dqn"], "ppo"),
+        ("reachr", ["reacher", "peg"], "reacher"),
+        ("nosuch", ["os", "sys", "make_env"], None),
+        ("x", ["os", "gym", "np"], None),
+        ("", ["a", "b"], None),
+        ("friction", ["horizon", "width"], None),
+    ],
+)
+def test_only_a_name_that_may_be_meant_is_proposed(name, known, proposed):
+    says = f"did you mean {proposed!r}?" if proposed else f"known: {', '.join(sorted(known))}"
+    assert str(unknown("name", name, known)).endswith(says)
 
 
 def test_lists_in_messages_stay_short():
@@ -58,12 +79,12 @@ def test_numbers_in_messages_are_counted_with_their_nouns(file):
     found = []
     for node in ast.walk(ast.parse(file.read_text())):
         parts = node.values if isinstance(node, ast.JoinedStr) else []
-        for number, text in itertools.pairwise(parts):
-            if not isinstance(number, ast.FormattedValue) or not isinstance(text, ast.Constant):
+        for value, text in itertools.pairwise(parts):
+            if not isinstance(value, ast.FormattedValue) or not isinstance(text, ast.Constant):
                 continue
-            ratio = isinstance(number.value, ast.Name) and number.value.id.isupper()  # a constant of ours
-            if not ratio and number.format_spec is None and COUNTED.match(str(text.value)):
-                found.append(f"line {node.lineno}: {ast.unparse(number.value)}{text.value}")
+            ratio = isinstance(value.value, ast.Name) and value.value.id.isupper()  # a constant of ours
+            if not ratio and value.format_spec is None and COUNTED.match(str(text.value)):
+                found.append(f"line {node.lineno}: {ast.unparse(value.value)}{text.value}")
     assert not found
 
 

@@ -27,6 +27,17 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
+class _Verb(_Parser):
+    """The parser of one verb: what it does not know is its own error, so that its own help is named."""
+
+    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
+        """Return (options, []); raise UsageError where words are left."""
+        found, left = super().parse_known_args(*arguments, **named)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
+
 MOST = 10**12  # of anything that is counted: more than a machine does in years
 
 
@@ -136,7 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"reverie {reverie.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks (works anywhere on the line)")
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Verb)
 
     def add(name: str, module: str, text: str, example: str) -> Any:
         verb = verbs.add_parser(
@@ -150,7 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
         return verb
 
-    add("list", "listing", "algorithms, domains, dynamics models and experiments", "reverie list --json")
+    add("list", "listing", "algorithms, domains, mazes, dynamics models and experiments", "reverie list --json")
 
     train = add(
         "train",

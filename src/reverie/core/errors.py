@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from reverie.core.words import listed
 
+LIKENESS = 0.55  # of a name to the one that is proposed instead: no 'os' for 'nosuch', but 'ppo' for 'trpo'
 LONGEST = 1000  # characters of a message: what was typed or read may be of any length
 
 
@@ -65,7 +66,7 @@ def unknown(kind: str, name: str, known: Iterable[str], listing: str = "") -> Co
     Without a listing the first of them are named.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=LIKENESS)
     if close:
         return ConfigError(f"unknown {kind} {name!r}; did you mean {close[0]!r}?")
     return ConfigError(f"unknown {kind} {name!r}; {listing or f'known: {listed(names)}'}")

@@ -23,6 +23,10 @@ def imported(source: str, what: str) -> Any:
     module has the name of one in the current folder.
     """
     module_name, _, attribute = source.partition(":")
+    if not module_name or not attribute:
+        raise ConfigError(
+            f"{what} {source!r} lacks the {'name' if module_name else 'module'}; give package.module:name"
+        )
     if "<" in attribute:
         raise ConfigError(
             f"{what} {source!r} was made inside a function, where no other program finds it; give it again"
@@ -37,7 +41,10 @@ def imported(source: str, what: str) -> Any:
             ) from error
     except BaseException as error:  # of a module's own __getattr__
         raise _failed(module_name, source, what, error) from error
-    raise unknown(f"name in module {module_name}", attribute, [k for k in vars(module) if not k.startswith("_")])
+    offered = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
+    raise unknown(
+        f"name in module {module_name}", attribute, offered, f"nothing in it can be the {what}" * (not offered)
+    )
 
 
 def imported_module(name: str, source: str, what: str) -> ModuleType:
