@@ -18,7 +18,9 @@ OUTSIDE = 0.1  # by how much values may lie outside what rewards allow, as a sha
 STILL = 1e-6  # of Adam's step size: less is no step
 STUCK = 0.98
 DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still, and that a large gradient may have stopped
-ABOVE = 1e6  # times the mean square of the layer's first moments; in healthy runs it stays below 1e4
+ABOVE = (
+    1e6  # times the mean square of the layer's first moments: in healthy runs for one still weight in 10,000 at most
+)
 PATIENCE = 3  # rows of metrics that something lasts before it is said
 NAMES = ("skipped", "set_aside", "value_excess", "dead_weights", "mean_stuck")  # columns of metrics.csv
 
@@ -47,7 +49,7 @@ def still_shares(state: Any) -> tuple[float, float]:
     A weight no longer moves where its step is below a millionth of Adam's step size; it was stopped by a large gradient where
     its second moment is also above a million times what the gradients of its layer are now, by their mean square.  Units that
     are never active have weights of the first kind alone, since their second moments only fade: many networks have
-    such units, and learn.
+    such units, and learn.  What never had a gradient, or whose second moment has faded to 0, is not counted.
     """
     first, second = (
         [
