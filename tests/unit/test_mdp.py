@@ -354,6 +354,14 @@ def test_settings_of_value_iteration_are_looked_at(name, value):
         value_iteration(random_mdp(3, 2, 2), **{"discount": 0.9} | {name: value})
 
 
+@pytest.mark.parametrize("discount", [1 - 1e-12, 1 - 1e-15, 1 - 2**-53])
+def test_rounding_errors_are_not_made_larger_where_hardly_anything_is_discounted(discount):
+    table = outcomes(*((s, 0, 1 / 3, t, float(t == 2), t == 2) for s in (0, 1) for t in range(3)))
+    found = value_iteration(from_outcomes(table, 3, 1), discount)
+    assert found.status == Status.DONE
+    np.testing.assert_allclose(found.values, [1.0, 1.0, 0.0], atol=1e-9)
+
+
 @pytest.mark.parametrize("ending", [1e-3, 1e-6, 1e-9])
 @pytest.mark.parametrize("reward", [-1.0, -1e-8, -1e-12])
 def test_values_that_still_move_are_not_called_done(ending, reward):
