@@ -26,12 +26,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
-
-class _Verb(_Parser):
-    """The parser of one verb: what it does not know is its own error, so that its own help is named."""
-
     def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
-        """Return (options, []); raise UsageError where words are left."""
+        """Return (options, []).  Words that a verb does not know are its own error, so that its own help is named."""
         found, left = super().parse_known_args(*arguments, **named)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
@@ -39,14 +35,6 @@ class _Verb(_Parser):
 
 
 MOST = 10**12  # of anything that is counted: more than a machine does in years
-
-
-def _whole(text: str) -> int:
-    return _up_to(MOST)(text)
-
-
-def _positive(text: str) -> int:
-    return _up_to(MOST, least=1)(text)
 
 
 def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
@@ -68,6 +56,7 @@ def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
     return parse
 
 
+_whole, _positive = _up_to(MOST), _up_to(MOST, least=1)
 SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
 
 
@@ -147,7 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"reverie {reverie.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks (works anywhere on the line)")
-    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Verb)
+    verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
 
     def add(name: str, module: str, text: str, example: str) -> Any:
         verb = verbs.add_parser(
