@@ -7,8 +7,9 @@ import reverie as rv
 from cases import CASES
 from reverie.experiments.runs import sections_of
 from reverie.report.document import Curves, Document, Text
+from reverie.report.document import Table as Drawn
 from reverie.report.page import write_page
-from reverie.storage import episodes
+from reverie.storage import episodes, journal
 from reverie.storage.tables import Table
 
 
@@ -68,3 +69,30 @@ def test_few_episodes_are_drawn_or_the_page_says_there_are_none(tmp_path, number
 def test_an_evaluated_run_shows_its_test_episodes(tmp_path):
     curves, _ = curves_of(run(tmp_path / "a", [1.0] * 20, evaluated=True))
     assert list(curves) == ["Learning curves"]
+
+
+def told(path):
+    """Return what the page says of a run, by column."""
+    (section,) = sections_of([path])
+    (table,) = [part for part in section.parts if isinstance(part, Drawn)]
+    return dict(zip(table.columns, table.rows[0], strict=True))
+
+
+@pytest.mark.parametrize(("steps", "ended"), [(0, 0), (5, 0), (15, 2)])
+@pytest.mark.parametrize("left", ["all", "no journal", "no checkpoint", "tables alone"])
+def test_a_run_has_the_steps_that_its_files_vouch_for_in_the_midst_of_an_episode_too(tmp_path, steps, ended, left):
+    with rv.Learner(CASES["naf"].make(), CASES["naf"].line, out=tmp_path) as own:
+        own.learn(steps)
+    if left in ("no journal", "tables alone"):
+        (tmp_path / "experience" / "journal.bin").unlink()
+    if left in ("no checkpoint", "tables alone"):
+        for file in (tmp_path / "checkpoint").iterdir():
+            file.unlink()
+    known = 6 * ended if left == "tables alone" else steps
+    assert (told(tmp_path)["steps"], told(tmp_path)["episodes ended"]) == (str(known), str(ended))
+
+
+def test_a_long_journal_is_not_read_to_count_its_steps(tmp_path, monkeypatch):
+    path, read = run(tmp_path / "a", [1.0]), []
+    monkeypatch.setattr(journal, "read_regular", read.append)
+    assert told(path)["steps"] == "6" and not read

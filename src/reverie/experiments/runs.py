@@ -9,9 +9,11 @@ import numpy as np
 from reverie.core.words import count
 from reverie.experiments.measure import banded, number
 from reverie.loops.evaluation import COLUMNS
+from reverie.loops.resuming import facts_of
 from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table, Text
 from reverie.storage.config import Agent, Config
 from reverie.storage.episodes import COLUMNS as EPISODES
+from reverie.storage.journal import records_in
 from reverie.storage.reading import exists, read_whole
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_table
@@ -55,7 +57,7 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, Config]) -> list[Part]:
     if not lines and not training:
         parts.append(Text(["No episode has ended yet, so there are no curves."]))
     parts.append(
-        Table("Runs", ("run", "agent", "seed", "steps", "episodes", "last test score", "best test score"), rows)
+        Table("Runs", ("run", "agent", "seed", "steps", "episodes ended", "last test score", "best test score"), rows)
     )
     films = [
         Film(str(run.path), f"The greedy policy of {run.path}.", read_whole(run.path / "film.mp4"))
@@ -114,5 +116,17 @@ def _row(name: str, run: RunDirectory, config: Config) -> list[str | None]:
     episodes, evaluations = read_table(run.episodes_file, EPISODES), read_table(run.evaluations_file, COLUMNS)
     scores = [row["return_mean"] for row in evaluations]
     found = [number(scores[-1]), number(max(scores))] if scores else [None, None]
-    steps = str(episodes[-1]["step"]) if episodes else "0"
-    return [str(run.path), name, str(config.seed), steps, str(len(episodes)), *found]
+    steps = _steps(run, episodes[-1]["step"] if episodes else 0)
+    return [str(run.path), name, str(config.seed), str(steps), str(len(episodes)), *found]
+
+
+def _steps(run: RunDirectory, ended: int) -> int:
+    """Return how many steps a run holds; ended: those of its episodes that have an end.
+
+    The journal's size tells, whatever its length; where it was left behind, the checkpoint.
+    """
+    if exists(run.journal_file):
+        return records_in(run.journal_file)
+    facts = facts_of(run)
+    found = 0 if facts is None else facts.get("steps")
+    return max(found, ended) if isinstance(found, int) else ended
