@@ -14,7 +14,7 @@ from reverie.environments.world import make_world
 from worlds import Faulty, Line, Nested, Switched
 
 CONTINUOUS, DISCRETE = EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7"), EnvSpec(2, name="line7", actions=3)
-NO_NUMBERS = [np.nan, np.inf, -np.inf]
+NO_NUMBERS, WIDE = [np.nan, np.inf, -np.inf], np.finfo(np.float64).max
 
 
 @pytest.mark.parametrize("spec", [CONTINUOUS, DISCRETE], ids=["box", "discrete"])
@@ -87,7 +87,7 @@ class Spiking(Line):
         return np.asarray(observation, np.float64), reward, *ends
 
 
-@pytest.mark.parametrize("value", [1e17, -1e20, 3e38])
+@pytest.mark.parametrize("value", [1e17, -1e20, 3e38, 1e39, -1e300, WIDE])
 @pytest.mark.parametrize(("of", "says"), [("observation", r"observation at index 1"), ("reward", "the reward")])
 def test_what_cannot_be_squared_is_clipped_with_one_warning(of, says, value, tmp_path):
     from reverie.storage import journal
@@ -103,18 +103,54 @@ def test_what_cannot_be_squared_is_clipped_with_one_warning(of, says, value, tmp
     np.testing.assert_allclose(kept[[2, 4]], np.copysign(MOST, value), rtol=1e-6)
 
 
-@pytest.mark.parametrize("value", [1e17, -3e38])
+@pytest.mark.parametrize("value", [1e17, -3e38, 1e300, -WIDE])
 def test_a_program_that_asks_and_tells_is_clipped_too(value):
     with rv.Learner(rv.NAF(hidden=(8,)), spec=CONTINUOUS) as learner, pytest.warns(ReverieWarning) as caught:
         for _ in range(3):
             learner.ask([0.0, value])
             learner.tell(value, [value, 0.0], False)
-        learner.predict(np.full((4, 2), value, np.float32))
+        learner.predict(np.full((4, 2), value))
     assert sorted(str(w.message).split(" goes")[0] for w in caught) == [
         "line7: the observation at index 0",
         "line7: the observation at index 1",
         "line7: the reward",
     ]
+
+
+@pytest.mark.parametrize("value", [1e17, 1e300, -WIDE])
+@pytest.mark.parametrize(("of", "says"), [("observation", "the observation at index 1"), ("reward", "the reward")])
+def test_an_evaluation_is_clipped_too(of, says, value):
+    world = lambda: Spiking(of, value)  # noqa: E731
+    with rv.Learner(rv.NAF(hidden=(8,)), Line, evaluation_env=world) as learner, pytest.warns(ReverieWarning) as caught:
+        found = learner.evaluate(2)
+    assert [str(w.message).split(" goes")[0].split(": ")[1] for w in caught] == [says]
+    assert np.isfinite(found["mean"]) and (of == "observation" or np.sign(found["mean"]) == np.sign(value))
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("of", ["observation", "reward"])
+def test_what_is_not_finite_is_refused_wherever_it_comes_in(of, value):
+    says, world = f"the {of} of step 3", lambda: Spiking(of, value)
+    with rv.Learner(rv.NAF(hidden=(8,)), world, evaluation_env=world) as learner:
+        for go in (lambda: learner.learn(12), lambda: learner.evaluate(1)):
+            with pytest.raises(WorldError, match=says):
+                go()
+    told = (0.0, [value, 0.0]) if of == "observation" else (value, [0.0, 0.0])
+    with rv.Learner(rv.NAF(hidden=(8,)), spec=CONTINUOUS) as learner:
+        learner.ask([0.0, 0.0])
+        with pytest.raises(WorldError, match="must be finite"):
+            learner.tell(*told, False)
+
+
+def test_a_part_of_a_nested_observation_is_called_by_its_keys():
+    class Wide(Nested):
+        def _observe(self):
+            found = super()._observe()
+            return {**found, "arm": {**found["arm"], "v": np.array([1e300])}}
+
+    world = make_world(Wide())
+    with pytest.warns(ReverieWarning, match=r"the observation at index 4 \(arm/v\) goes beyond"):
+        world.reset(0)
 
 
 def test_sensors_are_called_by_the_keys_of_their_dict():

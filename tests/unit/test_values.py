@@ -11,7 +11,7 @@ from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
 from reverie.environments.toy_text import DiscreteWorld
-from reverie.environments.values import finite_number, flattener, truth
+from reverie.environments.values import finite_number, flattener, float32, truth
 from reverie.environments.world import World
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
@@ -61,7 +61,7 @@ def assert_named(told, *words):
 @pytest.mark.parametrize(
     "reward",
     [
-        10**400, -(10**5000), None, "1.0", b"1", 1j, complex(1, 0), np.complex64(1), float("nan"), float("inf"), -1e300,
+        10**400, -(10**5000), None, "1.0", b"1", 1j, complex(1, 0), np.complex64(1), float("nan"), float("inf"),
         np.float64("nan"), np.ma.masked, np.ma.array([1.0], mask=[True]), [1.0, 2.0], [], {}, object(), Unspeakable(),
         np.array(["1"]), np.array([None]), np.datetime64("2026-01-01"), np.timedelta64(1, "ns"), decimal.Decimal("sNaN"),
         decimal.Decimal("1e400"), fractions.Fraction(10**400), np.zeros(0), lambda: 1.0, "x" * 100_000, "a\nb\0c",
@@ -151,7 +151,7 @@ ARM = (np.full(2, 0.5), np.array([0, 1]))
             for value in (
                 [1j, 0], ["1", "2"], [None, None], [[0, 0]], [0], None, "ab", {}, [0, float("inf")], [10**400, 0],
                 np.array([1 + 2j, 0]), np.ma.array([0.0, 1.0], mask=[0, 1]), np.array(["a", 1], object), [[1], [2, 3]],
-                np.array(["2026-01-01", "2026-01-02"], "M8[D]"), [1e300, 0], np.array([object(), 1]), Unspeakable(),
+                np.array(["2026-01-01", "2026-01-02"], "M8[D]"), np.array([object(), 1]), Unspeakable(),
             )
         ),
         *(
@@ -233,6 +233,19 @@ def test_what_is_told_is_looked_at_as_what_a_world_returns():
                 learner.tell(*result)
         learner.tell(1, (0, 1), np.False_, 0)
         assert learner.steps == 1
+
+
+WIDE = float(np.finfo(np.float64).max)
+KINDS = [np.array, list, tuple, lambda v: np.array(v, object), lambda v: np.array(v, np.longdouble)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [3.5e38, 1e39, 1e300, WIDE, -WIDE])
+def test_what_float32_cannot_hold_is_its_largest_and_what_is_infinite_stays_so(value, kind):
+    most = np.copysign(float(np.finfo(np.float32).max), value)
+    found = float32(kind([value, 1.0, np.inf, -np.inf, np.nan]))
+    np.testing.assert_array_equal(found, np.float32([most, 1.0, np.inf, -np.inf, np.nan]))
+    assert found.dtype == np.float32 and finite_number("", "", value) == value
 
 
 def test_finite_numbers_are_floats_of_python():

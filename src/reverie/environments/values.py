@@ -46,7 +46,7 @@ def truth(name: str, flag: str, step: int, value: Any) -> bool:
 
 
 def finite_number(name: str, where: str, value: Any) -> float:
-    """Return `value` (any real number, or an array of one) as a float, or raise WorldError."""
+    """Return `value` (any real number, or an array of one) as a finite float, or raise WorldError."""
     if isinstance(value, float):
         value = float(value)  # NumPy's float64 is one
     else:
@@ -54,11 +54,9 @@ def finite_number(name: str, where: str, value: Any) -> float:
             value = float(_plain(value).item())
         except Exception:  # as above
             raise WorldError(f"{name}: {where} is {shown(value)}; it must be one number") from None
-    if -LARGEST <= value <= LARGEST:
-        return value
     if not math.isfinite(value):
         raise WorldError(f"{name}: {where} is {value}; rewards must be finite")
-    raise WorldError(f"{name}: {where} is {value:g}, beyond float32, in which learning calculates; scale it")
+    return value
 
 
 def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
@@ -70,11 +68,16 @@ def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
 
 
 def float32(values: Any) -> np.ndarray:
-    """Return real numbers as a float32 array of its own, those beyond its range as infinities.  Raises ValueError."""
+    """Return real numbers as a float32 array of its own, finite ones beyond its range as its largest.  Raises ValueError."""
     if type(values) is not np.ndarray or values.dtype.kind != "f":
         values = _plain(values)
-    with np.errstate(over="ignore"):
-        return np.array(values, np.float32)  # never the world's own array, which it may write its next observation into
+    try:
+        with np.errstate(over="raise"):
+            return np.array(
+                values, np.float32
+            )  # never the world's own array, which it may write its next observation into
+    except FloatingPointError:
+        return np.where(np.isinf(values), values, values.clip(-LARGEST, LARGEST)).astype(np.float32)
 
 
 def _plain(value: Any) -> np.ndarray:
