@@ -10,7 +10,7 @@ from reverie.core.status import Status
 from reverie.tabular import bellman, endings
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.mdp import MDP, Outcomes, checked, from_outcomes, random_mdp
-from reverie.tabular.policy_iteration import policy_iteration, solve
+from reverie.tabular.policy_iteration import policy_iteration, solve, sweep
 from reverie.tabular.q_learning import Learning, best, q_learning
 from reverie.tabular.value_iteration import value_iteration
 
@@ -191,9 +191,6 @@ def test_a_policy_that_may_be_caught_has_no_value_where_it_may():
 def test_statuses():
     assert value_iteration(random_mdp(20, 2, 3), 0.99, iterations=3).status == Status.MAX_ITERATIONS
     assert policy_iteration(random_mdp(20, 2, 3), 0.99, iterations=1).status == Status.MAX_ITERATIONS
-    huge = random_mdp(20, 2, 3)._replace(rewards=np.full((20, 2), 1e308))
-    assert value_iteration(huge, 0.99).status == Status.NONFINITE_MODEL
-    assert policy_iteration(huge, 0.99).status == Status.NONFINITE_MODEL
 
 
 def test_where_float64_cannot_tell_more_sweeps_stop_and_say_how_near():
@@ -264,10 +261,52 @@ def test_an_episode_without_end_is_cut_and_said_so():
     found = q_learning(Scripted(), Learning(episodes=2, episode_steps=7))
     assert found.lengths.tolist() == [7, 7] and found.returns.tolist() == [7, 7]
     assert found.status == Status.MAX_ITERATIONS
-    assert (
-        q_learning(Scripted(1e308), Learning(episodes=9, episode_steps=9, learning_rate=1)).status
-        == Status.NONFINITE_MODEL
-    )
+
+
+def test_rewards_and_values_beyond_what_float64_can_calculate_with_are_refused_alike():
+    for size, discount in ((4e307, 0.99), (1e299, 0.99), (4e307, 0.0), (1e301, 1.0), (1e290, 1 - 1e-12)):
+        mdp = walk()
+        mdp = mdp._replace(rewards=mdp.rewards * size)
+        for ask in (
+            lambda: value_iteration(mdp, discount),  # noqa: B023
+            lambda: policy_iteration(mdp, discount),  # noqa: B023
+            lambda: solve(mdp, np.array([0, 0, 0]), discount),  # noqa: B023
+            lambda: sweep(mdp, np.array([0, 0, 0]), discount),  # noqa: B023
+        ):
+            with pytest.raises(ConfigError, match=r"rewards reach .* beyond ±1e\+300, .*; scale the rewards"):
+                ask()
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("method", [value_iteration, policy_iteration])
+def test_large_values_that_can_be_represented_come_out_right(method, sign):
+    mdp = walk()
+    found = method(mdp._replace(rewards=sign * 1e290 * mdp.rewards), 0.5)
+    np.testing.assert_allclose(found.values, 1e290 * method(mdp._replace(rewards=sign * mdp.rewards), 0.5).values)
+    assert found.status == Status.DONE and np.isfinite([found.bound, found.residual, *found.changes]).all()
+
+
+@pytest.mark.parametrize("method", [value_iteration, policy_iteration])
+def test_without_discounting_values_are_refused_once_they_are_too_large(method):
+    chain = MDP(csr_array([[1.0 - 1e-3]]), np.array([[1e-3]]), np.array([[-1e299]]), np.zeros(1, bool), np.ones(1))
+    with pytest.raises(ConfigError, match=r"values go beyond ±1e\+300, .*; scale the rewards"):
+        method(chain, 1.0)
+
+
+@pytest.mark.parametrize("learn", [q_learning, dyna_q])
+@pytest.mark.parametrize(
+    ("rewards", "changes", "says"),
+    [
+        ((1e308,), {}, "the value of action 0 in state 0, after a reward of 1e\\+308, goes beyond"),
+        ((-1e299,), {"discount": 0.999, "learning_rate": 1}, "the value of action 0 in state 0"),
+        ((1e299,), {"discount": 1, "learning_rate": 1}, "the value of action 0 in state 0"),
+        ((float("nan"),), {}, "the value of action 0 in state 0, after a reward of nan"),
+        ((1e299,), {"discount": 0, "episode_steps": 100}, "the return of episode 1 goes beyond"),
+    ],
+)
+def test_learners_refuse_values_and_returns_that_go_too_far(learn, rewards, changes, says):
+    with pytest.raises(ConfigError, match=says):
+        learn(Scripted(*rewards), Learning(**{"episodes": 9, "episode_steps": 99} | changes))
 
 
 def test_alpha_falls_with_the_updates_of_a_pair():

@@ -142,9 +142,10 @@ def _compare(options: Any, mdp: MDP, values: np.ndarray, policy: np.ndarray) -> 
     gained = _at_start(mdp, policy_iteration.solve(mdp, policy, options.discount))
     best = _at_start(mdp, value_iteration(mdp, options.discount).values)
     residual = float(np.abs(optimality(mdp, values, options.discount) - values).max())
+    worth = f"{gained:.6g}" if np.isfinite(gained) else "none, for it need not end an episode"
     _say(
         options,
-        f"value of the start: learnt {learnt:.6g}, of the greedy policy {gained:.6g}, at best {best:.6g}; "
+        f"value of the start: learnt {learnt:.6g}, of the greedy policy {worth}, at best {best:.6g}; "
         f"Bellman residual {residual:.2g}",
     )
     facts = {"start_value": learnt, "policy_start_value": gained, "optimal_start_value": best}

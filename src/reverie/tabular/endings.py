@@ -15,14 +15,21 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError
+from reverie.tabular.limits import check_rewards
 from reverie.tabular.mdp import MDP
 
 
 def check_discount(mdp: MDP | None, discount: float) -> None:
-    """Raise ConfigError where `discount` lies outside [0, 1], or is 1 and an episode of `mdp` need not end."""
+    """Raise ConfigError where `discount` lies outside [0, 1], or is 1 and an episode of `mdp` need not end.
+
+    So, too, where rewards of `mdp` allow values that cannot be calculated with.
+    """
     if not isinstance(discount, numbers.Real) or not 0.0 <= discount <= 1.0:
         raise ConfigError(f"discount is {shown(discount)}; it must lie in [0, 1]")
-    if discount < 1.0 or mdp is None:
+    if mdp is None:
+        return
+    check_rewards(mdp.rewards, discount)
+    if discount < 1.0:
         return
     stuck = ~mdp.terminal & (toward_an_end(mdp) < 0)
     if stuck.any():

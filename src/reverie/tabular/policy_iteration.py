@@ -23,6 +23,7 @@ from reverie.core.status import Status
 from reverie.core.words import count
 from reverie.tabular.bellman import action_values, expectation, under
 from reverie.tabular.endings import check_discount, toward_an_end
+from reverie.tabular.limits import check_rewards, check_values
 from reverie.tabular.mdp import MDP, SLACK, checked
 from reverie.tabular.solution import Solution, solution
 from reverie.tabular.sweeps import repeat
@@ -37,14 +38,17 @@ def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
     """Return V_π [S] of a policy, actions [S] or probabilities [S, A], by one sparse linear solve.
 
     With discount 1 a state from which π may go on for ever has value -∞: what `check_discount` lets pass costs.
+    Raises ConfigError where other values go beyond what can be calculated with.
     """
     check_discount(None, discount)
+    check_rewards(mdp.rewards, discount)
     chain = under(mdp, decided(mdp, policy))
     lost = _may_go_on_for_ever(chain) if discount == 1.0 else np.zeros(mdp.states, bool)
     kept, V = np.flatnonzero(~lost), np.full(mdp.states, -np.inf)
     if len(kept):
         P = chain.transitions[kept][:, kept].tocsc()
         V[kept] = spsolve(eye_array(len(kept), format="csc") - discount * P, chain.rewards[kept, 0])
+        check_values(V[kept])
     return V
 
 
@@ -68,6 +72,7 @@ def decided(mdp: MDP, policy: Any) -> np.ndarray:
 def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = 1e-10) -> np.ndarray:
     """Return V_π [S] by iterative policy evaluation, to `accuracy`; with discount 1 π must end episodes."""
     check_discount(None, discount)
+    check_rewards(mdp.rewards, discount)
     chain = under(mdp, decided(mdp, policy))
     found = repeat(lambda V: expectation(chain, V, discount), chain, discount, accuracy, 1_000_000)
     return found.values
@@ -76,7 +81,8 @@ def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = 1e-10
 def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = None, iterations: int = 1000) -> Solution:
     """Return the optimal values and policy; `evaluate`: `solve` or `sweep`, chosen by size where None.
 
-    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end.
+    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end, or
+    values go beyond what can be calculated with.
     """
     mdp = checked(mdp)
     check_discount(mdp, discount)
@@ -89,10 +95,8 @@ def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = No
     for _ in range(iterations):
         look()
         old, V = V, evaluate(mdp, policy, discount)
+        check_values(V)
         changes.append(float(np.abs(V - old).max()))
-        if not np.isfinite(changes[-1]):
-            status = Status.NONFINITE_MODEL
-            break
         Q = action_values(mdp, V, discount)
         better = Q.max(1) > Q[everywhere, policy] + BETTER * np.abs(V).max()
         if not better.any():

@@ -22,6 +22,7 @@ from reverie.core.seeds import NOISE, seed_of
 from reverie.core.settings import Settings
 from reverie.core.status import Status
 from reverie.tabular.endings import check_discount
+from reverie.tabular.limits import LARGEST, too_large
 
 
 class Samples(Protocol):
@@ -68,7 +69,7 @@ class Learnt(NamedTuple):
     action_values: np.ndarray  # Q [S, A]
     lengths: np.ndarray  # steps of each episode [E]
     returns: np.ndarray  # undiscounted [E]
-    status: Status  # DONE; MAX_ITERATIONS: an episode was cut at `episode_steps`; NONFINITE_MODEL: Q is not finite
+    status: Status  # DONE; MAX_ITERATIONS: an episode was cut at `episode_steps`
 
 
 class Table:
@@ -80,13 +81,16 @@ class Table:
         self._updates = [[0] * actions for _ in range(states)]
 
     def update(self, s: int, a: int, reward: float, s_next: int, terminated: bool) -> None:
-        """Eq. 6.8."""
+        """Eq. 6.8.  Raises ConfigError where the value goes beyond what can be calculated with."""
         alpha = self._settings.learning_rate
         if self._settings.decay:
             self._updates[s][a] += 1
             alpha /= self._updates[s][a] ** self._settings.decay
         target = reward if terminated else reward + self._settings.discount * max(self.Q[s_next])
-        self.Q[s][a] += alpha * (target - self.Q[s][a])
+        Q = self.Q[s][a] + alpha * (target - self.Q[s][a])
+        if not -LARGEST <= Q <= LARGEST:  # NaN compares false
+            raise too_large(f"the value of action {a} in state {s}, after a reward of {reward:g}, goes")
+        self.Q[s][a] = Q
 
 
 Also = Callable[[Table, int, int, float, int, bool], None]  # (table, s, a, reward, s', terminated)
@@ -99,6 +103,7 @@ def q_learning(
     """Return what Q-learning learns in `settings.episodes` episodes.
 
     also: called after each update with its transition (Dyna-Q plans there); watch: after each episode.
+    Raises ConfigError where a value or a return goes beyond what can be calculated with.
     """
     table = Table(world.states, world.actions, settings)
     draw, epsilon = np.random.default_rng(seed_of(seed, NOISE)).random, settings.epsilon
@@ -115,15 +120,15 @@ def q_learning(
                 also(table, s, a, reward, s_next, terminated)
             s, steps, total = s_next, steps + 1, total + reward
             ended = terminated or truncated or steps == settings.episode_steps
+        if not -LARGEST <= total <= LARGEST:
+            raise too_large(f"the return of episode {episode + 1} goes")
         cut += not (terminated or truncated)
         lengths.append(steps)
         returns.append(total)
         if watch is not None:
             watch(episode, steps, total, table)
-    Q = np.array(table.Q)
     status = Status.MAX_ITERATIONS if cut else Status.DONE
-    status = status if np.isfinite(Q).all() else Status.NONFINITE_MODEL
-    return Learnt(Q, np.array(lengths), np.array(returns), status)
+    return Learnt(np.array(table.Q), np.array(lengths), np.array(returns), status)
 
 
 def best(values: list[float], draw: Callable[[], float]) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from reverie.core.status import Status
 from reverie.tabular.bellman import action_values, greedy
+from reverie.tabular.limits import check_values
 from reverie.tabular.mdp import MDP
 
 
@@ -15,7 +16,7 @@ class Solution(NamedTuple):
     values: np.ndarray  # V [S]
     action_values: np.ndarray  # Q [S, A], one step ahead of V
     policy: np.ndarray  # [S]
-    status: Status  # DONE, MAX_ITERATIONS or NONFINITE_MODEL
+    status: Status  # DONE or MAX_ITERATIONS
     residual: float  # max |max_a Q(s, a) - V(s)|: by how much V misses the Bellman optimality equation
     bound: float  # |V - V*| is at most this, rounding errors included; infinite without discounting
     iterations: int
@@ -25,14 +26,17 @@ class Solution(NamedTuple):
 def solution(
     mdp: MDP, V: np.ndarray, discount: float, status: Status, changes: np.ndarray, bound: float = np.inf
 ) -> Solution:
-    """Return values V [S] with all that follows from them.  bound: what the last changes say of |V - V*|."""
-    with np.errstate(over="ignore", invalid="ignore"):  # the status tells
-        Q = action_values(mdp, V, discount)
-        residual = float(np.abs(Q.max(1) - V).max())
-        policy = greedy(Q)
-        size = float(np.abs(mdp.rewards).max() + 2.0 * np.abs(V).max())
-        change = float(changes[-1]) if len(changes) else np.inf
-        bound = _bound(mdp, discount, residual, size, bound, change)
+    """Return values V [S] with all that follows from them.  bound: what the last changes say of |V - V*|.
+
+    Raises ConfigError where values go beyond what can be calculated with.
+    """
+    check_values(V)
+    Q = action_values(mdp, V, discount)
+    residual = float(np.abs(Q.max(1) - V).max())
+    policy = greedy(Q)
+    size = float(np.abs(mdp.rewards).max() + 2.0 * np.abs(V).max())
+    change = float(changes[-1]) if len(changes) else np.inf
+    bound = _bound(mdp, discount, residual, size, bound, change)
     return Solution(V, Q, policy, status, residual, bound, len(changes), changes)
 
 
@@ -45,7 +49,7 @@ def _bound(mdp: MDP, discount: float, residual: float, size: float, bound: float
     error = (int(np.diff(mdp.transitions.indptr).max(initial=0)) + 4) * np.finfo(float).eps
     sums = mdp.transitions @ np.ones(mdp.states) + mdp.ends.T.ravel()
     least, most = (discount * float(end) for end in (sums.min() * (1 - error), sums.max() * (1 + error)))
-    if discount >= 1.0 or most >= 1.0 or not np.isfinite(size):
+    if discount >= 1.0 or most >= 1.0:
         return np.inf
     rounding = error * size / (1 - most)
     drift = change * (most / (1 - most) - least / (1 - least)) if np.isfinite(bound) else 0.0

@@ -17,6 +17,7 @@ import numpy as np
 
 from reverie.core.interrupts import look
 from reverie.core.status import Status
+from reverie.tabular.limits import check_values
 from reverie.tabular.mdp import MDP
 
 ROUNDING = 8 * np.finfo(float).eps  # of the largest value: what is narrower is rounding errors
@@ -26,7 +27,7 @@ class Sweeps(NamedTuple):
     """Values and how they were come by."""
 
     values: np.ndarray  # [S]
-    status: Status  # DONE, MAX_ITERATIONS or NONFINITE_MODEL
+    status: Status  # DONE or MAX_ITERATIONS
     bound: float  # |V - limit| is at most this, up to rounding; infinite without discounting
     changes: np.ndarray  # max |δ| of each sweep
 
@@ -34,11 +35,14 @@ class Sweeps(NamedTuple):
 def repeat(
     update: Callable[[np.ndarray], np.ndarray], mdp: MDP, discount: float, accuracy: float, iterations: int
 ) -> Sweeps:
-    """Return the limit of V <- update(V), a Bellman update of `mdp`, from V = 0.  Stops at rounding errors too."""
+    """Return the limit of V <- update(V), a Bellman update of `mdp`, from V = 0.  Stops at rounding errors too.
+
+    Raises ConfigError where values go beyond what can be calculated with.
+    """
     V, changes, leaves = np.zeros(mdp.states), [], bool(mdp.ends.any())
     gain = discount / (1.0 - discount) if discount < 1.0 else np.inf
     status, bound, shift = Status.MAX_ITERATIONS, np.inf, 0.0
-    with np.errstate(over="ignore", invalid="ignore"):  # the status tells
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
         for _ in range(iterations):
             look()
             new = update(V)
@@ -53,7 +57,6 @@ def repeat(
                 width = high - low
                 bound, shift = 0.5 * gain * width, 0.5 * gain * (high + low)
             if not math.isfinite(change + shift):
-                status = Status.NONFINITE_MODEL
                 break
             missed = bound if discount < 1.0 else _tail(changes)
             if missed <= accuracy or width <= ROUNDING * max(float(V.max()), -float(V.min())):
@@ -64,7 +67,8 @@ def repeat(
                     bound, shift = gain * change, 0.0
                 break
         V = np.where(mdp.terminal, 0.0, V + shift)
-    return Sweeps(V, status if np.isfinite(V).all() else Status.NONFINITE_MODEL, bound, np.array(changes))
+    check_values(V)
+    return Sweeps(V, status, bound, np.array(changes))
 
 
 def _tail(changes: list[float]) -> float:

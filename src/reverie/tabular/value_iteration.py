@@ -16,7 +16,8 @@ def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iteratio
     """Return the optimal values and policy, to `accuracy` or, where float64 cannot tell so much, to the `bound` returned.
 
     Without discounting there is no such bound: then the last change is within `accuracy`.
-    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end.
+    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end, or
+    values go beyond what can be calculated with.
     """
     mdp = checked(mdp)
     check_discount(mdp, discount)
