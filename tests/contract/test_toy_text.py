@@ -1,6 +1,7 @@
 """Worlds of numbers: the tables they tell are what they do, mazes are what Gymnasium asks for, the rest is refused."""
 
 import collections
+import fractions
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +12,7 @@ from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.domains.maze import MAZES, find
 from reverie.environments.maze import MazeEnv
 from reverie.environments.toy_text import DiscreteWorld
+from reverie.tabular.mdp import from_outcomes
 
 TABLED = ["FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v4", "CliffWalking-v1", "CliffWalkingSlippery-v1", *MAZES]
 
@@ -207,6 +209,85 @@ def test_wrong_tables_are_named(change, sentence):
     with pytest.raises(ConfigError) as caught:
         DiscreteWorld(env).table()
     assert sentence in str(caught.value)
+
+
+GOOD = (1.0, 0, -1, False)
+ODD = [None, "abc", b"x", 1j, [], {}, (1, 2), object(), float("nan"), 10**400, np.zeros(2)]
+
+
+def spoilt():
+    """Yield what is wrong with a table, and the table: action 0 in state 1 where an entry is meant."""
+    for place, name in enumerate(("probability", "successor", "reward", "terminated")):
+        more = [0.0, 1.0, 2.5, -1, 3, np.float64(1)] if name == "successor" else [2, -1, 0.5] if place == 3 else []
+        for value in [*ODD, *more]:
+            yield f"{name} {value!r}", {0: [(*GOOD[:place], value, *GOOD[place + 1 :])]}
+    for value in [*ODD, 7, GOOD, "", ["abc"], [[]], [[GOOD]], [GOOD[:3]], [(*GOOD, 1)], [None], {0: GOOD}, [1.0, 0]]:
+        yield f"outcomes {value!r}", {0: value}
+    for key in ("a", None, 2, -1, 0.5, (0,)):
+        yield f"action {key!r}", {key: [GOOD]}
+
+
+@pytest.mark.parametrize(("what", "moves"), list(spoilt()), ids=lambda value: value if isinstance(value, str) else "")
+def test_whatever_a_table_holds_is_right_or_named_by_state_and_action(what, moves):
+    env = Corridor()
+    moves = dict(moves)
+    env.P[1] = moves | ({} if 0 not in moves else {1: [GOOD]}) | ({1: [GOOD]} if 1 not in moves else {})
+    named = r"state 1 has an action .*; actions are 0 to 1" if what.startswith("action") else "action 0 in state 1"
+    with pytest.raises(ConfigError, match=f"Corridor: .*{named}") as caught:
+        DiscreteWorld(env).table()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match=named):
+        from_outcomes(env.P, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "table", ["abc", 7, [1], ((), ()), np.ones((3, 2)), {0: "abc"}, {0: None}, {0: [[GOOD]]}, {"a": {}}, {0.5: {}}]
+)
+def test_what_is_no_table_is_named(table):
+    env = Corridor()
+    env.P = table
+    with pytest.raises(ConfigError, match=r"Corridor: (the table|state 0)") as caught:
+        DiscreteWorld(env).table()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("table", [None, {}, [], ""])
+def test_an_empty_table_is_none(table):
+    env = Corridor()
+    env.P = table
+    assert not DiscreteWorld(env).has_table
+
+
+def test_a_table_that_raises_is_named():
+    class Raising(Corridor):
+        P = property(lambda self: 1 / 0, lambda self, value: None)
+
+    with pytest.raises(WorldError, match="Raising raised when asked for P: ZeroDivisionError"):
+        DiscreteWorld(Raising()).table()
+
+
+@pytest.mark.parametrize(
+    "starts", ["abc", [1.0], [[1.0], [1.0, 2.0]], 1j, object(), [0.5, 0.5, 0.5], [np.nan, 1, 0], len]
+)
+def test_what_is_no_start_is_named(starts):
+    env = Corridor()
+    env.initial_state_distrib = starts
+    with pytest.raises(ConfigError, match="Corridor: the probabilities of starting") as caught:
+        DiscreteWorld(env).table()
+    assert "\n" not in str(caught.value)
+
+
+def test_entries_of_any_type_that_says_the_same_are_taken():
+    env, same = Corridor(), Corridor()
+    for moves in env.P.values():
+        for outcomes in moves.values():
+            p, to, reward, over = outcomes[0]
+            outcomes[0] = [np.float32(p), np.int8(to), np.array([reward]), np.bool_(over)]
+    env.P[0][0] = ((True, np.uint64(0), fractions.Fraction(-1), 0),)
+    found, plain = DiscreteWorld(env).table(), DiscreteWorld(same).table()
+    assert (found.transitions != plain.transitions).nnz == 0
+    for name in ("ends", "rewards", "terminal", "starts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
 
 
 @pytest.mark.parametrize(

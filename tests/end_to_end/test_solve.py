@@ -94,6 +94,66 @@ def test_the_bench_solves_side_by_side(monkeypatch):
     assert "unknown peer 'mdptoolbx'; did you mean 'mdptoolbox'?" in refusal("bench", "solve", "--against", "mdptoolbx")
 
 
+class Round(gym.Env):
+    """Two states, of which each leads to the other, at a reward; `entry` stands in the table instead of a good outcome."""
+
+    table, reward, entry = True, 1.0, None
+
+    def __init__(self):
+        self.observation_space, self.action_space = gym.spaces.Discrete(2), gym.spaces.Discrete(2)
+        if self.table:
+            self.P = {s: {a: [(1.0, 1 - s, self.reward, False)] for a in range(2)} for s in range(2)}
+            if self.entry is not None:
+                self.P[1][0] = self.entry
+
+    def reset(self, *, seed=None, options=None):
+        self.s, self.left = 0, 20
+        return 0, {}
+
+    def step(self, action):
+        self.s, self.left = 1 - self.s, self.left - 1
+        return self.s, self.reward, False, self.left == 0, {}
+
+
+METHODS = ["value-iteration", "policy-iteration", "q-learning", "dyna-q"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("reward", [1e308, -1e308, 1e299, 10**308])
+def test_rewards_of_which_values_cannot_be_represented_are_refused_alike(method, reward, monkeypatch):
+    monkeypatch.setattr(Round, "reward", reward)
+    for words in (["--json"], []):
+        said = refusal("solve", "test_solve:Round", "--method", method, *words)
+        assert "rewards reach" in said and "beyond ±1e+300" in said
+
+
+@pytest.mark.parametrize("method", METHODS[2:])
+@pytest.mark.parametrize("reward", [1e308, -1e308])
+def test_so_are_those_of_a_world_without_a_table(method, reward, monkeypatch):
+    monkeypatch.setattr(Round, "reward", reward)
+    monkeypatch.setattr(Round, "table", False)
+    said = refusal("solve", "test_solve:Round", "--method", method, "--json")
+    assert "the value of action" in said and "in state 0, after a reward of" in said
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_rewards_that_fit_come_to_finite_numbers(method, monkeypatch, tmp_path):
+    monkeypatch.setattr(Round, "reward", 1e297)
+    facts = one_object("solve", "test_solve:Round", "--method", method, "-o", tmp_path / "values.png")
+    assert None not in facts.values() and max(facts["values"]) <= 1e299 * (1 + 1e-9)
+    assert "inf" not in done("solve", "test_solve:Round", "--method", method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "entry",
+    [[], "abc", [(1.0, 0, 1.0, "False")], [(1.0, 0.5, 1.0, False)], [("1", 0, 1.0, False)], [(1.0, 0, 1j, False)]],
+)
+def test_bad_tables_get_one_line(method, entry, monkeypatch):
+    monkeypatch.setattr(Round, "entry", entry)
+    assert "action 0 in state 1" in refusal("solve", "test_solve:Round", "--method", method, "--json")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

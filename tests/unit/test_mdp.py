@@ -126,6 +126,67 @@ def test_random_tables_are_tables():
     assert (again.transitions != mdp.transitions).nnz == 0 and (other.rewards != mdp.rewards).any()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (size, value)
+            for size in ("states", "actions", "successors")
+            for value in (0, -1, 2.0, True, "3", None, np.nan)
+        ),
+        *(("seed", value) for value in (-1, 0.5, "x", None, np.nan)),
+        *(("ending", value) for value in (-0.1, 1.1, 2, -1, np.nan, np.inf, "x", None, 1j)),
+        ("states", 10**12),
+    ],
+)
+def test_arguments_of_random_tables_are_looked_at(name, value):
+    with pytest.raises(ConfigError, match=f"random_mdp: ({name}|.* entries are too many)"):
+        random_mdp(**{"states": 4, "actions": 2, "successors": 2} | {name: value})
+
+
+@pytest.mark.parametrize("ending", [0, 0.5, 1, np.float32(0.25)])
+def test_random_tables_end_as_often_as_is_asked(ending):
+    assert (checked(random_mdp(4, 2, 2, ending=ending)).ends == ending).all()
+
+
+def test_a_dict_as_gymnasium_has_it_is_a_table_too():
+    P = {s: {a: [row[2:] for row in WALK if row[:2] == (s, a)] for a in range(2)} for s in range(3)}
+    found, other = from_outcomes(P, 3, 2, START), walk()
+    assert (found.transitions != other.transitions).nnz == 0
+    np.testing.assert_array_equal(found.rewards, other.rewards)
+    np.testing.assert_array_equal(found.ends, other.ends)
+
+
+@pytest.mark.parametrize("field", Outcomes._fields)
+@pytest.mark.parametrize(
+    "value",
+    ["abc", None, 1, [], [[1.0], [1.0, 2.0]], np.zeros((7, 1)), np.zeros(6, int), np.full(7, 1j), [9] * 7, [-1] * 7],
+)
+def test_outcomes_that_are_none_are_named(field, value):
+    if field in ("probability", "reward") and isinstance(value, list) and len(value) == 7:  # as numbers these are good
+        value = [np.nan] * 7
+    with pytest.raises(ConfigError) as refused:
+        from_outcomes(outcomes(*WALK)._replace(**{field: value}), 3, 2, START)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("wrong", [None, "abc", 7, [1, 2], (), (1, 2), {}, np.ones((6, 7))])
+def test_what_is_no_outcomes_at_all_is_named(wrong):
+    with pytest.raises(ConfigError, match=r"outcomes are|the table of transitions"):
+        from_outcomes(wrong, 3, 2)
+
+
+@pytest.mark.parametrize("sizes", [(0, 2), (3, 0), (3.0, 2), ("3", 2), (3, None), (-3, 2)])
+def test_sizes_of_tables_are_whole_numbers(sizes):
+    with pytest.raises(ConfigError, match=r"^(states|actions) is .*; give a whole number of at least 1$"):
+        from_outcomes(outcomes(*WALK), *sizes)
+
+
+def test_outcomes_may_be_lists():
+    found = from_outcomes(Outcomes(*(column.tolist() for column in outcomes(*WALK))), 3, 2, [1, 0, 0])
+    np.testing.assert_array_equal(found.rewards, walk().rewards)
+
+
 # ---- ends
 
 

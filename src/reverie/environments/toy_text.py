@@ -4,6 +4,7 @@ Some tell their table of transitions: `env.unwrapped.P[s][a]`, a list of (probab
 """
 
 import math
+from collections.abc import Sized
 from typing import Any
 
 import gymnasium as gym
@@ -18,7 +19,8 @@ from reverie.environments.foreign import STEP, failed
 from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
 from reverie.environments.world import LARGEST_SPACE, EnvSource, make_env, world_of
 from reverie.tabular.grid import Grid
-from reverie.tabular.mdp import MDP, Outcomes, from_outcomes
+from reverie.tabular.mdp import MDP, from_outcomes
+from reverie.tabular.outcomes import tabled
 
 LARGEST_TABLE = 20_000_000  # values of states and actions, some bytes each
 ARROWS = {
@@ -104,23 +106,18 @@ class DiscreteWorld:
                 f"{self.name} has no table of transitions ({reason}), which value and policy iteration need: "
                 "learn it from samples, --method q-learning or dyna-q"
             )
-        env: Any = self.env.unwrapped
-        for state, moves in env.P.items():
-            if not 0 <= state < self.states:
-                raise ConfigError(f"{self.name}: the table has a state {state}; states are 0 to {self.states - 1}")
-            if len(moves) != self.actions:
-                raise ConfigError(
-                    f"{self.name}: state {state} has {count(len(moves), 'action')}; there are {self.actions}"
-                )
-        rows = [(s, a, *map(float, o)) for s, moves in env.P.items() for a, os in moves.items() for o in os]
-        s, a, p, successor, reward, terminated = np.array(rows).T
-        outcomes = Outcomes(s.astype(int), a.astype(int), p, successor.astype(int), reward, terminated.astype(bool))
-        starts = getattr(env, "initial_state_distrib", None)
-        starts = None if starts is None else np.asarray(starts, float).ravel()
+        starts = self._told("initial_state_distrib")
         try:
-            return from_outcomes(outcomes, self.states, self.actions, starts)
+            return from_outcomes(tabled(self._told("P"), self.states, self.actions), self.states, self.actions, starts)
         except ConfigError as error:
             raise ConfigError(f"{self.name}: {error}") from None
+
+    def _told(self, what: str) -> Any:
+        """Return what the environment tells of itself, None where it does not."""
+        try:
+            return getattr(self.env.unwrapped, what, None)
+        except BaseException as error:  # of a property of theirs
+            raise failed(self.name, f"raised when asked for {what}", error) from error
 
     def close(self) -> None:
         """Release the environment."""
@@ -140,7 +137,8 @@ class DiscreteWorld:
             env = env.env
         if getattr(env, "fickle_passenger", False):
             return "it does not tell of the fickle passenger"
-        return "" if getattr(env, "P", None) else "env.unwrapped.P"
+        table = self._told("P")
+        return "env.unwrapped.P" if table is None or (isinstance(table, Sized) and not len(table)) else ""
 
     def grid(self) -> Grid | None:
         """Return where the states lie on paper, or None if nobody knows."""

@@ -4,15 +4,20 @@ An episode may end with any step, so that is a property of steps: Gymnasium's ta
 then a state to go on from, or the end, which is worth nothing.  Rows of `transitions` therefore sum to 1 - `ends`.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from reverie.core.arguments import shown
+from reverie.core.arguments import finite, shown, whole
 from reverie.core.errors import ConfigError
+from reverie.tabular.outcomes import Outcomes, listed, tabled
 
 SLACK = 1e-9  # by which probabilities may miss a sum of 1
+LARGEST = 1_000_000_000  # successors of a random table, 12 bytes each
+
+__all__ = ["MDP", "Outcomes", "checked", "from_outcomes", "random_mdp"]
 
 
 class MDP(NamedTuple):
@@ -39,36 +44,24 @@ class MDP(NamedTuple):
         return self.rewards.shape[1]
 
 
-class Outcomes(NamedTuple):
-    """What steps may lead to, one entry each [K]."""
-
-    state: np.ndarray
-    action: np.ndarray
-    probability: np.ndarray
-    successor: np.ndarray
-    reward: np.ndarray
-    terminated: np.ndarray  # bool: the episode ends in `successor`
-
-
-def from_outcomes(outcomes: Outcomes, states: int, actions: int, starts: np.ndarray | None = None) -> MDP:
-    """Return the MDP that K outcomes tell of.  Raises ConfigError as `checked` does.
+def from_outcomes(
+    outcomes: Outcomes | Mapping[int, Any], states: int, actions: int, starts: np.ndarray | None = None
+) -> MDP:
+    """Return the MDP that K outcomes tell of, or the dict `P` of a Gymnasium environment.  Raises ConfigError as `checked`.
 
     A state is terminal if episodes end in it, never go on from it and never start in it.  starts: [S] probabilities, None
     where nobody knows: anywhere but in terminal states.
     """
-    s, a, p, successor, reward, terminated = outcomes
+    states, actions = whole("states", states, 1), whole("actions", actions, 1)
+    read = tabled if isinstance(outcomes, Mapping) else listed
+    s, a, p, successor, reward, terminated = read(outcomes, states, actions)
     row = a * states + s
     _refuse(~(p >= 0), lambda k: f"a probability of {_at(row[k], states)} is {p[k]:g}; it must be 0 or more")
     _refuse(~np.isfinite(reward), lambda k: f"a reward of {_at(row[k], states)} is {reward[k]:g}; it must be finite")
-    _refuse(
-        (successor < 0) | (successor >= states),
-        lambda k: f"{_at(row[k], states)} leads to state {successor[k]}; states are 0 to {states - 1}",
-    )
-
     terminal = np.zeros(states, bool)
     terminal[successor[terminated & (p > 0)]] = True
     terminal[successor[~terminated & (p > 0) & (s != successor)]] = False
-    begun = ~terminal / max(np.sum(~terminal), 1) if starts is None else starts
+    begun = ~terminal / max(np.sum(~terminal), 1) if starts is None else _starts(starts, states)
     terminal &= begun == 0
 
     acts = ~terminal[s]  # what tables say of terminal states is of no account
@@ -85,6 +78,17 @@ def from_outcomes(outcomes: Outcomes, states: int, actions: int, starts: np.ndar
     return checked(MDP(transitions, ends, total(p * reward), terminal, begun))
 
 
+def _starts(starts: Any, states: int) -> np.ndarray:
+    """Return the probabilities of starting [S].  Raises ConfigError where they are none."""
+    try:
+        found = np.asarray(starts)
+    except Exception:  # ragged, or whatever somebody's object raises
+        found = np.asarray(None)
+    if found.dtype.kind not in "iufb" or found.size != states:
+        raise ConfigError(f"the probabilities of starting are {shown(starts)}; give one for each state, ({states},)")
+    return found.astype(float).ravel()
+
+
 def _read(mdp: Any) -> MDP:
     """Return an MDP of arrays, its transitions in rows.  Raises ConfigError where its parts are none."""
     if not isinstance(mdp, MDP):
@@ -93,12 +97,12 @@ def _read(mdp: Any) -> MDP:
     for name in ("ends", "rewards", "terminal", "starts"):
         try:
             parts[name] = np.asarray(getattr(mdp, name))
-        except ValueError:  # ragged
+        except Exception:  # ragged, or whatever somebody's object raises
             parts[name] = np.asarray(None)
     try:
         rows = mdp.transitions
         parts["transitions"] = rows if isinstance(rows, csr_array) else csr_array(rows)
-    except (TypeError, ValueError):
+    except Exception:  # whatever SciPy says of it
         raise ConfigError(
             f"transitions are {shown(mdp.transitions)}; give a matrix [A S, S], best a CSR array"
         ) from None
@@ -107,6 +111,8 @@ def _read(mdp: Any) -> MDP:
             raise ConfigError(f"{name} is {shown(getattr(mdp, name))}; give an array of real numbers")
     if parts["rewards"].ndim != 2 or 0 in parts["rewards"].shape:
         raise ConfigError(f"rewards has shape {parts['rewards'].shape}; give one for each state and action, [S, A]")
+    if parts["terminal"].dtype.kind != "b" and not np.isin(parts["terminal"], (0, 1)).all():
+        raise ConfigError(f"terminal is {shown(mdp.terminal)}; give True or False for each state")
     parts["terminal"] = parts["terminal"].astype(bool, copy=False)
     return mdp if all(part is getattr(mdp, name) for name, part in parts.items()) else MDP(**parts)
 
@@ -150,7 +156,17 @@ def random_mdp(states: int, actions: int, successors: int, seed: int = 0, ending
     """Return a sparse MDP: each step leads to `successors` states, drawn uniformly, with random probabilities.
 
     Rewards are uniform in [0, 1]; episodes start anywhere and end with probability `ending` a step.
+    Raises ConfigError where a size is none, `ending` lies outside [0, 1], or the table would have more than LARGEST entries.
     """
+    sizes = {"states": states, "actions": actions, "successors": successors}
+    states, actions, successors = (whole(f"random_mdp: {name}", size, 1) for name, size in sizes.items())
+    seed, ending = whole("random_mdp: seed", seed), finite("random_mdp: ending", ending)
+    if not 0 <= ending <= 1:
+        raise ConfigError(f"random_mdp: ending is {ending:g}; it must lie in [0, 1]")
+    if states * actions * successors > LARGEST:
+        raise ConfigError(
+            f"random_mdp: {states * actions * successors:,} entries are too many; at most {LARGEST:,} fit"
+        )
     generator = np.random.default_rng(seed)
     rows = actions * states
     indices = generator.integers(states, size=rows * successors, dtype=np.int32)
