@@ -36,7 +36,7 @@ def solve(H, g, low, high, start) -> BoxSolution:
     wherever all of H is.  MAX_ITERATIONS: k is feasible, not optimal; NOT_POSITIVE_DEFINITE: nor better than it was found;
     INFEASIBLE: low > high somewhere; NONFINITE_MODEL: H or g is not finite, or a bound NaN.
     """
-    shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start)
+    H, g, low, high, start = shapes.alike(*shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start))
     m = g.shape[0]
     lengths = jnp.asarray(SHORTENED, g.dtype)
 
@@ -81,8 +81,9 @@ def solve(H, g, low, high, start) -> BoxSolution:
 
 def feedback(H, solution: BoxSolution, Hux):
     """Return K [m, n] of the free coordinates, -H_ff⁻¹ H_fx; rows of clamped coordinates are 0.  Hux: [m, n]."""
-    shapes.fit("box_qp.feedback", H=H, g=solution.k, Hux=Hux)
-    return -solve_positive(_masked(H, solution.free), jnp.where(solution.free[:, None], Hux, 0.0))[0]
+    H, _, Hux = shapes.alike(*shapes.fit("box_qp.feedback", H=H, g=solution.k, Hux=Hux))
+    free = jnp.asarray(solution.free, bool)
+    return -solve_positive(_masked(H, free), jnp.where(free[:, None], Hux, 0.0))[0]
 
 
 def _masked(H, free):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from reverie.control import shapes
 from reverie.core.errors import ConfigError
+from reverie.maths.arrays import array, of_arrays
 from reverie.maths.linalg import cholesky, inverse, log_determinant
 from reverie.maths.precision import double
 
@@ -23,13 +24,16 @@ class Controller(NamedTuple):
     @property
     def covariance(self):
         """Return Σ [T, m, m]."""
-        return self.chol @ self.chol.swapaxes(-1, -2)
+        chol = array("Controller: chol", self.chol)
+        return chol @ chol.swapaxes(-1, -2)
 
     def act(self, t: int, x, innovation):
         """Return the action [m] at state x [n], for a standard normal `innovation` [m] (0: the mean)."""
-        return self.K[t] @ x + self.k[t] + self.chol[t] @ innovation
+        K, k, chol = (array("Controller", part[t]) for part in self)
+        return K @ array("Controller.act: x", x) + k + chol @ array("Controller.act: innovation", innovation)
 
 
+@of_arrays
 def offsets(states, actions, K, k, alpha=1.0):
     """Return k_abs = û + α k - K x̂ [T, m], so that K x + k_abs = û + α k + K (x - x̂).
 
@@ -38,6 +42,7 @@ def offsets(states, actions, K, k, alpha=1.0):
     return actions + alpha * k - (K @ states[:-1, :, None])[..., 0]
 
 
+@of_arrays
 def log_density(controller: Controller, X, U):
     """Return log π_t(u_t | x_t) [T] of states X [T + 1, n] or [T, n] and actions U [T, m].  Pure."""
 
@@ -48,11 +53,13 @@ def log_density(controller: Controller, X, U):
     return jax.vmap(one)(*controller, X[: len(U)], U)
 
 
+@of_arrays
 def precision(controller: Controller):
     """Return Σ⁻¹ [T, m, m].  Pure."""
     return jax.vmap(inverse)(jnp.asarray(controller.chol))
 
 
+@of_arrays
 def factor(Quu):
     """Return lower Cholesky factors of Q⁻¹ [T, m, m] for positive definite Q [T, m, m].  Pure."""
     return cholesky(jax.vmap(inverse)(cholesky(Quu)[0]))[0]
@@ -89,7 +96,7 @@ def maximum_entropy(K, k, Quu, sigma: float, sigma_min: float, sigma_max: float)
     bound where the cost is flat).  sigma in the unit of actions, sigma_min <= sigma <= sigma_max, sigma_min > 0.
     """
     where = "controller.maximum_entropy"
-    shapes.fit(where, K=K, k=k, Quu=Quu)
+    K, k, Quu = shapes.fit(where, K=K, k=k, Quu=Quu)
     numbers = (("sigma", sigma), ("sigma_min", sigma_min), ("sigma_max", sigma_max))
     sigma, sigma_min, sigma_max = (shapes.positive(f"{where}: {name}", value) for name, value in numbers)
     if not sigma_min <= sigma <= sigma_max:

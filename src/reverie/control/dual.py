@@ -58,7 +58,7 @@ class Step(NamedTuple):
 
 def augmented(cost: Quadratic, old: Controller, eta, entropy=0.0) -> Quadratic:
     """Return (ℓ - η log q) / (η + ν), but for the constant of log q.  Pure."""
-    shapes.fit("dual.augmented", cost, old)
+    cost, old = shapes.alike(*shapes.fit("dual.augmented", cost, old))
     P = precision(old)
     PK, Pk = P @ old.K, (P @ old.k[..., None])[..., 0]
     Kt = jnp.swapaxes(old.K, 1, 2)
@@ -71,7 +71,8 @@ def augmented(cost: Quadratic, old: Controller, eta, entropy=0.0) -> Quadratic:
 
 def divergence(new: Controller, old: Controller, means, spreads):
     """Return E KL(new_t ‖ old_t) [T] over states x_t ~ N(means_t, spreads_t): [T, n], [T, n, n].  Pure."""
-    shapes.fit("dual.divergence", new, old, f=means, covariance=spreads)
+    fitted = shapes.fit("dual.divergence", new, old, f=means, covariance=spreads)
+    new, old, means, spreads = shapes.alike(*fitted)
 
     def one(new, old, P, mean, spread):
         dK, toward = new.K - old.K, (new.K - old.K) @ mean + new.k - old.k
@@ -165,7 +166,8 @@ def bounded_step(
     the bound by which KL may miss it, at most 0.1.  Never a step with KL > 1.1 of the bound.  Raises SpaceError where
     shapes do not fit, ConfigError where a number does not.
     """
-    shapes.fit("dual.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
+    fitted = shapes.fit("dual.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
+    dynamics, cost, old, x0_mean, x0_cov = fitted
     for name, value in (("bound", bound), ("eta", eta), ("tolerance", tolerance)):
         shapes.positive(f"dual.bounded_step: {name}", value)
     if shapes.number("dual.bounded_step: entropy", entropy) < 0:
@@ -223,14 +225,16 @@ def one_step(
         )
     if mode != "plain":
         raise unknown("mode", str(mode), ("kl", "plain"))
-    shapes.fit("dual.one_step", dynamics, cost, *(() if old is None else (old,)), x0_mean=x0_mean, x0_cov=x0_cov)
+    parts = () if old is None else (old,)
+    fitted = shapes.fit("dual.one_step", dynamics, cost, *parts, x0_mean=x0_mean, x0_cov=x0_cov)
+    dynamics, cost, *parts, x0_mean, x0_cov = fitted
     K, k, Quu, repairs, status = _plain_d(dynamics, cost, USUAL)
     controller = maximum_entropy(K, k, Quu, *sigma)
 
     def expected_cost(c: Controller) -> float:
         return float(_expected_cost_d(dynamics, cost, c, x0_mean, x0_cov))
 
-    before = None if old is None else expected_cost(old)
+    before = expected_cost(parts[0]) if parts else None
     return Step(controller, Status(int(status)), 0.0, None, before, expected_cost(controller), int(repairs))
 
 

@@ -23,6 +23,7 @@ from reverie.control import shapes
 from reverie.control.problem import Expansion, Problem, padded, problem
 from reverie.control.search import RUNNING, TRACE, USUAL, Options, Search
 from reverie.core.status import Status
+from reverie.maths.arrays import array
 from reverie.maths.precision import double
 
 
@@ -59,6 +60,7 @@ def optimise(problem: Problem, x0, U0, regularisation, limit, options: Options):
 
     limit: line searches allowed, at most options.iterations.
     """
+    x0, U0 = shapes.fit("ilqg.optimise", x0=x0, U0=U0)
 
     def line_search(search, gains, trace):
         alphas = jnp.asarray(options.alphas, gains.k.dtype)
@@ -111,11 +113,16 @@ def solve(
 
 def _begun(where: str, x0, U0, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Return where a search begins as float64.  Raises SpaceError where it has no such shape, or bounds another."""
-    found = shapes.fit(where, x0=x0, U0=U0)
-    x0, U0 = (np.asarray(found[name], np.float64) for name in ("x0", "U0"))
+    x0, U0 = (np.asarray(part, np.float64) for part in shapes.fit(where, x0=x0, U0=U0))
     ends = {name: getattr(options, name) for name in ("low", "high")}
     shapes.fit(where, U0=U0, **{name: end for name, end in ends.items() if np.ndim(end)})
     return x0, U0
+
+
+def _arrays(found: Any) -> Any:
+    """Return what a problem of somebody's own gave, lists made arrays."""
+    parts = [array("ilqg.solve_on_host: the problem's", part) for part in found]
+    return type(found)(*parts) if hasattr(found, "_fields") else parts
 
 
 def _first_and_limit(options: Options, regularisation: float | None, iterations: int | None) -> tuple[float, int]:
@@ -169,15 +176,16 @@ def solve_on_host(
     end = float("inf") if clock is None else clock() + seconds
     n = x0.shape[0] if problem.tangent is None else problem.tangent
     local, gains = steps.nothing_yet(len(U0), n, U0.shape[1], np.float64)
-    X, U, J = problem.rollout(*_first(U0, gains, x0, options))
+    X, U, J = _arrays(problem.rollout(*_first(U0, gains, x0, options)))
     search, trace = _start_d(X, U, J, first, limit, options), []
     while not search.over:
         if search.stale:
-            local = _localise_d(problem.expand(search.states, search.actions), options)
+            local = _localise_d(_arrays(problem.expand(search.states, search.actions)), options)
         gains = _sweep_d(local, search.actions, search.regularisation, options)
         search = _judge_d(search, local, gains, options)
         if gains.positive and not search.over:
-            X, U, J = problem.rollout(search.states, search.actions, gains.K, gains.k, np.asarray(options.alphas))
+            found = problem.rollout(search.states, search.actions, gains.K, gains.k, np.asarray(options.alphas))
+            X, U, J = _arrays(found)
             search, row = _choose_d(search, gains, X, U, J, options)
             trace.append(row)
             if watch is not None:

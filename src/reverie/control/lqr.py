@@ -19,6 +19,7 @@ from reverie.control.stationary import Stationary, infinite
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
+from reverie.maths.arrays import of_arrays
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
@@ -46,6 +47,7 @@ class Riccati(NamedTuple):
     status: Any  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 where it is not) or NONFINITE_MODEL
 
 
+@of_arrays
 def backup(V, v, F, C, c):
     """Return Q [d, d] and q [d]: cost now plus the next value, ½ yᵀ Q y + qᵀ y for x' = F y about a point.
 
@@ -54,6 +56,7 @@ def backup(V, v, F, C, c):
     return C + F.T @ (V @ F), c + F.T @ v
 
 
+@of_arrays
 def gains(Q, q, n: int, regularisation):
     """Return K, k and whether Q_uu + λ I is positive definite (K = k = 0 if not).  regularisation: λ, None for 0."""
     H = Q[n:, n:]
@@ -63,6 +66,7 @@ def gains(Q, q, n: int, regularisation):
     return -both[:, :n], -both[:, n], positive
 
 
+@of_arrays
 def follow(Q, q, K, k, regularisation):
     """Return V, v and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
 
@@ -82,7 +86,7 @@ def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> R
     regularisation: λ ≥ 0 added to the diagonal of Q_uu for the gains alone (None: 0, and faster); values are of the gains
     found.
     """
-    shapes.fit("lqr.backward", dynamics, cost)
+    dynamics, cost = shapes.alike(*shapes.fit("lqr.backward", dynamics, cost))
     n = cost.v.shape[0]
 
     def step(after, now):
@@ -117,7 +121,7 @@ def solve(dynamics: Linear, cost: Quadratic, regularisation: float = 0.0) -> Ric
 
     regularisation: see `backward`.  Status: see `Riccati`.  Raises SpaceError where shapes do not fit.
     """
-    shapes.fit("lqr.solve", dynamics, cost)
+    dynamics, cost = shapes.fit("lqr.solve", dynamics, cost)
     if shapes.number("lqr.solve: regularisation", regularisation) < 0:
         raise ConfigError(f"lqr.solve: regularisation is {regularisation}; it must be 0 or more")
     return _backward(dynamics, cost, regularisation or None)
@@ -125,7 +129,8 @@ def solve(dynamics: Linear, cost: Quadratic, regularisation: float = 0.0) -> Ric
 
 def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
     """Return mean [T + 1, n] and covariance [T + 1, n, n] of states, and of y: [T, d], [T, d, d].  Pure."""
-    shapes.fit("lqr.moments", dynamics, controller, x0_mean=x0_mean, x0_cov=x0_covariance)
+    fitted = shapes.fit("lqr.moments", dynamics, controller, x0_mean=x0_mean, x0_cov=x0_covariance)
+    dynamics, controller, x0_mean, x0_covariance = shapes.alike(*fitted)
 
     def step(state, now):
         mean, spread = state
@@ -141,7 +146,7 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
         moved = F @ yy @ F.T if noise is None else F @ yy @ F.T + noise
         return (F @ y + f, symmetrise(moved)), (mean, spread, y, yy)
 
-    start = jnp.asarray(x0_mean), jnp.asarray(x0_covariance)
+    start = x0_mean, x0_covariance
     last, (mean, spread, y, yy) = jax.lax.scan(
         step, start, (*dynamics, controller.K, controller.k, controller.covariance)
     )
@@ -150,7 +155,7 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
 
 def expected_cost(dynamics: Linear, cost: Quadratic, controller: Controller, x0_mean, x0_covariance):
     """Return E Σ ℓ [] of a controller, noise included, from x0 ~ N(x0_mean [n], x0_covariance [n, n]).  Pure."""
-    shapes.fit("lqr.expected_cost", dynamics, cost, controller)
+    dynamics, cost, controller = shapes.alike(*shapes.fit("lqr.expected_cost", dynamics, cost, controller))
     means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
     stage = 0.5 * jnp.sum(cost.C * yy) + jnp.sum((0.5 * jnp.einsum("tij,tj->ti", cost.C, y) + cost.c) * y)
     x = means[-1]

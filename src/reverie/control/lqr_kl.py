@@ -33,6 +33,7 @@ from reverie.core.arguments import shown
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
+from reverie.maths.arrays import of_arrays
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
@@ -53,6 +54,7 @@ class BoundedSteps(NamedTuple):
     status: Any  # DONE, INACTIVE (all η at their least), BOUND_UNMET (the nearest within, else the old one), NONFINITE_MODEL
 
 
+@of_arrays
 def start_of(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean [n] and covariance [n, n], at least START, of starts [N, n]."""
     n = starts.shape[1]
@@ -64,7 +66,7 @@ def regulated(dynamics: Linear, cost: Quadratic, old: Controller, eta, exact: bo
 
     Where a step is not, it is the old controller's.  exact: whether Q holds the KL of later steps, too.
     """
-    shapes.fit("lqr_kl.regulated", dynamics, cost, old, multipliers=eta)
+    dynamics, cost, old, eta = shapes.alike(*shapes.fit("lqr_kl.regulated", dynamics, cost, old, multipliers=eta))
     n = cost.v.shape[0]
     eye = jnp.eye(n, dtype=cost.C.dtype)
 
@@ -168,7 +170,8 @@ def bounded_steps(
     step with KL > 1.1 of its bound.  Raises SpaceError where shapes do not fit, ConfigError where a bound is not positive.
     """
     where = "lqr_kl.bounded_steps"
-    shapes.fit(where, dynamics, cost, old, bounds=bounds, x0_mean=x0_mean, x0_cov=x0_cov, multipliers=eta)
+    fitted = shapes.fit(where, dynamics, cost, old, bounds=bounds, x0_mean=x0_mean, x0_cov=x0_cov, multipliers=eta)
+    dynamics, cost, old, bounds, x0_mean, x0_cov, eta = fitted
     bounds, tolerance = np.asarray(bounds, float), shapes.positive(f"{where}: tolerance", tolerance)
     least = np.broadcast_to(np.asarray(shapes.real(where, "multipliers", least), float), bounds.shape)
     if not ((bounds > 0) & np.isfinite(bounds)).all():

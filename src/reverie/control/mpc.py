@@ -56,7 +56,7 @@ class Move(NamedTuple):
 
 def begin(actions) -> Memory:
     """Return the memory at the start of an episode, with first controls [H, m]."""
-    return Memory(None, 0, np.array(shapes.fit("mpc.begin", U0=actions)["U0"], np.float64))
+    return Memory(None, 0, np.array(shapes.fit("mpc.begin", U0=actions)[0], np.float64))
 
 
 def act(

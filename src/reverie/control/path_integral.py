@@ -44,21 +44,21 @@ class Temperature(NamedTuple):
 
 def costs_to_go(costs: np.ndarray) -> np.ndarray:
     """Return S_t = Σ_{s≥t} c_s [N, T] of costs [N, T]."""
-    costs = shapes.fit("path_integral.costs_to_go", costs=costs)["costs"]
+    (costs,) = shapes.fit("path_integral.costs_to_go", costs=costs)
     return costs[:, ::-1].cumsum(axis=1)[:, ::-1]
 
 
 def weights(to_go: np.ndarray, eta: Any) -> np.ndarray:
     """Return w ∝ exp(-S / η) [N, T], whose columns sum to 1, of costs to go [N, T], η > 0 [T] or one (∞: all alike).  Eq. 1."""
     eta = shapes.real("path_integral.weights", "multipliers", eta)
-    shapes.fit("path_integral.weights", to_go=to_go, multipliers=eta if eta.ndim else None)
+    to_go, _ = shapes.fit("path_integral.weights", to_go=to_go, multipliers=eta if eta.ndim else None)
     likelihood = np.exp((to_go.min(axis=0) - to_go) / eta)
     return likelihood / likelihood.sum(axis=0)
 
 
 def divergence(weights: np.ndarray) -> np.ndarray:
     """Return KL(w ‖ 1/N) = Σ w log(N w) [T], in [0, log N], of weights [N, T]."""
-    shapes.fit("path_integral.divergence", weights=weights)
+    (weights,) = shapes.fit("path_integral.divergence", weights=weights)
     return (weights * np.log(len(weights) * np.maximum(weights, np.finfo(float).tiny))).sum(axis=0)
 
 
@@ -69,7 +69,7 @@ def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Te
     the least is returned, at which one sample wins.  Steps whose samples all cost the same get η = ∞.  Raises SpaceError
     where costs are no such table, ConfigError where the bound is not positive.
     """
-    to_go = np.asarray(shapes.fit("path_integral.temperature", to_go=to_go)["to_go"], float)
+    to_go = np.asarray(shapes.fit("path_integral.temperature", to_go=to_go)[0], float)
     bound = shapes.positive("path_integral.temperature: bound", bound)
     steps = to_go.shape[1]
     if not np.isfinite(to_go).all():
@@ -111,7 +111,7 @@ def moved(
     noise: ε [N, T, m].  weights: [N, T].  The variance is multiplied by (Σ_i w_i |ε_i - ε̄|² / m) to the power
     1/damping: the greater, the longer exploration lasts.  centred: differences 1 and 4; False is the literal formula.
     """
-    shapes.fit("path_integral.moved", controller, noise=noise, weights=weights)
+    controller, noise, weights = shapes.fit("path_integral.moved", controller, noise=noise, weights=weights)
     damping = shapes.positive("path_integral.moved: damping", damping)
     even = np.full_like(weights, 1.0 / len(weights))
     shift = _mean(noise, weights - even if centred else weights)

@@ -75,10 +75,12 @@ class PILQR(Settings):
 
     def bounds(self, multiplier: np.ndarray) -> np.ndarray:
         """Return ε_t times its multiplier [T], nats."""
+        multiplier = shapes.real("PILQR.bounds", "multipliers", multiplier)
         return np.linspace(self.kl_first, self.kl_last, len(multiplier)) * multiplier
 
     def adapted(self, multiplier: np.ndarray, share: np.ndarray) -> np.ndarray:
         """Return the multipliers [T] for the next stage 1, from the residual's share of the cost to go [T] (NaN: none)."""
+        multiplier, share = (shapes.real("PILQR.adapted", "multipliers", part) for part in (multiplier, share))
         factor = np.where(share > self.share_high, 0.5, np.where(share < self.share_low, 2.0, 1.0))
         low, high = (np.linspace(*ends, len(multiplier)) for ends in (LEAST, MOST))
         return np.clip(multiplier * factor, low, high)
@@ -111,7 +113,7 @@ class Update(NamedTuple):
 
 def explain(dynamics: Linear, cost: Quadratic, old: Controller, sampled: Sampled) -> Explained:
     """Return ĉ too: what the same starts and noise under `old` cost by the model's mean.  Not finite where that runs away."""
-    shapes.fit("pilqr.explain", dynamics, cost, old, sampled)
+    dynamics, cost, old, sampled = shapes.fit("pilqr.explain", dynamics, cost, old, sampled)
     x, found = np.array(sampled.starts, float), []
     with np.errstate(all="ignore"):
         for t in range(sampled.noise.shape[1]):
@@ -123,7 +125,7 @@ def explain(dynamics: Linear, cost: Quadratic, old: Controller, sampled: Sampled
 
 def residual_share(costs: np.ndarray, modelled: np.ndarray) -> np.ndarray:
     """Return Σ_i Σ_{s≥t} |ĉ - c| / Σ_i Σ_{s≥t} |c|  [T] of costs c and ĉ [N, T]; NaN where all costs are 0."""
-    shapes.fit("pilqr.residual_share", costs=costs, modelled=modelled)
+    costs, modelled = shapes.fit("pilqr.residual_share", costs=costs, modelled=modelled)
     missed, whole = (costs_to_go(np.abs(part)).sum(0) for part in (modelled - costs, costs))
     return np.divide(missed, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
@@ -141,7 +143,7 @@ def update(
     model: None with "pi2".  bounds: ε_t of stage 1 [T].  eta: its multipliers to begin with [T].  Status: of the worse stage;
     where it is NONFINITE_MODEL or UNSTABLE the controller is the old one.  Raises SpaceError where shapes do not fit.
     """
-    _require_fit(old, sampled, model, bounds, eta)
+    old, sampled, model, bounds, eta = _fitted(old, sampled, model, bounds, eta)
     if not np.isfinite(sampled.costs).all():
         return Update(old, Status.NONFINITE_MODEL)
     warmth = temperature(costs_to_go(sampled.costs), settings.sample_kl)
@@ -167,13 +169,16 @@ def update(
     return Update(controller, max(status, warmth.status), first, eta)
 
 
-def _require_fit(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> None:
-    """Raise SpaceError unless all of these are of one problem."""
+def _fitted(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> tuple[Any, ...]:
+    """Return these as arrays.  Raises SpaceError unless all of them are of one problem."""
     if not (model is None or isinstance(model, Explained)):
         raise SpaceError(f"pilqr.update: model is {shown(model)}; give what `explain` returns, or None")
     parts = () if model is None else (model.dynamics, model.cost)
     modelled = None if model is None else model.modelled
-    shapes.fit("pilqr.update", *parts, old, sampled, bounds=bounds, modelled=modelled, multipliers=eta)
+    given = {"bounds": bounds, "modelled": modelled, "multipliers": eta}
+    *parts, old, sampled, bounds, modelled, eta = shapes.fit("pilqr.update", *parts, old, sampled, **given)
+    model = None if model is None else Explained(parts[0], parts[1], modelled)
+    return old, sampled, model, bounds, eta
 
 
 def _finite(eta: np.ndarray) -> np.ndarray:

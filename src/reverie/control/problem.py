@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from reverie.control import shapes
+
 
 class Expansion(NamedTuple):
     """Dynamics to first order and costs to second order about a trajectory; n: dimension of state differences."""
@@ -49,12 +51,19 @@ def problem(dynamics, cost, terminal, low=None, high=None, start=0, length=None)
     bounds, starts or lengths, compile nothing anew.
     """
     parts = [f if isinstance(f, Partial) else Partial(f) for f in (dynamics, cost, terminal)]
-    bounds = (-np.inf if low is None else low, np.inf if high is None else high)
+    bounds = tuple(_end(name, end) for name, end in (("low", low), ("high", high)))
     dynamics, cost, terminal = parts
     return Problem(
         Partial(_rollout, dynamics, cost, terminal, bounds, start, length),
         Partial(_expand, dynamics, cost, terminal, start, length),
     )
+
+
+def _end(name: str, end: Any) -> Any:
+    """Return a bound of controls as a number or an array.  Raises SpaceError where it is none."""
+    if end is None:
+        return -np.inf if name == "low" else np.inf
+    return end if isinstance(end, int | float) else shapes.real("problem", name, end)
 
 
 def _times(steps: int, start, length):

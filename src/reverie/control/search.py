@@ -12,6 +12,7 @@ from reverie.control.problem import Expansion
 from reverie.core.arguments import finite, shown, whole
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
+from reverie.maths.arrays import of_arrays
 from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
 
 RUNNING = -1
@@ -174,6 +175,7 @@ def lowered(regularisation, factor, options: Options):
     return jnp.where(lower < options.regularisation_min, 0.0, lower), factor
 
 
+@of_arrays
 def definite(Quu, regularisation):
     """Return Quu [T, m, m] where it is positive definite, Quu + λ I elsewhere."""
     added = jnp.where(cholesky(Quu)[1], 0.0, regularisation)

@@ -13,6 +13,7 @@ import numpy as np
 
 from reverie.core.arguments import finite, shown
 from reverie.core.errors import ConfigError, SpaceError
+from reverie.maths import arrays
 
 AXES: Mapping[str, str] = {
     **{"A": "nn", "B": "nm", "Q": "nn", "R": "mm", "N": "nm"},  # x' = A x + B u and its costs
@@ -27,35 +28,38 @@ AXES: Mapping[str, str] = {
 
 
 def real(where: str, name: str, value: Any) -> Any:
-    """Return `value` as an array of real numbers, NumPy's or JAX's as it is."""
-    array = value
-    if not isinstance(value, np.ndarray | np.generic | jax.Array):
-        try:
-            array = np.asarray(value)
-        except Exception:  # ragged, or whatever somebody's object raises
-            array = np.asarray(None)
-    if not (jnp.issubdtype(array.dtype, np.floating) or array.dtype.kind in "iub"):
-        raise SpaceError(f"{where}: {name} is {shown(value)}; give an array of real numbers {_axes(AXES[name])}")
-    return array
+    """Return `value` as an array of real floating-point numbers, NumPy's or JAX's as it is, lists as NumPy's float64."""
+    return arrays.real(f"{where}: {name}", value, f"an array of real numbers {_axes(AXES[name])}")
 
 
-def fit(where: str, *parts: Any, **given: Any) -> dict[str, Any]:
-    """Return `given` as arrays.  Raises SpaceError unless each, and each field of the tuples `parts`, has its axes.
+def fit(where: str, *parts: Any, **given: Any) -> list[Any]:
+    """Return the tuples `parts`, of arrays, then `given` as arrays, in order: lists are made arrays.
 
-    What is None is left out.
+    Raises SpaceError unless each, and each field of the tuples, has its axes.  What is None stays so.
     """
     sizes: dict[str, tuple[int, str]] = {}  # of each axis, and who has it
     for part in parts:
-        if not hasattr(part, "_asdict"):
+        if not hasattr(part, "_asdict") or not part._asdict().keys() <= AXES.keys():
             raise SpaceError(f"{where} is given {shown(part)}; it takes a tuple of arrays, such as Linear or Quadratic")
-    fields = [item for part in parts for item in part._asdict().items()]
-    found = {}
-    for name, value in [*fields, *given.items()]:
-        if value is not None:
-            array = real(where, name, value)
-            _agree(where, name, array.shape, sizes)
-            found[name] = array
-    return {name: found[name] for name in given if name in found}
+
+    def fitted(name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        found = real(where, name, value)
+        _agree(where, name, found.shape, sizes)
+        return value if isinstance(value, int | float) else found  # numbers take the precision of what they meet
+
+    def whole(part: Any) -> Any:
+        found = {name: fitted(name, own) for name, own in part._asdict().items()}
+        return part if all(own is found[name] for name, own in part._asdict().items()) else part._replace(**found)
+
+    return [*map(whole, parts), *(fitted(name, value) for name, value in given.items())]
+
+
+def alike(*parts: Any) -> tuple[Any, ...]:
+    """Return arrays, and tuples of arrays, as JAX's of one precision: the widest among them."""
+    dtype = jnp.result_type(*jax.tree.leaves(parts))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), parts)
 
 
 def _agree(where: str, name: str, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> None:
@@ -89,7 +93,7 @@ def matrices(where: str, **given: Any) -> list[np.ndarray]:
     """Return matrices as float64; numbers count as 1 by 1.  Raises SpaceError as `fit` does."""
     wide = {name: real(where, name, value) for name, value in given.items()}
     wide = {name: value.reshape(1, 1) if value.ndim == 0 else value for name, value in wide.items()}
-    return [np.asarray(value, float) for value in fit(where, **wide).values()]
+    return [np.asarray(value, float) for value in fit(where, **wide)]
 
 
 def number(name: str, value: Any) -> float:

@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from reverie.maths.arrays import array, of_arrays
+
 LEVEL, RESAMPLES = 0.95, 2000
 
 Statistic = Callable[..., np.ndarray]  # (samples [..., n_1], [..., n_2], …) -> [...]
 
 
+@of_arrays
 def interquartile_mean(samples: np.ndarray) -> np.ndarray:
     """Return the mean [...] of the middle half of samples [..., n]: ⌊n/4⌋ are cut off at either end."""
     ordered = np.sort(samples, axis=-1)
@@ -21,6 +24,7 @@ def interquartile_mean(samples: np.ndarray) -> np.ndarray:
     return _known(ordered[..., n // 4 : n - n // 4].mean(axis=-1), samples)
 
 
+@of_arrays
 def median(samples: np.ndarray) -> np.ndarray:
     """Return the lower median [...] of samples [..., n]: a value that occurs, be it infinite."""
     ordered = np.sort(samples, axis=-1)
@@ -38,6 +42,7 @@ def interval(
 
     A group of fewer than two says nothing of its spread: (nan, nan).
     """
+    groups = [array("bootstrap.interval: groups", group) for group in groups]
     if min(len(group) for group in groups) < 2:
         return np.nan, np.nan
     drawn = [group[generator.integers(len(group), size=(resamples, len(group)))] for group in groups]
@@ -47,6 +52,7 @@ def interval(
     return float(low), float(high)
 
 
+@of_arrays
 def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return how often a draw of x [..., n] exceeds one of y [..., m], ties counting half: [...]."""
     left, right = x[..., :, None], y[..., None, :]

@@ -11,6 +11,8 @@ import jax
 import numpy as np
 import scipy.special
 
+from reverie.maths.arrays import array
+
 Noise = Literal["ou", "gaussian", "precision"]
 THETA = 0.15  # pull of the Ornstein-Uhlenbeck process towards zero, per step.  Lillicrap et al. 2016, section 7
 
@@ -28,20 +30,21 @@ def _begin(action_dim: int):
 
 def _ornstein_uhlenbeck(memory, innovation, scale):
     """N ← (1 - θ) n + σ ε: correlated in time, restarted at zero each episode.  σ = scale; it settles at 1.90 σ."""
+    innovation = array("exploration: innovation", innovation)
     memory = (1.0 - THETA) * memory + scale * innovation
     return memory, memory
 
 
 def _gaussian(memory, innovation, scale):
     """N = σ ε: independent from step to step."""
-    return scale * innovation, memory
+    return scale * array("exploration: innovation", innovation), memory
 
 
 def uniform(innovation):
     """Return draws from [0, 1] made of standard normal ones, by their distribution function."""
     if isinstance(innovation, jax.Array):
         return jax.scipy.special.ndtr(innovation)
-    return scipy.special.ndtr(innovation)
+    return scipy.special.ndtr(array("exploration.uniform: innovation", innovation))
 
 
 ORNSTEIN_UHLENBECK = Process(_begin, _ornstein_uhlenbeck)

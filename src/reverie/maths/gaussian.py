@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.maths.arrays import of_arrays
 from reverie.maths.linalg import symmetrise
 
 
@@ -34,11 +35,13 @@ class Prior(NamedTuple):
     weight: np.ndarray | float  # n0 [...]
 
 
+@of_arrays
 def outer(a: np.ndarray) -> np.ndarray:
     """Return a aᵀ [..., D, D] of vectors [..., D]."""
     return a[..., :, None] * a[..., None, :]
 
 
+@of_arrays
 def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: Prior) -> Joint:
     """Return the most likely joint: Σ = [N S + Φ + N m0/(N + m0) (z̄ - μ0)(z̄ - μ0)ᵀ] / (N + n0).
 
@@ -53,6 +56,7 @@ def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: P
     return Joint(mean + pull[..., None] * (prior.mean - mean), symmetrise(covariance))
 
 
+@of_arrays
 def condition(joint: Joint, d: int) -> Conditional:
     """Return w | y where y is the first d coordinates of z: F = Σ_wy Σ_yy⁻¹, f = w̄ - F ȳ, Σ = Σ_ww - F Σ_yw.
 
@@ -67,6 +71,7 @@ def condition(joint: Joint, d: int) -> Conditional:
     return Conditional(F, f, symmetrise(joint.covariance[..., d:, d:] - white.swapaxes(-1, -2) @ white))
 
 
+@of_arrays
 def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
     """Return lower L [..., e, e] with L Lᵀ = `covariance`, its eigenvalues raised to `floor` where they lie below."""
     raised = covariance + floor * np.eye(covariance.shape[-1])
@@ -78,6 +83,7 @@ def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
         return np.linalg.cholesky(root @ root.swapaxes(-1, -2) + floor * np.eye(covariance.shape[-1]))
 
 
+@of_arrays
 def log_density(x: np.ndarray, mean: np.ndarray, lower: np.ndarray) -> np.ndarray:
     """Return log N(x; mean, L Lᵀ) [...] of x [..., e] under means [..., e] and lower L [..., e, e]."""
     z = np.linalg.solve(lower, (x - mean)[..., None])[..., 0]

@@ -6,14 +6,18 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
+from reverie.maths.arrays import of_arrays
+
 ELIMINATED = 16  # rows up to which elimination, written out, is faster than calls of a library inside a compiled loop
 
 
+@of_arrays
 def symmetrise(matrix):
     """Return ½ (M + Mᵀ) of matrices [..., n, n], NumPy's or JAX's."""
     return 0.5 * (matrix + matrix.mT)
 
 
+@of_arrays
 def solve_positive(matrix, right):
     """Return (M⁻¹ R, positive) for symmetric M [m, m] and R [m, r], and whether M is positive definite (0 if not).
 
@@ -32,6 +36,7 @@ def solve_positive(matrix, right):
     return jnp.where(positive, rows[:, m:], 0.0), positive
 
 
+@of_arrays
 def cholesky(matrix):
     """Return (L, positive): M = L Lᵀ of symmetric [..., m, m], and [...] whether M is positive definite.
 
@@ -43,21 +48,25 @@ def cholesky(matrix):
     return jnp.where(positive[..., None, None], lower, eye), positive
 
 
+@of_arrays
 def cholesky_solve(lower, right):
     """Return (L Lᵀ)⁻¹ R for L [m, m] and R [m, r]."""
     return solve_triangular(lower, solve_triangular(lower, right, lower=True), trans=1, lower=True)
 
 
+@of_arrays
 def inverse(lower):
     """Return (L Lᵀ)⁻¹ for L [m, m]: the covariance of a precision, or the reverse."""
     return symmetrise(cholesky_solve(lower, jnp.eye(lower.shape[-1], dtype=lower.dtype)))
 
 
+@of_arrays
 def log_determinant(lower):
     """Return log det (L Lᵀ) of factors [..., m, m]."""
     return 2.0 * jnp.sum(jnp.log(jnp.diagonal(lower, axis1=-1, axis2=-2)), axis=-1)
 
 
+@of_arrays
 def eigenvalues_clipped(matrix, low: Any = 0.0, high: float | None = None):
     """Return symmetric M [..., d, d] with its eigenvalues clipped to [low, high], numbers; None: no upper bound.
 

@@ -11,6 +11,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from reverie.maths.arrays import array
+
 Normalisation = Literal["none", "layer", "batch"]
 MOMENTS_RATE = 0.01  # at which running moments of batch normalisation follow each minibatch's
 EPSILON = 1e-5  # added to variances, as in Ioffe & Szegedy 2015 and Ba et al. 2016
@@ -67,6 +69,7 @@ def init_moments(layers):
 
 def linear(layer, x):
     """Return x w + b."""
+    x = array("networks.linear: x", x)
     return x @ layer["w"] + layer["b"] if "b" in layer else x @ layer["w"]
 
 
@@ -84,6 +87,7 @@ def hidden(layers, moments, x, normalisation: Normalisation = "none", training: 
     x: [..., i].  moments: running ones, one per layer, read by batch normalisation when not `training`; in training
     the batch's own moments over all leading axes are used and returned.
     """
+    x = array("networks.hidden: x", x)
     xp = x.__array_namespace__()
     used = []
     for layer, running in zip(layers, moments, strict=True):

@@ -6,6 +6,8 @@ lives with the networks and is therefore part of every checkpoint.
 
 import jax.numpy as jnp
 
+from reverie.maths.arrays import array, of_arrays
+
 CLIP = 10.0  # standard deviations; beyond it an observation is an outlier that should not drive a network
 HORIZON = 10_000  # updates after which the average starts to forget, so that it follows a policy that moves on
 
@@ -19,6 +21,7 @@ def init(observation_dim: int):
     }
 
 
+@of_arrays
 def update(moments, observations):
     """Return moments moved towards those of `observations` [B, n] by 1/count: the mean of all minibatches so far."""
     count = jnp.minimum(moments["count"] + 1.0, HORIZON)
@@ -31,5 +34,6 @@ def update(moments, observations):
 
 def apply(moments, observation):
     """Return (observation - mean)/std, clipped to ±CLIP.  observation: [..., n], NumPy or JAX."""
+    observation = array("normalise.apply: observation", observation)
     scaled = (observation - moments["mean"]) / (moments["var"] + 1e-8) ** 0.5
     return scaled.clip(-CLIP, CLIP)

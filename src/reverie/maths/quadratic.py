@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from reverie.maths.arrays import array, of_arrays
+
 
 def entries(action_dim: int) -> int:
     """Return how many numbers a lower triangular matrix [m, m] holds."""
@@ -13,6 +15,7 @@ def lower_triangle(flat, action_dim: int):
 
     Rows are filled in order: L_00, L_10, L_11, L_20, …  NumPy or JAX arrays.
     """
+    flat = array("quadratic.lower_triangle: flat", flat)
     xp = flat.__array_namespace__()
     rows, columns = np.tril_indices(action_dim)
     diagonal = rows == columns
@@ -23,6 +26,7 @@ def lower_triangle(flat, action_dim: int):
     return (values @ place.astype(flat.dtype)).reshape(*flat.shape[:-1], action_dim, action_dim)
 
 
+@of_arrays
 def advantage(action, mean, lower):
     """A(x, u) = -½ (u - μ)ᵀ P (u - μ) with P = L Lᵀ: a scalar ≤ 0, zero only at `mean`.  Gu et al. 2016, NAF section.
 
@@ -38,6 +42,7 @@ def precision_noise(lower, innovation):
     The paper leaves the adaptive rescaling of c open.  Here E|ε|² = m at every state, the size of plain unit noise, so
     precision gives the noise its shape and never its size: noise_scale keeps one meaning for all kinds of noise.
     """
+    lower, innovation = (array("quadratic.precision_noise", part) for part in (lower, innovation))
     xp = innovation.__array_namespace__()
     # c makes the result independent of L's scale; this only avoids overflow
     scaled = lower / xp.max(xp.abs(lower), axis=(-2, -1), keepdims=True)

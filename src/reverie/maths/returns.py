@@ -3,7 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from reverie.maths.arrays import of_arrays
 
+
+@of_arrays
 def gae(rewards, discounts, values, next_values, goes_on, trace: float):
     """Return generalised advantages [T, ...].  Schulman et al. 2016 (arXiv 1506.02438), eqs 11 and 16.
 

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 
+from reverie.maths.arrays import of_arrays
+
 LOG_ROOT_TWO_PI = 0.9189385332046727  # ½ log 2π
 
 
+@of_arrays
 def sample(mean, log_std, innovation):
     """Return u = tanh(mean + σ ε) [..., m] and its log density [...].  Haarnoja et al. 2018b, appendix C, eq. 26.
 
@@ -16,6 +19,7 @@ def sample(mean, log_std, innovation):
     return jnp.tanh(z), jnp.sum(normal - 2.0 * (jnp.log(2.0) - z - jax.nn.softplus(-2.0 * z)), axis=-1)
 
 
+@of_arrays
 def clipped_log_density(mean, log_std, action):
     """Return log π(u|x) [...] of u = clip(mean + σ ε, -1, 1): a density within, the mass beyond at ±1.
 
@@ -30,6 +34,7 @@ def clipped_log_density(mean, log_std, action):
     return jnp.sum(logs, axis=-1)
 
 
+@of_arrays
 def entropy(log_std):
     """Return the entropy [...] of a Gaussian before squashing or clipping."""
     return jnp.sum(log_std + 0.5 + LOG_ROOT_TWO_PI, axis=-1)
