@@ -12,7 +12,6 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.core.seeds import RESET, seed_of
-from reverie.core.words import count
 from reverie.domains import maze
 from reverie.environments.foreign import RESET as RESETTING
 from reverie.environments.foreign import STEP, failed
