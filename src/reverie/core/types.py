@@ -1,6 +1,7 @@
 """What flows between worlds, memories and algorithms."""
 
 import dataclasses
+import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -129,6 +130,12 @@ class EnvSpec:
         """The number of actuators, m; 1 where actions are discrete."""
         return len(self.action_low) or 1
 
+    @functools.cached_property
+    def _range(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bounds and half of the range of each actuator [m], asked for at every step."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        return low, high, 0.5 * (high - low)
+
     def random(self, generator: np.random.Generator) -> np.ndarray:
         """Return an action [m] drawn uniformly, as agents give it."""
         if self.actions:
@@ -150,8 +157,8 @@ class EnvSpec:
             raise DivergedError(f"{self.name}: the action {np.asarray(action).tolist()} is not finite; it was not sent")
         if self.actions:
             return np.asarray(action).astype(np.int64)
-        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
-        return np.clip(low + (np.asarray(action, dtype=float) + 1.0) * (0.5 * (high - low)), low, high)
+        low, high, half = self._range
+        return (low + (np.asarray(action, dtype=float) + 1.0) * half).clip(low, high)
 
     def from_world(self, action: Array) -> np.ndarray:
         """Map actions [..., m] from the world's bounds to [-1, 1].  Inverse of `to_world`.
@@ -164,5 +171,5 @@ class EnvSpec:
             )
         if self.actions:
             return np.asarray(action, np.float32)
-        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
-        return np.clip((np.asarray(action, dtype=float) - low) / (0.5 * (high - low)) - 1.0, -1.0, 1.0)
+        low, _, half = self._range
+        return ((np.asarray(action, dtype=float) - low) / half - 1.0).clip(-1.0, 1.0)

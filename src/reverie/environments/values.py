@@ -71,11 +71,11 @@ def float32(values: Any) -> np.ndarray:
     """Return real numbers as a float32 array of its own, finite ones beyond its range as its largest.  Raises ValueError."""
     if type(values) is not np.ndarray or values.dtype.kind != "f":
         values = _plain(values)
+    if values.dtype == np.float32:
+        return values.copy()  # never the world's own array, which it may write its next observation into
     try:
         with np.errstate(over="raise"):
-            return np.array(
-                values, np.float32
-            )  # never the world's own array, which it may write its next observation into
+            return np.array(values, np.float32)
     except FloatingPointError:
         return np.where(np.isinf(values), values, values.clip(-LARGEST, LARGEST)).astype(np.float32)
 
