@@ -286,6 +286,22 @@ def test_a_working_folder_that_changed_is_told_from_a_removed_directory(looking,
         assert again.steps == 6
 
 
+@pytest.mark.parametrize("gone", ["run", "."], ids=["the directory", "the working folder"])
+def test_a_relative_directory_that_is_removed_is_kept_wherever_the_program_is(gone, looking, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with asked("run") as learner:
+        tell(learner, 5)
+        if gone == "run":
+            monkeypatch.chdir(tmp_path)
+        shutil.rmtree(tmp_path / "here" / gone)
+        assert f"kept in {tmp_path / 'here' / 'run-kept'}" in stopped(learner)
+        monkeypatch.chdir(tmp_path)
+    with rv.Learner.load(tmp_path / "here" / "run-kept") as again:
+        assert again.steps == 6
+
+
 def test_steps_that_cannot_be_kept_are_said_to_be_lost(looking, tmp_path, monkeypatch):
     with asked(tmp_path / "run") as learner:
         tell(learner, 5)

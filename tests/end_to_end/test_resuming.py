@@ -417,3 +417,40 @@ def test_a_finished_run_is_not_gone_on_with_unasked(run, capsys):
     assert main([*words, "--relearn"]) == 0 and journal.records_in(run / "experience" / "journal.bin") == 45
     RunDirectory(run).call_file.write_text('{"start": 45, "steps": 3}')
     assert main(words) == 0 and journal.records_in(run / "experience" / "journal.bin") == 48
+
+
+@pytest.mark.parametrize("flag", ["--relearn", "--allow-new-bounds", "--trust"])
+def test_what_is_about_a_run_gone_on_with_wants_one(flag, tmp_path, capsys):
+    words = ["train", "naf", "worlds:make_faulty", "--out", str(tmp_path / "run"), "--steps", "5", "--quiet", flag]
+    assert f"{flag} is about a run that is gone on with: give --resume, too" in fails(words, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_mistyped_directory_costs_no_steps(tmp_path, capsys):
+    words = ["train", "naf", "worlds:make_faulty", *FAST, "--resume", "--out", str(tmp_path / "typo"), "--quiet"]
+    for more in ([], ["--relearn", "--steps", "5"]):
+        assert "typo holds no run to go on with; give the directory" in fails([*words, *more], capsys)
+    assert not (tmp_path / "typo").exists()
+    assert main([*words, "--steps", "5"]) == 0
+    assert "typo holds no run yet: one of 5 steps begins there" in capsys.readouterr().err
+    assert main([*words, "--set", "learning_rate=1e-4"]) == 0
+    assert "no more steps were asked for: --steps M learns M more" in capsys.readouterr().err
+    assert journal.records_in(tmp_path / "typo" / "experience" / "journal.bin") == 5
+
+
+def test_the_line_of_a_refused_change_keeps_the_steps_that_were_asked_for(run, capsys):
+    words = [
+        "train",
+        "naf",
+        "worlds:make_faulty",
+        "--resume",
+        "--set",
+        "discount=.5",
+        "--steps",
+        "7",
+        "--out",
+        str(run),
+    ]
+    told = fails([*words, "--quiet"], capsys)
+    assert main(shlex.split(told[told.index("reverie train") :])[1:]) == 0
+    assert journal.records_in(run / "experience" / "journal.bin") == 47

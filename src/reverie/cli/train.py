@@ -25,11 +25,12 @@ STEPS = 20_000  # where --steps is left out
 
 def run(options: Any) -> int | None:
     """Learn as the options say."""
+    _refuse_without_resume(options)
     agent, _ = agent_of(options)
     out = Path(options.out) if options.out else _new_directory(options)
     directory = RunDirectory(out)
-    if options.resume and options.out is None:
-        raise ConfigError("--resume needs --out: the directory of the run to go on with")
+    if options.resume and not directory.holds_run:
+        _begin_there(directory, options)
     if options.resume and directory.holds_run:
         held = directory.read_config()
         require_as_begun(directory, held, header_of(directory))
@@ -59,8 +60,28 @@ def run(options: Any) -> int | None:
         except rv.WorldError as error:
             raise rv.WorldError(f"{error}; what came before is saved: mend it and go on with --resume") from error
         directory.end_call()
+        if options.resume and goal <= call.start:
+            note("no more steps were asked for: --steps M learns M more")
         _report(options, learner)
     return None
+
+
+def _refuse_without_resume(options: Any) -> None:
+    """Raise ConfigError where an option needs another one: what would be ignored is refused."""
+    for name in ("relearn", "allow_new_bounds", "trust"):
+        if getattr(options, name) and not options.resume:
+            raise ConfigError(f"--{name.replace('_', '-')} is about a run that is gone on with: give --resume, too")
+    if options.resume and options.out is None:
+        raise ConfigError("--resume needs --out: the directory of the run to go on with")
+
+
+def _begin_there(directory: RunDirectory, options: Any) -> None:
+    """Say that --resume finds no run, and begins one.  Raises ConfigError unless --steps say that so many are meant."""
+    if options.steps is None or options.relearn or options.allow_new_bounds:
+        raise ConfigError(
+            f"{directory.path} holds no run to go on with; give the directory that training wrote, or --steps N to begin one"
+        )
+    note(f"{directory.path} holds no run yet: one of {count(options.steps, 'step')} begins there")
 
 
 def _saved(steps: int, how_far: str, line: str) -> str:

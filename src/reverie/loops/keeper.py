@@ -19,6 +19,7 @@ class Keeper:
     def __init__(self, run: RunDirectory, journal: Journal):
         self._run, self._journal = run, journal
         self._folder, self._here = file_identity(run.path), _working_folder()
+        self._path = Path(os.path.normpath(Path(self._here) / run.path))  # wherever this program goes
         self._config: bytes | None = None
         self._held: Config | None = None
         with contextlib.suppress(OSError):  # a journal without one is kept all the same
@@ -31,10 +32,10 @@ class Keeper:
         with told("look at", run.path):
             if run.is_in_place and journal.is_in_place:
                 return None
-            if not run.path.is_absolute() and (now := _working_folder()) != self._here:
+            if (now := _working_folder()) != self._here and journal.is_at(Path(self._here) / journal.path):
                 return (
                     f"{run.path} is not found any more, since this program went from {self._here} to {now}; all "
-                    f"{count(journal.count, 'step')} are in the former: give out= as an absolute path"
+                    f"{count(journal.count, 'step')} are in {self._path}: give out= as an absolute path"
                 )
             if journal.is_in_place:
                 return (
@@ -42,7 +43,7 @@ class Keeper:
                     f"write there too; all {count(journal.count, 'step')} are there: see that nobody else does, and "
                     f"go on with {self._line(run.path)}"
                 )
-            what = run.path if file_identity(run.path) != self._folder else journal.path
+            what = self._path if file_identity(self._path) != self._folder else journal.path
             if (now := journal.moved_to) is not None:
                 return (
                     f"{what} was moved or replaced while it was learnt; all {count(journal.count, 'step')} are in {now}"
@@ -59,8 +60,7 @@ class Keeper:
                     make_folder(journal.path.parent)
                 write_whole(journal.path, journal.content())
                 return f"{steps} are written there again: go on with {self._line(run.path)}"
-            path = run.path if run.path.name not in ("", "..") else Path(os.path.normpath(Path(self._here) / run.path))
-            kept = RunDirectory(unused(path.with_name(path.name + "-kept")))
+            kept = RunDirectory(unused(self._path.with_name(self._path.name + "-kept")))
             self._write(kept)
         except (StorageError, OSError) as error:
             return f"{steps} are lost: they could not be kept, since {error}"

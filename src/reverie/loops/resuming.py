@@ -124,10 +124,11 @@ def _turn(
     steps = records_in(run.journal_file) if exists(run.journal_file) else 0
     reason = "action bounds" if moved else _reason(held, trainer, names, run)
     if reason and not wish.relearn and not moved:
-        flags = resume_line(held.changed(agent=new), run.path, names, "--relearn")
+        asked = ["--steps", str(wish.call.steps)] if wish.call is not None and wish.call.steps else []
+        line = resume_line(held.changed(agent=new), run.path, names, "--relearn", *asked)
         raise ConfigError(
             f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if "
-            f"that is meant, say so (from Python: relearn=True): {flags}"
+            f"that is meant, say so (from Python: relearn=True): {line}"
         )
     again = wish.relearn or moved
     if again:

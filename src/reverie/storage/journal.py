@@ -100,7 +100,11 @@ class Journal:
     @property
     def is_in_place(self) -> bool:
         """Whether what its path leads to is still the file that was opened."""
-        return file_identity(self.path) == self._identity
+        return self.is_at(self.path)
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether `path` leads to the file that was opened."""
+        return file_identity(path) == self._identity
 
     @property
     def moved_to(self) -> Path | None:
