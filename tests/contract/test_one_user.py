@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import reverie as rv
+from reverie.core.errors import ReverieWarning
 from reverie.loops import records
 from reverie.storage import journal
 from worlds import Line
@@ -300,6 +301,25 @@ def test_a_relative_directory_that_is_removed_is_kept_wherever_the_program_is(go
         monkeypatch.chdir(tmp_path)
     with rv.Learner.load(tmp_path / "here" / "run-kept") as again:
         assert again.steps == 6
+
+
+def test_a_journal_that_another_program_cuts_ends_learning(looking, tmp_path):
+    with asked(tmp_path) as learner:
+        tell(learner, 5)
+        os.truncate(tmp_path / "experience" / "journal.bin", 1100)
+        assert "was cut by another program while it was learnt; `reverie recover" in stopped(learner)
+
+
+def test_a_config_that_is_removed_is_written_again(looking, tmp_path):
+    with asked(tmp_path) as learner:
+        tell(learner, 5)
+        held = (tmp_path / "config.json").read_bytes()
+        (tmp_path / "config.json").unlink()
+        with pytest.warns(ReverieWarning, match="was removed; it is written again"):
+            tell(learner, 5)
+    assert (tmp_path / "config.json").read_bytes() == held
+    with rv.Learner.load(tmp_path) as again:
+        assert again.steps == 10
 
 
 def test_steps_that_cannot_be_kept_are_said_to_be_lost(looking, tmp_path, monkeypatch):

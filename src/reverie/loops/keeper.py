@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+import warnings
 from pathlib import Path
 
-from reverie.core.errors import ReverieError, StorageError
+from reverie.core.errors import ReverieError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.loops.commands import resume_line
 from reverie.storage.config import Config, read_config
 from reverie.storage.files import file_identity, make_folder, read_regular, told, write_whole
-from reverie.storage.journal import Journal
+from reverie.storage.journal import Journal, recovery
+from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 
 
@@ -31,6 +33,9 @@ class Keeper:
         run, journal = self._run, self._journal
         with told("look at", run.path):
             if run.is_in_place and journal.is_in_place:
+                if journal.was_cut():
+                    return f"{journal.path} was cut by another program while it was learnt; {recovery(journal.path)}"
+                self._put_config_back()
                 return None
             if (now := _working_folder()) != self._here and journal.is_at(Path(self._here) / journal.path):
                 return (
@@ -49,6 +54,12 @@ class Keeper:
                     f"{what} was moved or replaced while it was learnt; all {count(journal.count, 'step')} are in {now}"
                 )
         return f"{what} was removed or replaced while it was learnt; {self._keep()}"
+
+    def _put_config_back(self) -> None:
+        """Write config.json again where it was removed: without it nobody could go on with the run."""
+        if self._config is not None and not exists(self._run.config_file):
+            warnings.warn(f"{self._run.config_file} was removed; it is written again", ReverieWarning, stacklevel=2)
+            write_whole(self._run.config_file, self._config)
 
     def _keep(self) -> str:
         """Write the journal's bytes, which only its open handle still has, where they can be gone on from; say where."""

@@ -90,6 +90,7 @@ class Journal:
         self._record = np.zeros((), self.dtype)
         self._start, self._size = start, start + len(found) * self.dtype.itemsize
         self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
+        self._looked_at = self.place
         with told("open", path):
             self._file = open_own(path, os.O_RDWR)
             self._closing = weakref.finalize(self, os.close, self._file)  # where nobody calls `close`
@@ -105,6 +106,16 @@ class Journal:
     def is_at(self, path: Path) -> bool:
         """Return whether `path` leads to the file that was opened."""
         return file_identity(path) == self._identity
+
+    def was_cut(self) -> bool:
+        """Return whether another program cut or overwrote what was newest when this was asked last.
+
+        Its size does not tell: what is appended after a cut lies beyond a hole.
+        """
+        (size, crc), self._looked_at = self._looked_at, self.place
+        if crc is None or not hasattr(os, "pread"):
+            return False
+        return os.pread(self._file, CHECKSUM_BYTES, size - CHECKSUM_BYTES) != crc.to_bytes(CHECKSUM_BYTES, "little")
 
     @property
     def moved_to(self) -> Path | None:
@@ -152,6 +163,7 @@ class Journal:
             os.ftruncate(self._file, size)
             os.lseek(self._file, size, os.SEEK_SET)
         self._size, self.crc = size, crc
+        self._looked_at = min(self._looked_at, place, key=lambda found: found[0])
 
     @property
     def count(self) -> int:
