@@ -13,18 +13,21 @@ from reverie.loops.callbacks import Began, Compiling, Ended, Evaluated, Event, N
 
 LOG_SECONDS = 10.0  # between lines where stderr is no terminal
 DRAW_SECONDS = 0.1
+SETTLED_SECONDS = 1.0  # after the first step, until a rate means something
 
 
 class Countdown:
     """Steps done and time left, on stderr: a bar on a terminal, a line now and then elsewhere.
+
+    The rate is that of the steps after the first: that one waits for compilers, and tells nothing of the others.
 
     name: shown before the bar; goal: steps in all, None where nobody knows; first: steps done before.
     """
 
     def __init__(self, name: str, goal: int | None, first: int = 0):
         self._bar: Bar | None = None
-        self._first, self._goal, self._began = first, goal, time.monotonic()
-        self._shown = self._began
+        self._goal, self._shown = goal, time.monotonic()
+        self._clock: tuple[int, float] | None = None  # step and time.monotonic() once the first step is done
         if sys.stderr.isatty():
             self._bar = Bar(
                 TextColumn(name),
@@ -62,16 +65,19 @@ class Countdown:
     def show(self, step: int, status: Callable[[], str] = str) -> None:
         """Show that `step` steps are done, with what `status` returns, unless that was shown just now."""
         now = time.monotonic()
+        if self._clock is None:
+            self._clock = step, now
         if now - self._shown < (LOG_SECONDS if self._bar is None else DRAW_SECONDS):
             return
         self._shown = now
-        rate = (step - self._first) / max(now - self._began, 1e-9)
-        text = f"{rate:{'.0f' if rate >= 100 else '.3g'}} steps/s  {status()}"
+        first, began = self._clock
+        rate = (step - first) / (now - began) if now - began >= SETTLED_SECONDS else 0.0  # 0: not known yet
+        text = f"{rate:{'.0f' if rate >= 100 else '.3g'}} steps/s  {status()}" if rate else status()
         if self._bar is not None:
             self._bar.update(self._task, completed=step, status=text)
             return
-        left = f"{(self._goal - step) / max(rate, 1e-9):.0f} s left" if self._goal else ""
-        print(f"step {step}/{self._goal or '?'}  {text}{left}", file=sys.stderr, flush=True)
+        left = f"{(self._goal - step) / rate:.0f} s left" if self._goal and rate else ""
+        print(f"step {step}/{self._goal or '?'}  {text}{left}".rstrip(), file=sys.stderr, flush=True)
 
 
 class Progress:
