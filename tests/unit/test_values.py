@@ -2,6 +2,7 @@
 
 import decimal
 import fractions
+import gc
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +13,7 @@ from gymnasium.spaces import utils as space_utils
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.environments.values import finite_number, flattener, float32, truth
-from reverie.environments.world import World
+from reverie.environments.world import World, make_world
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 
@@ -133,6 +134,20 @@ def test_a_reset_of_another_form_is_named(first):
     assert_named(told, "reset")
 
 
+async def _later(*_, **__):
+    return GOOD, 0.0, False, False, {}
+
+
+def test_an_async_def_is_refused_without_a_word_of_what_was_not_awaited(recwarn):
+    world = World(Puppet(), "Puppet")
+    world.env.reset = world.env.step = _later
+    for call in (lambda: world.reset(0), lambda: world.step(np.zeros(2), 7), lambda: make_world(_later)):
+        with pytest.raises(ReverieError, match="returned coroutine"):
+            call()
+    gc.collect()
+    assert not [str(warning.message) for warning in recwarn]
+
+
 SEVEN, EIGHT = spaces.Discrete(7), spaces.Discrete(3, start=5)
 NESTED = spaces.Dict({"goal": SEVEN, "arm": spaces.Tuple([spaces.Box(-1, 1, (2,)), spaces.MultiBinary(2)])})
 ARM = (np.full(2, 0.5), np.array([0, 1]))
@@ -170,6 +185,38 @@ def test_an_observation_that_is_not_in_its_space_is_named(space, observation):
     with pytest.raises(WorldError) as told:
         stepped((observation, 0.0, False, False, {}), space)
     assert_named(told, "the observation of step 7")
+
+
+REAL = "it must hold real numbers"
+
+
+@pytest.mark.parametrize(
+    ("observation", "says"),
+    [
+        ([object(), 1], f"holds objects; {REAL}"),
+        ([1j, 0], f"holds complex numbers; {REAL}"),
+        (["1", "2"], f"holds text; {REAL}"),
+        ([b"1", b"2"], f"holds bytes; {REAL}"),
+        (np.array(["2026-01-01", "2026-01-02"], "M8[D]"), f"holds dates; {REAL}"),
+        (np.ma.array([0.0, 1.0], mask=[0, 1]), "has masked entries; it must have a value for each"),
+        ([[1], [2, 3]], "is ragged: its parts have different lengths; they must have the same"),
+        ((1, [2, 3]), "is ragged: its parts have different lengths; they must have the same"),
+        (
+            [decimal.Decimal("sNaN"), 1],
+            "does not fit observation_space (ValueError: cannot convert signaling NaN to float)",
+        ),
+        (None, "has shape (); observation_space says (2,)"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_an_observation_is_one_sentence(observation, says):
+    begin = "Puppet: the observation of step 7"
+    with pytest.raises(WorldError) as told:
+        stepped((observation, 0.0, False, False, {}))
+    assert str(told.value) == f"{begin} {says}"
+    with pytest.raises(WorldError) as told:
+        stepped(({"in": (0, observation)}, 0.0, False, False, {}), spaces.Dict({"in": spaces.Tuple([SEVEN, BOX])}))
+    assert str(told.value) == f"{begin} ['in'] [1] {says}"
 
 
 @pytest.mark.parametrize(

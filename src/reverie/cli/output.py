@@ -2,13 +2,17 @@
 
 import contextlib
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reverie.core.errors import ConfigError, ReverieWarning
+from reverie.core.errors import ConfigError, ReverieWarning, one_line
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+BY_GYMNASIUM = re.compile(r"(?:WARN|ERROR): (.+)", re.DOTALL)  # so its logger begins all that it warns of
 
 
 def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
@@ -21,12 +25,15 @@ def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
 
 @contextlib.contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Have our own warnings printed as remarks, without the line of code that they come from."""
+    """Have our own warnings and Gymnasium's printed as remarks, without colours and the line of code that they come from."""
     before = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *rest: Any, **named: Any) -> None:
+        theirs = BY_GYMNASIUM.match(COLOUR.sub("", str(message)))
         if issubclass(category, ReverieWarning):
             note(f"reverie: {message}")
+        elif theirs and issubclass(category, UserWarning | DeprecationWarning):
+            note(f"gymnasium: {one_line(' '.join(theirs[1].split()))}")
         elif "os.fork() was called" not in str(message):  # JAX's, where an environment forks: no child of it runs JAX
             before(message, category, *rest, **named)
 

@@ -3,6 +3,7 @@
 The usual types come first and cost next to nothing; whatever else is looked at closely.
 """
 
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Mapping
@@ -13,13 +14,33 @@ import numpy as np
 from gymnasium.spaces import utils as space_utils
 
 from reverie.core.arguments import shown
-from reverie.core.errors import WorldError
+from reverie.core.errors import ReverieError, WorldError, sentence
 from reverie.core.words import count, listed
 
 LARGEST = float(np.finfo(np.float32).max)
 RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
 
-Flatten = Callable[[Any], np.ndarray]  # raises ValueError that says what does not fit
+WORDS = {
+    "O": "objects",
+    "U": "text",
+    "S": "bytes",
+    "c": "complex numbers",
+    "M": "dates",
+    "m": "spans of time",
+}  # by dtype.kind
+
+Flatten = Callable[[Any], np.ndarray]  # raises Misfit, or whatever a strange object raises when it is looked at
+
+
+class Misfit(ValueError):
+    """What is wrong with a value, as words that go on a sentence which begins with its name: "holds text; …"."""
+
+
+def said_of(error: Exception) -> str:
+    """Return what goes on the sentence on a value that could not be taken.  Raises `error` where it is a sentence of ours."""
+    if isinstance(error, ReverieError):
+        raise error
+    return str(error) if isinstance(error, Misfit) else f"does not fit observation_space ({sentence(error)})"
 
 
 def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
@@ -28,8 +49,15 @@ def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
         if not isinstance(result[-1], dict):
             raise WorldError(f"{name}: {call} returned info {shown(result[-1])}; it must be a dict, empty or not")
         return result
+    close_unawaited(result)
     what = f"{count(len(result), 'value')}" if isinstance(result, tuple | list) else type(result).__name__
     raise WorldError(f"{name}: {call} returned {what}; Gymnasium wants ({wanted})")
+
+
+def close_unawaited(value: Any) -> None:
+    """Close `value` if it is the coroutine of an `async def`, so that Python does not warn that nobody awaited it."""
+    if inspect.iscoroutine(value):
+        value.close()
 
 
 def truth(name: str, flag: str, step: int, value: Any) -> bool:
@@ -68,7 +96,7 @@ def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
 
 
 def float32(values: Any) -> np.ndarray:
-    """Return real numbers as a float32 array of its own, finite ones beyond its range as its largest.  Raises ValueError."""
+    """Return real numbers as a float32 array of its own, finite ones beyond its range as its largest.  Raises Misfit."""
     if type(values) is not np.ndarray or values.dtype.kind != "f":
         values = _plain(values)
     if values.dtype == np.float32:
@@ -81,16 +109,25 @@ def float32(values: Any) -> np.ndarray:
 
 
 def _plain(value: Any) -> np.ndarray:
-    """Return real numbers as an array.  Raises ValueError for text, complex numbers, masked entries and whatever else."""
+    """Return real numbers as an array.  Raises Misfit for text, complex numbers, masked entries and whatever else."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError("it has masked entries")
-    array = np.asarray(value)
+        raise Misfit("has masked entries; it must have a value for each")
+    array = _array(value)
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind == "O" and all(_is_real(item) for item in array.flat):
         return array.astype(float)  # OverflowError: a whole number beyond float64
-    kind = "objects" if array.dtype.kind == "O" else array.dtype.name
-    raise ValueError(f"it holds {kind}, not real numbers")
+    raise Misfit(f"holds {WORDS.get(array.dtype.kind, array.dtype.name)}; it must hold real numbers")
+
+
+def _array(value: Any) -> np.ndarray:
+    """Return `value` as an array of whatever it holds.  Raises Misfit for ragged lists."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if isinstance(value, list | tuple) and "inhomogeneous" in str(error):
+            raise Misfit("is ragged: its parts have different lengths; they must have the same") from None
+        raise
 
 
 def _is_real(item: Any) -> bool:
@@ -100,7 +137,7 @@ def _is_real(item: Any) -> bool:
 def flattener(space: gym.Space) -> Flatten:
     """Return a function from an observation of `space` to a float32 vector, in Gymnasium's order.
 
-    The function raises ValueError that names what does not fit, and where in a nested observation.
+    The function raises Misfit that names what does not fit, and where in a nested observation.
     """
     if isinstance(space, gym.spaces.Box):
         return lambda value: _box(space.shape, value)
@@ -114,16 +151,16 @@ def flattener(space: gym.Space) -> Flatten:
 
 
 def _box(shape: tuple[int, ...], value: Any) -> np.ndarray:
-    found = np.shape(value)
+    found = value.shape if isinstance(value, np.ndarray) else _array(value).shape
     if found != shape:
-        raise ValueError(f"has shape {found}; observation_space says {shape}")
+        raise Misfit(f"has shape {found}; observation_space says {shape}")
     return float32(value).ravel()
 
 
 def _one_hot(size: int, start: int, value: Any) -> np.ndarray:
     number = _plain(value)
     if number.size != 1 or number.item() != int(number.item()) or not 0 <= number.item() - start < size:
-        raise ValueError(f"is {shown(value)}; Discrete wants a whole number from {start} to {start + size - 1}")
+        raise Misfit(f"is {shown(value)}; Discrete wants a whole number from {start} to {start + size - 1}")
     found = np.zeros(size, np.float32)
     found[int(number.item()) - start] = 1.0
     return found
@@ -133,7 +170,7 @@ def _dict(parts: Mapping[Any, Flatten]) -> Flatten:
     def flatten(value: Any) -> np.ndarray:
         if not isinstance(value, Mapping) or value.keys() != parts.keys():
             keys = f"a dict of {listed(value)}" if isinstance(value, Mapping) else type(value).__name__
-            raise ValueError(f"is {shown(keys)}; observation_space says a dict of {listed(parts)}")
+            raise Misfit(f"is {shown(keys)}; observation_space says a dict of {listed(parts)}")
         return np.concatenate([_at(key, part, value[key]) for key, part in parts.items()])
 
     return flatten
@@ -143,7 +180,7 @@ def _tuple(parts: list[Flatten]) -> Flatten:
     def flatten(value: Any) -> np.ndarray:
         if not isinstance(value, tuple | list) or len(value) != len(parts):
             found = f"{len(value)} parts" if isinstance(value, tuple | list) else type(value).__name__
-            raise ValueError(f"is {found}; observation_space says a tuple of {len(parts)}")
+            raise Misfit(f"is {found}; observation_space says a tuple of {len(parts)}")
         return np.concatenate([_at(i, part, own) for i, (part, own) in enumerate(zip(parts, value, strict=True))])
 
     return flatten
@@ -152,12 +189,12 @@ def _tuple(parts: list[Flatten]) -> Flatten:
 def _at(key: Any, part: Flatten, value: Any) -> np.ndarray:
     try:
         return part(value)
-    except ValueError as error:
-        raise ValueError(f"[{key!r}] {error}") from None
+    except Exception as error:
+        raise Misfit(f"[{key!r}] {said_of(error)}") from error
 
 
 def _as_gymnasium(space: gym.Space, value: Any) -> np.ndarray:
     if not space.contains(value):
-        raise ValueError(f"is {shown(value)}, which is not in {space}")
+        raise Misfit(f"is {shown(value)}, which is not in {space}")
     found: Any = space_utils.flatten(space, value)
     return float32(found).ravel()

@@ -21,9 +21,11 @@ from reverie.environments.layout import bounds_of, layout_of
 from reverie.environments.values import (
     RESET_GIVES,
     STEP_GIVES,
+    close_unawaited,
     finite_number,
     flattener,
     parts_of,
+    said_of,
     shown,
     truth,
 )
@@ -82,12 +84,8 @@ class World:
         """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""
         try:
             flat = self._flatten(observation)
-        except ReverieError:
-            raise
-        except ValueError as error:
-            raise WorldError(f"{self.name}: {where} {error}") from None
-        except Exception as error:
-            raise WorldError(f"{self.name}: {where} does not fit observation_space ({sentence(error)})") from error
+        except Exception as error:  # whatever a strange object raises when it is looked at
+            raise WorldError(f"{self.name}: {where} {said_of(error)}") from error
         return self._border.vector(where, flat)
 
     def sensor(self, index: int) -> str:
@@ -280,5 +278,6 @@ def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
     except BaseException as error:
         raise failed(name, "raised when called", error) from error
     if not isinstance(env, gym.Env):
+        close_unawaited(env)
         raise ConfigError(f"{name} returned {type(env).__name__}; it must return a gymnasium.Env")
     return env
