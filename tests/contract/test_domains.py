@@ -1,6 +1,7 @@
 """What every domain owes: sizes, masses, scores, seeds, states, endings, pictures, and clear words for bad input."""
 
 import copy
+import dataclasses
 import pickle
 import re
 import subprocess
@@ -82,6 +83,16 @@ def test_sizes_masses_and_time(name):
     if name in TOTAL:
         assert env.model.body_mass[env.model.body_mocapid < 0].sum() == pytest.approx(TOTAL[name], abs=5e-3)
     assert env.plant.seconds == pytest.approx({"cartpole": 0.03, "ant": 0.05}.get(name, 0.02))
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (2, 1)])
+def test_a_target_is_drawn_along_the_axes_that_the_domain_names(axes, monkeypatch):
+    assert DOMAINS["reacher"].target_axes == (0, 1)
+    monkeypatch.setitem(DOMAINS, "reacher", dataclasses.replace(DOMAINS["reacher"], target_axes=axes))
+    env = DomainEnv("reacher")
+    env.reset(seed=0, options={"target": (0.25, 0.5)})
+    where = dict.fromkeys(range(3), 0.0) | dict(zip(axes, (0.25, 0.5), strict=True))
+    assert env.model.body("target").mocapid[0] == 0 and env.data.mocap_pos[0].tolist() == [where[i] for i in range(3)]
 
 
 @pytest.mark.parametrize(

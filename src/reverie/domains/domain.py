@@ -27,7 +27,9 @@ class Start(NamedTuple):
 
     q: Sequence[float] | np.ndarray
     v: Sequence[float] | np.ndarray
-    target: Sequence[float] = ()  # x and y of the target, constant for the episode; () where there is none
+    target: Sequence[
+        float
+    ] = ()  # where it is along the domain's `target_axes`, constant for the episode; () where there is none
 
 
 class Ops(NamedTuple):
@@ -73,6 +75,7 @@ class Domain:
     terminated: Callable[[State], Any] | None = None  # None: nothing dies here
     edit: Callable[[Any], None] | None = None  # changes to the model, an mujoco.MjSpec
     horizon: int = 150  # control steps to a time-out
+    target_axes: tuple[int, int] = (0, 1)  # of the world (0: x, 1: y, 2: z), along which the target is drawn
 
     @functools.cached_property
     def nq(self) -> int:

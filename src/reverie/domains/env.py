@@ -70,7 +70,7 @@ class DomainEnv(gym.Env):
 
     @property
     def target(self) -> Sequence[float]:
-        """The target (x, y) of this episode, or ()."""
+        """The target of this episode, two numbers along the domain's `target_axes`, or ()."""
         return self._target
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
@@ -97,7 +97,7 @@ class DomainEnv(gym.Env):
     def _begin(self, q: Any, v: Any, target: Sequence[float] = ()) -> np.ndarray:
         self.plant.q[:], self.plant.v[:], self._target = q, v, target
         if self.model.nmocap and target:
-            self.data.mocap_pos[0, :2] = target
+            self.data.mocap_pos[0, list(self.domain.target_axes)] = target
         mujoco.mj_forward(self.model, self.data)  # where things are, for those who look
         self._now = State(self.plant.q.tolist(), self.plant.v.tolist())
         measured = self.domain.measure(self._now, target, SCALAR)
