@@ -107,7 +107,6 @@ def test_the_tours_pictures_are_small_and_all_there():
 def test_how_tos_run(page, tmp_path, monkeypatch, domains_afterwards_as_before):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    names = {"__name__": page.stem}
     for block in blocks(page.read_text()):
         if block.file:
             (tmp_path / block.file).write_text(block.text)
@@ -115,6 +114,7 @@ def test_how_tos_run(page, tmp_path, monkeypatch, domains_afterwards_as_before):
         elif block.language == "python":
             old, _, new = block.cut.partition(" -> ")
             assert old in block.text
+            names = {"__name__": page.stem}  # each block is copied on its own
             exec(compile(block.text.replace(old, new) if old else block.text, page.name, "exec"), names)
         elif block.language == "sh":
             for line in block.text.splitlines():
