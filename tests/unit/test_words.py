@@ -7,11 +7,13 @@ import re
 
 import pytest
 
+import reverie as rv
 from conftest import ROOT
-from reverie.cli.parser import build_parser
-from reverie.core.errors import unknown
+from reverie.cli.parser import UsageError, build_parser
+from reverie.core.errors import ConfigError, unknown
+from reverie.core.settings import coerce
 from reverie.core.status import Status
-from reverie.core.words import count, listed, number, size
+from reverie.core.words import count, listed, mean_of_last, number, size
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
 NOUNS = (
@@ -24,6 +26,7 @@ TWICE = re.compile(r"\?\.|!\.|(?<!\.)\.\.(?!\.)|,,|;;|::\s| ,| \.\s|\.$\.")
 
 def test_one_is_singular():
     assert [count(n, "episode") for n in (0, 1, 2)] == ["0 episodes", "1 episode", "2 episodes"]
+    assert mean_of_last(1) == "return of the last episode" and mean_of_last(2) == "mean return of the last 2 episodes"
     assert count(1, "entry", "entries") == "1 entry" and count(3, "entry", "entries") == "3 entries"
 
 
@@ -46,6 +49,20 @@ def test_numbers_of_settings_are_shown_so_that_they_come_back(value):
 def test_only_a_name_that_may_be_meant_is_proposed(name, known, proposed):
     says = f"did you mean {proposed!r}?" if proposed else f"known: {', '.join(sorted(known))}"
     assert str(unknown("name", name, known)).endswith(says)
+
+
+@pytest.mark.parametrize("text", ["1_0", "1_000", "１０", "٣"])
+@pytest.mark.parametrize("option", ["train naf E --steps", "train naf E --stop-at", "video R --seconds"])
+def test_numbers_are_written_in_plain_digits_wherever_they_are_given(option, text):
+    with pytest.raises(
+        UsageError, match=r"is no (whole number .* written in digits alone|finite number|number of seconds)"
+    ):
+        build_parser().parse_args([*option.split(), text])
+    build_parser().parse_args([*option.split(), "10"])
+    for name, whole in (("batch_size", 10), ("hidden", (10,)), ("learning_rate", 10.0)):
+        with pytest.raises(ConfigError, match=f"{name} is .*; it must be"):
+            coerce(rv.NAF, name, text)
+        assert coerce(rv.NAF, name, "10") == whole
 
 
 def test_lists_in_messages_stay_short():

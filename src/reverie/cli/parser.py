@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import reverie
 from reverie.core.errors import one_line
 from reverie.core.interrupts import look
+from reverie.core.words import plain
 
 VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "recover", "bench")
 
@@ -42,11 +43,13 @@ def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         try:
-            value = int(text.replace("_", ""))
-            if value < 0 or not text.isascii():
+            if not (text.isascii() and text.isdecimal()):
                 raise ValueError
+            value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number of at least 0") from None
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} is no whole number of at least 0, written in digits alone"
+            ) from None
         if value < least:
             raise argparse.ArgumentTypeError(f"{value} is too few; give at least {least}")
         if value > most:
@@ -62,8 +65,8 @@ SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
 
 def _number(text: str) -> float:
     try:
-        value = float(text)
-        if value - value != 0 or not text.isascii():
+        value = float(plain(text))
+        if value - value != 0:
             raise ValueError
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no finite number") from None
@@ -89,7 +92,7 @@ def _path(text: str) -> str:
 
 def _seconds(text: str) -> float:
     try:
-        value = float(text)
+        value = float(plain(text))
         if not 0 < value <= LONGEST:
             raise ValueError
     except ValueError:

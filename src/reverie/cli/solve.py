@@ -10,7 +10,7 @@ import numpy as np
 from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
-from reverie.core.words import count, number
+from reverie.core.words import count, mean_of_last, number
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.report import value_map
 from reverie.tabular import policy_iteration
@@ -130,7 +130,7 @@ def _learn(options: Any, world: DiscreteWorld, mdp: MDP | None) -> dict[str, Any
         options,
         f"{learnt.status.text} ({count(settings.episodes, 'episode')}, {count(facts['steps'], 'step')}, {seconds:.3g} s)",
     )
-    _say(options, f"mean return of the last {count(last, 'episode')} {facts['recent_return_mean']:.4g}")
+    _say(options, f"{mean_of_last(last)}: {facts['recent_return_mean']:.4g}")
     if mdp is not None:
         facts |= _compare(options, mdp, values, policy)
     return facts

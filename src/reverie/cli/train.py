@@ -10,7 +10,7 @@ from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError, ReverieError
-from reverie.core.words import count
+from reverie.core.words import count, mean_of_last
 from reverie.loops.commands import resume_line
 from reverie.loops.identity import require_as_begun
 from reverie.loops.resuming import Wish, facts_of, header_of
@@ -200,7 +200,7 @@ def _report(options: Any, learner: rv.Learner) -> None:
     }
     lines = [f"{count(learner.steps, 'step')}, {count(learner.episodes, 'episode')}: {learner.out}"]
     if mean is not None:
-        lines.append(f"mean return of the last {count(len(recent), 'episode')}, exploring: {mean:.4g}")
+        lines.append(f"{mean_of_last(len(recent))}, exploring: {mean:.4g}")
     if learner.best_return is not None:
         lines.append(f"best evaluation: {learner.best_return:.4g}")
     emit(options, facts, *lines)

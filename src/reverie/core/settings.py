@@ -5,6 +5,7 @@ import functools
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from reverie.core.errors import ConfigError, unknown
+from reverie.core.words import plain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,14 +69,14 @@ def _hints(config_type: type) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> int:
-    number = float(value)
+    number = float(plain(value))
     if number != int(number) or isinstance(value, bool) or abs(number) > 2**53:  # beyond that floats skip numbers
         raise ValueError
     return int(number)
 
 
 def _finite(value: Any) -> float:
-    number = float(value)
+    number = float(plain(value))
     if number - number != 0 or isinstance(value, bool):
         raise ValueError
     return number

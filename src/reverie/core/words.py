@@ -1,6 +1,7 @@
 """Words around numbers and names."""
 
 from collections.abc import Iterable
+from typing import Any
 
 SHOWN, LONGEST = 12, 300  # names of a list, and characters of them, at most
 
@@ -8,6 +9,18 @@ SHOWN, LONGEST = 12, 300  # names of a list, and characters of them, at most
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 episode", "2 episodes"; plural: where it is not the noun with an s."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def mean_of_last(number: int) -> str:
+    """Return "mean return of the last 3 episodes", or "return of the last episode"."""
+    return "return of the last episode" if number == 1 else f"mean return of the last {count(number, 'episode')}"
+
+
+def plain(value: Any) -> Any:
+    """Return `value`.  Raises ValueError for text of a number as Python alone reads it: 1_000, or digits of other scripts."""
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise ValueError(f"{value!r} is no plain number")
+    return value
 
 
 def listed(names: Iterable[object], most: int = SHOWN) -> str:

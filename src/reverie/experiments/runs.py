@@ -101,7 +101,7 @@ def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
         return []
     width = min([WIDTH, *(len(returns) for _, returns in each)])
     means = [(steps[width - 1 :], np.convolve(returns, np.full(width, 1 / width), "valid")) for steps, returns in each]
-    text = f"{name}, mean of the last {count(width, 'episode')}"
+    text = f"{name}, mean of the last {count(width, 'episode')}" if width > 1 else f"{name}, each episode"
     if len(each) > 1:
         low, high = max(steps[0] for steps, _ in means), min(steps[-1] for steps, _ in means)
         grid = np.linspace(low, max(low, high), POINTS if high > low else 1)
