@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reverie.cli.parser import build_parser
 from reverie.core.errors import StorageError
 from reverie.storage import files
 from reverie.storage.files import is_unfinished, make_folder, write_whole
@@ -141,3 +142,21 @@ def _inode(descriptor):
         return os.fstat(descriptor).st_ino
     except OSError:
         return None
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/a/b", "/proc/x", "{tmp}/file", "{tmp}/file/a"])
+def test_a_run_that_has_no_room_is_refused_before_anything_is_imported(place, tmp_path):
+    (tmp_path / "file").touch()
+    place = Path(place.format(tmp=tmp_path))
+    with pytest.raises(OSError):
+        make_folder(place)
+    with pytest.raises(StorageError, match=f"cannot create {place}: .*; choose another directory"):
+        build_parser().parse_args(["train", "naf", "E", "--out", str(place)])
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("place", [".", "a", "a/b/c"])
+def test_looking_for_room_leaves_nothing(place, tmp_path):
+    build_parser().parse_args(["train", "naf", "E", "--out", str(tmp_path / place)])
+    assert not os.listdir(tmp_path)
+    make_folder(tmp_path / place)

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import reverie
@@ -90,6 +91,15 @@ def _path(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> str:
+    """Return the path of a folder that is there or can be made.  Raises StorageError."""
+    from reverie.storage.files import require_room  # needed where a folder is named alone
+
+    path = _path(text)
+    require_room(Path(path))
+    return path
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(plain(text))
@@ -167,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
     train.add_argument("--seed", type=_up_to(SEED), default=None, metavar="S", help="decides every random draw (0)")
-    train.add_argument("--out", type=_path, metavar="DIR", help="the run directory (one under runs/)")
+    train.add_argument("--out", type=_folder, metavar="DIR", help="the run directory (one under runs/)")
     _add_settings(train, "a setting of the agent, of imagination or of its model")
     train.add_argument(
         "--imagine",

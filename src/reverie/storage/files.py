@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ from reverie.core.errors import ReverieError, StorageError
 
 LOCK = ".lock"
 NEW = ".new"  # what the names of files end in that are not in their place yet
+ELSEWHERE = "choose another directory, or mend that"
 GO_ON = "what was written before is whole: mend that and go on with --resume (from Python: Learner.load)"
 
 
@@ -248,16 +250,28 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 def make_folder(path: Path) -> None:
     """Make a folder and the parents that it lacks, each of them safe from a power cut.  Raises OSError."""
+    for folder in reversed(_missing(path)):
+        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(PermissionError):  # a parent that we may go through but not look into
+            sync_folder(folder.parent)
+
+
+def require_room(path: Path) -> None:
+    """Raise StorageError where `make_folder` could not make `path`: a folder of another name is made there, and taken away."""
+    with told("create", path, ELSEWHERE):
+        if missing := _missing(path):
+            os.rmdir(tempfile.mkdtemp(prefix=".reverie-", dir=missing[-1].parent))
+
+
+def _missing(path: Path) -> list[Path]:
+    """Return the folders that there are not, from `path` upwards.  Raises NotADirectoryError where one above is none."""
     missing, folder = [], path
     while not folder.exists():
         missing.append(folder)
         folder = folder.parent
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "it is no folder" if folder == path else f"{folder} is no folder")
-    for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        with contextlib.suppress(PermissionError):  # a parent that we may go through but not look into
-            sync_folder(folder.parent)
+    return missing
 
 
 def write_all(write: Callable[[Any], int], data: bytes) -> None:

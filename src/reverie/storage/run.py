@@ -10,7 +10,7 @@ import filelock
 from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
-from reverie.storage.files import LOCK, file_identity, make_folder, take_lock, told
+from reverie.storage.files import ELSEWHERE, LOCK, file_identity, make_folder, take_lock, told
 from reverie.storage.reading import exists
 
 
@@ -70,7 +70,7 @@ class RunDirectory:
 
     def open(self) -> None:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
-        with told("create", self.path, "choose another directory, or mend that"):
+        with told("create", self.path, ELSEWHERE):
             for file in (self.journal_file, self.latest_file):
                 if file.parent.is_symlink():
                     raise StorageError(f"{file.parent} is a symbolic link; a run writes into folders of its own alone")
