@@ -2,15 +2,13 @@
 
 import argparse
 import importlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import reverie
+from reverie.cli import arguments
 from reverie.core.errors import one_line
 from reverie.core.interrupts import look
-from reverie.core.words import plain
 
 VERBS = ("list", "train", "evaluate", "video", "check", "plan", "solve", "reproduce", "report", "recover", "bench")
 
@@ -34,89 +32,6 @@ class _Parser(argparse.ArgumentParser):
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
         return found, left
-
-
-MOST = 10**12  # of anything that is counted: more than a machine does in years
-
-
-def _up_to(most: int, least: int = 0) -> Callable[[str], int]:
-    """Return a type of whole numbers from `least` to `most`."""
-
-    def parse(text: str) -> int:
-        try:
-            if not (text.isascii() and text.isdecimal()):
-                raise ValueError
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{text[:40]!r} is no whole number of at least 0, written in digits alone"
-            ) from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is too few; give at least {least}")
-        if value > most:
-            raise argparse.ArgumentTypeError(f"{text[:40]} is too many; give at most {most}")
-        return value
-
-    return parse
-
-
-_whole, _positive = _up_to(MOST), _up_to(MOST, least=1)
-SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(plain(text))
-        if value - value != 0:
-            raise ValueError
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no finite number") from None
-    return value
-
-
-def _path(text: str) -> str:
-    """Return a path that the system can look for; a leading ~ is one's home, which shells leave as it is after a =."""
-    if not text:
-        raise argparse.ArgumentTypeError("an empty path; leave the option out, or give one")
-    try:
-        text = os.path.expanduser(text)
-        os.lstat(
-            os.path.join(text, "checkpoint", "latest.safetensors" + 32 * "x")
-        )  # the longest name that lies in a run
-    except (FileNotFoundError, NotADirectoryError):
-        return text
-    except (OSError, ValueError) as error:  # too long, no permission, a loop of links, a NUL
-        said = getattr(error, "strerror", None) or "no file can have this name"
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {said}; give another path") from None
-    return text
-
-
-def _folder(text: str) -> str:
-    """Return the path of a folder that is there or can be made.  Raises StorageError."""
-    from reverie.storage.files import require_room  # needed where a folder is named alone
-
-    path = _path(text)
-    require_room(Path(path))
-    return path
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(plain(text))
-        if not 0 < value <= LONGEST:
-            raise ValueError
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text[:40]!r} is no number of seconds from 0 to {LONGEST}, an hour"
-        ) from None
-    return value
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
-    return name, value
 
 
 class _Newest(argparse.Action):
@@ -175,9 +90,11 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
-    train.add_argument("--steps", type=_whole, metavar="N", help="steps to learn for (20000)")
-    train.add_argument("--seed", type=_up_to(SEED), default=None, metavar="S", help="decides every random draw (0)")
-    train.add_argument("--out", type=_folder, metavar="DIR", help="the run directory (one under runs/)")
+    train.add_argument("--steps", type=arguments.whole, metavar="N", help="steps to learn for (20000)")
+    train.add_argument(
+        "--seed", type=arguments.up_to(arguments.SEED), default=None, metavar="S", help="decides every random draw (0)"
+    )
+    train.add_argument("--out", type=arguments.folder, metavar="DIR", help="the run directory (one under runs/)")
     _add_settings(train, "a setting of the agent, of imagination or of its model")
     train.add_argument(
         "--imagine",
@@ -206,21 +123,25 @@ def build_parser() -> argparse.ArgumentParser:
         train.add_argument(flag, action="store_true", help=text)
     train.add_argument(
         "--evaluate-every",
-        type=_whole,
+        type=arguments.whole,
         metavar="N",
         help="steps between evaluations; 0: none (a twentieth of the steps; none for package.module:callable)",
     )
     train.add_argument(
-        "--evaluate-episodes", type=_up_to(10**6, least=1), default=5, metavar="N", help="greedy episodes each (5)"
+        "--evaluate-episodes",
+        type=arguments.up_to(10**6, least=1),
+        default=5,
+        metavar="N",
+        help="greedy episodes each (5)",
     )
     train.add_argument(
-        "--stop-at", type=_number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
+        "--stop-at", type=arguments.number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
     )
     train.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
 
     def add_run(verb: Any) -> None:
-        verb.add_argument("run_directory", type=_path, metavar="RUN", help="the directory that training wrote")
+        verb.add_argument("run_directory", type=arguments.path, metavar="RUN", help="the directory that training wrote")
         verb.add_argument("--best", action="store_true", help="the best evaluated policy instead of the latest")
         verb.add_argument("--env", metavar="ENV", help="the environment, where the run has none of its own")
         verb.add_argument(
@@ -229,25 +150,35 @@ def build_parser() -> argparse.ArgumentParser:
             help="act in a world whose action bounds are other than learnt in",
         )
         verb.add_argument("--trust", action="store_true", help="import what the run names, wherever it came from")
-        verb.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides how episodes start (0)")
+        verb.add_argument(
+            "--seed",
+            type=arguments.up_to(arguments.SEED),
+            default=0,
+            metavar="S",
+            help="decides how episodes start (0)",
+        )
 
     evaluate = add("evaluate", "evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20")
     add_run(evaluate)
     evaluate.add_argument(
-        "--episodes", type=_up_to(10**8, least=1), default=10, metavar="N", help="whole episodes (10)"
+        "--episodes", type=arguments.up_to(10**8, least=1), default=10, metavar="N", help="whole episodes (10)"
     )
 
     video = add("video", "video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4")
     add_run(video)
-    video.add_argument("-o", "--output", type=_path, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)")
-    video.add_argument("--seconds", type=_seconds, default=20.0, metavar="S", help="cut the film after so long (20)")
+    video.add_argument(
+        "-o", "--output", type=arguments.path, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)"
+    )
+    video.add_argument(
+        "--seconds", type=arguments.seconds, default=20.0, metavar="S", help="cut the film after so long (20)"
+    )
 
     check = add("check", "check", "is this environment fit to learn on?", "reverie check my_robot:make_env")
     check.add_argument(
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
     check.add_argument(
-        "--steps", type=_up_to(10**7, least=1), default=1000, metavar="N", help="random steps to try (1000)"
+        "--steps", type=arguments.up_to(10**7, least=1), default=1000, metavar="N", help="random steps to try (1000)"
     )
 
     plan = add(
@@ -270,26 +201,34 @@ def build_parser() -> argparse.ArgumentParser:
         help="the environment's own physics, or linear models fitted to real episodes (exact; pilqr: fitted)",
     )
     _add_settings(plan, "a setting of pilqr, such as stages=pi2 (docs/pilqr.md)")
-    plan.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides starts and first controls (0)")
+    plan.add_argument(
+        "--seed",
+        type=arguments.up_to(arguments.SEED),
+        default=0,
+        metavar="S",
+        help="decides starts and first controls (0)",
+    )
     plan.add_argument(
         "--horizon",
-        type=_up_to(10**5, least=1),
+        type=arguments.up_to(10**5, least=1),
         metavar="H",
         help="steps planned (ilqg: the whole episode; mpc: 50 ahead)",
     )
     plan.add_argument(
         "--iterations",
-        type=_positive,
+        type=arguments.positive,
         metavar="N",
         help="at most, to a plan (ilqg: 100; mpc: 3); fits (fitted: 10; pilqr: 20)",
     )
     plan.add_argument(
         "--episodes",
-        type=_up_to(10**4, least=1),
+        type=arguments.up_to(10**4, least=1),
         metavar="N",
         help="starts, one by one (1); real episodes to a fit (fitted: 5; pilqr: 20)",
     )
-    plan.add_argument("-o", "--output", type=_path, metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)")
+    plan.add_argument(
+        "-o", "--output", type=arguments.path, metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)"
+    )
 
     _add_solve(add)
     _add_reproduce(add)
@@ -298,9 +237,9 @@ def build_parser() -> argparse.ArgumentParser:
         "recover", "recover", "save what is whole of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
     )
     recover.add_argument(
-        "run_directory", type=_path, metavar="RUN", help="the damaged directory; nothing in it is changed"
+        "run_directory", type=arguments.path, metavar="RUN", help="the damaged directory; nothing in it is changed"
     )
-    recover.add_argument("-o", "--output", type=_path, metavar="DIR", help="a new directory (RUN-recovered)")
+    recover.add_argument("-o", "--output", type=arguments.path, metavar="DIR", help="a new directory (RUN-recovered)")
 
     bench = add("bench", "bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx")
     bench.add_argument(
@@ -321,13 +260,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--domains", metavar="all|reacher,peg", help="time steps of our domains instead, against bare physics"
     )
     bench.add_argument(
-        "--rounds", type=_up_to(10**6, least=1), default=15, metavar="N", help="interleaved rounds; medians count (15)"
+        "--rounds",
+        type=arguments.up_to(10**6, least=1),
+        default=15,
+        metavar="N",
+        help="interleaved rounds; medians count (15)",
     )
     return parser
 
 
 def _add_settings(verb: argparse.ArgumentParser, text: str) -> None:
-    verb.add_argument("--set", type=_pair, action=_Newest, default=[], metavar="NAME=VALUE", dest="settings", help=text)
+    verb.add_argument(
+        "--set", type=arguments.pair, action=_Newest, default=[], metavar="NAME=VALUE", dest="settings", help=text
+    )
 
 
 def _add_solve(add: Callable[..., Any]) -> None:
@@ -348,20 +293,24 @@ def _add_solve(add: Callable[..., Any]) -> None:
         required=True,
         help="the first two need a table of transitions, the others learn from samples",
     )
-    solve.add_argument("--discount", type=_number, default=0.99, metavar="G", help="γ, from 0 to 1 (0.99)")
-    solve.add_argument("--iterations", type=_positive, metavar="N", help="at most (100000; policy-iteration: 1000)")
-    solve.add_argument("--episodes", type=_up_to(10**8, least=1), metavar="N", help="to learn from (500)")
-    solve.add_argument("--learning-rate", type=_number, metavar="A", help="α (0.1)")
-    solve.add_argument("--decay", type=_number, metavar="D", help="α = A / N(s, a)^D after N updates (0: constant)")
-    solve.add_argument("--epsilon", type=_number, metavar="E", help="share of actions drawn at random (0.1)")
-    solve.add_argument("--planning-steps", type=_up_to(10**6), metavar="N", help="of dyna-q, after each real step (5)")
-    solve.add_argument("--seed", type=_up_to(SEED), default=0, metavar="S", help="decides every random draw (0)")
+    solve.add_argument("--discount", type=arguments.number, default=0.99, metavar="G", help="γ, from 0 to 1 (0.99)")
+    solve.add_argument(
+        "--iterations", type=arguments.positive, metavar="N", help="at most (100000; policy-iteration: 1000)"
+    )
+    solve.add_argument("--episodes", type=arguments.up_to(10**8, least=1), metavar="N", help="to learn from (500)")
+    solve.add_argument("--learning-rate", type=arguments.number, metavar="A", help="α (0.1)")
+    solve.add_argument(
+        "--decay", type=arguments.number, metavar="D", help="α = A / N(s, a)^D after N updates (0: constant)"
+    )
+    solve.add_argument("--epsilon", type=arguments.number, metavar="E", help="share of actions drawn at random (0.1)")
+    solve.add_argument(
+        "--planning-steps", type=arguments.up_to(10**6), metavar="N", help="of dyna-q, after each real step (5)"
+    )
+    solve.add_argument(
+        "--seed", type=arguments.up_to(arguments.SEED), default=0, metavar="S", help="decides every random draw (0)"
+    )
     _add_settings(solve, "an option of the environment, such as map_name=8x8")
-    solve.add_argument("-o", "--output", type=_path, metavar="FILE.png", help="draw values and policy")
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
+    solve.add_argument("-o", "--output", type=arguments.path, metavar="FILE.png", help="draw values and policy")
 
 
 def _add_reproduce(add: Callable[..., Any]) -> None:
@@ -377,19 +326,23 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
         metavar="table1|table2|fig2|fig3|fig4|fig5|all",
         help="which; all of them fill one report",
     )
-    reproduce.add_argument("--domains", type=_names, default=[], metavar="reacher,peg", help="these alone (all)")
-    reproduce.add_argument("--variants", type=_names, default=[], metavar="naf,ddpg", help="these alone (all)")
-    reproduce.add_argument("--seeds", type=_up_to(10_000, least=1), default=5, metavar="N", help="seeds 0 to N - 1 (5)")
     reproduce.add_argument(
-        "--episodes", type=_up_to(10**8, least=1), metavar="N", help="real ones to a cell (as the paper)"
+        "--domains", type=arguments.names, default=[], metavar="reacher,peg", help="these alone (all)"
+    )
+    reproduce.add_argument("--variants", type=arguments.names, default=[], metavar="naf,ddpg", help="these alone (all)")
+    reproduce.add_argument(
+        "--seeds", type=arguments.up_to(10_000, least=1), default=5, metavar="N", help="seeds 0 to N - 1 (5)"
+    )
+    reproduce.add_argument(
+        "--episodes", type=arguments.up_to(10**8, least=1), metavar="N", help="real ones to a cell (as the paper)"
     )
     reproduce.add_argument("--search", action="store_true", help="run the paper's 18 configurations of each agent too")
     reproduce.add_argument("--backend", default="local", metavar="local|ray", help="where cells run (local)")
     reproduce.add_argument(
-        "--jobs", type=_up_to(10_000, least=1), metavar="N", help="local: so many at a time (one per core)"
+        "--jobs", type=arguments.up_to(10_000, least=1), metavar="N", help="local: so many at a time (one per core)"
     )
     reproduce.add_argument(
-        "--out", type=_path, default="reproduction", metavar="DIR", help="the folder of results (reproduction)"
+        "--out", type=arguments.path, default="reproduction", metavar="DIR", help="the folder of results (reproduction)"
     )
     reproduce.add_argument("--dry-run", action="store_true", help="say what would run, and for how long")
     reproduce.add_argument("--quiet", action="store_true", help="no progress")
@@ -401,8 +354,8 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
         "reverie report results/paper -o report.html",
     )
     report.add_argument(
-        "directories", type=_path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"
+        "directories", type=arguments.path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"
     )
     report.add_argument(
-        "-o", "--output", type=_path, default="report.html", metavar="FILE.html", help="the page (report.html)"
+        "-o", "--output", type=arguments.path, default="report.html", metavar="FILE.html", help="the page (report.html)"
     )

@@ -1,0 +1,98 @@
+"""What arguments of the command line may be: functions from text, for `argparse`: they raise ArgumentTypeError, or a ReverieError."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from reverie.core.words import plain
+
+MOST = 10**12  # of anything that is counted: more than a machine does in years
+
+
+def up_to(most: int, least: int = 0) -> Callable[[str], int]:
+    """Return a type of whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            if not (text.isascii() and text.isdecimal()):
+                raise ValueError
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} is no whole number of at least 0, written in digits alone"
+            ) from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is too few; give at least {least}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text[:40]} is too many; give at most {most}")
+        return value
+
+    return parse
+
+
+whole, positive = up_to(MOST), up_to(MOST, least=1)
+SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
+
+
+def number(text: str) -> float:
+    """Return a finite number."""
+    try:
+        value = float(plain(text))
+        if value - value != 0:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no finite number") from None
+    return value
+
+
+def path(text: str) -> str:
+    """Return a path that the system can look for; a leading ~ is one's home, which shells leave as it is after a =."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; leave the option out, or give one")
+    try:
+        text = os.path.expanduser(text)
+        os.lstat(
+            os.path.join(text, "checkpoint", "latest.safetensors" + 32 * "x")
+        )  # the longest name that lies in a run
+    except (FileNotFoundError, NotADirectoryError):
+        return text
+    except (OSError, ValueError) as error:  # too long, no permission, a loop of links, a NUL
+        said = getattr(error, "strerror", None) or "no file can have this name"
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {said}; give another path") from None
+    return text
+
+
+def folder(text: str) -> str:
+    """Return the path of a folder that is there or can be made.  Raises StorageError."""
+    from reverie.storage.files import require_room  # needed where a folder is named alone
+
+    text = path(text)
+    require_room(Path(text))
+    return text
+
+
+def seconds(text: str) -> float:
+    """Return the length of a film."""
+    try:
+        value = float(plain(text))
+        if not 0 < value <= LONGEST:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no number of seconds from 0 to {LONGEST}, an hour"
+        ) from None
+    return value
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Return (name, value) of "name=value"."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def names(text: str) -> list[str]:
+    """Return the names between commas."""
+    return [name for name in text.split(",") if name]
