@@ -1,4 +1,4 @@
-"""What arguments of the command line may be: functions from text, for `argparse`: they raise ArgumentTypeError, or a ReverieError."""
+"""What arguments of the command line may be: functions from text that raise ArgumentTypeError, or a ReverieError."""
 
 import argparse
 import os
