@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import reverie as rv
+from reverie.cli import main
 from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments import folder
 from reverie.experiments.folder import Outcome, Results
@@ -341,3 +343,29 @@ def test_a_cell_added_later_leaves_the_rows_of_others_as_they_were(tmp_path):
     after = results.scores_file.read_text().splitlines()
     assert [line for line in before.splitlines() if line not in after] == []
     assert "nan" not in results.scores_file.read_text()
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize("kept", ["config.json", "experience/journal.bin"])
+def test_results_are_not_written_into_a_run(kept, dry, tmp_path, capsys):
+    (tmp_path / kept).parent.mkdir(exist_ok=True)
+    (tmp_path / kept).write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    cells = ["--domains", "peg", "--variants", "random", "--seeds", "1", "--episodes", "1"]
+    assert main(["reproduce", "table1", *cells, "--out", str(tmp_path), *dry]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"reverie: {tmp_path} holds a run of `reverie train`, and no results: choose another --out\n"
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_run_is_not_begun_in_a_folder_of_results(more, tmp_path, capsys):
+    filled(tmp_path / "out").close()
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["train", "naf", "Pendulum-v1", "--steps", "1", "--out", str(tmp_path / "out"), *more]) == 2
+    assert "holds results of `reverie reproduce` (settings.json); choose another directory" in capsys.readouterr().err
+    with pytest.raises(StorageError, match="holds results"):
+        rv.Learner(rv.NAF(), "Pendulum-v1", out=tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before

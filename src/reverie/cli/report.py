@@ -14,6 +14,7 @@ from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
 from reverie.storage.output import require_ending
 from reverie.storage.reading import exists
+from reverie.storage.run import RESULTS
 
 OUTPUT = "report.html"
 
@@ -25,7 +26,7 @@ def run(options: Any) -> None:
     stopping.say("no report was written")
     for path in map(Path, options.directories):
         look()
-        if exists(path / "settings.json"):
+        if exists(path / RESULTS):
             folders.append(Results(path))
         elif exists(path / "config.json"):
             directories.append(path)

@@ -16,6 +16,7 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.storage import tables
 from reverie.storage.files import make_folder, take_lock, told, write_whole
 from reverie.storage.reading import exists, read_json
+from reverie.storage.run import RESULTS, RunDirectory
 from reverie.storage.tables import read_table, table_of
 
 FORMAT = 2
@@ -73,7 +74,7 @@ class Results:
     def __init__(self, path: Path):
         self.path, self.work, self.films = path, path / "work", path / "films"
         self.cells_file, self.scores_file = path / "cells.csv", path / "scores.csv"
-        self.settings_file = path / "settings.json"
+        self.settings_file = path / RESULTS
         self._lock: filelock.BaseFileLock | None = None
         self._read()
 
@@ -134,7 +135,9 @@ class Results:
             self._lock = None
 
     def require(self, version: str, settings: dict[str, dict[str, Any]]) -> None:
-        """Raise ConfigError unless cells of these settings, by "domain/variant", may stand beside those that are here."""
+        """Raise ConfigError unless cells of these settings, by "domain/variant", may stand beside what is here."""
+        if RunDirectory(self.path).holds_run:
+            raise ConfigError(f"{self.path} holds a run of `reverie train`, and no results: choose another --out")
         if self.version not in (None, version):
             raise ConfigError(
                 f"{self.path} was filled by reverie {self.version}, and this is {version}: choose another --out"

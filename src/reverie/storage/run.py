@@ -13,6 +13,8 @@ from reverie.storage.config import Call, Config, read_call, read_config, write_c
 from reverie.storage.files import ELSEWHERE, LOCK, file_identity, make_folder, take_lock, told
 from reverie.storage.reading import exists
 
+RESULTS = "settings.json"  # what tells a folder of results
+
 
 def folder(name: str, value: Any) -> Path:
     """Return the path of a folder that is named by text or a path."""
@@ -62,10 +64,14 @@ class RunDirectory:
         return exists(self.config_file) or exists(self.journal_file)
 
     def require_new(self) -> None:
-        """Raise StorageError where a run was begun here."""
+        """Raise StorageError where a run was begun here, or the folder holds results of `reverie reproduce`."""
         if self.holds_run:
             raise StorageError(
                 f"{self.path} already holds a run; go on with --resume (Learner.load), or choose another directory"
+            )
+        if exists(self.path / RESULTS):
+            raise StorageError(
+                f"{self.path} holds results of `reverie reproduce` ({RESULTS}); choose another directory"
             )
 
     def open(self) -> None:
