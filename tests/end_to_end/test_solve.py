@@ -184,7 +184,7 @@ def test_bad_tables_get_one_line(method, entry, monkeypatch):
             "--episodes is for q-learning and dyna-q; leave it out with value-iteration",
         ),
         (["FrozenLake-v1", "--method", "dyna-q", "--epsilon", "2"], "epsilon is 2.0; it must lie in [0, 1]"),
-        (["FrozenLake-v1", "--method", "dyna-q", "--set", "map_nam=8x8"], "FrozenLake-v1 could not be made: TypeError"),
+        (["FrozenLake-v1", "--method", "dyna-q", "--set", "map_nam=8x8"], "did you mean 'map_name'?"),
         (["FrozenLake-v1", "--method", "dyna-q", "-o", "map.pdf"], "map.pdf ends in .pdf; pictures are .png"),
     ],
 )

@@ -24,6 +24,8 @@ NAF, DDPG = ALGORITHMS["naf"], ALGORITHMS["ddpg"]
         ("hidden", "()", ()),
         ("observation_normalisation", "true", True),
         ("observation_normalisation", "0", False),
+        ("observation_normalisation", "Yes", True),
+        ("observation_normalisation", "off", False),
         ("noise", "gaussian", "gaussian"),
     ],
 )

@@ -1,6 +1,5 @@
 """`reverie solve`."""
 
-import ast
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
 from reverie.core.words import count, mean_of_last, number
+from reverie.environments.options import options_of
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.report import value_map
 from reverie.tabular import policy_iteration
@@ -50,7 +50,7 @@ def _run(options: Any, output: Path | None) -> None:
         value_map.refuse_what_cannot_be_drawn(output)
     check_discount(None, options.discount)
     stopping.say("nothing is saved by solving")
-    world = DiscreteWorld(options.env, options.seed, **{name: _value(text) for name, text in options.settings})
+    world = DiscreteWorld(options.env, options.seed, **options_of(options.env, dict(options.settings)))
     try:
         mdp = world.table() if world.has_table or options.method in PLANNERS else None
         check_discount(mdp, options.discount)
@@ -161,16 +161,6 @@ def _at_start(mdp: MDP, values: np.ndarray) -> float:
 def _shown(row: int) -> bool:
     """Return whether a row is printed: 1, 2, 5, 10, 20, 50, …"""
     return str(row).rstrip("0") in ("1", "2", "5")
-
-
-def _value(text: str) -> Any:
-    """Return what an option of the environment says: a number, true or false, a tuple, else text."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
 
 
 def _plain(fact: Any) -> Any:

@@ -7,6 +7,17 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.words import plain
 
+TRUTHS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}  # typed
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -42,9 +53,7 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
                 return value
             raise ValueError
         if hint is bool:
-            return {True: True, False: False, "true": True, "false": False, "1": True, "0": False}[
-                value.lower() if isinstance(value, str) else value
-            ]
+            return TRUTHS[value.lower()] if isinstance(value, str) else {True: True, False: False}[value]
         if get_origin(hint) is tuple:
             return tuple(_whole(item) for item in (_parts(value) if isinstance(value, str) else value))
         return _whole(value) if hint is int else _finite(value)

@@ -198,7 +198,7 @@ def make_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
     if isinstance(source, gym.Env):
         return source, describe(source)
     if isinstance(source, str):
-        if ":" in source and not source.rpartition(":")[2].rpartition("-v")[2].isdigit():
+        if not is_id(source):
             return _called(imported(source, "environment"), source, options), source
         return _registered(source, options), source
     if callable(source):
@@ -206,6 +206,11 @@ def make_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
     raise ConfigError(
         f"env is {source!r}; give a domain, a Gymnasium id, a 'package.module:callable', a callable or an environment"
     )
+
+
+def is_id(source: str) -> bool:
+    """Return whether text is the name or id of something registered, and no "package.module:callable"."""
+    return ":" not in source or source.rpartition(":")[2].rpartition("-v")[2].isdigit()
 
 
 def world_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> World:
@@ -251,7 +256,12 @@ def _registered(name: str, options: dict) -> gym.Env:
                 f"{name} needs a package that is not installed: pip install 'reverie[{extra}]'"
             ) from error
         except BaseException as error:
-            raise failed(name, "could not be made", error) from error
+            raise failed(name, f"could not be made{_given(options)}", error) from error
+
+
+def _given(options: dict) -> str:
+    """Return the options with which an environment was to be made: perhaps one of them is the cause."""
+    return "".join(f"{', ' if i else ' with '}{name}={shown(value)}" for i, (name, value) in enumerate(options.items()))
 
 
 def _no_environment(name: str) -> ConfigError:
@@ -276,7 +286,7 @@ def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
         with MAKE:
             env = maker(**options)
     except BaseException as error:
-        raise failed(name, "raised when called", error) from error
+        raise failed(name, f"raised when called{_given(options)}", error) from error
     if not isinstance(env, gym.Env):
         close_unawaited(env)
         raise ConfigError(f"{name} returned {type(env).__name__}; it must return a gymnasium.Env")

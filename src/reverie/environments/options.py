@@ -1,0 +1,76 @@
+"""What is typed after `--set` for an environment, as the values that its maker takes."""
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
+
+from reverie.core.errors import ConfigError, unknown
+from reverie.core.settings import TRUTHS
+from reverie.environments.foreign import IMPORT
+from reverie.environments.imports import imported, imported_module
+from reverie.environments.world import OURS, is_id
+
+GYMNASIUM = "max_episode_steps"  # what `gymnasium.make` takes beside a maker's own
+
+
+def options_of(source: str, typed: Mapping[str, str]) -> dict[str, Any]:
+    """Return options of an environment from text: as their defaults want them, where its maker tells, else as they look.
+
+    Raises ConfigError for one that the maker does not take, and where text is no true or false though that is wanted.
+    """
+    parameters = _parameters(source) if typed else None
+    found = {}
+    for name, text in typed.items():
+        if parameters is not None and name not in parameters:
+            raise unknown(f"setting of {source}", name, parameters, "it takes none" * (not parameters))
+        found[name] = _value(name, text, None if parameters is None else parameters[name])
+    return found
+
+
+def _parameters(source: str) -> dict[str, Any] | None:
+    """Return the defaults of what can be set of an environment; None where nobody can say, or anything can be."""
+    is_registered = is_id(source)
+    spec = _spec(source) if is_registered else None
+    maker = spec.entry_point if spec is not None else None if is_registered else imported(source, "environment")
+    try:
+        with IMPORT:
+            signature = inspect.signature(_loaded(maker))
+    except Exception:  # whatever somebody's module, or an object that is no function, raises; making it will tell
+        return None
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return None
+    own = {
+        p.name: p.default for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+    return own if spec is None else own | {k: v for k, v in spec.kwargs.items() if k in own} | {GYMNASIUM: None}
+
+
+def _spec(name: str) -> Any:
+    """Return how an id is registered, or None."""
+    known = OURS.get(name, name)
+    if ":" in known:
+        imported_module(known.partition(":")[0], name, "environment")
+    return gym.registry.get(known.rpartition(":")[2])
+
+
+def _loaded(maker: Any) -> Callable[..., Any]:
+    return load_env_creator(maker) if isinstance(maker, str) else maker
+
+
+def _value(name: str, text: str, default: Any) -> Any:
+    """Return what text says where a setting is `default`: true or false, a number, a tuple, else text."""
+    if isinstance(default, bool):
+        if text.lower() not in TRUTHS:
+            raise ConfigError(f"{name} is {text!r}; it must be true or false")
+        return TRUTHS[text.lower()]
+    if not text.isdecimal() and not isinstance(default, str) and text.lower() in TRUTHS:
+        return TRUTHS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return text
