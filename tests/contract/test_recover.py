@@ -191,6 +191,52 @@ def test_a_damaged_config_is_made_anew(run, damage, source, capsys):
     assert main(words) == 0
 
 
+def without(facts, *names):
+    """Remove what is at the end of names, in place."""
+    for name in names[:-1]:
+        facts = facts[name]
+    del facts[names[-1]]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("begun", "agent"),
+        ("begun", "agent", "name"),
+        ("begun", "agent", "settings"),
+        ("begun", "agent", "settings", "batch_size"),
+        ("begun", "seed"),
+        ("begun", "env"),
+        ("world", "action_low"),
+        ("world", "action_high"),
+        ("world", "observation_dim"),
+        ("observation_dim",),
+        ("action_dim",),
+        "no begun",
+        "other sizes",
+    ],
+)
+@pytest.mark.parametrize("config", ["config", "no config"])
+def test_a_first_line_that_lacks_something_is_made_anew(names, config, run, capsys):
+    line, records = parts(run)
+    facts = json.loads(line)
+    if names == "no begun":
+        facts["begun"] = {}
+    elif names == "other sizes":
+        facts["world"]["observation_dim"] += 1
+    else:
+        without(facts, *names)
+    damage(run, json.dumps(facts).encode() + b"\n" + b"".join(records))
+    if config == "no config":
+        (run / "config.json").unlink()
+    assert main(["recover", str(run)]) == 0
+    assert "journal: " in (said := capsys.readouterr().out) and "anew" in said
+    new = run.parent / "run-recovered"
+    assert main(["evaluate", str(new), "--env", "worlds:Line", "--episodes", "1"]) == 0
+    assert main(["train", "naf", "worlds:Line", "--resume", "--steps", "2", "--quiet", "--out", str(new)]) == 0
+    assert len(records_of(new)) == STEPS + 2
+
+
 @pytest.mark.parametrize("source", ["checkpoint", "journal"])
 def test_the_config_of_a_program_of_ones_own_is_made_anew(tmp_path, source):
     spec = rv.EnvSpec(2, [-2.0], [3.0], name="line7")

@@ -124,3 +124,31 @@ def test_any_call_is_taken_or_named(run, value):
         assert call is not None and min(call.start, call.steps) >= 0
     except rv.StorageError as error:
         assert "\n" not in str(error)
+
+
+BOUNDS = ("action_low", "action_high", "observation_low", "observation_high")
+BOUNDED = rv.EnvSpec(3, [-1.0], [1.0], observation_low=[0.0, 0.0, 0.0], observation_high=[1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("field", BOUNDS)
+@pytest.mark.parametrize("change", ["missing", "none", "more", "less"])
+@pytest.mark.parametrize("where", ["world", "spec"])
+def test_bounds_of_another_number_are_named_with_their_file(where, change, field, tmp_path):
+    run = RunDirectory(tmp_path)
+    env = "Pendulum-v1" if where == "world" else None
+    run.write_config(provenance.configuration(AGENT, env, BOUNDED, 0, False), sign=False)
+    facts = json.loads(run.config_file.read_text())
+    held = facts[where].pop(field)
+    if change != "missing":
+        facts[where][field] = {"none": [], "more": [*held, 0.5], "less": held[1:]}[change]
+    run.config_file.write_text(json.dumps(facts))
+    with pytest.raises(rv.StorageError) as error:
+        run.read_config()
+    assert str(error.value).startswith(f"{run.config_file} is damaged") and f"$.{where}" in str(error.value)
+    assert f"`{field}`" in str(error.value) or f"`{field.replace('low', 'high')}`" in str(error.value)
+
+
+@pytest.mark.parametrize(("low", "high"), [([0.0], [1.0]), ([0.0] * 3, []), ([], [1.0] * 3), ([0.0] * 4, [1.0] * 4)])
+def test_bounds_of_observations_are_one_each_or_none(low, high):
+    with pytest.raises(rv.SpaceError, match=r"give both, 3 each, or neither"):
+        rv.EnvSpec(3, [-1.0], [1.0], observation_low=low, observation_high=high)

@@ -57,7 +57,8 @@ class EnvSpec:
     parts of an observation in order, (name, kind, shape), where they are known.  observation_low, observation_high: what each
     of its numbers lies between, where that is known; nothing is learnt from them.
 
-    Raises SpaceError where a bound or the width of a range is not finite, a range is empty, or there is nothing to choose.
+    Raises SpaceError where bounds are too few or too many, an actuator's bound or the width of its range is not finite, a range
+    is empty, or there is nothing to choose.
     Warns of a range a million times as wide as the others.
     """
 
@@ -81,6 +82,12 @@ class EnvSpec:
                 raise SpaceError(str(error)) from None
         for field in ("action_low", "action_high", "observation_low", "observation_high"):
             object.__setattr__(self, field, self._bounds(field))
+        seen = {len(self.observation_low), len(self.observation_high)}
+        if seen not in ({0}, {self.observation_dim}):
+            raise SpaceError(
+                f"{self.name}: observation_low has {count(len(self.observation_low), 'entry', 'entries')} and "
+                f"observation_high {len(self.observation_high)}; give both, {self.observation_dim} each, or neither"
+            )
         if self.actions:
             if self.actions < 2 or self.action_low or self.action_high:
                 raise SpaceError(f"{self.name}: actions is {self.actions}; give at least 2, and no bounds beside them")

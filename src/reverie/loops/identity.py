@@ -47,6 +47,18 @@ def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
     return config.changed(**{"world" if config.spec is None else "spec": header.world})
 
 
+def tells_all(facts: dict[str, Any], config: Config | None) -> bool:
+    """Return whether facts that `begun` wrote lack nothing; config: what is known of the run besides."""
+    try:
+        agent = rebuilt(facts, None).agent
+    except ValueError:
+        return False
+    if config is None:
+        return True
+    first = config.history[0].agent if config.history else config.agent
+    return first.name != agent.name or set(first.flat()) <= set(agent.flat())
+
+
 def _from_identity(facts: dict[str, Any], header: Header | None) -> dict[str, Any]:
     found = {"format": FORMAT, "tensorboard": False} | {name: facts.get(name) for name in ("agent", "env", "seed")}
     if found["env"] is None and header is not None:

@@ -17,7 +17,7 @@ from reverie.core.interrupts import look
 from reverie.core.words import count
 from reverie.loops import evaluation
 from reverie.loops.commands import resume_line
-from reverie.loops.identity import begun, rebuilt
+from reverie.loops.identity import begun, rebuilt, tells_all
 from reverie.loops.records import METRICS
 from reverie.storage import checkpoint, events, tables
 from reverie.storage.config import Config, read_config
@@ -164,6 +164,9 @@ def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tup
     try:
         header = read_header(run.journal_file)
         body = data[len(line) :]
+        if header.begun is not None and not tells_all(header.begun, config):
+            header = header._replace(begun=None if config is None else begun(config))
+            line, told.journal = first_line(header), "what its first line tells of how the run was begun was made anew"
     except StorageError:
         header, line, body = _header_anew(run, config, data, told)
     found = whole_records(body, record_dtype(*header[:3]), header.actions)

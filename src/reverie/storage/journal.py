@@ -269,6 +269,10 @@ class _FirstLine(msgspec.Struct):
             raise ValueError(
                 f"{count(self.actions, 'discrete action')} of {count(self.action_dim, 'entry', 'entries')}"
             )
+        if (world := self.world) is not None:
+            sizes = world.observation_dim, len(world.action_low) or 1, world.actions
+            if sizes != (self.observation_dim, self.action_dim, self.actions):
+                raise ValueError("its `world` has other sizes than its records")
 
 
 class Header(NamedTuple):

@@ -31,6 +31,19 @@ class Spec(msgspec.Struct, omit_defaults=True):
     observation_low: list[float | None] = []  # None: no bound
     observation_high: list[float | None] = []
 
+    def __post_init__(self):
+        """Raise ValueError that names bounds of which there are too few or too many; none of observations: not known."""
+        seen, sent = self.observation_dim, len(self.action_low)
+        if self.actions == 0 and not sent:
+            raise ValueError("it has neither `actions` nor `action_low`")
+        if self.actions and sent:
+            raise ValueError("it has `actions` and `action_low`")
+        for name, wanted in (("action_high", (sent,)), ("observation_low", (0, seen)), ("observation_high", (0, seen))):
+            if (found := len(getattr(self, name))) not in wanted:
+                raise ValueError(f"`{name}` has {found} entries, not {wanted[-1]}")
+        if len(self.observation_low) != len(self.observation_high):
+            raise ValueError(f"`observation_{'high' if self.observation_low else 'low'}` is missing")
+
     @classmethod
     def of(cls, spec: "EnvSpec") -> "Spec":
         """Return the value that is written for `spec`."""
