@@ -1,11 +1,16 @@
 """The report's content about runs: curves of test episodes, or of training episodes where none were tested."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import reverie as rv
 from cases import CASES
+from reverie.cli import main
 from reverie.experiments.runs import sections_of
+from reverie.loops.recover import recover
+from reverie.report.curve import draw_curve
 from reverie.report.document import Curves, Document, Text
 from reverie.report.document import Table as Drawn
 from reverie.report.page import write_page
@@ -96,3 +101,21 @@ def test_a_long_journal_is_not_read_to_count_its_steps(tmp_path, monkeypatch):
     path, read = run(tmp_path / "a", [1.0]), []
     monkeypatch.setattr(journal, "read_regular", read.append)
     assert told(path)["steps"] == "6" and not read
+
+
+@pytest.mark.parametrize("missing", [["episodes.csv"], ["evaluations.csv"], ["episodes.csv", "evaluations.csv"]])
+def test_a_table_that_is_missing_is_an_empty_one(tmp_path, missing):
+    path = run(tmp_path / "a", [1.0, 2.0], evaluated=True)
+    for name in missing:
+        (path / name).unlink()
+    curves, section = curves_of(path)
+    assert ("Learning curves" in curves) == ("evaluations.csv" not in missing)
+    (table,) = (part for part in section.parts if isinstance(part, Drawn))
+    assert table.rows[0][3:5] == ["6", "0" if "episodes.csv" in missing else "2"]
+    draw_curve(path, tmp_path / "curve.png", "a")
+
+
+def test_what_recover_saved_is_reported(tmp_path):
+    out = recover(run(tmp_path / "a", [1.0], evaluated=True)).out
+    assert list(curves_of(Path(out))[0]) == ["Learning curves"]
+    assert main(["report", out, "-o", str(tmp_path / "page.html")]) == 0

@@ -36,7 +36,7 @@ from reverie.models import MODELS
 from reverie.report.film import record
 from reverie.storage.files import make_folder, write_whole
 from reverie.storage.reading import exists, read_json, read_whole
-from reverie.storage.tables import Table, number, read_table
+from reverie.storage.tables import Table, number, read_table, table_at
 
 COLUMNS = SCORE | {"seconds": number}  # of the scores.csv of a cell under way
 FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
@@ -232,7 +232,7 @@ def begun(folder: Path) -> int:
 def _kept(folder: Path) -> list[dict[str, Any]]:
     """Return the scores that a cell left in its folder."""
     scores = folder / "scores.csv"
-    return read_table(scores, COLUMNS, remedy=AFRESH) if exists(scores) else []
+    return table_at(scores, COLUMNS, AFRESH)
 
 
 def collect(folder: Path, error: str) -> Outcome:

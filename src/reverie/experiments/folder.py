@@ -17,7 +17,7 @@ from reverie.storage import tables
 from reverie.storage.files import make_folder, take_lock, told, write_whole
 from reverie.storage.reading import exists, read_json
 from reverie.storage.run import RESULTS, RunDirectory
-from reverie.storage.tables import read_table, table_of
+from reverie.storage.tables import table_at, table_of
 
 FORMAT = 2
 DONE, FAILED = "done", "failed"
@@ -94,11 +94,11 @@ class Results:
             )
         facts = read_json(self.settings_file, Facts, RESTORE)
         self.settings, self.version, self.commands = facts.settings, facts.reverie, facts.commands
-        for row in read_table(self.cells_file, CELLS, remedy=RESTORE) if exists(self.cells_file) else []:
+        for row in table_at(self.cells_file, CELLS, RESTORE):
             if _key(row) in self.cells:
                 raise StorageError(f"{self.cells_file} is damaged: it has {_said(_key(row))} twice; {RESTORE}")
             self.cells[_key(row)] = row
-        for row in read_table(self.scores_file, SCORES, remedy=RESTORE) if exists(self.scores_file) else []:
+        for row in table_at(self.scores_file, SCORES, RESTORE):
             if _key(row) in self.cells:  # else it was killed between the two tables, and will come again
                 self.scores.setdefault(_key(row), []).append(row)
         self._refuse_odd_scores()

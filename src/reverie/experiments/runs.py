@@ -16,7 +16,7 @@ from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.journal import records_in
 from reverie.storage.reading import exists, read_whole
 from reverie.storage.run import RunDirectory
-from reverie.storage.tables import read_table
+from reverie.storage.tables import table_at
 
 WIDTH = 10  # episodes to a moving mean
 POINTS, MOST = 100, 500  # of a curve over several seeds; of single episodes drawn
@@ -83,7 +83,7 @@ def _names(agents: list[Agent]) -> list[str]:
 
 def _line(name: str, runs: list[RunDirectory]) -> Line | None:
     """Return the curve of runs that differ in seed alone, at the steps where all were evaluated."""
-    scores = [{row["step"]: row["return_mean"] for row in read_table(run.evaluations_file, COLUMNS)} for run in runs]
+    scores = [{row["step"]: row["return_mean"] for row in table_at(run.evaluations_file, COLUMNS)} for run in runs]
     steps = sorted(set.intersection(*(set(own) for own in scores)))
     if not steps:
         return None
@@ -93,7 +93,7 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
 
 def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
     """Return curves of runs that differ in seed alone and were not evaluated: of one, its episodes and their moving mean."""
-    tables = [read_table(run.episodes_file, EPISODES) for run in runs]
+    tables = [table_at(run.episodes_file, EPISODES) for run in runs]
     each = [
         (np.array([r["step"] for r in rows]), np.array([r["return"] for r in rows], float)) for rows in tables if rows
     ]
@@ -113,7 +113,7 @@ def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
 
 
 def _row(name: str, run: RunDirectory, config: Config) -> list[str | None]:
-    episodes, evaluations = read_table(run.episodes_file, EPISODES), read_table(run.evaluations_file, COLUMNS)
+    episodes, evaluations = table_at(run.episodes_file, EPISODES), table_at(run.evaluations_file, COLUMNS)
     scores = [row["return_mean"] for row in evaluations]
     found = [number(scores[-1]), number(max(scores))] if scores else [None, None]
     steps = _steps(run, episodes[-1]["step"] if episodes else 0)

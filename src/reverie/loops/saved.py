@@ -28,7 +28,7 @@ from reverie.storage.journal import read_header
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
-from reverie.storage.tables import read_table
+from reverie.storage.tables import table_at
 
 
 class SavedPolicy:
@@ -62,7 +62,7 @@ class SavedPolicy:
 
     def limit(self, world: World) -> int:
         """Return after how many steps a greedy episode of `world` is cut (`limit_for`)."""
-        rows = read_table(file, COLUMNS) if exists(file := self._run.episodes_file) else []
+        rows = table_at(self._run.episodes_file, COLUMNS)
         return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:

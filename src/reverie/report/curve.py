@@ -8,7 +8,7 @@ from reverie.loops.evaluation import COLUMNS as EVALUATIONS
 from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.output import output_at
 from reverie.storage.run import RunDirectory
-from reverie.storage.tables import read_table
+from reverie.storage.tables import table_at
 
 
 def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
@@ -21,7 +21,7 @@ def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
     except ImportError:
         raise ConfigError("the learning curve needs a package: pip install 'reverie[plot]'") from None
     run = RunDirectory(run_directory)
-    episodes, evaluations = read_table(run.episodes_file, EPISODES), read_table(run.evaluations_file, EVALUATIONS)
+    episodes, evaluations = table_at(run.episodes_file, EPISODES), table_at(run.evaluations_file, EVALUATIONS)
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     axes.plot(
         [row["step"] for row in episodes],
