@@ -285,6 +285,7 @@ def test_a_crash_while_settings_change_leaves_old_or_new(run, at, monkeypatch):
         ({"env": "Pendulum-v1"}, "env is 'Pendulum-v1' and was 'worlds:make_faulty'"),
         ({"agent.settings.learning_rate": 0.5}, "learning_rate is 0.5 and was 0.001"),
         ({"agent.settings.discount": 0.1}, "discount is 0.1 and was 0.99"),
+        ({"agent.settings.batch_size": None}, "batch_size is missing and was "),
         ({"world.action_high": [2.0, 2.0]}, "action_high is [2.0, 2.0] and was [1.0, 1.0]"),
     ],
 )
@@ -302,7 +303,10 @@ def test_an_edited_config_is_named_and_not_learnt_on(run, change, sentence, chec
         part = config
         for folder in folders:
             part = part[folder]
-        part[name] = value
+        if value is None:
+            del part[name]
+        else:
+            part[name] = value
     (run / "config.json").write_text(json.dumps(config))
     loads = (lambda: rv.Learner.load(run, env="worlds:make_faulty"), lambda: SavedPolicy(run))
     for load in loads if checkpoint else loads[:1]:

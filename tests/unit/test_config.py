@@ -152,3 +152,27 @@ def test_bounds_of_another_number_are_named_with_their_file(where, change, field
 def test_bounds_of_observations_are_one_each_or_none(low, high):
     with pytest.raises(rv.SpaceError, match=r"give both, 3 each, or neither"):
         rv.EnvSpec(3, [-1.0], [1.0], observation_low=low, observation_high=high)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value", "said"),
+    [
+        (("settings",), "zzz", 1, "unknown setting 'zzz'; known: "),
+        (("settings",), "batch_sise", 1, "unknown setting 'batch_sise'; did you mean 'batch_size'? It was written by"),
+        (("imagination", "settings"), "zzz", 1, "unknown setting 'zzz'; known: "),
+        (("imagination", "model", "settings"), "zzz", 1, "unknown setting 'zzz'; known: "),
+        ((), "name", "na\0f", "unknown agent 'na\\x00f'; did you mean 'naf'? It was written by another version"),
+    ],
+)
+def test_what_no_class_has_is_named(place, name, value, said, tmp_path):
+    run = RunDirectory(tmp_path)
+    run.write_config(provenance.configuration(AGENT, None, SPEC, 0, False), sign=False)
+    facts = json.loads(run.config_file.read_text())
+    part = facts["agent"]
+    for folder in place:
+        part = part[folder]
+    part[name] = value
+    run.config_file.write_text(json.dumps(facts))
+    with pytest.raises(rv.StorageError) as error:
+        provenance.algorithm_of(run.read_config(), run)
+    assert str(error.value).startswith(f"{run.config_file}: {said}") and "?;" not in str(error.value)

@@ -10,7 +10,7 @@ import pytest
 import reverie as rv
 from conftest import ROOT
 from reverie.cli.parser import UsageError, build_parser
-from reverie.core.errors import ConfigError, unknown
+from reverie.core.errors import ConfigError, going_on, unknown
 from reverie.core.settings import coerce
 from reverie.core.status import Status
 from reverie.core.words import count, listed, mean_of_last, number, size
@@ -128,3 +128,16 @@ def test_texts_have_one_stop_at_their_end(file):
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     found = [text for text in texts if " " in text.strip() and re.search(r"[a-z)](\?\.|!\.|\.\.|,,|;;)(\s|$)", text)]
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [
+        ("it is wrong", "it is wrong; mend it"),
+        ("did you mean 'naf'?", "did you mean 'naf'? Mend it"),
+        ("It broke.\n", "It broke. Mend it"),
+        (unknown("agent", "nav", ["naf"]), "unknown agent 'nav'; did you mean 'naf'? Mend it"),
+    ],
+)
+def test_no_semicolon_follows_a_sentence_that_has_ended(said, whole):
+    assert going_on(said, "mend it") == whole

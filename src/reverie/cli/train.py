@@ -9,7 +9,7 @@ import reverie as rv
 from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
-from reverie.core.errors import ConfigError, ReverieError
+from reverie.core.errors import ConfigError, ReverieError, going_on
 from reverie.core.words import count, mean_of_last
 from reverie.loops.commands import resume_line
 from reverie.loops.identity import require_as_begun
@@ -58,7 +58,9 @@ def run(options: Any) -> int | None:
         try:
             learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
         except rv.WorldError as error:
-            raise rv.WorldError(f"{error}; what came before is saved: mend it and go on with --resume") from error
+            raise rv.WorldError(
+                going_on(error, "what came before is saved: mend it and go on with --resume")
+            ) from error
         directory.end_call()
         if options.resume and goal <= call.start:
             note("no more steps were asked for: --steps M learns M more")

@@ -38,6 +38,12 @@ def sentence(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
+def going_on(said: object, more: str) -> str:
+    """Return what an error says and then `more`: after a semicolon, or as another sentence where the first has ended."""
+    text = str(said).rstrip()
+    return f"{text} {more[:1].upper()}{more[1:]}" if text.endswith(("?", ".", "!")) else f"{text}; {more}"
+
+
 class ConfigError(ReverieError, ValueError):
     """A hyper-parameter, name or option that cannot be used as given."""
 

@@ -24,7 +24,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, DivergedError, ReverieError, unknown
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, going_on, unknown
 from reverie.core.interrupts import EXIT_STATUS
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.world import World, make_world
@@ -94,7 +94,9 @@ def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
         imagined = rv.Imagination.paper if variant.as_paper else rv.Imagination
         return imagined(agent, model, **settings)
     except TypeError as error:  # a setting that it does not have
-        raise ConfigError(f"{domain}/{variant.name}: {error}; give settings of its agent and model alone") from None
+        raise ConfigError(
+            f"{domain}/{variant.name}: {going_on(error, 'give settings of its agent and model alone')}"
+        ) from None
 
 
 def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:

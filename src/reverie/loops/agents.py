@@ -1,6 +1,7 @@
 """An agent as it is written down: its name, its settings, and what imagination adds.  The user's own classes too."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,11 +67,23 @@ def read(agent: Agent) -> Algorithm:
         return inner
     model = agent.imagination.model
     own = _made(_class_of(model.name, MODELS, "model"), model.settings)
+    _refuse_unknown(Imagination, agent.imagination.settings)
     return Imagination(inner, own, **agent.imagination.settings)
+
+
+def _refuse_unknown(kind: Any, settings: dict[str, Any]) -> None:
+    """Raise ConfigError that names a setting which a class cannot be made of."""
+    parameters = inspect.signature(kind).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in settings:
+        if name not in parameters:
+            raise unknown("setting", name, parameters)
 
 
 def _made(kind: Any, settings: dict[str, Any]) -> Any:
     """Return a dataclass of its settings; lists become what its fields say."""
+    _refuse_unknown(kind, settings)
     if issubclass(kind, Settings) or set(settings) - {field.name for field in dataclasses.fields(kind)}:
         return kind(**settings)
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import msgspec
 
-from reverie.core.errors import DivergedError
+from reverie.core.errors import DivergedError, going_on
 from reverie.environments.world import OURS
 from reverie.loops import agents
 from reverie.storage.config import Config
@@ -83,7 +83,7 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
         if isinstance(rate, float):
             lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
         line = resume_line(config, out, lower)
-        told = DivergedError(f"{error}; every step is kept, to go on with other settings: {line}")
+        told = DivergedError(going_on(error, f"every step is kept, to go on with other settings: {line}"))
         told.line = line
         raise told from error
 

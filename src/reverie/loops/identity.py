@@ -88,17 +88,24 @@ def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -
 
 
 def _edited(run: RunDirectory, odd: Sequence[str], when: str) -> StorageError:
+    named = ", ".join(odd[:3]) or "its agent"
     return StorageError(
-        f"{run.config_file} is not as it was when {when}: {', '.join(odd[:3])}; put that back, and change settings by "
+        f"{run.config_file} is not as it was when {when}: {named}; put that back, and change settings by "
         "--resume --set (from Python: Learner.load with config=)"
     )
 
 
 def _odd(here: Any, there: Any) -> list[str]:
-    """Return what differs, by name, in words."""
+    """Return what differs, by name, in words; what only `there` has, too, where it is no whole part more."""
+    if isinstance(here, dict) and isinstance(there, dict):  # an older version told less
+        there = {name: value for name, value in there.items() if name in here or name == "imagination"}
     now, was = _flat(here), _flat(there)
-    names = [name for name in sorted(now) if now[name] != was.get(name)]
-    return [f"{name} is {now[name]!r} and was {was.get(name)!r}" for name in names]
+    names = [name for name in sorted({*now, *was} - {""}) if name not in now or now[name] != was.get(name)]
+    return [f"{name} is {now[name]!r} and was {was.get(name)!r}" if name in now else _gone(name, was) for name in names]
+
+
+def _gone(name: str, was: dict[str, Any]) -> str:
+    return f"{name} is missing and was {was[name]!r}"
 
 
 def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from reverie.core.words import count
+
 if TYPE_CHECKING:  # NumPy comes with it, and much that reads a directory does without
     from reverie.core.types import EnvSpec
 
@@ -40,7 +42,7 @@ class Spec(msgspec.Struct, omit_defaults=True):
             raise ValueError("it has `actions` and `action_low`")
         for name, wanted in (("action_high", (sent,)), ("observation_low", (0, seen)), ("observation_high", (0, seen))):
             if (found := len(getattr(self, name))) not in wanted:
-                raise ValueError(f"`{name}` has {found} entries, not {wanted[-1]}")
+                raise ValueError(f"`{name}` has {count(found, 'entry', 'entries')}, not {wanted[-1]}")
         if len(self.observation_low) != len(self.observation_high):
             raise ValueError(f"`observation_{'high' if self.observation_low else 'low'}` is missing")
 
