@@ -58,7 +58,7 @@ def test_endings_are_those_of_their_kind_in_either_case(tmp_path):
     for name in ("x.html", "x.HTM", "x", "pipe.png"):
         require_ending(tmp_path / name, (".html", ".htm"), "pages are", bare=True)
     require_ending(tmp_path / "x.MP4", (".mp4", ".gif"), "films are")
-    for name in ("x.png", "x", "mp4", ".mp4"):
+    for name in ("x.png", "x", "mp4"):
         with pytest.raises(ConfigError, match=r"ends in (nothing|\.png); films are \.mp4 or \.gif"):
             require_ending(tmp_path / name, (".mp4", ".gif"), "films are")
 
@@ -196,3 +196,39 @@ def test_a_picture_goes_to_a_device_too(tmp_path, monkeypatch, capsys):
     (tmp_path / "map.png").symlink_to("/dev/null")
     assert main([*SOLVE, str(tmp_path / "map.png")]) == 0
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode) and (tmp_path / "map.png").is_symlink()
+
+
+VERBS = [("report", "x.html"), ("video", "x.mp4"), ("video", "x.gif"), ("plan", "x.mp4"), ("solve", "x.png")]
+
+
+def written_to(verb, output):
+    words = {"report": ["nowhere"], "video": ["nowhere"], "plan": ["reacher", "--method", "ilqg"]}
+    return main([verb, *words.get(verb, ["FrozenLake-v1", "--method", "value-iteration"]), "-o", output])
+
+
+@pytest.mark.parametrize(("verb", "name"), VERBS)
+@pytest.mark.parametrize("form", ["{}/", "{}//", "new/{}/"])
+def test_a_slash_at_the_end_names_a_folder(verb, name, form, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        raise SystemExit(written_to(verb, form.format(name)))
+    assert ended.value.code == 2 and not os.listdir(tmp_path)
+    assert f"{form.format(name)!r} is the name of a folder; give a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verb", "name"), [v for v in VERBS if v[0] != "video"])  # which reads the run first
+def test_a_folder_is_called_one_whatever_it_ends_in(verb, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("od", "od.pdf", name):
+        os.mkdir(folder)
+        assert written_to(verb, folder) == 2
+        assert capsys.readouterr().err == f"reverie: cannot write {folder}: it is a folder; choose another -o\n"
+
+
+@pytest.mark.parametrize(("verb", "name"), [v for v in VERBS if v[0] != "video"])  # which reads the run first
+def test_an_ending_alone_is_no_name(verb, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for hidden, said in ((name[1:], "is an ending alone; put a name before it"), (".pdf", "ends in .pdf; ")):
+        assert written_to(verb, hidden) == 2
+        assert f"reverie: {hidden} {said}" in capsys.readouterr().err
+    assert not os.listdir(tmp_path)

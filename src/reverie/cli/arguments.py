@@ -63,6 +63,14 @@ def path(text: str) -> str:
     return text
 
 
+def file(text: str) -> str:
+    """Return a path of what is no folder: a slash at the end is lost once it is a `Path`."""
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    if text.endswith(separators):
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of a folder; give a file, without the {text[-1]!r}")
+    return path(text)
+
+
 def folder(text: str) -> str:
     """Return the path of a folder that is there or can be made.  Raises StorageError."""
     from reverie.storage.files import require_room  # needed where a folder is named alone

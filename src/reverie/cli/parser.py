@@ -167,7 +167,7 @@ def build_parser() -> argparse.ArgumentParser:
     video = add("video", "video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4")
     add_run(video)
     video.add_argument(
-        "-o", "--output", type=arguments.path, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)"
+        "-o", "--output", type=arguments.file, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)"
     )
     video.add_argument(
         "--seconds", type=arguments.seconds, default=20.0, metavar="S", help="cut the film after so long (20)"
@@ -227,7 +227,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="starts, one by one (1); real episodes to a fit (fitted: 5; pilqr: 20)",
     )
     plan.add_argument(
-        "-o", "--output", type=arguments.path, metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)"
+        "-o", "--output", type=arguments.file, metavar="FILE", help="FILE.mp4 or FILE.gif (ENV-METHOD.mp4)"
     )
 
     _add_solve(add)
@@ -310,7 +310,7 @@ def _add_solve(add: Callable[..., Any]) -> None:
         "--seed", type=arguments.up_to(arguments.SEED), default=0, metavar="S", help="decides every random draw (0)"
     )
     _add_settings(solve, "an option of the environment, such as map_name=8x8")
-    solve.add_argument("-o", "--output", type=arguments.path, metavar="FILE.png", help="draw values and policy")
+    solve.add_argument("-o", "--output", type=arguments.file, metavar="FILE.png", help="draw values and policy")
 
 
 def _add_reproduce(add: Callable[..., Any]) -> None:
@@ -357,5 +357,5 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
         "directories", type=arguments.path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"
     )
     report.add_argument(
-        "-o", "--output", type=arguments.path, default="report.html", metavar="FILE.html", help="the page (report.html)"
+        "-o", "--output", type=arguments.file, default="report.html", metavar="FILE.html", help="the page (report.html)"
     )

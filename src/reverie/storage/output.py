@@ -78,10 +78,17 @@ def require_ending(output: Path, endings: Sequence[str], what: str, bare: bool =
 
     bare: a name without an ending will do, and so will what is no file, whatever it is called.
     """
-    ending = output.suffix.lower()
-    if ending in endings or (bare and (not ending or output_at(output).file is None)):
+    if os.path.isdir(output):
+        output_at(output)  # says so
+    hidden = (
+        output.name if output.name.startswith(".") and not output.suffix else ""
+    )  # ".png" has no ending for pathlib
+    if hidden.lower() in endings:
+        raise ConfigError(f"{output} is an ending alone; put a name before it")
+    ending = output.suffix or hidden
+    if ending.lower() in endings or (bare and (not ending or output_at(output).file is None)):
         return
-    raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}; {what} {' or '.join(endings)}")
+    raise ConfigError(f"{output} ends in {ending or 'nothing'}; {what} {' or '.join(endings)}")
 
 
 def _refused(path: Path, reason: str) -> StorageError:
