@@ -7,6 +7,7 @@ from typing import Any
 from reverie.core.errors import ConfigError, one_line
 
 SHOWN = 200  # characters of a value in a message
+MOST = 2**63 - 1  # of whole numbers: what arrays can count
 
 
 def shown(value: Any) -> str:
@@ -19,14 +20,33 @@ def shown(value: Any) -> str:
 
 
 def whole(name: str, value: Any, least: int = 0) -> int:
-    """Return a whole number of at least `least`, of whatever integer type."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+    """Return a whole number from `least` to MOST, of whatever integer type."""
+    number = _plain(value, numbers.Integral, int)
+    if number is None or number < least:
         raise ConfigError(f"{name} is {shown(value)}; give a whole number of at least {least}")
-    return int(value)
+    if number > MOST:
+        raise ConfigError(f"{name} is {shown(value)}; give a whole number of at most {MOST}")
+    return int(number)
 
 
 def finite(name: str, value: Any) -> float:
     """Return a finite number, of whatever real type."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    number = _plain(value, numbers.Real, float)
+    if number is None or not math.isfinite(number):
         raise ConfigError(f"{name} is {shown(value)}; give a finite number")
-    return float(value)
+    return float(number)
+
+
+def at_least_0(name: str, value: Any) -> float:
+    """Return a finite number of at least 0, of whatever real type."""
+    if (number := finite(name, value)) < 0:
+        raise ConfigError(f"{name} is {shown(value)}; it must be 0 or more")
+    return number
+
+
+def _plain(value: Any, kind: type, made: type[int] | type[float]) -> float | int | None:
+    """Return a number of some kind as Python's own; None where it is none, is a bool, or float64 does not reach so far."""
+    try:
+        return made(value) if isinstance(value, kind) and not isinstance(value, bool) else None
+    except Exception:  # OverflowError, or whatever somebody's number raises
+        return None

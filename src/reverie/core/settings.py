@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
+from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.words import plain
 
@@ -57,8 +58,8 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
         if get_origin(hint) is tuple:
             return tuple(_whole(item) for item in (_parts(value) if isinstance(value, str) else value))
         return _whole(value) if hint is int else _finite(value)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{name} is {value!r}; it must be {_wanted(hint)}") from None
+    except Exception:  # whatever a strange object raises when it is looked at
+        raise ConfigError(f"{name} is {shown(value)}; it must be {_wanted(hint)}") from None
 
 
 def _parts(text: str) -> list[str]:
