@@ -15,7 +15,7 @@ from reverie.core.errors import ConfigError
 from reverie.tabular.outcomes import Outcomes, listed, tabled
 
 SLACK = 1e-9  # by which probabilities may miss a sum of 1
-LARGEST = 1_000_000_000  # successors of a random table, 12 bytes each
+LARGEST = 1_000_000_000  # entries of a table, 12 bytes each
 
 __all__ = ["MDP", "Outcomes", "checked", "from_outcomes", "random_mdp"]
 
@@ -49,19 +49,19 @@ def from_outcomes(
 ) -> MDP:
     """Return the MDP that K outcomes tell of, or the dict `P` of a Gymnasium environment.  Raises ConfigError as `checked`.
 
-    A state is terminal if episodes end in it, never go on from it and never start in it.  starts: [S] probabilities, None
-    where nobody knows: anywhere but in terminal states.
+    A state is terminal if episodes end in it, are never in it otherwise and never start in it.  One that steps from itself
+    alone end in is so only where each of its steps stays in it for nothing, as tables mark states beyond the end.
+    starts: [S] probabilities, None where nobody knows: anywhere but in terminal states, if there are others.
     """
     states, actions = whole("states", states, 1), whole("actions", actions, 1)
+    _require_room("from_outcomes", states * actions)
     read = tabled if isinstance(outcomes, Mapping) else listed
     s, a, p, successor, reward, terminated = read(outcomes, states, actions)
     row = a * states + s
     _refuse(~(p >= 0), lambda k: f"a probability of {_at(row[k], states)} is {p[k]:g}; it must be 0 or more")
     _refuse(~np.isfinite(reward), lambda k: f"a reward of {_at(row[k], states)} is {reward[k]:g}; it must be finite")
-    terminal = np.zeros(states, bool)
-    terminal[successor[terminated & (p > 0)]] = True
-    terminal[successor[~terminated & (p > 0) & (s != successor)]] = False
-    begun = ~terminal / max(np.sum(~terminal), 1) if starts is None else _starts(starts, states)
+    terminal = _ended_in(s[p > 0], successor[p > 0], reward[p > 0], terminated[p > 0], states)
+    begun = _anywhere_but(terminal) if starts is None else _starts(starts, states)
     terminal &= begun == 0
 
     acts = ~terminal[s]  # what tables say of terminal states is of no account
@@ -76,6 +76,28 @@ def from_outcomes(
     ends = total(p * terminated)
     ends[terminal] = 1.0
     return checked(MDP(transitions, ends, total(p * reward), terminal, begun))
+
+
+def _ended_in(
+    s: np.ndarray, successor: np.ndarray, reward: np.ndarray, terminated: np.ndarray, states: int
+) -> np.ndarray:
+    """Return in which states [S] episodes may be once they have ended, and never before, wherever else they start.
+
+    s, successor, reward, terminated: outcomes that are possible [K].
+    """
+    moves = s != successor
+    lives = np.zeros(states, bool)  # some step leads away or is paid for
+    lives[s[moves | (reward != 0)]] = True
+    ended = np.zeros(states, bool)
+    ended[successor[terminated & (moves | ~lives[s])]] = True
+    ended[successor[~terminated & moves]] = False
+    return ended
+
+
+def _anywhere_but(terminal: np.ndarray) -> np.ndarray:
+    """Return equal probabilities of starting [S] in all states but these, or in all where there are no others."""
+    possible = np.ones(len(terminal), bool) if terminal.all() else ~terminal
+    return possible / possible.sum()
 
 
 def _starts(starts: Any, states: int) -> np.ndarray:
@@ -163,10 +185,7 @@ def random_mdp(states: int, actions: int, successors: int, seed: int = 0, ending
     seed, ending = whole("random_mdp: seed", seed), finite("random_mdp: ending", ending)
     if not 0 <= ending <= 1:
         raise ConfigError(f"random_mdp: ending is {ending:g}; it must lie in [0, 1]")
-    if states * actions * successors > LARGEST:
-        raise ConfigError(
-            f"random_mdp: {states * actions * successors:,} entries are too many; at most {LARGEST:,} fit"
-        )
+    _require_room("random_mdp", states * actions * successors)
     generator = np.random.default_rng(seed)
     rows = actions * states
     indices = generator.integers(states, size=rows * successors, dtype=np.int32)
@@ -177,6 +196,12 @@ def random_mdp(states: int, actions: int, successors: int, seed: int = 0, ending
     starts = np.full(states, 1.0 / states)
     rewards = generator.random((actions, states)).T
     return MDP(transitions, np.full((actions, states), ending).T, rewards, np.zeros(states, bool), starts)
+
+
+def _require_room(what: str, entries: int) -> None:
+    """Raise ConfigError where a table would have more entries than LARGEST."""
+    if entries > LARGEST:
+        raise ConfigError(f"{what}: {entries:,} entries are too many; at most {LARGEST:,} fit")
 
 
 def _refuse(wrong: np.ndarray, sentence: Any) -> None:
