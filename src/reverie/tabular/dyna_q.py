@@ -18,7 +18,7 @@ def dyna_q(
     world: Samples, settings: Learning, planning_steps: int = 5, seed: int = 0, watch: Watch | None = None
 ) -> Learnt:
     """Return what Dyna-Q learns in `settings.episodes` episodes with n = `planning_steps` after each real step."""
-    whole("planning_steps", planning_steps)
+    planning_steps, seed = whole("planning_steps", planning_steps), whole("seed", seed)
     return q_learning(world, settings, seed, planner(planning_steps, seed) if planning_steps else None, watch)
 
 

@@ -7,30 +7,35 @@ problems), who show that the optimality equation then has one solution and that 
     policy that never ends have value -∞.  Ours is a little stricter, a round of +1 and -2 is refused, and needs no search.)
 """
 
-import numbers
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from reverie.core.arguments import shown
+from reverie.core.arguments import finite, shown
 from reverie.core.errors import ConfigError
 from reverie.tabular.limits import check_rewards
 from reverie.tabular.mdp import MDP
 
 
-def check_discount(mdp: MDP | None, discount: float) -> None:
-    """Raise ConfigError where `discount` lies outside [0, 1], or is 1 and an episode of `mdp` need not end.
+def check_discount(mdp: MDP | None, discount: Any) -> float:
+    """Return `discount` as a float.
 
-    So, too, where rewards of `mdp` allow values that cannot be calculated with.
+    Raises ConfigError where it lies outside [0, 1], or is 1 and an episode of `mdp` need not end, or rewards of `mdp` allow
+    values that cannot be calculated with.
     """
-    if not isinstance(discount, numbers.Real) or not 0.0 <= discount <= 1.0:
+    try:
+        gamma = finite("discount", discount)
+    except ConfigError:
+        gamma = -1.0
+    if not 0.0 <= gamma <= 1.0:
         raise ConfigError(f"discount is {shown(discount)}; it must lie in [0, 1]")
     if mdp is None:
-        return
-    check_rewards(mdp.rewards, discount)
-    if discount < 1.0:
-        return
+        return gamma
+    check_rewards(mdp.rewards, gamma)
+    if gamma < 1.0:
+        return gamma
     stuck = ~mdp.terminal & (toward_an_end(mdp) < 0)
     if stuck.any():
         raise ConfigError(
@@ -44,6 +49,7 @@ def check_discount(mdp: MDP | None, discount: float) -> None:
             f"discount is 1, but action {action} in state {state} can be repeated for ever and costs nothing "
             f"(reward {mdp.rewards[state, action]:g}); give a discount below 1"
         )
+    return gamma
 
 
 def endless(mdp: MDP, pairs: np.ndarray) -> np.ndarray:

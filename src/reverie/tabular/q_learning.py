@@ -12,10 +12,11 @@ Plain lists: with a handful of actions NumPy's calls would take most of the time
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from reverie.core.arguments import shown, whole
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.seeds import NOISE, seed_of
@@ -103,8 +104,9 @@ def q_learning(
     """Return what Q-learning learns in `settings.episodes` episodes.
 
     also: called after each update with its transition (Dyna-Q plans there); watch: after each episode.
-    Raises ConfigError where a value or a return goes beyond what can be calculated with.
+    Raises ConfigError where one of them is none, or a value or a return goes beyond what can be calculated with.
     """
+    seed = _require_possible(world, settings, seed)
     table = Table(world.states, world.actions, settings)
     draw, epsilon = np.random.default_rng(seed_of(seed, NOISE)).random, settings.epsilon
     lengths, returns, cut = [], [], 0
@@ -129,6 +131,20 @@ def q_learning(
             watch(episode, steps, total, table)
     status = Status.MAX_ITERATIONS if cut else Status.DONE
     return Learnt(np.array(table.Q), np.array(lengths), np.array(returns), status)
+
+
+def _require_possible(world: Any, settings: Any, seed: Any) -> int:
+    """Return the seed.  Raises ConfigError unless there is something to learn on, and settings to learn by."""
+    try:
+        sizes = whole("states", world.states, 1), whole("actions", world.actions, 1)
+        possible = all(sizes) and callable(world.reset) and callable(world.step)
+    except Exception:  # whatever somebody's object raises
+        possible = False
+    if not possible:
+        raise ConfigError(f"the world is {shown(world)}; give one with states, actions, reset and step, see `Samples`")
+    if not isinstance(settings, Learning):
+        raise ConfigError(f"the settings are {shown(settings)}; give Learning(…)")
+    return whole("seed", seed)
 
 
 def best(values: list[float], draw: Callable[[], float]) -> int:

@@ -3,8 +3,7 @@
 Stops by bounds on what is still to come, see `sweeps`.
 """
 
-from reverie.core.arguments import finite, whole
-from reverie.core.errors import ConfigError
+from reverie.core.arguments import at_least_0, whole
 from reverie.tabular.bellman import optimality
 from reverie.tabular.endings import check_discount
 from reverie.tabular.mdp import MDP, checked
@@ -20,9 +19,7 @@ def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iteratio
     values go beyond what can be calculated with.
     """
     mdp = checked(mdp)
-    check_discount(mdp, discount)
-    if finite("accuracy", accuracy) < 0:
-        raise ConfigError(f"accuracy is {accuracy}; it must be 0 or more")
-    whole("iterations", iterations)
+    discount, accuracy = check_discount(mdp, discount), at_least_0("accuracy", accuracy)
+    iterations = whole("iterations", iterations)
     found = repeat(lambda V: optimality(mdp, V, discount), mdp, discount, accuracy, iterations)
     return solution(mdp, found.values, discount, found.status, found.changes, found.bound)
