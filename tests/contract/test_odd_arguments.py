@@ -1,5 +1,7 @@
 """Whatever a program passes to the learner, its callbacks and specs is right, or a sentence says what to give."""
 
+import dataclasses
+import functools
 import warnings
 from fractions import Fraction
 
@@ -7,6 +9,9 @@ import numpy as np
 import pytest
 
 import reverie as rv
+from reverie.control.pilqr import PILQR
+from reverie.control.search import Options
+from reverie.tabular.q_learning import Learning
 from worlds import LinearWorld
 
 NET = rv.NAF(hidden=(8,), warmup_steps=10, batch_size=5, updates_per_step=1)
@@ -15,6 +20,8 @@ NET = rv.NAF(hidden=(8,), warmup_steps=10, batch_size=5, updates_per_step=1)
 class Unspeakable:
     def __repr__(self):
         raise RuntimeError("no")
+
+    __float__ = __eq__ = __iter__ = __hash__ = __index__ = __array__ = lambda self, *_: repr(self)
 
 
 def kind(value):
@@ -47,7 +54,9 @@ def test_an_amount_to_learn(learner, value):
             learner.learn(**amount)
 
 
-@pytest.mark.parametrize("value", [None, 5, [None], lambda learner, event: None, ["a"], Unspeakable()], ids=kind)
+@pytest.mark.parametrize(
+    "value", [None, 5, [None], np.array(1.0), lambda learner, event: None, ["a"], Unspeakable()], ids=kind
+)
 def test_callbacks_that_cannot_be_called(learner, value):
     with pytest.raises(rv.ConfigError, match=r"callbacks is .*; give a list of functions"):
         learner.learn(2, callbacks=value)
@@ -103,7 +112,10 @@ def test_a_spec_that_is_none(spec):
     [
         *({"observation_dim": value} for value in ("3", 2.5, float("nan"), True, None, [3], Unspeakable())),
         *({"action_low": value} for value in ("a", None, [None], [[1], [1, 2]], {}, Unspeakable(), [10**400], 1j)),
-        *({"actions": value} for value in ("3", 2.5, True, -1, None)),
+        *({"actions": value} for value in ("3", 2.5, True, -1, None, Unspeakable())),
+        *({"first_action": value} for value in (None, "x", [[1]], {1, 2}, 2.5, 10**400, Unspeakable())),
+        *({"observations": value} for value in (float("nan"), "x", np.ones(2), range(3), object(), Unspeakable())),
+        *({"observations": [part]} for part in (("x", "Box"), ("x", 1, (2,)), ("x", "Box", 2), ("x", "Box", (-1,)))),
         {"name": 5},
         {"name": None},
     ],
@@ -112,6 +124,52 @@ def test_a_spec_that_is_none(spec):
 def test_a_spec_of_odd_parts(facts):
     with pytest.raises(rv.SpaceError):
         rv.EnvSpec(**{"observation_dim": 2, "action_low": [-1.0], "action_high": [1.0]} | facts)
+
+
+def test_a_spec_keeps_parts_and_first_action_as_they_hash():
+    spec = rv.EnvSpec(2, actions=3, first_action=np.int64(-1), observations=[["x", "Box", [np.int64(2)]]])
+    assert (spec.first_action, spec.observations) == (-1, (("x", "Box", (2,)),)) and hash(spec) is not None
+
+
+@pytest.mark.parametrize("value", [np.array([1.0, 2.0]), "yes", None, 2, Unspeakable()], ids=kind)
+def test_whether_to_explore(learner, value):
+    with pytest.raises(rv.ConfigError, match=r"predict\(explore\) is .*; give True or False"):
+        learner.predict(np.zeros(learner.spec.observation_dim), explore=value)
+
+
+SETTINGS = [
+    (type_, field.name)
+    for type_ in (rv.NAF, rv.SAC, rv.PPO, rv.DQN, rv.LinearGaussian, rv.Neural, rv.Recent, Learning, PILQR)
+    for field in dataclasses.fields(type_)
+] + [(functools.partial(rv.Imagination, NET, rv.Recent()), name) for name in rv.Imagination.numbers()]
+
+
+@pytest.mark.parametrize("value", [Unspeakable(), 10**5000], ids=["unspeakable", "huge"])
+def test_settings_whatever_an_object_does_when_it_is_looked_at(value):
+    for make, name in SETTINGS:
+        with pytest.raises(rv.ConfigError) as refused:
+            make(**{name: value})
+        assert "\n" not in str(refused.value) and len(str(refused.value)) < 400, name
+
+
+@pytest.mark.parametrize("of", ["agent", "model"])
+def test_imagination_round_or_with_what_is_none(of):
+    with pytest.raises(rv.ConfigError, match=f"{of} is of type Unspeakable"):
+        rv.Imagination(**{"agent": NET, "model": rv.Recent()} | {of: Unspeakable()})
+
+
+@pytest.mark.parametrize("given", [np.array([1.0, 0.5]), [1.0, 0.5], (1, np.float32(0.5)), iter((1.0, 0.5))], ids=kind)
+def test_lengths_of_steps_of_any_sequence(given):
+    options = Options(alphas=given)
+    assert options.alphas == (1.0, 0.5) and hash(options) == hash(Options(alphas=(1.0, 0.5)))
+
+
+@pytest.mark.parametrize(
+    "alphas", [1.0, float("nan"), None, "x", [], [None], [0.0], [-1.0], np.array(1.0), [[1.0]], Unspeakable()], ids=kind
+)
+def test_what_is_no_length_of_steps(alphas):
+    with pytest.raises(rv.ConfigError, match="alphas"):
+        Options(alphas=alphas)
 
 
 @pytest.mark.parametrize("seed", ODD, ids=kind)

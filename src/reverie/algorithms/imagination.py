@@ -32,6 +32,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 
 from reverie.core.agent import Agent, Algorithm
+from reverie.core.arguments import shown
 from reverie.core.dynamics import Dynamics, Model
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.settings import coerce
@@ -91,14 +92,14 @@ class Imagination:
 
     def __post_init__(self):
         if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
-            raise ConfigError(f"agent is {self.agent!r}; give an algorithm's settings, such as rv.NAF()")
+            raise ConfigError(f"agent is {shown(self.agent)}; give an algorithm's settings, such as rv.NAF()")
         feed = getattr(self.agent, "feed", None)
         if feed is not None and feed.rollout:
             raise ConfigError(
                 f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac or dqn"
             )
         if isinstance(self.model, type) or not hasattr(self.model, "fit"):
-            raise ConfigError(f"model is {self.model!r}; give a model's settings, such as rv.LinearGaussian()")
+            raise ConfigError(f"model is {shown(self.model)}; give a model's settings, such as rv.LinearGaussian()")
         for field in self.numbers():
             object.__setattr__(self, field, coerce(type(self), field, getattr(self, field)))
         least: dict[str, float] = {

@@ -59,13 +59,23 @@ class Options:
             shapes.positive(name, getattr(self, name))
         if finite("factor", self.factor) <= 1:
             raise ConfigError(f"factor is {shown(self.factor)}; it must be above 1")
-        if not self.alphas or not all(shapes.positive("alphas", alpha) for alpha in self.alphas):
-            raise ConfigError("alphas is empty; give at least one length of a step")
+        object.__setattr__(self, "alphas", self._lengths())
         low, high = (shapes.real("ilqg.Options", name, 0.0 if end is None else end) for name, end in self._ends())
         if np.isnan(low).any() or np.isnan(high).any():
             raise ConfigError(f"low = {shown(self.low)}, high = {shown(self.high)}: bounds are numbers")
         if self.low is not None and self.high is not None and np.any(np.greater(self.low, self.high)):
             raise ConfigError(f"low = {self.low} above high = {self.high}: no control lies between")
+
+    def _lengths(self) -> tuple[float, ...]:
+        try:
+            alphas = tuple(self.alphas)
+        except Exception:  # no sequence, or whatever a strange object raises
+            alphas = ()
+        if not alphas:
+            raise ConfigError(
+                f"alphas is {shown(self.alphas)}; give lengths of steps, at least one, such as (1.0, 0.5)"
+            )
+        return tuple(shapes.positive("alphas", alpha) for alpha in alphas)
 
     def _ends(self) -> tuple[tuple[str, Any], ...]:
         return ("low", self.low), ("high", self.high)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.arguments import shown, whole
+from reverie.core.arguments import MOST, shown, whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.core.finite import all_finite
 from reverie.core.words import count
@@ -75,7 +75,7 @@ class EnvSpec:
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise SpaceError(f"name is {shown(self.name)}; give text")
-        for field, least in (("observation_dim", 1), ("actions", 0)):
+        for field, least in (("observation_dim", 1), ("actions", 0), ("first_action", -MOST)):
             try:
                 object.__setattr__(self, field, whole(f"{self.name}: {field}", getattr(self, field), least))
             except ConfigError as error:
@@ -88,6 +88,7 @@ class EnvSpec:
                 f"{self.name}: observation_low has {count(len(self.observation_low), 'entry', 'entries')} and "
                 f"observation_high {len(self.observation_high)}; give both, {self.observation_dim} each, or neither"
             )
+        object.__setattr__(self, "observations", self._parts())
         if self.actions:
             if self.actions < 2 or self.action_low or self.action_high:
                 raise SpaceError(f"{self.name}: actions is {self.actions}; give at least 2, and no bounds beside them")
@@ -116,8 +117,20 @@ class EnvSpec:
         given = getattr(self, field)
         try:
             return tuple(np.atleast_1d(np.asarray(given, dtype=float)).ravel().tolist())
-        except (TypeError, ValueError, OverflowError):
+        except Exception:  # whatever a strange object raises when it is looked at
             raise SpaceError(f"{self.name}: {field} is {shown(given)}; give a number for each actuator") from None
+
+    def _parts(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+        try:
+            parts = [(name, kind, tuple(whole("size", n) for n in shape)) for name, kind, shape in self.observations]
+            if not all(isinstance(word, str) for part in parts for word in part[:2]):
+                raise TypeError
+        except Exception:  # whatever a strange object raises when it is looked at
+            raise SpaceError(
+                f"{self.name}: observations is {shown(self.observations)}; give a (name, kind, shape) for each part, such as "
+                '("joints", "Box", (3,))'
+            ) from None
+        return tuple(parts)
 
     def _warn_of_wide_ranges(self) -> None:
         """Warn of actuators whose range is beyond all proportion to the median of the others'."""

@@ -1,10 +1,10 @@
 """What a learner can be given.  Raises ConfigError with one sentence that says what to give instead."""
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from reverie.core.agent import Algorithm
 from reverie.core.arguments import shown, whole
@@ -37,12 +37,22 @@ def require_amount(steps: Any, episodes: Any) -> None:
 
 def callbacks_of(given: Any) -> tuple[Callback, ...]:
     """Return what `learn` is to call.  Raises ConfigError unless each can be called."""
-    found: tuple[Any, ...] = tuple(given) if isinstance(given, Iterable) else (None,)
+    try:
+        found: tuple[Any, ...] = tuple(given)
+    except Exception:  # no sequence, or whatever a strange object raises
+        found = (None,)
     if not all(map(callable, found)):
         raise ConfigError(
             f"callbacks is {shown(given)}; give a list of functions (learner, event), such as [rv.Progress()]"
         )
     return found
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a True or False, of Python or NumPy or as 1 or 0.  Raises ConfigError where it is neither."""
+    if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
+        raise ConfigError(f"{name} is {shown(value)}; give True or False")
+    return bool(value)
 
 
 def more_worlds(name: str, source: EnvSource | None, count: int) -> list[World]:

@@ -156,7 +156,7 @@ class Learner:
         """
         self._session.owner.require_here()
         flat = self._units.flat(observation)
-        if explore:
+        if arguments.flag("predict(explore)", explore):
             if flat.ndim != 1:
                 raise ConfigError("predict(explore=True) takes one observation: noise runs along one episode")
             return self._units.outside(self._session.trainer.explore(flat))
