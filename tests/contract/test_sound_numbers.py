@@ -192,7 +192,7 @@ def test_a_learning_rate_beyond_reason_leaves_no_checkpoint_that_cannot_act(name
 @pytest.mark.parametrize(
     ("normalised", "says"), [(True, "are normalised already"), (False, "observation_normalisation=true")]
 )
-@pytest.mark.parametrize("scale", [1.0, 7.0])
+@pytest.mark.parametrize("scale", [1.0, 7.0])  # which is not the cause here
 def test_advice_fits_the_settings(normalised, says, scale):
     settings = {"observation_normalisation": normalised, "reward_scale": scale, "learning_rate": 0.02}
     told = []
@@ -206,7 +206,30 @@ def test_advice_fits_the_settings(normalised, says, scale):
     for error in told:
         assert "lower learning_rate (it is 0.02)" in error and says in error and "\n" not in error
         assert ("observation_normalisation=true" in error) != normalised and "observations reach 1e+05" in error
-        assert ("lower reward_scale (it is 7" in error) == (scale == 7.0)
+        assert "reward_scale" not in error and error.index("observations reach") < error.index("lower learning_rate")
+
+
+LIKELY = [  # (rewards, observations), words in this order, words that have no place
+    ((1e12, 1.0), ("rewards reach 1e+12", ", or lower learning_rate"), "observation"),
+    ((1.0, 1e15), ("observations reach 1e+15", ", or lower learning_rate"), "reward"),
+    ((1e12, 1e15), ("observations reach", "rewards reach", ", or lower learning_rate"), "mend"),
+    ((1e15, 1e12), ("rewards reach", "observations reach", ", or lower learning_rate"), "mend"),
+    ((16.0, 8.0), ("lower learning_rate", "rewards reach 16"), "observation"),
+    ((1.0, 20.0), ("lower learning_rate", "observations reach 20"), "reward"),
+    ((1.0, 1.0), ("lower learning_rate", "or set observation_normalisation=true"), "reward"),
+]
+
+
+@pytest.mark.parametrize(("seen", "says", "never"), LIKELY)
+def test_the_likeliest_cause_of_divergence_is_named_first(seen, says, never):
+    feed = rv.NAF(learning_rate=0.02, observation_normalisation=False).feed
+    text = against_divergence(feed, *seen)
+    places = [text.index(part) for part in says]
+    assert places == sorted(places) and never not in text
+
+
+def test_a_scale_of_rewards_that_was_set_is_named_where_nothing_else_is_large():
+    assert "lower reward_scale (it is 7)" in against_divergence(rv.NAF(reward_scale=7.0).feed)
 
 
 @pytest.mark.parametrize("normalised", [True, False])
