@@ -19,7 +19,7 @@ from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, 
 from reverie.environments.world import LARGEST_SPACE, EnvSource, make_env, world_of
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, from_outcomes
-from reverie.tabular.outcomes import tabled
+from reverie.tabular.outcomes import of_table
 
 LARGEST_TABLE = 20_000_000  # values of states and actions, some bytes each
 ARROWS = {
@@ -107,7 +107,9 @@ class DiscreteWorld:
             )
         starts = self._told("initial_state_distrib")
         try:
-            return from_outcomes(tabled(self._told("P"), self.states, self.actions), self.states, self.actions, starts)
+            return from_outcomes(
+                of_table(self._told("P"), self.states, self.actions), self.states, self.actions, starts
+            )
         except ConfigError as error:
             raise ConfigError(f"{self.name}: {error}") from None
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from reverie.core.arguments import finite, shown, whole
 from reverie.core.errors import ConfigError
-from reverie.tabular.outcomes import Outcomes, listed, tabled
+from reverie.tabular.outcomes import Outcomes, of_columns, of_table
 
 SLACK = 1e-9  # by which probabilities may miss a sum of 1
 LARGEST = 1_000_000_000  # entries of a table, 12 bytes each
@@ -55,7 +55,7 @@ def from_outcomes(
     """
     states, actions = whole("states", states, 1), whole("actions", actions, 1)
     _require_room("from_outcomes", states * actions)
-    read = tabled if isinstance(outcomes, Mapping) else listed
+    read = of_table if isinstance(outcomes, Mapping) else of_columns
     s, a, p, successor, reward, terminated = read(outcomes, states, actions)
     row = a * states + s
     _refuse(~(p >= 0), lambda k: f"a probability of {_at(row[k], states)} is {p[k]:g}; it must be 0 or more")

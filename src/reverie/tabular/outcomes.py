@@ -26,7 +26,7 @@ class Outcomes(NamedTuple):
     terminated: np.ndarray  # bool: the episode ends in `successor`
 
 
-def tabled(table: Any, states: int, actions: int) -> Outcomes:
+def of_table(table: Any, states: int, actions: int) -> Outcomes:
     """Return the outcomes of a table as Gymnasium's environments tell it: P[s][a], a list of FORM, for all actions of a state.
 
     Raises ConfigError naming the first state and action that are not so told.
@@ -103,7 +103,7 @@ def _real(what: str, value: Any) -> float:
     raise ConfigError(f"{what} is {shown(value)}; it must be a finite number")
 
 
-def listed(outcomes: Any, states: int, actions: int) -> Outcomes:
+def of_columns(outcomes: Any, states: int, actions: int) -> Outcomes:
     """Return outcomes as arrays of equal length.  Raises ConfigError where they are none, or hold what cannot be."""
     if not isinstance(outcomes, tuple) or len(outcomes) != len(Outcomes._fields):
         raise ConfigError(f"outcomes are {shown(outcomes)}; give Outcomes, or a dict P where P[s][a] lists {FORM}")
