@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from conftest import THING
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.domains.maze import MAZES, find
 from reverie.environments.maze import MazeEnv
@@ -212,7 +213,7 @@ def test_wrong_tables_are_named(change, sentence):
 
 
 GOOD = (1.0, 0, -1, False)
-ODD = [None, "abc", b"x", 1j, [], {}, (1, 2), object(), float("nan"), 10**400, np.zeros(2)]
+ODD = [None, "abc", b"x", 1j, [], {}, (1, 2), THING, float("nan"), 10**400, np.zeros(2)]
 
 
 def spoilt():
@@ -266,9 +267,7 @@ def test_a_table_that_raises_is_named():
         DiscreteWorld(Raising()).table()
 
 
-@pytest.mark.parametrize(
-    "starts", ["abc", [1.0], [[1.0], [1.0, 2.0]], 1j, object(), [0.5, 0.5, 0.5], [np.nan, 1, 0], len]
-)
+@pytest.mark.parametrize("starts", ["abc", [1.0], [[1.0], [1.0, 2.0]], 1j, THING, [0.5, 0.5, 0.5], [np.nan, 1, 0], len])
 def test_what_is_no_start_is_named(starts):
     env = Corridor()
     env.initial_state_distrib = starts

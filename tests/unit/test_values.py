@@ -10,6 +10,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces import utils as space_utils
 
+from conftest import THING
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
 from reverie.environments.toy_text import DiscreteWorld
 from reverie.environments.values import finite_number, flattener, float32, truth
@@ -193,7 +194,7 @@ REAL = "it must hold real numbers"
 @pytest.mark.parametrize(
     ("observation", "says"),
     [
-        ([object(), 1], f"holds objects; {REAL}"),
+        ([THING, 1], f"holds objects; {REAL}"),
         ([1j, 0], f"holds complex numbers; {REAL}"),
         (["1", "2"], f"holds text; {REAL}"),
         ([b"1", b"2"], f"holds bytes; {REAL}"),
