@@ -127,7 +127,8 @@ def test_a_name_that_an_installed_module_has_is_refused(here, name, as_package):
         ("1 / 0", "cannot import 'my_module' for agent 'my_module:It': ZeroDivisionError: division by zero"),
         ("import no_such_module", "No module named 'no_such_module'"),
         ("def f(:", "SyntaxError"),
-        ("Item = 1", "unknown name in module my_module 'It'; did you mean 'Item'?"),
+        ("class Item: pass", "unknown name in module my_module 'It'; did you mean 'Item'?"),
+        ("Item = 1", "unknown name in module my_module 'It'; nothing in it can be the agent"),
         ("def __getattr__(name): return 1 / 0", "ZeroDivisionError"),
     ],
 )
