@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -18,6 +18,8 @@ def test_all_finite_agrees_with_numpy(values):
 
 
 @given(VALUES, st.sampled_from([1e-3, 1.0, 1e16]))
+@example(np.array([1e-3], np.float32), 1e-3)  # which in float64 is larger than the bound
+@example(np.array([1e16], np.float32), 1e16)
 def test_all_within_agrees_with_numpy(values, most):
     assert all_within(values, most) == (np.abs(values) <= most).all()
 
