@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reverie.core.arguments import shown
+from reverie.core.arrays import as_array
 from reverie.core.errors import SpaceError
 
 ARRAYS = np.ndarray, np.generic, jax.Array  # and what JAX traces
@@ -22,10 +23,7 @@ def array(where: str, value: Any, wanted: str = "an array of real numbers") -> A
     """Return an array as it is, anything else as NumPy's float64.  Raises SpaceError where it holds no real numbers."""
     if isinstance(value, ARRAYS):
         return value
-    try:
-        found = np.asarray(value)
-    except Exception:  # ragged, or whatever somebody's object raises
-        found = np.asarray(None)
+    found = as_array(value)
     if found.dtype.kind not in "iufb":
         raise SpaceError(f"{where} is {shown(value)}; give {wanted}")
     return found.astype(float)

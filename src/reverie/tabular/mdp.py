@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from reverie.core.arguments import finite, shown, whole
+from reverie.core.arrays import as_array
 from reverie.core.errors import ConfigError
 from reverie.tabular.outcomes import Outcomes, of_columns, of_table
 
@@ -102,10 +103,7 @@ def _anywhere_but(terminal: np.ndarray) -> np.ndarray:
 
 def _starts(starts: Any, states: int) -> np.ndarray:
     """Return the probabilities of starting [S].  Raises ConfigError where they are none."""
-    try:
-        found = np.asarray(starts)
-    except Exception:  # ragged, or whatever somebody's object raises
-        found = np.asarray(None)
+    found = as_array(starts)
     if found.dtype.kind not in "iufb" or found.size != states:
         raise ConfigError(f"the probabilities of starting are {shown(starts)}; give one for each state, ({states},)")
     return found.astype(float).ravel()
@@ -117,10 +115,7 @@ def _read(mdp: Any) -> MDP:
         raise ConfigError(f"the table is {shown(mdp)}; give an MDP, such as `from_outcomes` makes")
     parts = {}
     for name in ("ends", "rewards", "terminal", "starts"):
-        try:
-            parts[name] = np.asarray(getattr(mdp, name))
-        except Exception:  # ragged, or whatever somebody's object raises
-            parts[name] = np.asarray(None)
+        parts[name] = as_array(getattr(mdp, name))
     try:
         rows = mdp.transitions
         parts["transitions"] = rows if isinstance(rows, csr_array) else csr_array(rows)

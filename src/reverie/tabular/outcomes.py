@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.core.arguments import shown
+from reverie.core.arrays import as_array
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 
@@ -125,10 +126,7 @@ def of_columns(outcomes: Any, states: int, actions: int) -> Outcomes:
 
 
 def _column(name: str, value: Any, kinds: str) -> np.ndarray:
-    try:
-        column = np.asarray(value)
-    except Exception:  # ragged, or whatever somebody's object raises
-        column = np.asarray(None)
+    column = as_array(value)
     if column.dtype.kind not in kinds or column.ndim != 1 or not len(column):
         wanted = {"iu": "whole numbers", "biu": "bools", "iuf": "real numbers"}[kinds]
         raise ConfigError(f"{name} of the outcomes is {shown(value)}; give an array [K] of {wanted}")

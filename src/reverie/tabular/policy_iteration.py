@@ -18,6 +18,7 @@ from scipy.sparse import eye_array
 from scipy.sparse.linalg import spsolve
 
 from reverie.core.arguments import at_least_0, shown, whole
+from reverie.core.arrays import as_array
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.interrupts import look
 from reverie.core.status import Status
@@ -68,10 +69,7 @@ def _chain(mdp: MDP, policy: Any, discount: float) -> tuple[MDP, np.ndarray]:
 def decided(mdp: MDP, policy: Any) -> np.ndarray:
     """Return a policy, actions [S] or probabilities [S, A].  Raises ConfigError where it is none."""
     S, A = mdp.states, mdp.actions
-    try:
-        pi = np.asarray(policy)
-    except ValueError:  # ragged
-        pi = np.asarray(None)
+    pi = as_array(policy)
     chooses = pi.shape == (S,) and pi.dtype.kind in "iu" and ((pi >= 0) & (pi < A)).all()
     draws = pi.shape == (S, A) and pi.dtype.kind == "f" and (pi >= 0).all() and np.allclose(pi.sum(1), 1.0, 0, SLACK)
     if not (chooses or draws):
