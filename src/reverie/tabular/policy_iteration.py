@@ -44,7 +44,18 @@ def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
     With discount 1 a state from which π may go on for ever has value -∞: what `check_discount` lets pass costs.
     Raises ConfigError where the table is none, or other values go beyond what can be calculated with.
     """
+    mdp, discount = _checked(mdp, discount)
+    return _solved(mdp, policy, discount)
+
+
+def _checked(mdp: MDP, discount: float) -> tuple[MDP, float]:
+    """Return both, looked at: what policy iteration does once, and not at each evaluation."""
     mdp, discount = checked(mdp), check_discount(None, discount)
+    check_rewards(mdp.rewards, discount)
+    return mdp, discount
+
+
+def _solved(mdp: MDP, policy: Any, discount: float) -> np.ndarray:
     chain, kept = _chain(mdp, policy, discount)
     V = np.full(mdp.states, -np.inf)
     if len(kept):
@@ -56,7 +67,6 @@ def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
 
 def _chain(mdp: MDP, policy: Any, discount: float) -> tuple[MDP, np.ndarray]:
     """Return the MDP of one action that a policy leaves, over the states whose values are finite, and which they are [kept]."""
-    check_rewards(mdp.rewards, discount)
     chain = under(mdp, decided(mdp, policy))
     lost = _may_go_on_for_ever(chain) if discount == 1.0 else np.zeros(mdp.states, bool)
     kept = np.flatnonzero(~lost)
@@ -85,7 +95,7 @@ def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = ACCUR
 
     Warns where SWEEPS sweeps were not enough for that.
     """
-    mdp, discount = checked(mdp), check_discount(None, discount)
+    mdp, discount = _checked(mdp, discount)
     V, status = _swept(mdp, policy, discount, at_least_0("accuracy", accuracy))
     if status != Status.DONE:
         warnings.warn(
@@ -139,6 +149,8 @@ def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = No
 
 def _evaluated(evaluate: Evaluation, mdp: MDP, policy: np.ndarray, discount: float) -> tuple[np.ndarray, Status]:
     """Return V_π [S] as `evaluate` has it, and MAX_ITERATIONS where it is `sweep` and ran out of them."""
+    if evaluate is solve:
+        return _solved(mdp, policy, discount), Status.DONE
     if evaluate is sweep:
         return _swept(mdp, policy, discount, ACCURACY)
     found = evaluate(mdp, policy, discount)
