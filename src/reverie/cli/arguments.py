@@ -31,8 +31,8 @@ def up_to(most: int, least: int = 0) -> Callable[[str], int]:
     return parse
 
 
-whole, positive = up_to(MOST), up_to(MOST, least=1)
-SEED, LONGEST = 2**32 - 1, 3600  # greatest seed; seconds of a film
+whole, positive, seed = up_to(MOST), up_to(MOST, least=1), up_to(2**32 - 1)
+LONGEST = 3600  # seconds of a film
 
 
 def number(text: str) -> float:
@@ -52,9 +52,8 @@ def path(text: str) -> str:
         raise argparse.ArgumentTypeError("an empty path; leave the option out, or give one")
     try:
         text = os.path.expanduser(text)
-        os.lstat(
-            os.path.join(text, "checkpoint", "latest.safetensors" + 32 * "x")
-        )  # the longest name that lies in a run
+        longest = "latest.safetensors" + 32 * "x"  # of the names that lie in a run
+        os.lstat(os.path.join(text, "checkpoint", longest))
     except (FileNotFoundError, NotADirectoryError):
         return text
     except (OSError, ValueError) as error:  # too long, no permission, a loop of links, a NUL

@@ -91,9 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         "env", metavar="ENV", help="a domain (`reverie list`), a Gymnasium id, or package.module:callable"
     )
     train.add_argument("--steps", type=arguments.whole, metavar="N", help="steps to learn for (20000)")
-    train.add_argument(
-        "--seed", type=arguments.up_to(arguments.SEED), default=None, metavar="S", help="decides every random draw (0)"
-    )
+    train.add_argument("--seed", type=arguments.seed, default=None, metavar="S", help="decides every random draw (0)")
     train.add_argument("--out", type=arguments.folder, metavar="DIR", help="the run directory (one under runs/)")
     _add_settings(train, "a setting of the agent, of imagination or of its model")
     train.add_argument(
@@ -150,13 +148,7 @@ def build_parser() -> argparse.ArgumentParser:
             help="act in a world whose action bounds are other than learnt in",
         )
         verb.add_argument("--trust", action="store_true", help="import what the run names, wherever it came from")
-        verb.add_argument(
-            "--seed",
-            type=arguments.up_to(arguments.SEED),
-            default=0,
-            metavar="S",
-            help="decides how episodes start (0)",
-        )
+        verb.add_argument("--seed", type=arguments.seed, default=0, metavar="S", help="decides how episodes start (0)")
 
     evaluate = add("evaluate", "evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20")
     add_run(evaluate)
@@ -202,11 +194,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_settings(plan, "a setting of pilqr, such as stages=pi2 (docs/pilqr.md)")
     plan.add_argument(
-        "--seed",
-        type=arguments.up_to(arguments.SEED),
-        default=0,
-        metavar="S",
-        help="decides starts and first controls (0)",
+        "--seed", type=arguments.seed, default=0, metavar="S", help="decides starts and first controls (0)"
     )
     plan.add_argument(
         "--horizon",
@@ -306,9 +294,7 @@ def _add_solve(add: Callable[..., Any]) -> None:
     solve.add_argument(
         "--planning-steps", type=arguments.up_to(10**6), metavar="N", help="of dyna-q, after each real step (5)"
     )
-    solve.add_argument(
-        "--seed", type=arguments.up_to(arguments.SEED), default=0, metavar="S", help="decides every random draw (0)"
-    )
+    solve.add_argument("--seed", type=arguments.seed, default=0, metavar="S", help="decides every random draw (0)")
     _add_settings(solve, "an option of the environment, such as map_name=8x8")
     solve.add_argument("-o", "--output", type=arguments.file, metavar="FILE.png", help="draw values and policy")
 

@@ -29,8 +29,6 @@ def run(options: Any) -> int | None:
     agent, _ = agent_of(options)
     out = Path(options.out) if options.out else _new_directory(options)
     directory = RunDirectory(out)
-    if options.resume and not directory.holds_run:
-        _begin_there(directory, options)
     if options.resume and directory.holds_run:
         held = directory.read_config()
         require_as_begun(directory, held, header_of(directory))
@@ -45,6 +43,8 @@ def run(options: Any) -> int | None:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
     else:
+        if options.resume:
+            _begin_there(directory, options)
         amount = STEPS if options.steps is None else options.steps
         line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
@@ -70,11 +70,17 @@ def run(options: Any) -> int | None:
 
 def _refuse_without_resume(options: Any) -> None:
     """Raise ConfigError where an option needs another one: what would be ignored is refused."""
-    for name in ("relearn", "allow_new_bounds", "trust"):
-        if getattr(options, name) and not options.resume:
-            raise ConfigError(f"--{name.replace('_', '-')} is about a run that is gone on with: give --resume, too")
+    for flag in _about_a_run(options):
+        if not options.resume:
+            raise ConfigError(f"{flag} is about a run that is gone on with: give --resume, too")
     if options.resume and options.out is None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
+
+
+def _about_a_run(options: Any) -> list[str]:
+    """Return which of the options are given that mean nothing but with --resume, as they are typed."""
+    given = {"--relearn": options.relearn, "--allow-new-bounds": options.allow_new_bounds, "--trust": options.trust}
+    return [flag for flag, is_given in given.items() if is_given]
 
 
 def _begin_there(directory: RunDirectory, options: Any) -> None:
@@ -100,10 +106,8 @@ def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: s
         changed = directory.read_config() != held
     if changed:
         return f"interrupted while the journal was learnt again; all of it is saved. To go on:\n{line}"
-    flags = [
-        f"--{name.replace('_', '-')}" for name in ("relearn", "allow_new_bounds", "trust") if getattr(options, name)
-    ]
-    return f"interrupted while the run was taken up; it is as it was. To go on:\n{' '.join([line, *flags])}"
+    line = " ".join([line, *_about_a_run(options)])
+    return f"interrupted while the run was taken up; it is as it was. To go on:\n{line}"
 
 
 def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
