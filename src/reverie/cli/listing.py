@@ -5,14 +5,9 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.output import emit
 from reverie.domains import DOMAINS, MAZES
+from reverie.environments.world import toy_text_ids
 from reverie.experiments.paper import EXPERIMENTS
 from reverie.models import MODELS
-
-ENVIRONMENTS = (
-    "any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)",
-    "for `reverie solve`: the mazes, FrozenLake-v1, FrozenLake8x8-v1, Taxi-v4, CliffWalking-v1, CliffWalkingSlippery-v1, "
-    "Blackjack-v1",
-)
 
 
 def run(options: Any) -> None:
@@ -28,7 +23,11 @@ def run(options: Any) -> None:
     for group, members in facts.items():
         lines.append(group)
         lines += [f"  {name:14} {text}" for name, text in members.items()]
-    lines += ["environments", *(f"  {text}" for text in ENVIRONMENTS)]
+    lines += [
+        "environments",
+        "  any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)",
+        f"  for `reverie solve`: the mazes, {', '.join(toy_text_ids())}",
+    ]
     emit(options, facts, *lines)
 
 

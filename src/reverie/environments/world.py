@@ -274,9 +274,14 @@ def _outdated(name: str, known: str) -> ConfigError:
     specs = [spec for spec in gym.registry.values() if (spec.namespace, spec.name) == (space, title)]
     newest = max(specs, key=lambda spec: -1 if spec.version is None else spec.version)
     text = f"there is no {name} any more; use {newest.id}"
-    if str(newest.entry_point).startswith("gymnasium.envs.toy_text"):
+    if newest.id in toy_text_ids():
         text += f", whose states are numbered: reverie solve {newest.id} --method q-learning"
     return ConfigError(text)
+
+
+def toy_text_ids() -> list[str]:
+    """Return the ids of Gymnasium's environments of numbered states, most of which tell their tables of transitions."""
+    return [name for name, spec in gym.registry.items() if str(spec.entry_point).startswith("gymnasium.envs.toy_text")]
 
 
 def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
