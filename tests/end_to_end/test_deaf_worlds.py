@@ -338,9 +338,8 @@ def test_what_swallows_every_exception_is_given_up(here, monkeypatch, stage):
     else:
         status, err = train(monkeypatch, stage, "swallow", "--steps", "10", *words, at_once=given_up)
     assert "OVER" in os.environ
-    if (
-        stage != "close"
-    ):  # all was learnt by then: where `given_up` is not the end of the process, the command ends well
+    # All was learnt by `close`: where `given_up` is not the end of the process, the command ends well.
+    if stage != "close":
         ended(status, err, here / "run", None)
 
 
@@ -349,7 +348,7 @@ def test_what_swallows_every_exception_is_given_up(here, monkeypatch, stage):
 @pytest.mark.parametrize("stage", ["import", "make", "reset", "step 5"])
 def test_handlers_of_an_environment_do_not_stay(here, monkeypatch, stage, then, for_all):
     if stage == "step 5" and (then in IN_C or not for_all):
-        monkeypatch.setattr(handlers, "AGAIN", 0.0)
+        monkeypatch.setattr(handlers, "EVERY", 0.0)
     before = [signal.getsignal(number) for number in handlers.STOPPING]
     status, err = train(monkeypatch, stage, then, at_once=given_up if for_all else None)
     assert (status, "OVER" in os.environ) == (130, False)

@@ -8,16 +8,8 @@ from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.words import plain
 
-TRUTHS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}  # typed
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")  # as they are typed
+TRUTHS: dict[str, bool] = {word: word in TRUE for word in (*TRUE, *FALSE)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

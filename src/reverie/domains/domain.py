@@ -27,9 +27,7 @@ class Start(NamedTuple):
 
     q: Sequence[float] | np.ndarray
     v: Sequence[float] | np.ndarray
-    target: Sequence[
-        float
-    ] = ()  # where it is along the domain's `target_axes`, constant for the episode; () where there is none
+    target: Sequence[float] = ()  # along the domain's `target_axes`, constant for the episode; () where there is none
 
 
 class Ops(NamedTuple):

@@ -20,14 +20,8 @@ from reverie.core.words import count, listed
 LARGEST = float(np.finfo(np.float32).max)
 RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
 
-WORDS = {
-    "O": "objects",
-    "U": "text",
-    "S": "bytes",
-    "c": "complex numbers",
-    "M": "dates",
-    "m": "spans of time",
-}  # by dtype.kind
+# What an array holds, by dtype.kind.
+WORDS = {"O": "objects", "U": "text", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "spans of time"}
 
 Flatten = Callable[[Any], np.ndarray]  # raises Misfit, or whatever a strange object raises when it is looked at
 

@@ -18,7 +18,7 @@ from reverie.environments.foreign import UNDER_WAY
 
 HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal, or the connection to it, was closed
 STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None)
-AGAIN = 0.5  # seconds between looks at what somebody installed, where no environment is made or reset
+EVERY = 0.5  # seconds between looks at what somebody installed, where no environment is made or reset
 
 Handler = Callable[[int, Any], object]
 
@@ -48,11 +48,10 @@ class Held:
         """Put ours back where others are; in the main thread, where alone Python lets handlers be set."""
         if not FLAG.handled or threading.get_ident() != self._main:
             return
-        UNDER_WAY.due = time.monotonic() + AGAIN
+        UNDER_WAY.due = time.monotonic() + EVERY
         for number, handler in self._ours.items():
-            found = self._real(
-                number, handler
-            )  # also where the system's own entry was changed, which Python does not see
+            # Also where the system's own entry was changed, which Python does not see.
+            found = self._real(number, handler)
             if found is not handler:
                 self._tell(number, found)
 

@@ -18,9 +18,7 @@ OUTSIDE = 0.1  # by how much values may lie outside what rewards allow, as a sha
 STILL = 1e-6  # of Adam's step size: less is no step
 STUCK = 0.98
 DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still, and that a large gradient may have stopped
-ABOVE = (
-    1e6  # times the mean square of the layer's first moments: in healthy runs for one still weight in 10,000 at most
-)
+ABOVE = 1e6  # times the mean square of the layer's first moments: in healthy runs one still weight in 10,000 at most
 PATIENCE = 3  # rows of metrics that something lasts before it is said
 NAMES = ("skipped", "set_aside", "value_excess", "dead_weights", "mean_stuck")  # columns of metrics.csv
 

@@ -135,12 +135,12 @@ class _Watch:
         # Here signals come in where an environment masks them in the main thread; Python does not ask for whom they were meant.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGURG))
         while not self._over:
-            numbers = self._heard()
+            numbers, now = self._heard(), time.monotonic()
             if any(number in STOPPING for number in numbers):
-                FLAG.ask(time.monotonic())
-                self._count(numbers, time.monotonic())
+                FLAG.ask(now)
+                self._count(numbers, now)
             if FLAG.asked:
-                self._hurry(time.monotonic())
+                self._hurry(now)
 
     def _heard(self) -> bytes:
         """Return the signals that came, none after a while: an environment may have taken the wakeup descriptor away."""

@@ -80,9 +80,8 @@ def require_ending(output: Path, endings: Sequence[str], what: str, bare: bool =
     """
     if os.path.isdir(output):
         output_at(output)  # says so
-    hidden = (
-        output.name if output.name.startswith(".") and not output.suffix else ""
-    )  # ".png" has no ending for pathlib
+    # For pathlib ".png" is a name without an ending.
+    hidden = output.name if output.name.startswith(".") and not output.suffix else ""
     if hidden.lower() in endings:
         raise ConfigError(f"{output} is an ending alone; put a name before it")
     ending = output.suffix or hidden

@@ -86,9 +86,8 @@ def record_size(data: bytes) -> int | None:
 def sizes_of(line: bytes, size: int, told: Header | None) -> Header | None:
     """Return the sizes of records of `size` bytes, from what is left of a first line and from what config.json tells."""
     pairs = re.findall(rb'"(\w+)": ?(\d{1,8})(?=[,}\s])', line)
-    found = {
-        name.decode(): int(value) for name, value in reversed(pairs)
-    }  # the first counts: what is within comes later
+    # Of a name that comes again the first counts: what is within comes later.
+    found = {name.decode(): int(value) for name, value in reversed(pairs)}
     wanted = [found.get(name, 0) for name in ("observation_dim", "action_dim", "state_dim", "actions")]
     candidates = [Header(wanted[0], wanted[1], wanted[2], wanted[3])]
     if told is not None:

@@ -113,9 +113,7 @@ def _read(mdp: Any) -> MDP:
     """Return an MDP of arrays, its transitions in rows.  Raises ConfigError where its parts are none."""
     if not isinstance(mdp, MDP):
         raise ConfigError(f"the table is {shown(mdp)}; give an MDP, such as `from_outcomes` makes")
-    parts = {}
-    for name in ("ends", "rewards", "terminal", "starts"):
-        parts[name] = as_array(getattr(mdp, name))
+    parts: dict[str, Any] = {name: as_array(getattr(mdp, name)) for name in ("ends", "rewards", "terminal", "starts")}
     try:
         rows = mdp.transitions
         parts["transitions"] = rows if isinstance(rows, csr_array) else csr_array(rows)

@@ -61,10 +61,8 @@ def repeat(
             missed = bound if discount < 1.0 else _tail(changes)
             if missed <= accuracy or width <= ROUNDING * max(float(V.max()), -float(V.min())):
                 status = Status.DONE
-                if (
-                    missed > accuracy and discount < 1.0 and leaves
-                ):  # V itself lies within; the middle is rounding errors
-                    bound, shift = gain * change, 0.0
+                if missed > accuracy and discount < 1.0 and leaves:
+                    bound, shift = gain * change, 0.0  # V itself lies within; the middle is rounding errors
                 break
         V = np.where(mdp.terminal, 0.0, V + shift)
     check_values(V)
