@@ -106,7 +106,7 @@ def theirs(contest: Contest, seed: int) -> Any:
         env = gym.make(contest.env)
         return gym.wrappers.TransformReward(env, lambda r: config.reward_scale * r)
 
-    worlds = make_vec_env(scaled, n_envs=config.feed.worlds, seed=seed)
+    worlds = make_vec_env(scaled, n_envs=config.requirements.worlds, seed=seed)
     model = getattr(stable_baselines3, contest.algorithm.upper())("MlpPolicy", worlds, **given)
     return (
         lambda steps: model.learn(steps, reset_num_timesteps=False),
@@ -116,10 +116,10 @@ def theirs(contest: Contest, seed: int) -> Any:
 
 def run(name: str, library: str, seed: int) -> list[dict[str, Any]]:
     """Train one cell; return its rows.  Seconds are those of learning, tests aside."""
-    from reverie.environments.world import make_world
+    from reverie.environments.world import make_env
 
     contest, rows, seconds = CONTESTS[name], [], 0.0
-    world = make_world(contest.env)
+    world = make_env(contest.env)
     learn, greedy = (ours if library == "reverie" else theirs)(contest, seed)
     for step in range(contest.every, contest.steps + 1, contest.every):
         began = time.perf_counter()

@@ -53,10 +53,10 @@ def variants() -> dict[str, Any]:
 def run(variant: str, seed: int) -> list[dict[str, Any]]:
     """Train one cell; return its rows."""
     import reverie as rv
-    from reverie.environments.world import make_world
+    from reverie.environments.world import make_env
     from reverie.loops.evaluation import evaluate
 
-    rows, began, world = [], time.perf_counter(), make_world(DOMAIN)
+    rows, began, world = [], time.perf_counter(), make_env(DOMAIN)
     with rv.Learner(variants()[variant], env=DOMAIN, seed=seed) as learner:
         greedy = lambda o: learner.spec.from_world(learner.predict(o))  # noqa: E731
         for episode in range(EVERY, EPISODES + 1, EVERY):
@@ -84,9 +84,9 @@ def numbers_of(agent: Any) -> int:
     """Return how many weights an agent learns."""
     import jax
 
-    from reverie.environments.world import make_world
+    from reverie.environments.world import make_env
 
-    state = agent.build(make_world(DOMAIN).spec).init(jax.random.key(0))
+    state = agent.build(make_env(DOMAIN).spec).init(jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(state.params))
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from reverie.domains.maze import MAZES, find, move
-from reverie.environments.toy_text import DiscreteWorld
+from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.tabular.dyna_q import dyna_q
-from reverie.tabular.q_learning import Learning, Table
+from reverie.tabular.q_learning import QLearningSettings, Table
 
 HERE = Path(__file__).parent
 ROWS = MAZES["dyna-maze"].rows
 PLANNING, RUNS, BEST = (0, 5, 50), 30, 14
-SETTINGS = Learning(discount=0.95, learning_rate=0.1, epsilon=0.1, episodes=50)
+SETTINGS = QLearningSettings(discount=0.95, learning_rate=0.1, epsilon=0.1, episodes=50)
 COLUMNS = ("planning_steps", "run", "episode", "steps", "greedy")
 
 
@@ -41,7 +41,7 @@ def learn(planning_steps: int, run: int) -> list[tuple]:
         del total
         rows.append((planning_steps, run, episode + 1, steps, greedy_steps(table)))
 
-    dyna_q(DiscreteWorld("dyna-maze", seed=run), SETTINGS, planning_steps, seed=run, watch=watch)
+    dyna_q(DiscreteEnvAdapter("dyna-maze", seed=run), SETTINGS, planning_steps, seed=run, watch=watch)
     return rows
 
 

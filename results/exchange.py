@@ -16,7 +16,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.experiments.cell import scored
 from reverie.loops.trainer import Trainer
 
@@ -33,7 +33,7 @@ def settings(name: str) -> Algorithm:
 def run(source: str) -> list[dict[str, Any]]:
     """Return what an agent comes to, and then what both come to from its experience."""
     rows: list[dict[str, Any]] = []
-    world, began = make_world(DOMAIN), time.perf_counter()
+    world, began = make_env(DOMAIN), time.perf_counter()
 
     def add(learner: str, steps: int, trainer: Trainer) -> None:
         mean, seconds = scored(trainer.greedy, world).mean, time.perf_counter() - began

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from reverie.experiments import local
-from reverie.experiments.declare import Panel, cells_of
-from reverie.experiments.folder import Results
+from reverie.experiments.declare import DomainExperiment, cells_of
+from reverie.experiments.folder import ResultsStore
 from reverie.experiments.paper import NAF
 
 
@@ -22,10 +22,10 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=4)
     parser.add_argument("--episodes", type=int, default=150)
     options = parser.parse_args()
-    cells, found = cells_of([Panel("peg", options.episodes, (NAF,))], options.cells), {}
+    cells, found = cells_of([DomainExperiment("peg", options.episodes, (NAF,))], options.cells), {}
     for jobs in (1, 2):
         with tempfile.TemporaryDirectory() as name:
-            results, began = Results(Path(name)), time.monotonic()
+            results, began = ResultsStore(Path(name)), time.monotonic()
             results.open()
             own = 0.0
             for cell, outcome in local.run(cells, results.work, jobs, lambda cell, row: None):

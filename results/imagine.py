@@ -99,11 +99,11 @@ def variants(setting: Setting) -> dict[str, Any]:
 def run(domain: str, variant: str, seed: int) -> list[dict[str, Any]]:
     """Train one cell; return its rows."""
     import reverie as rv
-    from reverie.environments.world import make_world
+    from reverie.environments.world import make_env
     from reverie.loops.evaluation import evaluate
 
     setting, rows, began = SETTINGS[domain], [], time.perf_counter()
-    agent, world = variants(setting)[variant], make_world(domain)
+    agent, world = variants(setting)[variant], make_env(domain)
     last = setting.plain_episodes if variant.startswith("plain") else setting.episodes
     with rv.Learner(agent, env=domain, seed=seed) as learner:
         greedy = lambda o: learner.spec.from_world(learner.predict(o))  # noqa: E731

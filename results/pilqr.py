@@ -21,8 +21,8 @@ import numpy as np
 
 from reverie.control.pilqr import PILQR
 from reverie.loops.evaluation import play, summary
-from reverie.loops.fitted import LqrKl, Steered, improve
-from reverie.loops.pilot import Start
+from reverie.loops.fitted import ControllerPolicy, LqrKl, improve
+from reverie.loops.pilot import EpisodeStart
 from reverie.loops.pilqr import Pilqr
 from reverie.loops.provenance import versions
 
@@ -42,14 +42,14 @@ METHODS: dict[str, Callable[..., Any]] = {
 
 def run(task: str, method: str, seed: int) -> list[dict[str, Any]]:
     """Return a row per iteration."""
-    start, rows = Start(task, seed), []
+    start, rows = EpisodeStart(task, seed), []
     for done in improve(start, ROUNDS, EPISODES, seed, METHODS[method]):
         assert done.controller is not None
-        pilot = Steered(start, done.controller)
+        pilot = ControllerPolicy(start, done.controller)
         greedy = play(pilot.greedy, pilot.make(), seed, 0).total
         row = {"task": task, "method": method, "seed": str(seed), "iteration": len(rows) + 1}
         row |= {"episodes": (len(rows) + 1) * EPISODES, "sampled": f"{np.mean(done.returns):.5g}"}
-        rows.append(row | {"greedy": f"{greedy:.5g}", "status": done.move.status.name})
+        rows.append(row | {"greedy": f"{greedy:.5g}", "status": done.update.status.name})
     return rows
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from reverie.control import mpc
 from reverie.loops.evaluation import play
-from reverie.loops.fitted import Steered, improve
-from reverie.loops.pilot import BOUNDED, Follower, Replanner, Start, plan_episode
+from reverie.loops.fitted import ControllerPolicy, improve
+from reverie.loops.pilot import BOUNDED_OPTIONS, EpisodeStart, FeedbackPolicy, MPCPolicy, plan_episode
 from reverie.loops.provenance import versions
 
 HERE = Path(__file__).parent
@@ -46,32 +46,32 @@ class Flight(NamedTuple):
     step_seconds: float | None  # median, of a plan at each step
 
 
-def follow(start: Start) -> Flight:
+def follow(start: EpisodeStart) -> Flight:
     """Plan an episode, then follow the plan."""
     plan = plan_episode(start, ITERATIONS, SEED)
-    pilot = Follower(start, plan)
+    pilot = FeedbackPolicy(start, plan)
     total = play(pilot.greedy, pilot.make(), SEED, start.episode).total
-    return Flight(total, start.planning.foretell(plan.states, plan.actions), plan.status.name, None)
+    return Flight(total, start.planning.predict_return(plan.states, plan.actions), plan.status.name, None)
 
 
-def replan(horizon: int) -> Callable[[Start], Flight]:
+def replan(horizon: int) -> Callable[[EpisodeStart], Flight]:
     """Return the function that plans `horizon` steps at each step."""
 
-    def fly(start: Start) -> Flight:
-        pilot = Replanner(start, mpc.Receding(horizon=horizon, options=BOUNDED), SEED)
+    def fly(start: EpisodeStart) -> Flight:
+        pilot = MPCPolicy(start, mpc.MPCOptions(horizon=horizon, options=BOUNDED_OPTIONS), SEED)
         total = play(pilot.greedy, pilot.make(), SEED, start.episode).total
         return Flight(total, None, pilot.statuses.most_common(1)[0][0].name, float(np.median(pilot.seconds)))
 
     return fly
 
 
-def refit(start: Start) -> Flight:
+def refit(start: EpisodeStart) -> Flight:
     """Improve a controller on models fitted to real episodes, 10 times 5 of them, then follow its mean."""
     last = list(improve(start, 10, 5, SEED))[-1]
     assert last.controller is not None
-    pilot = Steered(start, last.controller)
+    pilot = ControllerPolicy(start, last.controller)
     total = play(pilot.greedy, pilot.make(), SEED, start.episode).total
-    return Flight(total, last.move.predicted, last.move.status.name, None)
+    return Flight(total, last.update.predicted, last.update.status.name, None)
 
 
 class Experiment(NamedTuple):
@@ -80,7 +80,7 @@ class Experiment(NamedTuple):
     domain: str
     method: str
     horizon: int
-    fly: Callable[[Start], Flight]
+    fly: Callable[[EpisodeStart], Flight]
     starts: int = 5
 
 
@@ -122,7 +122,7 @@ def main(names: list[str]) -> None:
             if any(key.items() <= row.items() for row in rows):
                 continue
             began = time.perf_counter()
-            total, planned, status, step_seconds = fly(Start(domain, SEED, number))
+            total, planned, status, step_seconds = fly(EpisodeStart(domain, SEED, number))
             seconds = time.perf_counter() - began
             rows.append(
                 key

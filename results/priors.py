@@ -17,7 +17,7 @@ import numpy as np
 
 from reverie.core.dynamics import Episode
 from reverie.domains import DOMAINS
-from reverie.domains.plant import Plant
+from reverie.domains.plant import MujocoModel
 from reverie.loops.provenance import versions
 from reverie.maths.exploration import process
 from reverie.models.errors import report
@@ -42,7 +42,7 @@ def cartpole(x: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 def drive(world: str, generator: np.random.Generator) -> Callable[[], Episode]:
     """Return a function that drives another episode of `world` by one policy."""
-    plant = None if world == "cartpole" else Plant(DOMAINS[world])
+    plant = None if world == "cartpole" else MujocoModel(DOMAINS[world])
     m = 1 if plant is None else plant.action_dim
     phases, weights = generator.uniform(0, 2 * np.pi, (4, m)), generator.normal(0, 0.3, (4, m))
     waves = np.arange(1, 5)[:, None, None] * 2 * np.pi * np.arange(STEPS)[:, None] / STEPS

@@ -16,7 +16,7 @@ import numpy as np
 import reverie as rv
 from reverie.domains import DOMAINS, arrays
 from reverie.environments.simulator import DomainSimulator
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "shape.csv"
@@ -57,7 +57,7 @@ def measured(name: str) -> list[dict[str, Any]]:
     agent, rows = rv.DDPG.paper(name, discount=0.99), []
     with rv.Learner(agent, name, seed=0) as learner:
         learner.learn(episodes=EPISODES[name])
-        world = make_world(name)
+        world = make_env(name)
         env: Any = world.env.unwrapped
 
         def policy(observation: np.ndarray) -> np.ndarray:

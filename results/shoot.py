@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from reverie.domains import DOMAINS
-from reverie.domains.domain import SCALAR, Start, State
-from reverie.domains.plant import Plant
+from reverie.domains.domain import SCALAR, InitialState, State
+from reverie.domains.plant import MujocoModel
 
 DOMAIN = DOMAINS["canada2d"]
 SEEDS = range(10_000, 10_020)
@@ -20,7 +20,7 @@ KNOTS, EVERY, BRAKE = 12, 5, 0.5  # torques, control steps between them, action 
 ROUNDS, SAMPLES, ELITE, KEPT = 25, 40, 6, 0.2
 
 
-def rollout(plant: Plant, start: Start, knots: np.ndarray) -> float:
+def rollout(plant: MujocoModel, start: InitialState, knots: np.ndarray) -> float:
     """Return the return of an episode under torques [KNOTS, 3]."""
     plant.state = np.concatenate([start.q, start.v])
     total, before = 0.0, State(list(start.q), list(start.v))
@@ -32,12 +32,12 @@ def rollout(plant: Plant, start: Start, knots: np.ndarray) -> float:
             u = np.clip(-BRAKE * plant.v[:3], -1.0, 1.0)
         plant.advance(u)
         now = State(plant.q.tolist(), plant.v.tolist())
-        total += DOMAIN.reward(before, u.tolist(), now, DOMAIN.measure(now, start.target, SCALAR), SCALAR)
+        total += DOMAIN.reward(before, u.tolist(), now, DOMAIN.features(now, start.target, SCALAR), SCALAR)
         before = now
     return total
 
 
-def plan(plant: Plant, seed: int) -> float:
+def plan(plant: MujocoModel, seed: int) -> float:
     """Return the best return found from the start that `seed` draws."""
     generator = np.random.default_rng(seed)
     start = DOMAIN.start(generator)
@@ -54,7 +54,7 @@ def plan(plant: Plant, seed: int) -> float:
 
 def main() -> None:
     """Plan, print, write."""
-    plant = Plant(DOMAIN)
+    plant = MujocoModel(DOMAIN)
     rows = [(seed, round(plan(plant, seed), 4)) for seed in SEEDS]
     print(f"canada2d: {np.mean([score for _, score in rows]):.4g} over {len(rows)} starts; the paper's NAF -4.21")
     with (Path(__file__).parent / "shoot.csv").open("w", newline="") as lines:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import cells
 
 from reverie.experiments.cell import learn
-from reverie.experiments.declare import Cell, Variant
+from reverie.experiments.declare import RunSpec, Variant
 
 FILE = Path(__file__).with_suffix(".csv")
 COLUMNS: tuple[str, ...] = ("domain", "name", "seed", "episode", "return_mean", "seconds")
@@ -116,7 +116,7 @@ def run(name: str) -> list[dict[str, Any]]:
         print(*values, file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        learn(Cell(domain, variant, seed, episodes, EVERY, 0), Path(folder), add)
+        learn(RunSpec(domain, variant, seed, episodes, EVERY, 0), Path(folder), add)
     return rows
 
 

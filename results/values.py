@@ -16,7 +16,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.types import Transition
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "values.csv"
@@ -66,7 +66,7 @@ def measured(name: str, discount: float, seed: int) -> list[dict[str, Any]]:
     """Learn; return a row every so many episodes."""
     agent, _, bounded = name.partition("-")
     changes = {"discount": discount} | ({"value_bound": True} if bounded else {})
-    config, world, rows = ALGORITHMS[agent].paper(DOMAIN, **changes), make_world(DOMAIN), []
+    config, world, rows = ALGORITHMS[agent].paper(DOMAIN, **changes), make_env(DOMAIN), []
     with rv.Learner(config, DOMAIN, seed=seed) as learner:
         for episode in range(EVERY, EPISODES + 1, EVERY):
             learner.learn(episodes=EVERY)

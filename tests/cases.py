@@ -39,7 +39,7 @@ class Case(NamedTuple):
     @property
     def worlds(self) -> int:
         """How many take turns."""
-        return self.make().feed.worlds
+        return self.make().requirements.worlds
 
     @property
     def has(self) -> set[str]:

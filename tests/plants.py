@@ -6,7 +6,7 @@ from jax.tree_util import Partial
 
 from reverie.bench import swing
 from reverie.control import ilqg
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Linear
 
 
@@ -19,7 +19,7 @@ def random_lqr(generator, n, m, T, noise=0.0):
     """Return time-varying affine dynamics and a convex cost with cross terms, everything random."""
     F = generator.standard_normal((T, n, n + m)) / np.sqrt(n + m)
     dynamics = Linear(F, generator.standard_normal((T, n)), noise * definite(generator, n, T))
-    cost = Quadratic(
+    cost = QuadraticCost(
         definite(generator, n + m, T),
         generator.standard_normal((T, n + m)),
         generator.standard_normal(T),

@@ -37,7 +37,7 @@ def build(config):
 
 def lead_of(agent):
     """What stands before a batch's fields: minibatches, or a rollout in time of several worlds."""
-    return (agent.feed.rollout, agent.feed.worlds) if agent.feed.rollout else (I, B)
+    return (agent.requirements.rollout, agent.requirements.worlds) if agent.requirements.rollout else (I, B)
 
 
 def batches(agent, generator, lead=None):
@@ -62,7 +62,7 @@ def test_state_keeps_structure_shapes_and_dtypes(config, generator):
     after, metrics = agent.update(state, batches(agent, generator), jax.random.key(1))
     jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype) or pytest.fail(f"{a} {b}"), state, after)
     assert jax.tree.structure(state) == jax.tree.structure(after)
-    assert int(after.updates) == (agent.feed.updates_per_step if agent.feed.rollout else I)
+    assert int(after.updates) == (agent.requirements.updates_per_step if agent.requirements.rollout else I)
     assert all(np.isfinite(v) and np.shape(v) == () for v in metrics.values())
     diagnosis = agent.diagnose(state, jax.tree.map(lambda x: x[0], batches(agent, generator)))
     assert all(np.isfinite(v) and np.shape(v) == () for v in diagnosis.values())
@@ -186,7 +186,7 @@ def test_a_time_out_is_not_a_death(name):
         update, state = jax.jit(agent.update), agent.init(jax.random.key(0))
         generator = np.random.default_rng(0)
         for call in range(calls):
-            batch = batches(agent, generator, None if agent.feed.rollout else (600, B))
+            batch = batches(agent, generator, None if agent.requirements.rollout else (600, B))
             ones = jnp.ones_like(batch.reward)
             state, _ = update(state, batch._replace(reward=ones, discount=alive * ones), jax.random.key(call + 1))
         last = jax.tree.map(lambda part: part[-8:].reshape(-1, *part.shape[2:]), batch)

@@ -17,8 +17,8 @@ import reverie as rv
 from reverie.domains import DOMAINS, planar
 from reverie.domains.env import DomainEnv
 from reverie.domains.headless import choose_mujoco_backend
-from reverie.domains.plant import Plant
-from reverie.environments.world import make_world
+from reverie.domains.plant import MujocoModel
+from reverie.environments.world import make_env
 
 EVERY = pytest.mark.parametrize("name", DOMAINS)
 
@@ -104,7 +104,7 @@ def test_a_target_is_drawn_along_the_axes_that_the_domain_names(axes, monkeypatc
     ],
 )
 def test_gymnasiums_models_are_still_what_they_were(name, integrator, timestep, gears):
-    model = Plant(DOMAINS[name]).model
+    model = MujocoModel(DOMAINS[name]).model
     assert model.opt.integrator == getattr(mujoco.mjtIntegrator, f"mjINT_{integrator}")
     assert model.opt.timestep == timestep and model.actuator_gear[:, 0].tolist() == gears
     if name == "walker2d":
@@ -113,7 +113,7 @@ def test_gymnasiums_models_are_still_what_they_were(name, integrator, timestep, 
 
 def test_links_are_as_long_as_the_formulas_say():
     for name, tip, links in (("reacher", "hand/tip", planar.LINKS), ("canada2d", "hand/tip", planar.LINKS)):
-        model = Plant(DOMAINS[name]).model
+        model = MujocoModel(DOMAINS[name]).model
         found = [model.body("link2").pos[0], model.body("hand/link3").pos[0], model.site(tip).pos[0]]
         np.testing.assert_allclose(found, links)
 
@@ -163,7 +163,7 @@ def test_a_state_taken_and_set_elsewhere_goes_on_exactly_alike(name):
     options = {"state": inner.state} | ({"target": inner.target} if inner.target else {})
     other.reset(seed=99, options=options)
     np.testing.assert_array_equal(other.unwrapped.state, inner.state)
-    plant = Plant(DOMAINS[name])
+    plant = MujocoModel(DOMAINS[name])
     for _ in range(10):
         action, before = generator.uniform(-1, 1, env.action_space.shape), inner.state
         ours, theirs = env.step(action), other.step(action)
@@ -252,7 +252,7 @@ def test_actions_that_are_none(action, sentence):
             "unknown option of peg 'friction'; known: ",
         ),
         (lambda: DomainEnv("peg", render_mode="ascii"), "unknown render_mode 'ascii'; known: human, rgb_array"),
-        (lambda: make_world("gripperm"), "unknown environment 'gripperm'; did you mean 'gripper_m'?"),
+        (lambda: make_env("gripperm"), "unknown environment 'gripperm'; did you mean 'gripper_m'?"),
         (lambda: DomainEnv("peg").render(), "peg was made without a render_mode; pass 'rgb_array' or 'human'"),
         (
             lambda: make("reacher").reset(options={"taget": (0, 0)}),
@@ -286,7 +286,7 @@ def test_physics_that_diverges_is_named():
 
 @EVERY
 def test_a_name_is_enough(name):
-    world = make_world(name)
+    world = make_env(name)
     assert world.spec.observation_dim == SHEET[name][0] and world.name == name
 
 

@@ -105,14 +105,18 @@ jax.monitoring.register_event_duration_secs_listener(
 @every_algorithm
 def test_learning_moves_what_is_learnt_and_counts(name):
     with on_line(name) as learner:
-        before, feed = weights_of(learner), learner._session.trainer.agent.feed
+        before, requirements = weights_of(learner), learner._session.trainer.agent.requirements
         assert learner.learn(24) is learner
-        ended = 24 // (feed.worlds * EPISODE) * feed.worlds
+        ended = 24 // (requirements.worlds * EPISODE) * requirements.worlds
         assert (learner.steps, len(learner.recent_returns)) == (24, ended)
-        assert learner.episodes == ended + (0 if ended * EPISODE == 24 else feed.worlds)
-        due = 24 // (feed.rollout * feed.worlds) if feed.rollout else 24 - feed.warmup_steps
+        assert learner.episodes == ended + (0 if ended * EPISODE == 24 else requirements.worlds)
+        due = (
+            24 // (requirements.rollout * requirements.worlds)
+            if requirements.rollout
+            else 24 - requirements.warmup_steps
+        )
         assert learner._session.trainer.updates == due
-        assert learner._session.trainer.minibatches == due * feed.updates_per_step
+        assert learner._session.trainer.minibatches == due * requirements.updates_per_step
         assert all((one != other).any() for one, other in zip(before, weights_of(learner), strict=True))
         assert set(learner.newest_metrics) >= {"loss", "q_mean", "value_mean", "exploration"}
 

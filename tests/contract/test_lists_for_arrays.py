@@ -32,7 +32,7 @@ CONTROL = CALLS | {
     ),
     "lqr.backup": (lqr.backup, {"V": np.eye(N), "v": np.ones(N), "F": DYNAMICS.F[0], "C": Q, "c": q}),
     "lqr.gains": (lqr.gains, {"Q": Q, "q": q, "n": N, "regularisation": 0.1}),
-    "lqr.follow": (lqr.follow, {"Q": Q, "q": q, "K": K, "k": k, "regularisation": 0.1}),
+    "lqr.follow": (lqr.value_update, {"Q": Q, "q": q, "K": K, "k": k, "regularisation": 0.1}),
     "lqr_kl.start_of": (lqr_kl.start_of, {"starts": RANDOM.random((5, N))}),
     "controller.offsets": (
         controller.offsets,
@@ -52,7 +52,7 @@ CONTROL = CALLS | {
     ),
     "search.definite": (search.definite, {"Quu": SQUARE, "regularisation": 1.0}),
     "mpc.act": (
-        lambda x: mpc.act(mpc.Receding(horizon=T), ilqg.solve, lambda t, n: SWING_UP, x, 0, T, mpc.begin([[0.0]] * T))[0],
+        lambda x: mpc.act(mpc.MPCOptions(horizon=T), ilqg.solve, lambda t, n: SWING_UP, x, 0, T, mpc.begin([[0.0]] * T))[0],
         {"x": np.zeros(4)},
     ),
     "problem.problem": (

@@ -11,7 +11,7 @@ import pytest
 import reverie as rv
 from reverie.control.pilqr import PILQR
 from reverie.control.search import Options
-from reverie.tabular.q_learning import Learning
+from reverie.tabular.q_learning import QLearningSettings
 from worlds import LinearWorld
 
 NET = rv.NAF(hidden=(8,), warmup_steps=10, batch_size=5, updates_per_step=1)
@@ -139,7 +139,7 @@ def test_whether_to_explore(learner, value):
 
 SETTINGS = [
     (type_, field.name)
-    for type_ in (rv.NAF, rv.SAC, rv.PPO, rv.DQN, rv.LinearGaussian, rv.Neural, rv.Recent, Learning, PILQR)
+    for type_ in (rv.NAF, rv.SAC, rv.PPO, rv.DQN, rv.LinearGaussian, rv.Neural, rv.Recent, QLearningSettings, PILQR)
     for field in dataclasses.fields(type_)
 ] + [(functools.partial(rv.Imagination, NET, rv.Recent()), name) for name in rv.Imagination.numbers()]
 

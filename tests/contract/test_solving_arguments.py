@@ -17,7 +17,7 @@ from reverie.tabular import policy_iteration as module
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.mdp import MDP, from_outcomes, random_mdp
 from reverie.tabular.policy_iteration import policy_iteration, solve, sweep
-from reverie.tabular.q_learning import Learning, q_learning
+from reverie.tabular.q_learning import QLearningSettings, q_learning
 from reverie.tabular.value_iteration import value_iteration
 
 HUGE = 10**400
@@ -133,9 +133,9 @@ def test_states_marked_as_beyond_the_end_are_terminal_though_nothing_leads_there
         lambda: from_outcomes(ONE, 10**18, 1),
         lambda: from_outcomes(ONE, 1, HUGE),
         lambda: random_mdp(HUGE, 1, 1),
-        lambda: Learning(discount=HUGE),
-        lambda: Learning(episodes=HUGE),
-        lambda: q_learning(Coin(), Learning(), HUGE),
+        lambda: QLearningSettings(discount=HUGE),
+        lambda: QLearningSettings(episodes=HUGE),
+        lambda: q_learning(Coin(), QLearningSettings(), HUGE),
     ],
 )
 def test_numbers_beyond_all_use_are_refused(ask):
@@ -148,7 +148,7 @@ DISCOUNTED = [
     lambda d: policy_iteration(TABLE, d, evaluate=sweep).values,
     lambda d: solve(TABLE, POLICY, d),
     lambda d: sweep(TABLE, POLICY, d),
-    lambda d: q_learning(Coin(), Learning(discount=d, episodes=2)).action_values,
+    lambda d: q_learning(Coin(), QLearningSettings(discount=d, episodes=2)).action_values,
 ]
 
 
@@ -185,12 +185,12 @@ def test_what_evaluates_no_policy_is_refused(evaluate):
 @pytest.mark.parametrize("learn", [q_learning, dyna_q])
 @pytest.mark.parametrize("seed", [-1, None, "x", 2.5, True, HUGE])
 def test_what_is_no_seed_is_refused(learn, seed):
-    refused(lambda: learn(Coin(), Learning(episodes=1), seed=seed), "seed is")
+    refused(lambda: learn(Coin(), QLearningSettings(episodes=1), seed=seed), "seed is")
 
 
 @pytest.mark.parametrize("learn", [q_learning, dyna_q])
 def test_learners_take_worlds_and_settings_alone(learn):
     refused(lambda: learn(Coin(), 5), "the settings are 5")
-    refused(lambda: learn(Coin(), Learning), "the settings are")
-    refused(lambda: learn(5, Learning()), "the world is 5")
-    refused(lambda: learn(None, Learning()), "the world is None")
+    refused(lambda: learn(Coin(), QLearningSettings), "the settings are")
+    refused(lambda: learn(5, QLearningSettings()), "the world is 5")
+    refused(lambda: learn(None, QLearningSettings()), "the world is None")

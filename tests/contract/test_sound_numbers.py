@@ -17,7 +17,7 @@ from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.loops import driver, records, session
 from reverie.loops.advice import against_divergence
-from reverie.loops.health import PATIENCE, Ailing, Health, still_shares
+from reverie.loops.health import PATIENCE, Health, Symptoms, still_shares
 from reverie.loops.saved import SavedPolicy
 from reverie.loops.sound import within
 from reverie.storage import checkpoint
@@ -222,14 +222,14 @@ LIKELY = [  # (rewards, observations), words in this order, words that have no p
 
 @pytest.mark.parametrize(("seen", "says", "never"), LIKELY)
 def test_the_likeliest_cause_of_divergence_is_named_first(seen, says, never):
-    feed = rv.NAF(learning_rate=0.02, observation_normalisation=False).feed
-    text = against_divergence(feed, *seen)
+    requirements = rv.NAF(learning_rate=0.02, observation_normalisation=False).requirements
+    text = against_divergence(requirements, *seen)
     places = [text.index(part) for part in says]
     assert places == sorted(places) and never not in text
 
 
 def test_a_scale_of_rewards_that_was_set_is_named_where_nothing_else_is_large():
-    assert "lower reward_scale (it is 7)" in against_divergence(rv.NAF(reward_scale=7.0).feed)
+    assert "lower reward_scale (it is 7)" in against_divergence(rv.NAF(reward_scale=7.0).requirements)
 
 
 @pytest.mark.parametrize("normalised", [True, False])
@@ -241,8 +241,10 @@ def test_advice_where_an_action_is_not_finite_fits_too(normalised, tmp_path):
         with pytest.raises(rv.DivergedError) as caught:
             one.predict([0.0, 0.0])
     assert ("observation_normalisation=true" in str(caught.value)) != normalised
-    agent = one.config.build(one.spec)._replace(feed=one.config.feed._replace(observation_normalisation=None))
-    assert "observation_normalisation" not in against_divergence(agent.feed)
+    agent = one.config.build(one.spec)._replace(
+        requirements=one.config.requirements._replace(observation_normalisation=None)
+    )
+    assert "observation_normalisation" not in against_divergence(agent.requirements)
 
 
 # ---- what metrics.csv holds
@@ -256,7 +258,7 @@ PLANNING = [
     (name, model, "off")
     for name in CASES
     for model in DREAMING
-    if model == "off" or not CASES[name].make().feed.rollout
+    if model == "off" or not CASES[name].make().requirements.rollout
 ]
 PLANNING += [("naf", "linear", "ilqg"), ("sac", "linear", "ilqg")]
 
@@ -414,7 +416,7 @@ def health(discount=0.9, scale=1.0):
     return found
 
 
-WELL = Ailing(0, 0.2, 0.0, 0.0)
+WELL = Symptoms(0, 0.2, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from conftest import THING
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.domains.maze import MAZES, find
 from reverie.environments.maze import MazeEnv
-from reverie.environments.toy_text import DiscreteWorld
+from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.tabular.mdp import from_outcomes
 
 TABLED = ["FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v4", "CliffWalking-v1", "CliffWalkingSlippery-v1", *MAZES]
@@ -43,7 +43,7 @@ class Corridor(gym.Env):
 
 @pytest.mark.parametrize("name", TABLED)
 def test_what_worlds_do_is_what_their_tables_say(name):
-    world, generator = DiscreteWorld(name, seed=1), np.random.default_rng(0)
+    world, generator = DiscreteEnvAdapter(name, seed=1), np.random.default_rng(0)
     mdp, started = world.table(), set()
     sums, counts = np.zeros(mdp.rewards.shape), np.zeros(mdp.rewards.shape)
     went, ended = collections.Counter(), np.zeros(mdp.rewards.shape)
@@ -134,14 +134,14 @@ class Numbered(gym.Env):
 )
 def test_a_table_that_is_too_large_is_called_a_table(states, actions, advice):
     with pytest.raises(SpaceError) as caught:
-        DiscreteWorld(Numbered(states, actions))
+        DiscreteEnvAdapter(Numbered(states, actions))
     assert str(caught.value) == (
         f"Numbered: a table of {states:,} states and {actions:,} actions does not fit; at most 20,000,000 entries do: {advice}"
     )
 
 
 def test_numbers_count_from_0():
-    world = DiscreteWorld(Corridor())
+    world = DiscreteEnvAdapter(Corridor())
     assert (world.states, world.actions, world.reset(0)) == (3, 2, 0)
     assert world.step(1) == (1, -1.0, False, False) and world.step(0)[0] == 0
     assert [world.step(1)[0], world.step(1)] == [1, (2, -1.0, True, False)]
@@ -150,7 +150,7 @@ def test_numbers_count_from_0():
 
 
 def test_tuples_of_numbers_are_numbered():
-    world = DiscreteWorld("Blackjack-v1")
+    world = DiscreteEnvAdapter("Blackjack-v1")
     assert (world.states, world.actions, world.has_table) == (32 * 11 * 2, 2, False)
     env = gym.make("Blackjack-v1")
     for episode in range(20):
@@ -160,12 +160,12 @@ def test_tuples_of_numbers_are_numbered():
     env.close()
     many = Corridor()
     many.observation_space = gym.spaces.MultiDiscrete([3, 4])
-    assert DiscreteWorld(many).states == 12
+    assert DiscreteEnvAdapter(many).states == 12
 
 
 def test_episodes_begin_by_their_number_and_seed():
     def starts(seed):
-        world = DiscreteWorld("Taxi-v4", seed=seed)
+        world = DiscreteEnvAdapter("Taxi-v4", seed=seed)
         return [world.reset(episode) for episode in range(10)]
 
     assert starts(0) == starts(0) != starts(1) and len(set(starts(0))) > 5
@@ -184,7 +184,7 @@ def test_episodes_begin_by_their_number_and_seed():
     ids=["none", "wrapped", "fickle"],
 )
 def test_where_there_is_no_table_learners_are_named(env, sentence):
-    world = DiscreteWorld(env())
+    world = DiscreteEnvAdapter(env())
     assert not world.has_table
     with pytest.raises(ConfigError) as caught:
         world.table()
@@ -208,7 +208,7 @@ def test_wrong_tables_are_named(change, sentence):
     env = Corridor()
     change(env.P)
     with pytest.raises(ConfigError) as caught:
-        DiscreteWorld(env).table()
+        DiscreteEnvAdapter(env).table()
     assert sentence in str(caught.value)
 
 
@@ -235,7 +235,7 @@ def test_whatever_a_table_holds_is_right_or_named_by_state_and_action(what, move
     env.P[1] = moves | ({} if 0 not in moves else {1: [GOOD]}) | ({1: [GOOD]} if 1 not in moves else {})
     named = r"state 1 has an action .*; actions are 0 to 1" if what.startswith("action") else "action 0 in state 1"
     with pytest.raises(ConfigError, match=f"Corridor: .*{named}") as caught:
-        DiscreteWorld(env).table()
+        DiscreteEnvAdapter(env).table()
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match=named):
         from_outcomes(env.P, 3, 2)
@@ -248,7 +248,7 @@ def test_what_is_no_table_is_named(table):
     env = Corridor()
     env.P = table
     with pytest.raises(ConfigError, match=r"Corridor: (the table|state 0)") as caught:
-        DiscreteWorld(env).table()
+        DiscreteEnvAdapter(env).table()
     assert "\n" not in str(caught.value)
 
 
@@ -256,7 +256,7 @@ def test_what_is_no_table_is_named(table):
 def test_an_empty_table_is_none(table):
     env = Corridor()
     env.P = table
-    assert not DiscreteWorld(env).has_table
+    assert not DiscreteEnvAdapter(env).has_table
 
 
 def test_a_table_that_raises_is_named():
@@ -264,7 +264,7 @@ def test_a_table_that_raises_is_named():
         P = property(lambda self: 1 / 0, lambda self, value: None)
 
     with pytest.raises(WorldError, match="Raising raised when asked for P: ZeroDivisionError"):
-        DiscreteWorld(Raising()).table()
+        DiscreteEnvAdapter(Raising()).table()
 
 
 @pytest.mark.parametrize("starts", ["abc", [1.0], [[1.0], [1.0, 2.0]], 1j, THING, [0.5, 0.5, 0.5], [np.nan, 1, 0], len])
@@ -272,7 +272,7 @@ def test_what_is_no_start_is_named(starts):
     env = Corridor()
     env.initial_state_distrib = starts
     with pytest.raises(ConfigError, match="Corridor: the probabilities of starting") as caught:
-        DiscreteWorld(env).table()
+        DiscreteEnvAdapter(env).table()
     assert "\n" not in str(caught.value)
 
 
@@ -283,7 +283,7 @@ def test_entries_of_any_type_that_says_the_same_are_taken():
             p, to, reward, over = outcomes[0]
             outcomes[0] = [np.float32(p), np.int8(to), np.array([reward]), np.bool_(over)]
     env.P[0][0] = ((True, np.uint64(0), fractions.Fraction(-1), 0),)
-    found, plain = DiscreteWorld(env).table(), DiscreteWorld(same).table()
+    found, plain = DiscreteEnvAdapter(env).table(), DiscreteEnvAdapter(same).table()
     assert (found.transitions != plain.transitions).nnz == 0
     for name in ("ends", "rewards", "terminal", "starts"):
         np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
@@ -297,7 +297,7 @@ def test_entries_of_any_type_that_says_the_same_are_taken():
     ],
 )
 def test_wrong_steps_are_named(fault, sentence):
-    world = DiscreteWorld(Corridor(fault))
+    world = DiscreteEnvAdapter(Corridor(fault))
     world.reset(0)
     with pytest.raises(WorldError) as caught:
         world.step(1)
@@ -307,4 +307,4 @@ def test_wrong_steps_are_named(fault, sentence):
 @pytest.mark.parametrize("name", ["Pendulum-v1", "CartPole-v1"])
 def test_continuous_worlds_are_sent_elsewhere(name):
     with pytest.raises(SpaceError, match=r"is no table .* as FrozenLake-v1, .* have: use `reverie train` here"):
-        DiscreteWorld(name)
+        DiscreteEnvAdapter(name)

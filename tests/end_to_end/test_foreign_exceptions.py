@@ -9,8 +9,8 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.environments.toy_text import DiscreteWorld
-from reverie.environments.world import make_world
+from reverie.environments.toy_text import DiscreteEnvAdapter
+from reverie.environments.world import make_env
 from reverie.loops.interrupts import handling
 
 
@@ -118,7 +118,7 @@ def test_what_an_environment_raises_is_one_line(raising, capsys, stage, error):
     if stage == "step" and error == "exit":
         one_line(capsys, main(["train", "naf", "raising_world:World", *SMALL, "--out", "run"]), STAGES[stage])
     with handling(), pytest.raises((rv.WorldError, rv.SpaceError), match=STAGES[stage]) as caught:
-        world = make_world("raising_world:World")
+        world = make_env("raising_world:World")
         try:
             world.reset(0)
             world.step(np.zeros(1), 1)
@@ -133,7 +133,7 @@ def test_what_an_environment_raises_is_one_line(raising, capsys, stage, error):
 def test_also_where_tables_are_learnt(raising, stage, error):
     raising(stage, error)
     with handling(), pytest.raises(rv.WorldError, match=f"raised in {'a ' if stage == 'step' else ''}{stage}"):
-        world = DiscreteWorld("raising_world:Table")
+        world = DiscreteEnvAdapter("raising_world:Table")
         world.reset(0)
         world.step(0)
         world.close()
@@ -178,7 +178,7 @@ def test_a_module_that_exits_when_imported(tmp_path, monkeypatch, capsys, words)
 
 def test_ctrl_c_in_a_program_of_ones_own_stays_ctrl_c(raising):
     raising("step", "ctrl-c")
-    world = make_world(World)
+    world = make_env(World)
     world.reset(0)
     with pytest.raises(KeyboardInterrupt):
         world.step(np.zeros(1), 1)

@@ -158,12 +158,16 @@ def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypa
         rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default, 1000000, takes 8.0\d GB"
     ):
         found, agent = budget.fitting(config, spec)
-    assert agent.feed.batch_size <= agent.feed.replay_capacity < 0.5 * free / 8000
+    assert agent.requirements.batch_size <= agent.requirements.replay_capacity < 0.5 * free / 8000
     assert budget.fitting(found, spec)[0] == found  # and is what the run is written down with
     with pytest.warns(rv.ReverieWarning), rv.Learner(config, spec=spec, out=tmp_path / "run") as learner:
         kept = getattr(learner.config, "agent", learner.config).replay_capacity
     with rv.Learner.load(tmp_path / "run") as learner:
-        assert getattr(learner.config, "agent", learner.config).replay_capacity == kept == agent.feed.replay_capacity
+        assert (
+            getattr(learner.config, "agent", learner.config).replay_capacity
+            == kept
+            == agent.requirements.replay_capacity
+        )
     text = refusal(rv.NAF(replay_capacity=2_000_000), spec)
     assert "replay_capacity=2000000" in text and "at most replay_capacity" in text
 
@@ -178,7 +182,7 @@ def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(c
     small = dataclasses.replace(config, batch_size=16, updates_per_step=1, hidden=(8,))
     with pytest.warns(rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default"):
         _, agent = budget.fitting(small, PICTURES)
-    assert 16 <= agent.feed.replay_capacity < 0.5 * free / (4 * (2 * 27648 + 5))
+    assert 16 <= agent.requirements.replay_capacity < 0.5 * free / (4 * (2 * 27648 + 5))
 
 
 @pytest.mark.parametrize(

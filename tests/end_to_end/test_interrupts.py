@@ -16,7 +16,7 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.environments import foreign
-from reverie.loops.interrupts import at_a_good_moment
+from reverie.loops.interrupts import deferred_interrupts
 from reverie.storage import journal
 
 DEADLINE = 300  # seconds, against hanging
@@ -214,11 +214,11 @@ def test_handlers_are_given_back(here, monkeypatch):
 
 def test_in_a_program_of_ones_own_the_first_stops_and_the_second_raises():
     stops = []
-    with pytest.raises(KeyboardInterrupt), at_a_good_moment(lambda: stops.append(1)):
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts(lambda: stops.append(1)):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)  # within a tenth of a second: `timeout` and others send it twice
         assert stops == [1]
-    with pytest.raises(KeyboardInterrupt), at_a_good_moment(lambda: stops.append(2)):
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts(lambda: stops.append(2)):
         signal.raise_signal(signal.SIGTERM)
         time.sleep(0.15)
         signal.raise_signal(signal.SIGTERM)

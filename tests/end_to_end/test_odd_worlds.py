@@ -10,7 +10,7 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.loops.commands import resume_line
 from reverie.loops.evaluation import LONGEST, limit_for
 from reverie.loops.saved import SavedPolicy
@@ -75,7 +75,7 @@ def many_actuators():
 @pytest.mark.parametrize("name", ["huge_observations", "huge_bits", "huge_tuple", "many_actions", "many_actuators"])
 def test_a_space_that_no_network_learns_from_is_refused(name):
     with pytest.raises(rv.SpaceError, match="of which no network learns"):
-        make_world(f"test_odd_worlds:{name}")
+        make_env(f"test_odd_worlds:{name}")
 
 
 @pytest.mark.parametrize("name", ["huge_table", "huge_tuple", "many_states"])
@@ -95,13 +95,13 @@ def test_an_action_without_a_dimension_is_sent_as_one(tmp_path):
 
 @pytest.mark.parametrize("horizon", [10**12, sys.maxsize, -1, 0, "long", float("inf")])
 def test_a_limit_that_nobody_waits_for_is_none(horizon):
-    assert limit_for(make_world(Odd(horizon=horizon))) == LONGEST
-    assert limit_for(make_world(gym.wrappers.TimeLimit(Odd(), 10**15))) == LONGEST
+    assert limit_for(make_env(Odd(horizon=horizon))) == LONGEST
+    assert limit_for(make_env(gym.wrappers.TimeLimit(Odd(), 10**15))) == LONGEST
 
 
 def test_a_horizon_that_raises_is_none():
-    assert limit_for(make_world(Raising())) == LONGEST
-    assert limit_for(make_world(Odd(horizon=200_000))) == 200_000
+    assert limit_for(make_env(Raising())) == LONGEST
+    assert limit_for(make_env(Odd(horizon=200_000))) == 200_000
 
 
 BOUNDS = {"low": -2.0, "high": 2.0}

@@ -16,7 +16,7 @@ from test_command_line import done, one_object, refusal, reverie
 
 from reverie.experiments import cluster, local
 from reverie.experiments.declare import cells_of
-from reverie.experiments.folder import Results
+from reverie.experiments.folder import ResultsStore
 from reverie.experiments.paper import EXPERIMENTS
 from reverie.experiments.reproduce import chosen
 
@@ -88,7 +88,7 @@ def worker_of(out):
 
 
 def test_cells_are_scored_kept_and_not_run_again(whole):
-    results = Results(whole)
+    results = ResultsStore(whole)
     assert sorted(results.cells) == [KEY, (*KEY[:2], 1)]
     for key, rows in results.scores.items():
         assert [int(row["episode"]) for row in rows] == [5, 10, 15]
@@ -119,7 +119,7 @@ def mark(out):
 
 
 def went_on(out):
-    return float(Results(out).cells[KEY]["seconds"]) > AGES
+    return float(ResultsStore(out).cells[KEY]["seconds"]) > AGES
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])  # the latter lets a learner end its step
@@ -135,7 +135,7 @@ def test_a_cell_whose_process_is_killed_goes_on_to_the_same_bytes(how, whole, tm
     mark(out)
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, errors
-    assert Results(out).scores[KEY] == Results(whole).scores[KEY]
+    assert ResultsStore(out).scores[KEY] == ResultsStore(whole).scores[KEY]
     assert went_on(out)
 
 
@@ -151,7 +151,7 @@ def test_a_cell_whose_learner_is_past_a_score_that_was_lost_starts_over(whole, t
     lines = (out / SCORES).read_text().splitlines(keepends=True)
     (out / SCORES).write_text(lines[0])
     one_object("reproduce", *CELLS, "--seeds", "1", "--out", out)
-    assert Results(out).scores[KEY] == Results(whole).scores[KEY]
+    assert ResultsStore(out).scores[KEY] == ResultsStore(whole).scores[KEY]
     assert not went_on(out)
 
 
@@ -164,7 +164,7 @@ def test_a_call_that_is_killed_takes_its_workers_with_it_and_is_gone_on_with(who
     process.communicate()
     wait_for(lambda: worker not in workers(), "the worker's end")
     mark(out)
-    assert not Results(out).cells
+    assert not ResultsStore(out).cells
     one_object("reproduce", *CELLS, "--seeds", "2", "--jobs", "2", "--out", out)
     assert (out / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
     assert went_on(out)
@@ -200,12 +200,12 @@ def test_a_cell_that_fails_is_kept_with_its_error_and_done_when_called_again(tmp
     status, text, errors = reverie("reproduce", *words, "--out", out, "--json")
     facts = json.loads(text)
     assert (status, errors, facts["done"], facts["failed"]) == (1, "", 1, ["cartpole naf 0"])
-    results = Results(out)
+    results = ResultsStore(out)
     assert results.cells[key]["status"] == "failed" and str(in_the_way) in results.cells[key]["error"]
     assert results.is_done(("cartpole", "random", 0)) and len(results.scores["cartpole", "random", 0]) == 1
     in_the_way.unlink()
     one_object("reproduce", *words, "--out", out)
-    assert Results(out).is_done(key) and Results(out).scores[key][-1]["episode"] == 1
+    assert ResultsStore(out).is_done(key) and ResultsStore(out).scores[key][-1]["episode"] == 1
 
 
 def test_a_dry_run_writes_nothing_and_says_what_it_would_cost(tmp_path):
@@ -233,7 +233,7 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(whole, tmp_path):
             deaths.append(victims[0])
             os.kill(deaths[0], signal.SIGKILL)
 
-    results = Results(tmp_path)
+    results = ResultsStore(tmp_path)
     try:
         ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="error")
         outcomes = {cell.key: outcome for cell, outcome in cluster.run(cells, kill_one_worker)}
@@ -313,7 +313,9 @@ def test_other_settings_and_other_versions_are_named_and_not_mixed(whole, tmp_pa
     (out / "settings.json").write_text(json.dumps(facts | {"format": 99}))
     assert "has format 99" in refusal("reproduce", *CELLS, "--out", out)
     assert "has format 99" in refusal("report", out, "-o", tmp_path / "report.html")
-    assert Results(whole).scores.keys() and (out / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
+    assert (
+        ResultsStore(whole).scores.keys() and (out / "scores.csv").read_bytes() == (whole / "scores.csv").read_bytes()
+    )
 
 
 # ---- reports

@@ -12,7 +12,7 @@ import pytest
 from reverie import cli, search_path
 from reverie.core.errors import ConfigError
 from reverie.environments.imports import imported
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 
 REVERIE = Path(sysconfig.get_path("scripts")) / "reverie"
 STARTS = {"-m": [sys.executable, "-m", "reverie"], "command": [str(REVERIE)]}
@@ -95,10 +95,10 @@ def test_what_lies_in_the_current_folder_is_found_last(here):
 def test_a_module_that_registers_an_environment_is_found_there(here):
     text = "import gymnasium, worlds\ngymnasium.register('Mine-v0', entry_point=worlds.Faulty)"
     (here / "my_worlds.py").write_text(text)
-    assert make_world("my_worlds:Mine-v0").spec.observation_dim == 3
+    assert make_env("my_worlds:Mine-v0").spec.observation_dim == 3
     (here / "json.py").write_text("raise SystemExit('the stray was imported')")
     with pytest.raises(ConfigError, match=r"hides .*json\.py"):
-        make_world("json:Mine-v0")
+        make_env("json:Mine-v0")
 
 
 def test_packages_in_the_current_folder_are_found(here):

@@ -16,10 +16,10 @@ import reverie as rv
 from fuzz.mutate import NUMBERS, ODD, TEXTS, damaged, damaged_json, pick
 from reverie import cli
 from reverie.core.errors import ReverieError
-from reverie.environments.world import World
+from reverie.environments.world import EnvAdapter
 from reverie.experiments import cell, document, runs
-from reverie.experiments.declare import Cell, Variant
-from reverie.experiments.folder import Outcome, Results
+from reverie.experiments.declare import RunSpec, Variant
+from reverie.experiments.folder import ResultsStore, RunResult
 from reverie.loops import evaluation, provenance
 from reverie.loops.facts import Facts
 from reverie.storage import checkpoint, episodes, journal, tables
@@ -35,15 +35,15 @@ class Fixtures:
         with rv.Learner(agent, "worlds:LinearWorld", out=self.run) as learner:
             learner.learn(43)
             learner.evaluate(2)
-        results = Results(self.out)
+        results = ResultsStore(self.out)
         results.open()
         results.declare("1.0", {"reacher/naf": {"episodes": 20}, "reacher/ddpg": {"episodes": 20}}, "reverie reproduce")
         for name in ("naf", "ddpg"):
             for seed in (0, 1):
                 rows = [dict.fromkeys(cell.COLUMNS, 0.5) | {"episode": e, "step": 5 * e} for e in (10, 20)]
-                results.add(("reacher", name, seed), Outcome(rows, film=b"mp4", software="s", machine="m"))
+                results.add(("reacher", name, seed), RunResult(rows, film=b"mp4", software="s", machine="m"))
         results.close()
-        cell.write(Cell("reacher", Variant("naf", "NAF", settings={"hidden": (4,)}), 0, 20, 10, 5), folder / "cell")
+        cell.write(RunSpec("reacher", Variant("naf", "NAF", settings={"hidden": (4,)}), 0, 20, 10, 5), folder / "cell")
         self.work = folder / "work"
 
     def fresh(self, path):
@@ -132,7 +132,7 @@ def results(generator, fixtures):
     text = file.read_bytes()
     whole = file.suffix == ".json" and generator.random() < 0.7
     file.write_bytes(damaged_json(generator, json.loads(text)).encode() if whole else damaged(generator, text))
-    document.sections_of([Results(path)])
+    document.sections_of([ResultsStore(path)])
 
 
 def report(generator, fixtures):
@@ -203,7 +203,7 @@ def world(generator, fixtures):
         result[int(generator.integers(5))] = pick(generator, VALUES)
     if generator.random() < 0.1:
         result = pick(generator, [result[:4], [*result, 1], None, *VALUES])
-    flat = World(Puppet(space, result), "Puppet").step(np.zeros(1), 1)
+    flat = EnvAdapter(Puppet(space, result), "Puppet").step(np.zeros(1), 1)
     assert type(flat[0]) is float and np.isfinite(flat[1]).all() and type(flat[2]) is type(flat[3]) is bool
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from reverie.domains import DOMAINS, arrays
 from reverie.domains.domain import SCALAR
-from reverie.domains.plant import Plant
+from reverie.domains.plant import MujocoModel
 
 EVERY = pytest.mark.parametrize("name", DOMAINS)
 
 
 @pytest.fixture(scope="module")
 def plants():
-    return {name: Plant(domain) for name, domain in DOMAINS.items()}
+    return {name: MujocoModel(domain) for name, domain in DOMAINS.items()}
 
 
 def states(plant, count=8, steps=12):
@@ -178,7 +178,7 @@ def test_floats_numpy_and_jax_give_the_same(name, plants):
         state, old = (type(arrays.split(domain, r))(*map(lambda c: [float(v) for v in c], arrays.split(domain, r)))
                       for r in (x[i], before[i]))  # fmt: skip
         goal = tuple(target[i].tolist())
-        measured = domain.measure(state, goal, SCALAR)
+        measured = domain.features(state, goal, SCALAR)
         single = (
             domain.observe(state, measured, SCALAR),
             domain.reward(old, u[i].tolist(), state, measured, SCALAR),

@@ -98,8 +98,8 @@ def test_the_gradient_is_the_adjoint_one(plan):
 def test_the_expected_fall_begins_with_the_true_slope(plan):
     nearby = plan.actions + 1e-3 * controls(7)
     X, _, _ = rollout(SWING_UP, plan.states, nearby, 0 * plan.K, 0 * plan.k, np.zeros(1))
-    local = double(search.localise, static_argnums=1)(expand(SWING_UP, X[0], nearby), search.USUAL)
-    gains = double(search.sweep, static_argnums=3)(local, nearby, 0.0, search.USUAL)
+    local = double(search.localise, static_argnums=1)(expand(SWING_UP, X[0], nearby), search.DEFAULT_OPTIONS)
+    gains = double(search.sweep, static_argnums=3)(local, nearby, 0.0, search.DEFAULT_OPTIONS)
     with jax.enable_x64(True):
         along = lambda a: SWING_UP.rollout(X[0], nearby, gains.K, gains.k, a[None])[2][0]  # noqa: E731
         slope = jax.jit(jax.grad(along))(jnp.zeros(()))

@@ -7,12 +7,12 @@ import pytest
 
 import reverie as rv
 import worlds
-from reverie.algorithms.imagination import Known, Seeds, rollout
-from reverie.core.dynamics import Fit
+from reverie.algorithms.imagination import RolloutModel, StartStates, rollout
+from reverie.core.dynamics import FitResult
 from reverie.core.status import Status
 from reverie.core.types import Transition
 from reverie.domains import DOMAINS, arrays
-from reverie.domains.plant import Plant
+from reverie.domains.plant import MujocoModel
 from reverie.models.exact import ExactDynamics
 
 SMALL = rv.NAF(hidden=(16,), batch_size=8, warmup_steps=0, updates_per_step=2)
@@ -43,7 +43,7 @@ class TellingModel:
     name = "told"
 
     def fit(self, batch, history, previous, seed):
-        return Fit(Told(self.function, self.horizon), Status.DONE)
+        return FitResult(Told(self.function, self.horizon), Status.DONE)
 
     def restore(self, arrays):
         return Told(self.function, self.horizon)
@@ -55,7 +55,7 @@ def linear_step(x, u, t):
 
 def known(dynamics, dimension, horizon, limit=np.inf):
     bound = np.full(dimension, limit)
-    return Known(
+    return RolloutModel(
         dynamics,
         lambda x, c: x,
         lambda x, u, x_next, c: -np.sum(x * x, axis=-1),
@@ -75,13 +75,13 @@ def dreaming(model, **settings):
 @pytest.mark.parametrize("name", ["reacher", "gripper", "ant"])
 def test_the_true_model_reproduces_recorded_transitions(name, generator):
     domain = DOMAINS[name]
-    plant, start, length = Plant(domain), domain.start(np.random.default_rng(3)), 6
+    plant, start, length = MujocoModel(domain), domain.start(np.random.default_rng(3)), 6
     x, target = np.concatenate([start.q, start.v]), np.array(start.target)
     actions = generator.uniform(-1, 1, (length, plant.action_dim)).astype(np.float32)
     states = [x]
     for u in actions:
         states.append(plant.step(states[-1], u))
-    told = Known(
+    told = RolloutModel(
         ExactDynamics(plant.step),
         lambda x, c: arrays.observe(domain, x, c),
         lambda x, u, x_next, c: arrays.reward(domain, x, u, x_next, c),
@@ -95,7 +95,7 @@ def test_the_true_model_reproduces_recorded_transitions(name, generator):
     dreams, cut, _ = rollout(
         told,
         lambda memory, o: (next(played)[None], memory),
-        Seeds(x[None], np.array([7]), target[None]),
+        StartStates(x[None], np.array([7]), target[None]),
         None,
         length,
         generator,
@@ -118,7 +118,7 @@ def test_a_rollout_ends_at_the_time_limit_and_counts_add_up(generator):
         asked.append(t.copy())
         return 0.5 * x
 
-    seeds = Seeds(np.ones((4, 2)), times, np.zeros((4, 0)))
+    seeds = StartStates(np.ones((4, 2)), times, np.zeros((4, 0)))
     act = lambda memory, o: (np.zeros((len(o), 1), np.float32), memory)  # noqa: E731
     dreams, cut, _ = rollout(known(Told(step), 2, T), act, seeds, None, 4, generator, noise=False)
     assert len(dreams.reward) == sum(min(4, T - t) for t in times) == 4 + 4 + 2 + 1
@@ -131,7 +131,7 @@ def test_what_leaves_the_range_ever_seen_is_cut_counted_and_never_stored(generat
         return np.where(x[:, :1] > 0, x * 1e200, np.where(x[:, :1] < 0, np.nan, 0.9 * x))
 
     start = np.array([[1.0, 1.0], [-1.0, 1.0], [0.0, 1.0]])
-    seeds = Seeds(start, np.zeros(3, int), np.zeros((3, 0)))
+    seeds = StartStates(start, np.zeros(3, int), np.zeros((3, 0)))
     act = lambda memory, o: (np.zeros((len(o), 1), np.float32), memory)  # noqa: E731
     dreams, cut, _ = rollout(known(Told(explode), 2, T, 5.0), act, seeds, None, 3, generator, noise=False)
     assert cut == 2 and len(dreams.reward) == 3
@@ -140,7 +140,7 @@ def test_what_leaves_the_range_ever_seen_is_cut_counted_and_never_stored(generat
 
 def test_a_death_ends_a_rollout_and_is_remembered_as_one(generator):
     dying = known(Told(lambda x, u, t: x + 1.0), 1, T)._replace(terminated=lambda x: x[:, 0] > 2.5)
-    seeds = Seeds(np.zeros((1, 1)), np.zeros(1, int), np.zeros((1, 0)))
+    seeds = StartStates(np.zeros((1, 1)), np.zeros(1, int), np.zeros((1, 0)))
     act = lambda memory, o: (np.zeros((len(o), 1), np.float32), memory)  # noqa: E731
     dreams, _, _ = rollout(dying, act, seeds, None, 9, generator, noise=False)
     assert dreams.discount.tolist() == [1.0, 1.0, 0.0]
@@ -224,7 +224,7 @@ def test_a_model_that_goes_wrong_for_a_while_is_left_and_taken_up_again():
         def fit(self, batch, history, previous, seed):
             fits.append(seed)
             wrong = 8 < len(fits) <= 12
-            return Fit(Told((lambda x, u, t: -5.0 * x) if wrong else linear_step), Status.DONE)
+            return FitResult(Told((lambda x, u, t: -5.0 * x) if wrong else linear_step), Status.DONE)
 
     with rv.Learner(dreaming(Moody(), adaptive=True), worlds.LinearWorld, seed=2) as learner:
         learner.learn(episodes=20)
@@ -240,7 +240,7 @@ def test_an_unstable_fit_is_refused_and_the_model_before_it_kept():
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Unstable(TellingModel):
         def fit(self, batch, history, previous, seed):
-            return Fit(Told(linear_step), next(answers))
+            return FitResult(Told(linear_step), next(answers))
 
     with rv.Learner(dreaming(Unstable()), worlds.LinearWorld, seed=2) as learner:
         learner.learn(episodes=5)
@@ -255,7 +255,7 @@ def test_dreams_begin_in_what_the_model_was_fitted_to():
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Unstable(TellingModel):
         def fit(self, batch, history, previous, seed):
-            return Fit(Told(linear_step), next(answers))
+            return FitResult(Told(linear_step), next(answers))
 
     with rv.Learner(dreaming(Unstable(), refit_every=2, rollout_length=1), worlds.LinearWorld, seed=2) as learner:
         trainer = learner._session.trainer
@@ -265,7 +265,7 @@ def test_dreams_begin_in_what_the_model_was_fitted_to():
             real = trainer.replay.rows[first * T : last * T, :2]
             np.testing.assert_allclose(states, real, atol=1e-6)
             if last:
-                drawn, times, _ = trainer.dreams._seeds(T)
+                drawn, times, _ = trainer.dreams._start_states(T)
                 assert all((x == states[t::T]).all(axis=1).any() for x, t in zip(drawn, times, strict=True))
         assert trainer.dreams.refused == 1
 
@@ -277,7 +277,7 @@ def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
         dreams = learner._session.trainer.dreams
         x, u = generator.normal(size=(50, 2)), generator.uniform(-1, 1, (50, 1))
         truth = -np.sum(x * x, axis=1) - 0.1 * np.sum(u * u, axis=1)
-        np.testing.assert_allclose(dreams.outcome.reward(x, u), truth, atol=0.05)
+        np.testing.assert_allclose(dreams.reward_model.reward(x, u), truth, atol=0.05)
         assert dreams.report["reward"] < 0.05 and dreams.report["nrmse_3"] < 0.05 and dreams.trust == 1.0
         rows = Transition.unpack(dreams.fictional.rows[: len(dreams.fictional)], 2, 1)
         np.testing.assert_allclose(rows.next_observation, linear_step(rows.observation, rows.action, 0), atol=0.02)

@@ -30,7 +30,7 @@ def test_a_long_horizon_is_the_algebraic_riccati_equation(generator):
     repeat = lambda part: np.broadcast_to(part, (T, *part.shape))  # noqa: E731
     C = repeat(np.block([[Q, N], [N.T, R]]))
     dynamics = Linear(repeat(np.hstack([A, B])), np.zeros((T, n)), np.zeros((T, n, n)))
-    found = lqr.solve(dynamics, lqr.Quadratic(C, np.zeros((T, 6)), np.zeros(T), np.zeros((n, n)), np.zeros(n), 0.0))
+    found = lqr.solve(dynamics, lqr.QuadraticCost(C, np.zeros((T, 6)), np.zeros(T), np.zeros((n, n)), np.zeros(n), 0.0))
     P = solve_discrete_are(A, B, Q, R, s=N)
     K = -np.linalg.solve(R + B.T @ P @ B, B.T @ P @ A + N.T)
     assert found.status == Status.DONE

@@ -12,7 +12,7 @@ from reverie.core.status import Status
 from reverie.maths.precision import double
 
 N, M, T = 3, 2, 50
-SETTINGS = mpc.Receding(horizon=T, first_iterations=4, iterations=2, options=Options(regularisation=0.0))
+SETTINGS = mpc.MPCOptions(horizon=T, first_iterations=4, iterations=2, options=Options(regularisation=0.0))
 rollout, expand = (
     double(lambda problem, *rest, part=part: getattr(problem, part)(*rest)) for part in Problem._fields[:2]
 )
@@ -98,7 +98,7 @@ def a_plan(number, status=Status.CONVERGED_COST):
 def follow(plans, x, steps):
     asked.clear()
     memory, moves, starts = mpc.begin([[7.0], [8.0], [9.0]]), [], []
-    settings = mpc.Receding(horizon=3, first_iterations=20, iterations=3)
+    settings = mpc.MPCOptions(horizon=3, first_iterations=20, iterations=3)
     for t in range(steps):
         starts.append(memory.actions)
         move = mpc.act(settings, functools.partial(recorded, plans), lambda *_: None, x, t, 9, memory)

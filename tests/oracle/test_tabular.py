@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from reverie.core.status import Status
-from reverie.environments.toy_text import DiscreteWorld
+from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.tabular import bellman, policy_iteration
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.mdp import Outcomes, checked, from_outcomes, random_mdp
 from reverie.tabular.policy_iteration import solve, sweep
-from reverie.tabular.q_learning import Learning, q_learning
+from reverie.tabular.q_learning import QLearningSettings, q_learning
 from reverie.tabular.value_iteration import value_iteration
 
 CLOSE = {"rtol": 0, "atol": 1e-10}
@@ -189,7 +189,7 @@ def test_policies_that_never_end_are_left_without_discounting(method, evaluate):
     ],
 )
 def test_known_optima(method, name, discount, start, within):
-    mdp = DiscreteWorld(name).table()
+    mdp = DiscreteEnvAdapter(name).table()
     found = method(mdp, discount)
     assert mdp.starts @ found.values == pytest.approx(start, abs=within)
     assert found.status == Status.DONE and found.residual <= 1e-10
@@ -231,18 +231,22 @@ class Sampled:
 def test_q_learning_converges_where_steps_are_random():
     mdp = random_mdp(4, 2, 3, seed=6, ending=0.1)
     best = value_iteration(mdp, 0.9)
-    found = q_learning(Sampled(mdp), Learning(discount=0.9, learning_rate=1, decay=0.7, epsilon=1, episodes=5000))
+    found = q_learning(
+        Sampled(mdp), QLearningSettings(discount=0.9, learning_rate=1, decay=0.7, epsilon=1, episodes=5000)
+    )
     np.testing.assert_allclose(found.action_values, best.action_values, atol=0.15)
     assert found.status == Status.DONE
-    other = q_learning(Sampled(mdp), Learning(discount=0.5, learning_rate=1, decay=0.7, epsilon=1, episodes=5000))
+    other = q_learning(
+        Sampled(mdp), QLearningSettings(discount=0.5, learning_rate=1, decay=0.7, epsilon=1, episodes=5000)
+    )
     assert np.abs(other.action_values - best.action_values).min() > 0.5  # the tolerance tells discounts apart
 
 
 @pytest.mark.parametrize("planning_steps", [0, 50])
 def test_learners_are_exact_where_steps_are_not_random(planning_steps):
-    world = DiscreteWorld("dyna-maze")
+    world = DiscreteEnvAdapter("dyna-maze")
     best, mdp = value_iteration(world.table(), 0.95), world.table()
-    settings = Learning(discount=0.95, learning_rate=1, epsilon=1, episodes=4 if planning_steps else 150)
+    settings = QLearningSettings(discount=0.95, learning_rate=1, epsilon=1, episodes=4 if planning_steps else 150)
     found = dyna_q(world, settings, planning_steps)
     met = (found.action_values != 0).any(1)
     assert met.sum() == 46  # 54 cells, 7 walls, the goal
@@ -251,15 +255,15 @@ def test_learners_are_exact_where_steps_are_not_random(planning_steps):
 
 
 def test_an_early_look_at_q_learning_is_not_exact_yet():
-    world = DiscreteWorld("dyna-maze")
-    found = q_learning(world, Learning(discount=0.95, learning_rate=1, epsilon=1, episodes=4))
+    world = DiscreteEnvAdapter("dyna-maze")
+    found = q_learning(world, QLearningSettings(discount=0.95, learning_rate=1, epsilon=1, episodes=4))
     error = np.abs(found.action_values.max(1) - value_iteration(world.table(), 0.95).values)
     assert error.max() > 0.1  # so that planning is what made four episodes enough above
 
 
 def test_q_learning_walks_the_cliff():
-    world = DiscreteWorld("CliffWalking-v1")
-    found = q_learning(world, Learning(discount=1, learning_rate=0.5, episodes=500))
+    world = DiscreteEnvAdapter("CliffWalking-v1")
+    found = q_learning(world, QLearningSettings(discount=1, learning_rate=0.5, episodes=500))
     mdp = world.table()
     assert solve(mdp, bellman.greedy(found.action_values), 1.0)[36] == -13.0
     assert found.action_values[36].max() == pytest.approx(-13.0, abs=0.01)
@@ -273,7 +277,7 @@ def test_q_learning_walks_the_cliff():
 def test_a_time_out_is_no_end(ending, limit, value):
     one = random_mdp(1, 1, 1, ending=ending)
     one = checked(one._replace(rewards=np.ones((1, 1))))
-    found = q_learning(Sampled(one, limit), Learning(discount=0.9, episodes=1000, learning_rate=0.5))
+    found = q_learning(Sampled(one, limit), QLearningSettings(discount=0.9, episodes=1000, learning_rate=0.5))
     assert found.action_values[0, 0] == pytest.approx(value)
 
 
@@ -281,22 +285,23 @@ def test_a_time_out_is_no_end(ending, limit, value):
 
 
 def test_without_planning_dyna_q_is_q_learning():
-    settings = Learning(discount=0.95, episodes=20)
-    one = q_learning(DiscreteWorld("dyna-maze"), settings, seed=1)
-    two = dyna_q(DiscreteWorld("dyna-maze"), settings, planning_steps=0, seed=1)
+    settings = QLearningSettings(discount=0.95, episodes=20)
+    one = q_learning(DiscreteEnvAdapter("dyna-maze"), settings, seed=1)
+    two = dyna_q(DiscreteEnvAdapter("dyna-maze"), settings, planning_steps=0, seed=1)
     assert one.lengths.tolist() == two.lengths.tolist() and (one.action_values == two.action_values).all()
-    other = q_learning(DiscreteWorld("dyna-maze"), settings, seed=2)
+    other = q_learning(DiscreteEnvAdapter("dyna-maze"), settings, seed=2)
     assert one.lengths.tolist() != other.lengths.tolist()
 
 
 def test_the_first_episode_is_a_random_walk_whatever_is_planned():
-    mdp = DiscreteWorld("dyna-maze").table()
+    mdp = DiscreteEnvAdapter("dyna-maze").table()
     steps = mdp._replace(rewards=np.where(mdp.terminal[:, None], 0.0, np.ones((54, 4))))
     expected = solve(steps, np.full((54, 4), 0.25), 1.0)[18]
     assert expected == pytest.approx(868.7, abs=0.05)
-    settings = Learning(discount=0.95, episodes=1)
+    settings = QLearningSettings(discount=0.95, episodes=1)
     lengths = [
-        [int(dyna_q(DiscreteWorld("dyna-maze"), settings, n, seed).lengths[0]) for seed in range(60)] for n in (0, 3)
+        [int(dyna_q(DiscreteEnvAdapter("dyna-maze"), settings, n, seed).lengths[0]) for seed in range(60)]
+        for n in (0, 3)
     ]
     assert lengths[0] == lengths[1]
     assert abs(np.mean(lengths[0]) - expected) < 3 * np.std(lengths[0]) / 60**0.5

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from reverie.report import board
-from reverie.report.board import Board, duration
+from reverie.report.board import MultiProgress, duration
 
 ONE, TWO = ("reacher", "naf", 0), ("peg", "ddpg", 1)
 
@@ -46,7 +46,7 @@ def test_a_time_in_words(seconds, words):
 
 
 def test_a_log_gets_a_line_for_each_cell_that_ends(clock, capsys):
-    shown = Board({ONE: 100.0, TWO: 300.0})
+    shown = MultiProgress({ONE: 100.0, TWO: 300.0})
     shown.score(ONE, 10, 20, -5.0)
     assert capsys.readouterr() == ("", "")  # no bars in a log
     clock.now += 100
@@ -63,7 +63,7 @@ def test_a_log_gets_a_line_for_each_cell_that_ends(clock, capsys):
 
 
 def test_the_time_left_is_the_guess_mended_by_what_has_passed(clock):
-    shown = Board({ONE: 100.0, TWO: 300.0})
+    shown = MultiProgress({ONE: 100.0, TWO: 300.0})
     assert shown.left == ""  # nothing is known yet
     clock.now += 25
     shown.score(ONE, 5, 20, -5.0)  # a quarter of 100 s in 25 s: the guess was right, and 375 s are left
@@ -78,7 +78,7 @@ def test_the_time_left_is_the_guess_mended_by_what_has_passed(clock):
 
 
 def test_jobs_side_by_side_are_in_the_time_left(clock):
-    shown = Board({(name,): 100.0 for name in "abcd"})
+    shown = MultiProgress({(name,): 100.0 for name in "abcd"})
     clock.now += 50
     for name in "ab":  # two at a time, each as fast as guessed
         shown.score((name,), 1, 2, 0.0)
@@ -87,7 +87,7 @@ def test_jobs_side_by_side_are_in_the_time_left(clock):
 
 
 def test_quiet_shows_nothing(clock, capsys):
-    shown = Board({ONE: 100.0}, quiet=True)
+    shown = MultiProgress({ONE: 100.0}, quiet=True)
     shown.score(ONE, 10, 20, -5.0)
     shown.end(ONE, "best -0.3 in 100 s")
     shown.stop()
@@ -96,7 +96,7 @@ def test_quiet_shows_nothing(clock, capsys):
 
 def test_a_terminal_keeps_the_lines_and_loses_the_bars(clock, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    shown = Board({ONE: 100.0, TWO: 300.0})
+    shown = MultiProgress({ONE: 100.0, TWO: 300.0})
     shown.score(ONE, 10, 20, -5.0)
     assert [(task.description, task.completed, task.total) for task in shown._bars.tasks] == [
         ("0/2 cells", 50.0, 400.0),
@@ -111,7 +111,7 @@ def test_a_terminal_keeps_the_lines_and_loses_the_bars(clock, capsys, monkeypatc
 
 
 def test_a_score_that_comes_after_the_end_changes_nothing(clock):
-    shown = Board({ONE: 100.0, TWO: 300.0})
+    shown = MultiProgress({ONE: 100.0, TWO: 300.0})
     clock.now += 100
     shown.end(ONE, "well")
     left = shown.left
@@ -120,14 +120,14 @@ def test_a_score_that_comes_after_the_end_changes_nothing(clock):
 
 
 def test_what_was_done_before_costs_no_time_now(clock):
-    shown = Board({ONE: 100.0, TWO: 300.0}, {ONE: 10})  # ONE's 100 s are those of its last 10 episodes
+    shown = MultiProgress({ONE: 100.0, TWO: 300.0}, {ONE: 10})  # ONE's 100 s are those of its last 10 episodes
     clock.now += 50
     shown.score(ONE, 15, 20, -5.0)
     assert shown.left == "about 6 min left"  # 350 s
 
 
 def test_a_cell_that_lost_what_it_had_begins_again(clock):
-    shown = Board({ONE: 0.0, TWO: 300.0}, {ONE: 20, TWO: 10})
+    shown = MultiProgress({ONE: 0.0, TWO: 300.0}, {ONE: 20, TWO: 10})
     clock.now += 50
     shown.score(ONE, 20, 20, -5.0)  # nothing was left to do, and it is told once more
     shown.score(TWO, 5, 20, -5.0)

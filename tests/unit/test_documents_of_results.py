@@ -10,7 +10,7 @@ import reverie as rv
 from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments import document, runs
 from reverie.experiments.choose import configurations
-from reverie.experiments.folder import Results
+from reverie.experiments.folder import ResultsStore
 from reverie.loops import evaluation
 from reverie.loops.provenance import configuration
 from reverie.report.document import Commands, Curves, Films, Table, Text, Verdicts
@@ -34,7 +34,7 @@ def table_of(sections, title):
 
 def read(path, cells):
     filled(path, cells).close()
-    return Results(path)
+    return ResultsStore(path)
 
 
 def sections_of(path, cells):

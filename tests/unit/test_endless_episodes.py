@@ -12,7 +12,7 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ReverieWarning
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.loops import evaluation
 from worlds import Probe
 
@@ -69,11 +69,11 @@ def test_evaluate_train_and_video_cut_and_say_so(tmp_path):
     ],
 )
 def test_the_limit_is_what_training_met(truncated, lengths, limit):
-    assert evaluation.limit_for(make_world(Endless()), lengths, truncated) == limit
+    assert evaluation.limit_for(make_env(Endless()), lengths, truncated) == limit
 
 
 def test_a_limit_that_the_world_names_is_never_cut_short():
-    limited = make_world(gym.wrappers.TimeLimit(Endless(), 80))
+    limited = make_env(gym.wrappers.TimeLimit(Endless(), 80))
     found = evaluation.evaluate(lambda o: np.zeros(1), limited, 2, 0, evaluation.limit_for(limited, [20], True))
     assert (found.returns, found.cut) == ([80.0, 80.0], 0)
 

@@ -12,12 +12,12 @@ from reverie.algorithms import DDPG, NAF
 from reverie.algorithms.imagination import Imagination
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.experiments import cell, cost
 from reverie.experiments.cell import scored
 from reverie.experiments.choose import choose, configurations, searched
 from reverie.experiments.cost import estimates
-from reverie.experiments.declare import Cell, Panel, Variant, cells_of
+from reverie.experiments.declare import DomainExperiment, RunSpec, Variant, cells_of
 from reverie.experiments.paper import EXPERIMENTS, OFF
 from reverie.experiments.published import TABLE1, TABLE2
 from reverie.experiments.reproduce import chosen, prepare, settings_of
@@ -25,7 +25,7 @@ from reverie.loops.provenance import versions
 
 ALL = cells_of([panel for experiment in EXPERIMENTS.values() for panel in experiment.panels], 1)
 A, B, RANDOM = Variant("a", "A"), Variant("b", "B", "ddpg"), Variant("random", "acts at random", "random")
-PANELS = [Panel("reacher", 100, (A, B, RANDOM)), Panel("peg", 50, (A,), every=5, length=7)]
+PANELS = [DomainExperiment("reacher", 100, (A, B, RANDOM)), DomainExperiment("peg", 50, (A,), every=5, length=7)]
 
 
 def cells(name, seeds=1):
@@ -39,7 +39,7 @@ def test_cells_are_each_there_once_and_the_first_seeds_come_first():
     found = cells_of([*PANELS, *PANELS], 2)
     once = [("reacher", "a"), ("reacher", "b"), ("reacher", "random"), ("peg", "a")]
     assert [c.key for c in found] == [(*pair, seed) for seed in (0, 1) for pair in once]
-    assert found[3] == Cell("peg", A, 0, episodes=50, every=5, length=7)
+    assert found[3] == RunSpec("peg", A, 0, episodes=50, every=5, length=7)
     assert found[4].folder_name == "reacher--a--1"
 
 
@@ -158,9 +158,9 @@ def test_a_panel_is_searched_for_each_agent_that_learns_there_as_in_table_1():
     naf, ddpg = Variant("naf", "NAF"), Variant("ddpg", "DDPG", "ddpg")
     dreaming = Variant("dreaming", "", "naf", model="linear")
     for one, agent in ((naf, "naf"), (ddpg, "ddpg")):
-        assert searched(Panel("peg", 10, (one, RANDOM, dreaming))).variants == configurations(agent)
-    assert searched(Panel("peg", 10, (RANDOM, dreaming))).variants == ()
-    assert searched(Panel("peg", 10, (A, B, naf))).variants == configurations(
+        assert searched(DomainExperiment("peg", 10, (one, RANDOM, dreaming))).variants == configurations(agent)
+    assert searched(DomainExperiment("peg", 10, (RANDOM, dreaming))).variants == ()
+    assert searched(DomainExperiment("peg", 10, (A, B, naf))).variants == configurations(
         "naf"
     )  # A and B have settings of their own
 
@@ -265,13 +265,13 @@ def test_no_setting_hides_another_of_the_same_name():
 
 
 def test_only_what_is_not_done_is_missing(tmp_path):
-    wanted = cells_of([Panel("peg", 20, (RANDOM, A))], 2)
+    wanted = cells_of([DomainExperiment("peg", 20, (RANDOM, A))], 2)
     settings, version = settings_of(wanted), str(versions()["reverie"])
     results = filled(tmp_path, {("peg", "a", 1): outcome([-1.0, -1.0]), ("peg", "random", 0): outcome([], error="no")})
     results.declare(version, settings, "reverie reproduce table1")
     assert [c.key for c in prepare(results, wanted)] == [("peg", "random", 0), ("peg", "a", 0), ("peg", "random", 1)]
     with pytest.raises(ConfigError, match="holds peg/a with episodes=20, not 30"):
-        prepare(results, cells_of([Panel("peg", 30, (RANDOM, A))], 1))
+        prepare(results, cells_of([DomainExperiment("peg", 30, (RANDOM, A))], 1))
 
 
 def test_cells_are_priced_by_what_the_same_took_here(monkeypatch):
@@ -307,14 +307,14 @@ def test_a_contender_that_nobody_knows_is_priced_roughly():
 
 @pytest.mark.parametrize(("push", "still"), [(0.0, 1.0), (1.0, 0.0)])
 def test_who_does_nothing_ends_at_rest(push, still):
-    world = make_world("reacher")
+    world = make_env("reacher")
     found = scored(lambda observation: np.full(3, push), world)
     assert found.still == still and (found.rest_speed < 1e-6) == bool(still)
 
 
 def test_a_share_of_episodes_ends_at_rest():
     """Rest is each episode's own: one that rests is no less at rest for others that do not."""
-    world, steps = make_world("reacher"), itertools.count()
+    world, steps = make_env("reacher"), itertools.count()
 
     def every_other(observation):
         return np.full(3, float(next(steps) // DOMAINS["reacher"].horizon % 2))

@@ -11,7 +11,7 @@ from reverie.tabular import bellman, endings
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.mdp import MDP, Outcomes, checked, from_outcomes, random_mdp
 from reverie.tabular.policy_iteration import policy_iteration, solve, sweep
-from reverie.tabular.q_learning import Learning, best, q_learning
+from reverie.tabular.q_learning import QLearningSettings, best, q_learning
 from reverie.tabular.value_iteration import value_iteration
 
 START = np.array([1.0, 0.0, 0.0])
@@ -297,9 +297,9 @@ def test_learners_break_ties_at_random():
     ],
 )
 def test_settings_check_themselves(changes, sentence):
-    assert issubclass(Learning, Settings)
+    assert issubclass(QLearningSettings, Settings)
     with pytest.raises(ConfigError, match=sentence):
-        Learning(**changes)
+        QLearningSettings(**changes)
 
 
 class Scripted:
@@ -319,7 +319,7 @@ class Scripted:
 
 
 def test_an_episode_without_end_is_cut_and_said_so():
-    found = q_learning(Scripted(), Learning(episodes=2, episode_steps=7))
+    found = q_learning(Scripted(), QLearningSettings(episodes=2, episode_steps=7))
     assert found.lengths.tolist() == [7, 7] and found.returns.tolist() == [7, 7]
     assert found.status == Status.MAX_ITERATIONS
 
@@ -367,26 +367,26 @@ def test_without_discounting_values_are_refused_once_they_are_too_large(method):
 )
 def test_learners_refuse_values_and_returns_that_go_too_far(learn, rewards, changes, says):
     with pytest.raises(ConfigError, match=says):
-        learn(Scripted(*rewards), Learning(**{"episodes": 9, "episode_steps": 99} | changes))
+        learn(Scripted(*rewards), QLearningSettings(**{"episodes": 9, "episode_steps": 99} | changes))
 
 
 def test_alpha_falls_with_the_updates_of_a_pair():
-    settings = Learning(discount=0, learning_rate=0.5, decay=1, episodes=1, episode_steps=3)
+    settings = QLearningSettings(discount=0, learning_rate=0.5, decay=1, episodes=1, episode_steps=3)
     found = q_learning(Scripted(), settings)
     assert found.action_values[0, 0] == 1 - (1 - 0.5) * (1 - 0.25) * (1 - 0.5 / 3)
 
 
 def test_planning_repeats_what_was_taken():
-    settings = Learning(discount=0, learning_rate=0.5, episodes=1, episode_steps=1)
+    settings = QLearningSettings(discount=0, learning_rate=0.5, episodes=1, episode_steps=1)
     assert dyna_q(Scripted(), settings, planning_steps=3).action_values[0, 0] == 1 - 0.5**4
     with pytest.raises(ConfigError, match="planning_steps is -1; give a whole number of at least 0"):
         dyna_q(Scripted(), settings, planning_steps=-1)
 
 
 def test_planning_goes_by_the_last_outcome_and_knows_ends():
-    settings = Learning(discount=0, learning_rate=1, episodes=1, episode_steps=2)
+    settings = QLearningSettings(discount=0, learning_rate=1, episodes=1, episode_steps=2)
     assert dyna_q(Scripted(1.0, 3.0), settings, planning_steps=1).action_values[0, 0] == 3
-    settings = Learning(discount=0.9, learning_rate=1, episodes=1)
+    settings = QLearningSettings(discount=0.9, learning_rate=1, episodes=1)
     assert dyna_q(Scripted(ends=True), settings, planning_steps=50).action_values[0, 0] == 1
 
 

@@ -9,8 +9,8 @@ import pytest
 import reverie as rv
 from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.core.types import EnvSpec
-from reverie.environments.border import MOST, sensor_of
-from reverie.environments.world import make_world
+from reverie.environments.border import LARGEST, sensor_of
+from reverie.environments.world import make_env
 from worlds import Faulty, Line, Nested, Switched
 
 CONTINUOUS, DISCRETE = EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7"), EnvSpec(2, name="line7", actions=3)
@@ -32,7 +32,7 @@ def test_an_action_that_is_no_number_is_never_scaled(spec, value, batch):
 @pytest.mark.parametrize("world", [Faulty, Nested, Line])
 @pytest.mark.parametrize("value", NO_NUMBERS)
 def test_an_action_that_is_no_number_never_reaches_the_world(world, value):
-    world = make_world(world())
+    world = make_env(world())
     stepped = []
     world.env.step = stepped.append
     with pytest.raises(DivergedError, match=r"the action of step 4 is .*, not finite; it was not sent"):
@@ -43,7 +43,7 @@ def test_an_action_that_is_no_number_never_reaches_the_world(world, value):
 def test_an_action_that_its_dtype_makes_infinite_never_reaches_the_world():
     env = Line()
     env.action_space = gym.spaces.Box(-1e5, 1e5, (1,), np.float32)
-    world = make_world(env)
+    world = make_env(env)
     world._action_dtype = np.dtype(np.float16)
     with pytest.raises(DivergedError, match="not finite"), np.errstate(over="ignore"):
         world.step(np.array([1e5]), 1)
@@ -100,7 +100,7 @@ def test_what_cannot_be_squared_is_clipped_with_one_warning(of, says, value, tmp
     assert len(told) == 1 and says in told[0] and "counts as ±1e+16" in told[0]
     steps = journal.read(tmp_path / "experience" / "journal.bin")[1]
     kept = steps["next_observation"][:, 1] if of == "observation" else steps["reward"]
-    np.testing.assert_allclose(kept[[2, 4]], np.copysign(MOST, value), rtol=1e-6)
+    np.testing.assert_allclose(kept[[2, 4]], np.copysign(LARGEST, value), rtol=1e-6)
 
 
 @pytest.mark.parametrize("value", [1e17, -3e38, 1e300, -WIDE])
@@ -148,7 +148,7 @@ def test_a_part_of_a_nested_observation_is_called_by_its_keys():
             found = super()._observe()
             return {**found, "arm": {**found["arm"], "v": np.array([1e300])}}
 
-    world = make_world(Wide())
+    world = make_env(Wide())
     with pytest.warns(ReverieWarning, match=r"the observation at index 4 \(arm/v\) goes beyond"):
         world.reset(0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from reverie.core.errors import ConfigError, WorldError
 from reverie.environments.options import options_of
-from reverie.environments.world import make_env
+from reverie.environments.world import make_gym_env
 
 LAKE = "FrozenLake-v1"
 
@@ -71,4 +71,4 @@ def test_a_setting_that_there_is_none_of_is_named(source):
 )
 def test_a_value_that_cannot_be_is_said_with_its_setting(source, options, said):
     with pytest.raises(WorldError, match=said):
-        make_env(source, **options)
+        make_gym_env(source, **options)

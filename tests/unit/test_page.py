@@ -40,7 +40,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.elements, self.around, self.unbalanced = [], [], []
-        self.feed(text)
+        self.requirements(text)
         self.close()
         self.unbalanced += [element["tag"] for element in self.around]
 

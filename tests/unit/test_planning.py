@@ -8,11 +8,11 @@ from reverie.control import ilqg
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
 from reverie.environments.simulator import DomainSimulator, GymnasiumSimulator, simulate, state_of
-from reverie.environments.world import World, make_world
+from reverie.environments.world import EnvAdapter, make_env
 from reverie.loops.costs import SMOOTHING, cost_derivatives, smooth_costs
 from reverie.loops.evaluation import play
-from reverie.loops.pilot import Follower, Start, first_actions, plan_episode
-from reverie.loops.planning import Planning, counting
+from reverie.loops.pilot import EpisodeStart, FeedbackPolicy, first_actions, plan_episode
+from reverie.loops.planning import PlanningProblem, counting
 
 NAMES = ("cartpole", "reacher", "ant", "Reacher-v5")  # an unstable one, an arm, a quaternion, somebody else's
 EASY = {"cartpole": 1e-9, "reacher": 1e-8, "ant": 1e-6, "Reacher-v5": 1e-4}
@@ -23,11 +23,11 @@ class Reached:
 
     def __init__(self, name, steps=6):
         def make():
-            return make_world(name)
+            return make_env(name)
 
         world = make()
         world.reset(3)
-        self.planning = Planning(simulate(make, 3))
+        self.planning = PlanningProblem(simulate(make, 3))
         self.sim = self.planning.simulator
         self.n, self.m = self.sim.tangent_dim, self.sim.action_dim
         self.start = state_of(world)
@@ -105,7 +105,7 @@ def test_curvature_is_that_of_the_formula_along_the_linear_step(name):
 
 
 def test_curvature_of_a_gymnasium_reward_is_its_own():
-    world = make_world("Reacher-v5")
+    world = make_env("Reacher-v5")
     world.reset(0)
     sim = GymnasiumSimulator(world)
     x, u = state_of(world), np.array([0.3, -1.0])  # one at its bound
@@ -141,15 +141,15 @@ def test_rollouts_stay_in_bounds_and_follow_feedback(reached):
 
 def test_costs_end_with_a_death():
     assert counting(np.array([False, True, False, True])).tolist() == [1.0, 1.0, 0.0, 0.0]
-    start = Start("walker2d", 0, steps=60)
+    start = EpisodeStart("walker2d", 0, steps=60)
     planning = start.planning
     x_hat, idle = np.repeat(start.x[None], 61, 0), np.zeros((60, 6))  # falls within 60 steps
     states, _, costs = planning.rollout(x_hat, idle, np.zeros((60, 6, 18)), idle, np.zeros(1))
     _, deaths = planning.simulator.scores(states[0], idle)
     assert 0 < deaths.argmax() < 59
-    assert costs[0] == pytest.approx(-planning.foretell(x_hat, idle))
-    ended = planning.foretell(x_hat[: deaths.argmax() + 2], idle[: deaths.argmax() + 1])
-    assert planning.foretell(x_hat, idle) == pytest.approx(ended)
+    assert costs[0] == pytest.approx(-planning.predict_return(x_hat, idle))
+    ended = planning.predict_return(x_hat[: deaths.argmax() + 2], idle[: deaths.argmax() + 1])
+    assert planning.predict_return(x_hat, idle) == pytest.approx(ended)
     expansion = planning.expand(states[0][50:], idle[50:])  # dead from its first step
     assert not expansion.l_x[1:].any() and not expansion.l_xx[1:].any()
     assert (expansion.l_uu[1:] == np.eye(6)).all()
@@ -157,17 +157,17 @@ def test_costs_end_with_a_death():
 
 @pytest.mark.parametrize("name", ["reacher_single", "InvertedDoublePendulum-v5"])
 def test_a_plan_followed_in_the_world_returns_what_it_foretells(name):
-    start = Start(name, 0, episode=2, steps=12)
+    start = EpisodeStart(name, 0, episode=2, steps=12)
     rows = []
     plan = plan_episode(start, 6, 0, lambda steps, row: rows.append((steps, row["cost"])))
     assert plan.usable and np.abs(plan.actions).max() <= 1.0
     lengths = list(dict.fromkeys(steps for steps, _ in rows))
     assert lengths[0] == 12 and lengths[1:] == sorted(lengths[1:])  # at once, then further and further
     assert plan.cost == min(cost for steps, cost in rows if steps == 12)
-    pilot = Follower(start, plan)
+    pilot = FeedbackPolicy(start, plan)
     total = play(pilot.greedy, pilot.make(), 0, 2).total
-    assert total == pytest.approx(start.planning.foretell(plan.states, plan.actions), rel=1e-9)
-    assert total > start.planning.foretell(plan.states, first_actions(12, plan.actions.shape[1], 0))
+    assert total == pytest.approx(start.planning.predict_return(plan.states, plan.actions), rel=1e-9)
+    assert total > start.planning.predict_return(plan.states, first_actions(12, plan.actions.shape[1], 0))
     again = plan_episode(start, 6, 0)
     np.testing.assert_array_equal(plan.actions, again.actions)  # a seed decides
 
@@ -182,16 +182,16 @@ def test_solver_takes_problems_with_quaternions():
 
 def test_what_cannot_be_planned_says_so():
     with pytest.raises(ConfigError, match="Pendulum-v1 is no MuJoCo environment"):
-        simulate(lambda: make_world("Pendulum-v1"), 0)
+        simulate(lambda: make_env("Pendulum-v1"), 0)
     wrapped = gym.wrappers.TransformReward(gym.make("Reacher-v5"), lambda reward: 2.0 * reward)
     with pytest.raises(ConfigError, match="TransformReward is round it"):
-        simulate(lambda: World(wrapped, "wrapped"), 0)
+        simulate(lambda: EnvAdapter(wrapped, "wrapped"), 0)
     with pytest.raises(ConfigError, match="--horizon 200 is longer than an episode of Reacher-v5, 50 steps"):
-        Start("Reacher-v5", 0, steps=200)
+        EpisodeStart("Reacher-v5", 0, steps=200)
 
 
 def test_simulators_leave_the_running_world_alone():
-    start = Start("reacher", 0)
+    start = EpisodeStart("reacher", 0)
     world = start.make()
     world.reset(1)
     before = state_of(world)

@@ -5,7 +5,7 @@ import pytest
 
 from reverie.domains import DOMAINS, arrays, point_mass
 from reverie.domains.domain import SCALAR, State
-from reverie.domains.plant import Plant
+from reverie.domains.plant import MujocoModel
 from reverie.loops.costs import cost_derivatives
 
 DOMAIN = DOMAINS["point_mass"]
@@ -38,7 +38,7 @@ def test_no_derivative_shows_the_jump():
 
 
 def test_what_is_drawn_is_what_pays():
-    model = Plant(DOMAIN).model
+    model = MujocoModel(DOMAIN).model
     target, region = model.geom("target"), model.geom("region")
     np.testing.assert_allclose(target.pos[:2], point_mass.TARGET)
     np.testing.assert_allclose(region.pos[:2], point_mass.REGION)

@@ -24,7 +24,7 @@ def _results(path):
     path.with_name("settings.json").write_text(
         json.dumps({"format": folder.FORMAT, "settings": {}, "reverie": "0", "commands": []})
     )
-    return folder.Results(path.parent)
+    return folder.ResultsStore(path.parent)
 
 
 KINDS = {
@@ -45,7 +45,7 @@ READERS = {
     "a checkpoint": ("latest.safetensors", checkpoint.read),
     "a table": ("episodes.csv", tables.read_rows),
     "a table to write": ("episodes.csv", lambda path: tables.Table(path, ("step",)).append({"step": 1})),
-    "settings.json": ("settings.json", lambda path: folder.Results(path.parent)),
+    "settings.json": ("settings.json", lambda path: folder.ResultsStore(path.parent)),
     "cells.csv": ("cells.csv", _results),
     "cell.json": ("cell.json", lambda path: cell.read(path.parent)),
     "a cell's film": ("film.mp4", lambda path: cell.collect(path.parent, "")),

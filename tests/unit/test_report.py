@@ -55,9 +55,9 @@ def pendulum():
 
 
 def test_a_sketch_follows_the_arm(pendulum):
-    from reverie.report.sketch import SIZE, SKY, Sketch
+    from reverie.report.sketch import SIZE, SKY, StickFigure
 
-    sketch = Sketch(pendulum.model, pendulum.data, {"distance": 3.0, "elevation": -10.0})
+    sketch = StickFigure(pendulum.model, pendulum.data, {"distance": 3.0, "elevation": -10.0})
     pictures = []
     for angle in (0.0, 0.0, 0.8, -0.8):
         pendulum.set_state(np.array([0.0, angle]), np.zeros(2))

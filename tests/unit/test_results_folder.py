@@ -12,7 +12,7 @@ import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments import folder
-from reverie.experiments.folder import Outcome, Results
+from reverie.experiments.folder import ResultsStore, RunResult
 from reverie.storage import files
 
 KEY, OTHER = ("reacher", "naf", 0), ("peg", "ddpg", 3)
@@ -32,12 +32,12 @@ def outcome(scores, every=10, **rest):
         }
         for i, score in enumerate(scores)
     ]
-    return Outcome(rows, software="reverie 1", machine="a machine", **rest)
+    return RunResult(rows, software="reverie 1", machine="a machine", **rest)
 
 
 def filled(path, cells=None, settings=SETTINGS):
     """Return an open folder that holds cells: outcomes by key."""
-    results = Results(path)
+    results = ResultsStore(path)
     results.open()
     results.declare("1.0", settings, "reverie reproduce table1")
     for key, found in (cells or {}).items():
@@ -55,7 +55,7 @@ def tables(results):
 
 def test_what_went_in_comes_out(tmp_path):
     filled(tmp_path / "out", {KEY: outcome([-3.0, -1.25]), OTHER: outcome([float("-inf")], film=b"mp4")}).close()
-    found = Results(tmp_path / "out")
+    found = ResultsStore(tmp_path / "out")
     assert sorted(found.cells) == sorted(found.scores) == [OTHER, KEY]
     assert returns(found, KEY) == [-3.0, -1.25] and returns(found, OTHER) == [float("-inf")]
     assert [(row["episode"], row["step"], row["rest_speed"]) for row in found.scores[KEY]] == [
@@ -70,7 +70,7 @@ def test_what_went_in_comes_out(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_empty_and_stays_away(tmp_path):
-    found = Results(tmp_path / "out")
+    found = ResultsStore(tmp_path / "out")
     assert not found.cells and not found.scores and found.version is None
     found.require("2.0", SETTINGS)
     assert not (tmp_path / "out").exists()
@@ -90,7 +90,7 @@ def test_the_bytes_do_not_depend_on_the_order_in_which_cells_end(tmp_path):
 def test_the_same_cell_again_takes_the_place_of_the_first(tmp_path):
     results = filled(tmp_path, {KEY: outcome([-9.0, -8.0, -7.0], error="it broke"), OTHER: outcome([-2.0])})
     results.add(KEY, outcome([-5.0, -4.0]))
-    for found in (results, Results(tmp_path)):
+    for found in (results, ResultsStore(tmp_path)):
         assert returns(found, KEY) == [-5.0, -4.0] and returns(found, OTHER) == [-2.0]
         assert found.is_done(KEY) and found.cells[KEY]["error"] == ""
     assert len(results.scores_file.read_text().splitlines()) == 1 + 2 + 1
@@ -98,7 +98,7 @@ def test_the_same_cell_again_takes_the_place_of_the_first(tmp_path):
 
 def test_a_failed_cell_is_kept_with_its_error_and_is_not_done(tmp_path):
     filled(tmp_path, {KEY: outcome([-3.0], error='no "disk", left\nat all'), OTHER: outcome([], error="at once")})
-    found = Results(tmp_path)
+    found = ResultsStore(tmp_path)
     assert found.cells[KEY]["error"] == 'no "disk", left\nat all' and found.cells[KEY]["status"] == "failed"
     assert not found.is_done(KEY) and returns(found, KEY) == [-3.0]
     assert not found.is_done(OTHER) and found.cells[OTHER]["episodes"] == 0
@@ -115,7 +115,7 @@ def test_settings_and_commands_add_up(tmp_path):
     results = filled(tmp_path)
     results.declare("1.0", {"peg/ddpg": {"episodes": 5}}, "reverie reproduce fig2")
     results.declare("1.0", {}, "reverie reproduce table1")
-    found = Results(tmp_path)
+    found = ResultsStore(tmp_path)
     assert found.settings == SETTINGS | {"peg/ddpg": {"episodes": 5}}
     assert found.commands == ["reverie reproduce table1", "reverie reproduce fig2"]
 
@@ -128,7 +128,7 @@ def test_another_version_is_refused(tmp_path):
     with pytest.raises(
         ConfigError, match=r"was filled by reverie 1\.0, and this is 1\.1: choose another --out"
     ) as told:
-        Results(tmp_path).require("1.1", SETTINGS)
+        ResultsStore(tmp_path).require("1.1", SETTINGS)
     assert str(tmp_path) in str(told.value) and "\n" not in str(told.value)
 
 
@@ -143,15 +143,15 @@ def test_another_version_is_refused(tmp_path):
 def test_other_settings_are_refused(tmp_path, change, says):
     filled(tmp_path)
     with pytest.raises(ConfigError) as told:
-        Results(tmp_path).require("1.0", {"reacher/naf": SETTINGS["reacher/naf"] | change})
+        ResultsStore(tmp_path).require("1.0", {"reacher/naf": SETTINGS["reacher/naf"] | change})
     assert says in str(told.value) and str(tmp_path) in str(told.value) and "choose another --out" in str(told.value)
-    Results(tmp_path).require("1.0", SETTINGS | {"reacher/ddpg": change})  # of cells that are not here yet
+    ResultsStore(tmp_path).require("1.0", SETTINGS | {"reacher/ddpg": change})  # of cells that are not here yet
 
 
 def test_a_setting_that_was_dropped_is_refused(tmp_path):
     filled(tmp_path)
     with pytest.raises(ConfigError, match=r"hidden=\[8, 8\], not None"):
-        Results(tmp_path).require("1.0", {"reacher/naf": {"episodes": 20}})
+        ResultsStore(tmp_path).require("1.0", {"reacher/naf": {"episodes": 20}})
 
 
 def test_another_format_is_refused(tmp_path):
@@ -159,7 +159,7 @@ def test_another_format_is_refused(tmp_path):
     facts = json.loads(results.settings_file.read_text())
     results.settings_file.write_text(json.dumps(facts | {"format": 99}))
     with pytest.raises(StorageError, match="has format 99; this version of reverie reads 2") as told:
-        Results(tmp_path)
+        ResultsStore(tmp_path)
     assert str(tmp_path) in str(told.value)
 
 
@@ -201,17 +201,17 @@ def test_damaged_tables_are_refused(tmp_path, name, damage):
     text = (tmp_path / name).read_text()
     (tmp_path / name).write_text(damage(text))
     with pytest.raises(StorageError, match=r"is damaged.*restore it, or choose another --out") as told:
-        Results(tmp_path)
+        ResultsStore(tmp_path)
     assert str(tmp_path) in str(told.value)
     (tmp_path / name).write_text(text)
-    assert Results(tmp_path).is_done(KEY)
+    assert ResultsStore(tmp_path).is_done(KEY)
 
 
 def test_tables_without_their_settings_are_refused(tmp_path):
     results = filled(tmp_path, {KEY: outcome([-3.0])})
     results.settings_file.unlink()
     with pytest.raises(StorageError, match=r"settings\.json is missing, and .*cells\.csv cannot be read without it"):
-        Results(tmp_path)
+        ResultsStore(tmp_path)
 
 
 # ---- accidents
@@ -240,12 +240,12 @@ def test_killed_between_the_tables_nothing_is_lost_or_there_twice(tmp_path, monk
     killed_between_the_tables(results, monkeypatch, outcome([-3.0, -1.0]))
     results.close()
     assert "reacher" in results.scores_file.read_text() and "reacher" not in results.cells_file.read_text()
-    found = Results(tmp_path)
+    found = ResultsStore(tmp_path)
     assert list(found.cells) == list(found.scores) == [OTHER] and not found.is_done(KEY)
     found.open()
     found.add(KEY, outcome([-3.0, -1.0]))
     found.close()
-    found = Results(tmp_path)
+    found = ResultsStore(tmp_path)
     assert found.is_done(KEY) and returns(found, KEY) == [-3.0, -1.0] and returns(found, OTHER) == [-2.0]
     assert len(found.scores_file.read_text().splitlines()) == 1 + 2 + 1
 
@@ -253,7 +253,7 @@ def test_killed_between_the_tables_nothing_is_lost_or_there_twice(tmp_path, monk
 def test_a_failed_cell_whose_second_end_was_cut_short_is_still_to_do(tmp_path, monkeypatch):
     results = filled(tmp_path, {KEY: outcome([-3.0], error="it broke")})
     killed_between_the_tables(results, monkeypatch, outcome([-3.0, -1.0]))
-    found = Results(tmp_path)
+    found = ResultsStore(tmp_path)
     assert not found.is_done(KEY) and found.cells[KEY]["error"] == "it broke"
 
 
@@ -277,11 +277,11 @@ def test_a_full_disk_leaves_the_old_tables_whole(tmp_path, monkeypatch, full_at)
     if full_at == "scores.csv":
         assert now == before
     assert not list(tmp_path.glob("*.new"))
-    found = Results(tmp_path)
+    found = ResultsStore(tmp_path)
     assert list(found.cells) == list(found.scores) == [OTHER] and returns(found, OTHER) == [-2.0]
     found.open()
     found.add(KEY, outcome([-3.0]))
-    assert Results(tmp_path).is_done(KEY)
+    assert ResultsStore(tmp_path).is_done(KEY)
 
 
 def test_a_second_process_is_refused_and_may_read(tmp_path):
@@ -306,7 +306,7 @@ except OSError as error:
 
 
 def test_whoever_takes_the_lock_sees_what_was_added_meanwhile(tmp_path):
-    early = Results(tmp_path)
+    early = ResultsStore(tmp_path)
     filled(tmp_path, {KEY: outcome([-3.0])}).close()
     assert not early.is_done(KEY)
     early.open()
@@ -317,12 +317,12 @@ def test_whoever_takes_the_lock_sees_what_was_added_meanwhile(tmp_path):
 def test_a_lock_that_cannot_be_taken_is_told_in_a_sentence(tmp_path):
     (tmp_path / ".lock").mkdir()
     with pytest.raises(StorageError, match=str(tmp_path)):
-        Results(tmp_path).open()
+        ResultsStore(tmp_path).open()
 
 
 def test_a_folder_that_cannot_be_read_is_not_kept_locked(tmp_path):
     filled(tmp_path, {KEY: outcome([-3.0])}).close()
-    results = Results(tmp_path)
+    results = ResultsStore(tmp_path)
     results.settings_file.write_text("")
     with pytest.raises(StorageError, match="damaged"):
         results.open()
@@ -336,7 +336,7 @@ def test_a_cell_added_later_leaves_the_rows_of_others_as_they_were(tmp_path):
     before = results.scores_file.read_text().replace(",0.5\n", ",\n")
     assert before.count(",\n") == 2
     results.scores_file.write_text(before)
-    again = Results(tmp_path / "out")
+    again = ResultsStore(tmp_path / "out")
     again.open()
     again.add(OTHER, outcome([-2.0]))
     again.close()

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.report import film
 from worlds import Line
 
@@ -37,7 +37,7 @@ class Still(gym.Wrapper):
 def test_a_world_that_does_not_render_is_shown_by_its_traces(source, tmp_path):
     seen = []
     greedy = lambda observation: seen.append(observation) or np.zeros(1, np.float32)  # noqa: E731
-    filmed = film.record(greedy, lambda **more: make_world(source, **more), tmp_path / "f.gif", 0, 20.0)
+    filmed = film.record(greedy, lambda **more: make_env(source, **more), tmp_path / "f.gif", 0, 20.0)
     assert filmed.traced and not filmed.sketched
     image = pytest.importorskip("PIL.Image")
     with image.open(tmp_path / "f.gif") as opened:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reverie.core.errors import ReverieError
-from reverie.environments.toy_text import DiscreteWorld
+from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.report import value_map
 from reverie.tabular.value_iteration import value_iteration
 
@@ -21,7 +21,7 @@ LAKE = """\
 
 
 def solved(name, discount):
-    world = DiscreteWorld(name)
+    world = DiscreteEnvAdapter(name)
     mdp = world.table()
     found = value_iteration(mdp, discount)
     return world.grid(), found.values, found.policy, mdp.terminal

@@ -12,9 +12,9 @@ from gymnasium.spaces import utils as space_utils
 
 from conftest import THING
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
-from reverie.environments.toy_text import DiscreteWorld
+from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.environments.values import finite_number, flattener, float32, truth
-from reverie.environments.world import World, make_world
+from reverie.environments.world import EnvAdapter, make_env
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 
@@ -51,7 +51,7 @@ GOOD = np.zeros(2)
 
 
 def stepped(result, space=BOX):
-    return World(Puppet(space, result=result), "Puppet").step(np.zeros(2), 7)
+    return EnvAdapter(Puppet(space, result=result), "Puppet").step(np.zeros(2), 7)
 
 
 def assert_named(told, *words):
@@ -131,7 +131,7 @@ def test_a_step_of_another_form_is_named(result, says):
 @pytest.mark.parametrize("first", [GOOD, None, (GOOD,), (GOOD, None), (GOOD, {}, {}), "ab", {}, 7])
 def test_a_reset_of_another_form_is_named(first):
     with pytest.raises(WorldError) as told:
-        World(Puppet(first=first), "Puppet").reset(0)
+        EnvAdapter(Puppet(first=first), "Puppet").reset(0)
     assert_named(told, "reset")
 
 
@@ -140,9 +140,9 @@ async def _later(*_, **__):
 
 
 def test_an_async_def_is_refused_without_a_word_of_what_was_not_awaited(recwarn):
-    world = World(Puppet(), "Puppet")
+    world = EnvAdapter(Puppet(), "Puppet")
     world.env.reset = world.env.step = _later
-    for call in (lambda: world.reset(0), lambda: world.step(np.zeros(2), 7), lambda: make_world(_later)):
+    for call in (lambda: world.reset(0), lambda: world.step(np.zeros(2), 7), lambda: make_env(_later)):
         with pytest.raises(ReverieError, match="returned coroutine"):
             call()
     gc.collect()
@@ -257,14 +257,14 @@ def test_the_worlds_own_array_is_not_kept():
 @pytest.mark.parametrize("space", [None, 7, (2,), spaces.Box])
 def test_a_space_that_is_none_is_named(which, space):
     with pytest.raises(SpaceError, match=which):
-        World(Puppet(**{which: space}), "Puppet")
+        EnvAdapter(Puppet(**{which: space}), "Puppet")
 
 
 @pytest.mark.parametrize("observation", [-1, 7, 0.5, "1", None, (1, 2), float("nan"), [1], Unspeakable()])
 def test_tables_take_no_state_that_there_is_not(observation):
     puppet = Puppet(SEVEN, (0, {}), (observation, 0.0, False, False, {}), action_space=spaces.Discrete(2))
     with pytest.raises(ReverieError, match=r"an observation is .*; Discrete\(7\) says else"):
-        DiscreteWorld(lambda: puppet).step(0)
+        DiscreteEnvAdapter(lambda: puppet).step(0)
 
 
 def test_what_is_told_is_looked_at_as_what_a_world_returns():

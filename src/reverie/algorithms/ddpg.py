@@ -154,4 +154,4 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         return mu(policy.actor, policy.moments, see(policy.observations, observation))[0]
 
     begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy)
-    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)

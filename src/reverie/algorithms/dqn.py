@@ -171,4 +171,4 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
         noisy, memory = explore(reads, memory, observation, jax.random.normal(key, (1,), jnp.float32))
         return jnp.where(explore_now, noisy, greedy(reads, observation)), memory
 
-    return Agent(spec, config.feed, init, forgetful, act, update, diagnose, policy, greedy, explore)
+    return Agent(spec, config.requirements, init, forgetful, act, update, diagnose, policy, greedy, explore)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from reverie.algorithms.dreamt import refuse_broken, refuse_misfits
-from reverie.algorithms.imagination import MARGIN, Imagination, Seeds, known_of, rollout
+from reverie.algorithms.dreamt import require_matching_shapes, require_working_models
+from reverie.algorithms.imagination import RANGE_MARGIN, Imagination, StartStates, rollout, rollout_model_of
 from reverie.core.agent import Agent
 from reverie.core.dynamics import Episode
 from reverie.core.seeds import DREAM, MODEL, seed_of
 from reverie.core.status import Status
-from reverie.core.task import Task
+from reverie.core.task import KnownDynamics
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import without_outliers
 from reverie.data.replay import Replay
@@ -27,13 +27,13 @@ from reverie.models.reward import RewardModel
 NEVER = -1.0  # in metrics, a figure that there is no measurement for yet
 
 
-class Dreams:
+class ImaginedReplay:
     """Holds B_f (the newest of the last episodes), B_old, R_f, the fitted models and the switch.
 
     task: what is known of the world.  policy: () -> what acting reads now.
     """
 
-    def __init__(self, agent: Agent, task: Task, seed: int, policy: Callable[[], Any]):
+    def __init__(self, agent: Agent, task: KnownDynamics, seed: int, policy: Callable[[], Any]):
         assert agent.imagination is not None
         self.settings: Imagination = agent.imagination
         self.agent, self.task, self._seed, self._policy = agent, task, seed, policy
@@ -47,7 +47,7 @@ class Dreams:
         self.generator = np.random.default_rng(seed_of(seed, DREAM))
         self.dynamics: Any = None
         self.old: list[Episode] = []  # B_old: what `dynamics` was fitted to
-        self.outcome: RewardModel | None = None  # of rewards and deaths, where the task does not know them
+        self.reward_model: RewardModel | None = None  # of rewards and deaths, where the task does not know them
         self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
         self.filled = self.left_out = 0  # steps with outliers that were filled in; episodes that had too many
         self.noticed: list[str] = []  # until somebody tells of them
@@ -88,14 +88,14 @@ class Dreams:
 
     # ---- what it is told
 
-    def remember(self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool) -> bool:
+    def observe(self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool) -> bool:
         """Take in a real transition, packed and as states (with context behind them); return whether a model was fitted."""
         n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
         step, size = Transition.unpack(row, n, m), self.task.state_dim
         if not self._states:
             self._begin(x[size:])
-            self._see(x[:size])
-        self._see(x_next[:size])
+            self._add_state(x[:size])
+        self._add_state(x_next[:size])
         self._actions.append(np.asarray(self.agent.spec.as_input(step.action), float))
         self._rewards.append(float(step.reward))
         if self._replays:
@@ -106,7 +106,7 @@ class Dreams:
             self.imagine()
         return fitted
 
-    def _see(self, x: np.ndarray) -> None:
+    def _add_state(self, x: np.ndarray) -> None:
         """Take in the next state of the episode under way; what is far off waits for the episode's end."""
         self._states.append(np.asarray(x, float))
         if not self._large.is_far(x):
@@ -116,7 +116,7 @@ class Dreams:
         """Have the range of states reach from `low` to `high` at least."""
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
 
-    def believed(self, x: np.ndarray) -> np.ndarray:
+    def plausible_state(self, x: np.ndarray) -> np.ndarray:
         """Return x, a state with its context; the newest good one in its stead where it is far off, if there is one."""
         if not self._large.is_far(x):
             return x
@@ -178,7 +178,7 @@ class Dreams:
             self.dynamics, self.old = fit.dynamics, batch
         else:
             self.refused += 1
-        self._fit_outcome(history)
+        self._fit_reward_model(history)
         if self.trust == 0.0:
             self.fictional.clear()  # so that a model which recovers is not followed by what it dreamt before
 
@@ -196,25 +196,27 @@ class Dreams:
         """Set `report` and `trust` from a model's errors on episodes it was not fitted to."""
         self.report = errors.predictions(dynamics, held_out, (1, self._far))
         if self.task.reward is None:
-            self._fit_outcome(before)
-            self.report["reward"] = 1.0 if self.outcome is None else self.outcome.error(held_out)
+            self._fit_reward_model(before)
+            self.report["reward"] = 1.0 if self.reward_model is None else self.reward_model.error(held_out)
         worst = max(self.report.get(f"nrmse_{self._far}", 0.0), self.report.get("reward", 0.0))
-        self.trust = self.settings.trust(worst)
+        self.trust = self.settings.imagined_fraction(worst)
 
-    def _fit_outcome(self, episodes: list[Episode]) -> None:
+    def _fit_reward_model(self, episodes: list[Episode]) -> None:
         if self.task.reward is None or self.task.terminated is None:
-            self.outcome = reward.fit(episodes, seed_of(self._seed, MODEL, self.fits)).dynamics or self.outcome
+            self.reward_model = (
+                reward.fit(episodes, seed_of(self._seed, MODEL, self.fits)).dynamics or self.reward_model
+            )
 
     def imagine(self) -> None:
         """Sample m states of B_old, roll the model out from each, store in R_f."""
-        unknown = self.outcome is None and (self.task.reward is None or self.task.terminated is None)
+        unknown = self.reward_model is None and (self.task.reward is None or self.task.terminated is None)
         if self.dynamics is None or unknown or not self.on or self.trust == 0.0 or not self.settings.rollout_length:
             return
         longest = max(map(len, self.old))
         horizon = longest if self.dynamics.horizon is None else min(longest, self.dynamics.horizon)
-        margin = MARGIN * (self.high - self.low)
+        margin = RANGE_MARGIN * (self.high - self.low)
         low, high = self.low - margin, self.high + margin
-        known = known_of(self.agent.spec, self.task, self.outcome, self.dynamics, horizon, low, high)
+        known = rollout_model_of(self.agent.spec, self.task, self.reward_model, self.dynamics, horizon, low, high)
         policy = self._policy()
 
         def act(memory, observations):
@@ -224,7 +226,7 @@ class Dreams:
         dreams, cut, self.memory = rollout(
             known,
             act,
-            self._seeds(horizon),
+            self._start_states(horizon),
             self.memory,
             self.settings.rollout_length,
             self.generator,
@@ -236,7 +238,7 @@ class Dreams:
         self.cut += cut
         self.rolled += self.settings.rollouts
 
-    def _seeds(self, horizon: int) -> Seeds:
+    def _start_states(self, horizon: int) -> StartStates:
         """Return states drawn uniformly from those of B_old's transitions."""
         lengths = np.minimum([len(episode) for episode in self.old], horizon)
         ends = np.cumsum(lengths)
@@ -244,7 +246,7 @@ class Dreams:
         which = np.searchsorted(ends, drawn, side="right")
         times = drawn - (ends - lengths)[which]
         states = np.stack([self.old[i].states[t] for i, t in zip(which, times, strict=True)])
-        return Seeds(states, times, np.stack([self.old[i].context for i in which]))
+        return StartStates(states, times, np.stack([self.old[i].context for i in which]))
 
     @property
     def minibatches_per_real(self) -> int:
@@ -293,8 +295,8 @@ class Dreams:
         arrays["fictional"] = self.fictional.rows[: len(self.fictional)]
         if self.dynamics is not None:
             arrays |= {f"dynamics/{name}": value for name, value in self.dynamics.arrays().items()}
-        if self.outcome is not None:
-            arrays |= {f"outcome/{name}": value for name, value in self.outcome.arrays().items()}
+        if self.reward_model is not None:
+            arrays |= {f"outcome/{name}": value for name, value in self.reward_model.arrays().items()}
         for place, episodes in (("episode", self.history), ("old", self.old)):
             for i, episode in enumerate(episodes):
                 arrays |= {f"{place}{i}/{name}": np.asarray(value) for name, value in vars(episode).items()}
@@ -318,7 +320,7 @@ class Dreams:
 
         n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
         sizes = self.task.state_dim, self.agent.spec.as_input(np.zeros(m)).size, self.task.context_dim, row_width(n, m)
-        refuse_misfits(arrays, sizes, self.memory, len(self.fictional.rows))
+        require_matching_shapes(arrays, sizes, self.memory, len(self.fictional.rows))
         if len(arrays["fictional"]) != min(facts["added"], len(self.fictional.rows)):
             raise ValueError(f"{len(arrays['fictional'])} imagined rows, where {facts['added']} were added")
         self.low, self.high, self.memory = arrays["low"], arrays["high"], arrays["memory"].copy()
@@ -326,7 +328,7 @@ class Dreams:
         self.fictional.added = facts["added"]
         self.dynamics = self.model.restore(part("dynamics")) if facts["known"] else None
         outcome = part("outcome")
-        self.outcome = RewardModel.restore(outcome) if outcome else None
+        self.reward_model = RewardModel.restore(outcome) if outcome else None
         for place, episodes in (("episode", self.history), ("old", self.old)):
             for i in range(self.history.maxlen or 0):
                 if found := part(f"{place}{i}"):
@@ -338,7 +340,7 @@ class Dreams:
         if now := part("now"):
             self._states, self._actions, self._packed = (list(now.get(k, ())) for k in ("states", "actions", "packed"))
             self._rewards, self._context = now["rewards"].tolist(), now["context"]
-        refuse_broken(self.dynamics, self.outcome, self.old)
+        require_working_models(self.dynamics, self.reward_model, self.old)
         for name in self.COUNTS:
             setattr(self, name, facts.get(name, 0))  # older checkpoints do not count outliers
         self.status = Status(facts["status"])

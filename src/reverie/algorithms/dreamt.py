@@ -7,8 +7,10 @@ import numpy as np
 Arrays = dict[str, np.ndarray]
 
 
-def refuse_misfits(arrays: Arrays, sizes: tuple[int, int, int, int], memory: np.ndarray, capacity: int) -> None:
-    """Raise ValueError that names the first array which is not as `Dreams.snapshot` writes it.
+def require_matching_shapes(
+    arrays: Arrays, sizes: tuple[int, int, int, int], memory: np.ndarray, capacity: int
+) -> None:
+    """Raise ValueError that names the first array which is not as `ImaginedReplay.snapshot` writes it.
 
     sizes: of a state, of an action as models take it, of the context, of a packed transition.
     """
@@ -39,7 +41,7 @@ def _require(arrays: Arrays, name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {found}, not {shape}")
 
 
-def refuse_broken(dynamics: Any, outcome: Any, episodes: list[Any]) -> None:
+def require_working_models(dynamics: Any, outcome: Any, episodes: list[Any]) -> None:
     """Raise ValueError, or what else such models raise, unless they take a step of an episode as they should."""
     for episode in episodes[-1:]:
         x, u, t = episode.states[:1], episode.actions[:1], np.zeros(1, int)

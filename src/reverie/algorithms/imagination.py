@@ -36,11 +36,11 @@ from reverie.core.arguments import shown
 from reverie.core.dynamics import Dynamics, Model
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.settings import coerce
-from reverie.core.task import Task
+from reverie.core.task import KnownDynamics
 from reverie.core.types import EnvSpec, Transition
 from reverie.models.reward import RewardModel
 
-MARGIN = 0.5  # of the range ever seen of each coordinate, to either side: beyond it a model guesses
+RANGE_MARGIN = 0.5  # of the range ever seen of each coordinate, to either side: beyond it a model guesses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +93,8 @@ class Imagination:
     def __post_init__(self):
         if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
             raise ConfigError(f"agent is {shown(self.agent)}; give an algorithm's settings, such as rv.NAF()")
-        feed = getattr(self.agent, "feed", None)
-        if feed is not None and feed.rollout:
+        requirements = getattr(self.agent, "feed", None)
+        if requirements is not None and requirements.rollout:
             raise ConfigError(
                 f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac or dqn"
             )
@@ -152,14 +152,14 @@ class Imagination:
             )
         return self.agent.build(spec)._replace(imagination=self)
 
-    def trust(self, error: float) -> float:
+    def imagined_fraction(self, error: float) -> float:
         """Return the share of updates, from 1 to 0, that may use a model of this held-out error."""
         if not self.adaptive:
             return 1.0
         return float(np.clip((self.error_high - error) / (self.error_high - self.error_low), 0.0, 1.0))
 
 
-class Seeds(NamedTuple):
+class StartStates(NamedTuple):
     """Where rollouts begin."""
 
     states: np.ndarray  # [B, n]
@@ -167,7 +167,7 @@ class Seeds(NamedTuple):
     contexts: np.ndarray  # [B, k]
 
 
-class Known(NamedTuple):
+class RolloutModel(NamedTuple):
     """All that a rollout asks: the model, rewards and deaths by formula or fit, and how far to believe them."""
 
     dynamics: Dynamics
@@ -182,52 +182,64 @@ class Known(NamedTuple):
 
 # Gu et al. 2016, Alg. 2: "Sample m (x, u, r, x', t) from B_old; for each, simulate l steps using M"
 def rollout(
-    known: Known, act: Callable, seeds: Seeds, memory: Any, length: int, generator: np.random.Generator, noise: bool
+    model: RolloutModel,
+    act: Callable,
+    starts: StartStates,
+    memory: Any,
+    length: int,
+    generator: np.random.Generator,
+    noise: bool,
 ) -> tuple[Transition, int, Any]:
     """Return (imagined transitions, how many rollouts were cut, the noise processes' memory) of B rollouts side by side.
 
     act: (memory, observations [B, o]) -> (actions [B, m], memory).  The transitions [N, …] have no gaps and no order.
     """
-    x, t, contexts = seeds
-    alive, cut, steps = t < known.horizon, 0, []
-    seen = known.observe(x, contexts)
+    x, t, contexts = starts
+    alive, cut, steps = t < model.horizon, 0, []
+    seen = model.observe(x, contexts)
     for _ in range(length):
         if not alive.any():
             break
         chosen, memory = act(memory, seen.astype(np.float32))
-        u = known.as_input(chosen)
-        clock = np.minimum(t, known.horizon - 1)  # of rows that are over: what they dream is dropped
+        u = model.as_input(chosen)
+        clock = np.minimum(t, model.horizon - 1)  # of rows that are over: what they dream is dropped
         with np.errstate(all="ignore"):
-            following = known.dynamics.sample(x, u, clock, generator) if noise else known.dynamics.mean(x, u, clock)
-            inside = np.all((following >= known.low) & (following <= known.high), axis=1)  # False where not finite
+            following = model.dynamics.sample(x, u, clock, generator) if noise else model.dynamics.mean(x, u, clock)
+            inside = np.all((following >= model.low) & (following <= model.high), axis=1)  # False where not finite
         cut += int(np.sum(alive & ~inside))
         alive = alive & inside
         following = np.where(inside[:, None], following, x)
-        rewards, next_seen = known.reward(x, u, following, contexts), known.observe(following, contexts)
-        dead = known.terminated(following)
+        rewards, next_seen = model.reward(x, u, following, contexts), model.observe(following, contexts)
+        dead = model.terminated(following)
         sane = np.isfinite(rewards) & np.isfinite(next_seen).all(axis=1)
         cut += int(np.sum(alive & ~sane))
         alive = alive & sane
         steps.append([part[alive] for part in (seen, chosen, rewards, 1.0 - dead, next_seen)])
         x, seen, t = following, next_seen, t + 1
-        alive = alive & ~dead & (t < known.horizon)
+        alive = alive & ~dead & (t < model.horizon)
     columns = [np.concatenate(parts) for parts in zip(*steps, strict=True)] if steps else [np.zeros((0, 0))] * 5
     return Transition(*columns), cut, memory
 
 
-def known_of(
-    spec: EnvSpec, task: Task, outcome: RewardModel | None, dynamics: Dynamics, horizon: int, low: Any, high: Any
-) -> Known:
+def rollout_model_of(
+    spec: EnvSpec,
+    task: KnownDynamics,
+    reward_model: RewardModel | None,
+    dynamics: Dynamics,
+    horizon: int,
+    low: Any,
+    high: Any,
+) -> RolloutModel:
     """Return what rollouts ask: the task's own reward and death where it has them, else the fitted `outcome`'s."""
 
     def reward(x, u, x_next, c):
         del x_next, c
-        assert outcome is not None
-        return outcome.reward(x, u)
+        assert reward_model is not None
+        return reward_model.reward(x, u)
 
     def terminated(x):
-        assert outcome is not None
-        return outcome.terminated(x)
+        assert reward_model is not None
+        return reward_model.terminated(x)
 
     known = task.observe, task.reward or reward, task.terminated or terminated
-    return Known(dynamics, *known, spec.as_input, horizon, low, high)
+    return RolloutModel(dynamics, *known, spec.as_input, horizon, low, high)

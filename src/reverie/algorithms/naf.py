@@ -194,7 +194,7 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
 
     shaping = {"shape": shape} if config.noise == "precision" else {}
     begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy, **shaping)
-    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)
 
 
 def _value_part(params):

@@ -25,7 +25,7 @@ import optax
 
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.settings import Learning
-from reverie.core.agent import Agent, Feed, require_continuous
+from reverie.core.agent import Agent, DataRequirements, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, returns, squashed
@@ -76,11 +76,11 @@ class PPO(Learning):
         return cls(**changes)
 
     @property
-    def feed(self) -> Feed:
+    def requirements(self) -> DataRequirements:
         """What loops need to know of these settings."""
         updates = self.epochs * (self.rollout * self.worlds // self.batch_size)
         size = self.rollout * self.worlds
-        return Feed(self.batch_size, updates, 0, size, "step", self.rollout, self.worlds, **self._judged)
+        return DataRequirements(self.batch_size, updates, 0, size, "step", self.rollout, self.worlds, **self._judged)
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return PPO's pure functions for a world of `spec`."""
@@ -229,4 +229,4 @@ def _build(config: PPO, spec: EnvSpec) -> Agent:
         return act_with(policy, observation, 0.0)
 
     begin, act, explore = drawing(m, policy, act_with)
-    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)

@@ -211,4 +211,4 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         return act_with(policy, observation, 0.0)
 
     begin, act, explore = drawing(m, policy, act_with)
-    return Agent(spec, config.feed, init, begin, act, update, diagnose, policy, greedy, explore)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)

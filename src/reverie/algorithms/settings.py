@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from reverie.core.agent import Feed
+from reverie.core.agent import DataRequirements
 from reverie.core.errors import ConfigError
 from reverie.core.settings import Settings
 from reverie.maths.exploration import Noise
@@ -60,7 +60,7 @@ class Learning(Settings):
 
     @property
     def _judged(self) -> dict[str, Any]:
-        """What learning is judged by, and what may be said of it, as Feed has it."""
+        """What learning is judged by, and what may be said of it, as DataRequirements has it."""
         names = ("discount", "reward_scale", "learning_rate", "observation_normalisation")
         return {name: getattr(self, name) for name in names}
 
@@ -103,9 +103,9 @@ class OffPolicy(Learning):
         self.require_share("target_rate", zero=False)
 
     @property
-    def feed(self) -> Feed:
+    def requirements(self) -> DataRequirements:
         """What loops need to know of these settings."""
-        return Feed(
+        return DataRequirements(
             self.batch_size,
             self.updates_per_step,
             self.warmup_steps,

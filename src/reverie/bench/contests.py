@@ -16,20 +16,20 @@ from reverie.bench.plan import plan
 from reverie.bench.solve import solve
 from reverie.bench.work import (
     BATCH,
+    BENCHMARK_CASES,
     CHEETAH,
     ENV,
     SETTINGS,
     UPDATES,
-    WORKS,
+    BenchmarkCase,
     M,
     N,
-    Work,
     filled_trainer,
     matmul_limit,
     peer,
     peer_update,
 )
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.loops.learner import Learner
 from reverie.storage.journal import Journal
 
@@ -39,19 +39,19 @@ BASELINES = ("sac", "ppo", "dqn")  # each of a table of its own, since each is w
 
 def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time one gradient update of each algorithm, sampling included, against peers and the matrix-multiply limit."""
-    naf = WORKS["naf"]
+    naf = BENCHMARK_CASES["naf"]
     contenders = [*map(_our_updates, ("naf", "ddpg")), matmul_limit("naf")]
     times = interleave([*contenders, *(_their_updates(name, naf) for name in peers)], rounds)
     facts = {"unit": "one update", "rows": table(times, "naf"), "over_ddpg": table(times, "ddpg")}
     for name in BASELINES:
-        theirs = [_their_updates(peer, WORKS[name]) for peer in peers]
+        theirs = [_their_updates(peer, BENCHMARK_CASES[name]) for peer in peers]
         limit = [matmul_limit(name)] if name == "sac" else []  # the others' matrices are too small to be one
         facts[f"of_{name}"] = table(interleave([_our_updates(name), *limit, *theirs], rounds), name)
     return facts
 
 
 def _our_updates(name: str) -> Contender:
-    work = WORKS[name]
+    work = BENCHMARK_CASES[name]
     trainer = filled_trainer(work.config, work.spec)
 
     def run() -> None:
@@ -62,14 +62,14 @@ def _our_updates(name: str) -> Contender:
     return Contender(name, run, work.calls * work.updates)
 
 
-def _their_updates(name: str, work: Work) -> Contender:
+def _their_updates(name: str, work: BenchmarkCase) -> Contender:
     once = peer_update(peer(name, work), work)
     return Contender(name, lambda: [once() for _ in range(work.calls)], work.calls * work.updates)
 
 
 def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time one environment step while learning, all of it but the update, and the parts of that."""
-    steps = WORKS["naf"].steps
+    steps = BENCHMARK_CASES["naf"].steps
     idle = Learner(ALGORITHMS["naf"](**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(steps)
     with tempfile.TemporaryDirectory() as folder:
         rest = [Contender("no update", lambda: idle.learn(steps), steps)]
@@ -81,7 +81,7 @@ def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 def _steps(name: str, peers: Sequence[str], rounds: int, rest: list[Contender]) -> list[dict[str, Any]]:
     """Return the table of an algorithm's and its peers' steps; rest: of what else."""
-    work = WORKS[name]
+    work = BENCHMARK_CASES[name]
     learner = Learner(work.config, work.env).learn(2 * max(work.steps, work.config.batch_size))
     contenders = [Contender(name, lambda: learner.learn(work.steps), work.steps)]
     for other in peers:
@@ -97,7 +97,7 @@ def _steps(name: str, peers: Sequence[str], rounds: int, rest: list[Contender]) 
 
 def _parts(file: Path, steps: int) -> list[Contender]:
     """Return what a step does besides the update, one part each."""
-    world, trainer = make_world(ENV), filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
+    world, trainer = make_env(ENV), filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
     journal, observation = Journal(file, N, M), np.ones(N, np.float32)
     generator = np.random.default_rng(0)
     actions, row = generator.uniform(-1, 1, (steps, M)), trainer.replay.rows[0].copy()
@@ -128,7 +128,7 @@ def _parts(file: Path, steps: int) -> list[Contender]:
 def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time one action for one observation: greedy and exploring, against peers and against a compiled JAX call."""
     trainer = filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
-    learner = Learner(WORKS["naf"].config, spec=CHEETAH)
+    learner = Learner(BENCHMARK_CASES["naf"].config, spec=CHEETAH)
     observation = np.ones(N, np.float32)
     agent, state = trainer.agent, trainer.state
     compiled = jax.jit(lambda state, x: agent.greedy(agent.policy(state), x))
@@ -139,7 +139,7 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
         Contender("compiled", lambda: [np.asarray(compiled(state, observation)) for _ in range(CALLS)], CALLS),
     ]
     for name in peers:
-        model = peer(name, WORKS["naf"])
+        model = peer(name, BENCHMARK_CASES["naf"])
         contenders.append(
             Contender(name, lambda model=model: [model.predict(observation) for _ in range(CALLS)], CALLS)
         )
@@ -148,4 +148,4 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     return result
 
 
-CONTESTS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan, "imagine": imagine, "solve": solve}
+BENCHMARKS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan, "imagine": imagine, "solve": solve}

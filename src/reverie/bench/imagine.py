@@ -48,7 +48,7 @@ def _parts(name: str, learner: Learner) -> list[Contender]:
     ]
     if name == FITTED[0]:
         count = 5 * (1 + LENGTH)
-        rows = trainer.replay.sample(np.random.default_rng(0), (count, trainer.agent.feed.batch_size))
+        rows = trainer.replay.sample(np.random.default_rng(0), (count, trainer.agent.requirements.batch_size))
 
         def updates() -> None:
             for number in range(steps):

@@ -9,7 +9,7 @@ import numpy as np
 
 from reverie.bench import rivals, swing
 from reverie.bench.measure import Contender, interleave, table
-from reverie.bench.rivals import Outcome, Planner
+from reverie.bench.rivals import Planner, PlannerResult
 from reverie.control import ilqg, lqr
 
 BATCH, REPEATS, SEEDS = 256, 20, 10
@@ -60,7 +60,7 @@ def ours() -> Planner:
     problem = ilqg.problem(swing.dynamics, swing.cost, swing.final)
     ilqg.solve(problem, swing.HANGING, swing.controls(0))
 
-    def search(U0: np.ndarray) -> Outcome:
+    def search(U0: np.ndarray) -> PlannerResult:
         def run() -> tuple[float, int]:
             found = ilqg.solve(problem, swing.HANGING, U0)
             return found.cost, found.passes
@@ -73,14 +73,14 @@ def ours() -> Planner:
 def _swing_up(peers: Sequence[str]) -> list[dict[str, Any]]:
     """Return a row per planner: all plan from the same ten starts, in turns."""
     planners = {"ilqg": ours()} | {name: rivals.PLANNERS[name]() for name in peers}
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in planners}
+    outcomes: dict[str, list[PlannerResult]] = {name: [] for name in planners}
     for seed in range(SEEDS):
         for name, planner in planners.items():
             outcomes[name].append(planner(swing.controls(seed)))
     return [_row(name, found) for name, found in outcomes.items()]
 
 
-def _row(name: str, found: list[Outcome]) -> dict[str, Any]:
+def _row(name: str, found: list[PlannerResult]) -> dict[str, Any]:
     costs = [outcome.cost for outcome in found]
     reached = sum(cost <= swing.REACHED for cost in costs)
     return {

@@ -12,7 +12,7 @@ import numpy as np
 from reverie.bench import swing
 
 
-class Outcome(NamedTuple):
+class PlannerResult(NamedTuple):
     """How a search ended."""
 
     cost: float
@@ -20,14 +20,14 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-Planner = Callable[[np.ndarray], Outcome]  # of first controls [150, 1]
+Planner = Callable[[np.ndarray], PlannerResult]  # of first controls [150, 1]
 
 
-def timed(run: Callable[[], tuple[float, int]]) -> Outcome:
+def timed(run: Callable[[], tuple[float, int]]) -> PlannerResult:
     """Return the outcome of `run`, which gives J and iterations."""
     began = time.perf_counter()
     cost, iterations = run()
-    return Outcome(float(cost), int(iterations), time.perf_counter() - began)
+    return PlannerResult(float(cost), int(iterations), time.perf_counter() - began)
 
 
 def crocoddyl_regulator(model: Any, cost: Any) -> Callable[[], Any]:
@@ -78,7 +78,7 @@ def crocoddyl() -> Planner:
     """Return Crocoddyl's DDP."""
     import crocoddyl
 
-    def plan(U0: np.ndarray) -> Outcome:
+    def plan(U0: np.ndarray) -> PlannerResult:
         problem = _shooting()
         solver = crocoddyl.SolverDDP(problem)
         X = list(problem.rollout(list(U0)))
@@ -97,7 +97,7 @@ def mim() -> Planner:
     import crocoddyl as _  # noqa: F401  loads the libraries that the next one lacks
     import mim_solvers
 
-    def plan(U0: np.ndarray) -> Outcome:
+    def plan(U0: np.ndarray) -> PlannerResult:
         problem = _shooting()
         solver = mim_solvers.SolverSQP(problem)
         solver.termination_tolerance = 1e-4
@@ -144,9 +144,9 @@ def diffilqrax() -> Planner:
     multiprocessing.get_context("spawn").Process(target=_serve_diffilqrax, args=(there,), daemon=True).start()
     there.close()
 
-    def plan(U0: np.ndarray) -> Outcome:
+    def plan(U0: np.ndarray) -> PlannerResult:
         here.send(U0)
-        return Outcome(*here.recv())
+        return PlannerResult(*here.recv())
 
     return plan
 

@@ -9,7 +9,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Linear
 
 CART, POLE, HALF, GRAVITY, FORCE = 1.0, 0.1, 0.5, 9.8, 10.0  # kg, kg, m, m/s², N
@@ -65,7 +65,7 @@ def controls(seed: int) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal((STEPS, 1))
 
 
-def regulator(n: int = 40, m: int = 10, T: int = 100) -> tuple[Linear, Quadratic]:
+def regulator(n: int = 40, m: int = 10, T: int = 100) -> tuple[Linear, QuadraticCost]:
     """Return x' = A x + B u with spectral radius .95, and ½ Σ xᵀx + .1 uᵀu: the same at all T steps."""
     generator = np.random.default_rng(0)
     A = generator.standard_normal((n, n))
@@ -73,6 +73,6 @@ def regulator(n: int = 40, m: int = 10, T: int = 100) -> tuple[Linear, Quadratic
     F = np.hstack([A, generator.standard_normal((n, m)) / np.sqrt(n)])
     C = np.diag([1.0] * n + [0.1] * m)
     model = Linear(np.tile(F, (T, 1, 1)), np.zeros((T, n)), None)
-    return model, Quadratic(
+    return model, QuadraticCost(
         np.tile(C, (T, 1, 1)), np.zeros((T, n + m)), np.zeros(T), np.eye(n), np.zeros(n), np.zeros(())
     )

@@ -34,7 +34,7 @@ PLANNERS = {"crocoddyl": "crocoddyl", "mim": "mim_solvers", "diffilqrax": "diffi
 SOLVERS = {"mdptoolbox": "mdptoolbox"}
 
 
-class Work(NamedTuple):
+class BenchmarkCase(NamedTuple):
     """What one update or step of an algorithm is, for all who take part."""
 
     algorithm: str
@@ -54,7 +54,7 @@ class Work(NamedTuple):
     @property
     def updates(self) -> int:
         """Minibatch updates of one call."""
-        return self.config.feed.updates_per_step
+        return self.config.requirements.updates_per_step
 
 
 CHEETAH = EnvSpec(N, [-1.0] * M, [1.0] * M, ENV)
@@ -63,12 +63,12 @@ DDPG = {"batch_size": BATCH, "learning_starts": BATCH, "gradient_steps": UPDATES
 SAC = {"batch_size": 256, "learning_starts": 256, "gradient_steps": 1, "learning_rate": 3e-4}
 DQN = {"batch_size": BATCH, "learning_starts": BATCH, "gradient_steps": 1, "learning_rate": 1e-3}
 PPO = {"batch_size": 64, "n_steps": 2048, "n_epochs": 10, "learning_rate": 3e-4}
-WORKS = {
-    "naf": Work("naf", SETTINGS, ENV, CHEETAH, 20, 250, "DDPG", OFF_POLICY | DDPG),
-    "ddpg": Work("ddpg", SETTINGS, ENV, CHEETAH, 20, 250, "DDPG", OFF_POLICY | DDPG),
-    "sac": Work("sac", {"warmup_steps": 256}, ENV, CHEETAH, 50, 100, "SAC", OFF_POLICY | SAC),
-    "ppo": Work("ppo", {}, ENV, CHEETAH, 1, 2048, "PPO", PPO),
-    "dqn": Work(
+BENCHMARK_CASES = {
+    "naf": BenchmarkCase("naf", SETTINGS, ENV, CHEETAH, 20, 250, "DDPG", OFF_POLICY | DDPG),
+    "ddpg": BenchmarkCase("ddpg", SETTINGS, ENV, CHEETAH, 20, 250, "DDPG", OFF_POLICY | DDPG),
+    "sac": BenchmarkCase("sac", {"warmup_steps": 256}, ENV, CHEETAH, 50, 100, "SAC", OFF_POLICY | SAC),
+    "ppo": BenchmarkCase("ppo", {}, ENV, CHEETAH, 1, 2048, "PPO", PPO),
+    "dqn": BenchmarkCase(
         "dqn", {"warmup_steps": BATCH}, "CartPole-v1", EnvSpec(4, actions=2), 200, 500, "DQN", OFF_POLICY | DQN
     ),
 }
@@ -93,7 +93,7 @@ def matmul_limit(name: str) -> Contender:
     and of the actor, forward of both targets and of the actor at successors, and of both critics and back to their
     input in the actor's loss.
     """
-    work = WORKS[name]
+    work = BENCHMARK_CASES[name]
     batch, hidden = work.config.batch_size, work.config.hidden[0]
     if name == "naf":
         heads = (1, M, M * (M + 1) // 2)
@@ -139,7 +139,7 @@ def check_peers(names: Sequence[str], contest: str | None) -> None:
             raise ConfigError(f"{name} is not installed: pip install 'reverie[bench]'")
 
 
-def peer(name: str, work: Work) -> Any:
+def peer(name: str, work: BenchmarkCase) -> Any:
     """Return Stable-Baselines3's or SBX's algorithm at the same work, warmed up."""
     module = importlib.import_module(PEERS[name])
     config = work.config
@@ -151,12 +151,12 @@ def peer(name: str, work: Work) -> Any:
         seed=0,
         **work.given,
     )
-    return model.learn(2 * max(config.batch_size, config.feed.rollout // 2))
+    return model.learn(2 * max(config.batch_size, config.requirements.rollout // 2))
 
 
-def peer_update(model: Any, work: Work) -> Callable[[], object]:
+def peer_update(model: Any, work: BenchmarkCase) -> Callable[[], object]:
     """Return what has a peer make the updates of one call."""
     config = work.config
-    if config.feed.rollout:
+    if config.requirements.rollout:
         return model.train
     return functools.partial(model.train, gradient_steps=work.updates, batch_size=config.batch_size)

@@ -3,7 +3,7 @@
 import warnings
 from typing import Any
 
-from reverie.bench.contests import CONTESTS
+from reverie.bench.contests import BENCHMARKS
 from reverie.bench.physics import chosen, domains
 from reverie.bench.work import check_peers, peers_of
 from reverie.cli import stopping
@@ -25,7 +25,7 @@ def run(options: Any) -> None:
     lines = [f"{facts['machine']}, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
     if options.domains and options.what not in (None, "step"):
         raise ConfigError(f"--domains times steps; leave {options.what} out, or write step")
-    contests = CONTESTS
+    contests = BENCHMARKS
     if options.domains:
         names = chosen(options.domains)
         contests = {"step": lambda peers, rounds: domains(names, rounds)}

@@ -14,13 +14,13 @@ from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.settings import coerce
 from reverie.core.words import count
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.loops.evaluation import play, summary
 from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
 from reverie.report.progress import Countdown
 
 if TYPE_CHECKING:
-    from reverie.loops.pilot import Pilot, Start
+    from reverie.loops.pilot import EpisodeStart, PlanPolicy
 
 SECONDS = 20.0  # of film
 HORIZON = 50  # steps that mpc plans ahead
@@ -46,7 +46,7 @@ def run(options: Any) -> None:
 
 
 def _run(options: Any, output: Path | None, fits: bool) -> None:
-    world = make_world(options.env)
+    world = make_env(options.env)
     if not world.has_physics:
         raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")
     world.close()
@@ -73,9 +73,9 @@ def _run(options: Any, output: Path | None, fits: bool) -> None:
 
 def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     """Plan the whole of an episode, then follow the plan; return what came of it."""
-    from reverie.loops.pilot import Follower, Start, plan_episode
+    from reverie.loops.pilot import EpisodeStart, FeedbackPolicy, plan_episode
 
-    start = Start(options.env, options.seed, episode, options.horizon)
+    start = EpisodeStart(options.env, options.seed, episode, options.horizon)
     _say(
         options,
         f"{options.env}, episode {episode} of seed {options.seed}: {count(start.steps, 'step')}, exact dynamics",
@@ -93,10 +93,10 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     began = time.perf_counter()
     plan = plan_episode(start, options.iterations or ITERATIONS["ilqg"], options.seed, watch)
     seconds = time.perf_counter() - began
-    predicted = start.planning.foretell(plan.states, plan.actions)
+    predicted = start.planning.predict_return(plan.states, plan.actions)
     flight = {"status": plan.status.name, "text": plan.status.text, "good": plan.status.good}
     flight |= {"iterations": len(table), "seconds": seconds, "cost": plan.cost, "predicted": predicted}
-    flight |= _fly(Follower(start, plan), options.seed, episode, output)
+    flight |= _fly(FeedbackPolicy(start, plan), options.seed, episode, output)
     _say(options, f"{plan.status.text} ({count(len(table), 'iteration')}, {seconds:.1f} s)")
     _say(options, f"return planned {predicted:.4g}, in the environment {flight['return']:.4g}")
     return {**flight, "actions": plan.actions.tolist(), "table": table}
@@ -105,17 +105,19 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     """Plan anew at each step of an episode; return what came of it."""
     from reverie.control import mpc
-    from reverie.loops.pilot import BOUNDED, Replanner, Start
+    from reverie.loops.pilot import BOUNDED_OPTIONS, EpisodeStart, MPCPolicy
 
-    start = Start(options.env, options.seed, episode)
+    start = EpisodeStart(options.env, options.seed, episode)
     horizon = min(options.horizon or HORIZON, start.steps)
-    settings = mpc.Receding(horizon=horizon, iterations=options.iterations or ITERATIONS["mpc"], options=BOUNDED)
+    settings = mpc.MPCOptions(
+        horizon=horizon, iterations=options.iterations or ITERATIONS["mpc"], options=BOUNDED_OPTIONS
+    )
     _say(
         options,
         f"{options.env}, episode {episode} of seed {options.seed}: {count(start.steps, 'step')}, {horizon} planned ahead",
     )
     countdown = Countdown(f"mpc {options.env}", start.steps)
-    pilot = Replanner(start, settings, options.seed, countdown.show)
+    pilot = MPCPolicy(start, settings, options.seed, countdown.show)
     try:
         flight = _fly(pilot, options.seed, episode, output)
     finally:
@@ -134,11 +136,11 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 
 def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     """Improve a controller on models fitted to real episodes, then follow its mean; return what came of it."""
-    from reverie.loops.fitted import Steered
-    from reverie.loops.pilot import Start
+    from reverie.loops.fitted import ControllerPolicy
+    from reverie.loops.pilot import EpisodeStart
 
     start, episodes = (
-        Start(options.env, options.seed, steps=options.horizon),
+        EpisodeStart(options.env, options.seed, steps=options.horizon),
         options.episodes or EPISODES[options.method],
     )
     rounds = options.iterations or ITERATIONS["pilqr" if options.method == "pilqr" else "fitted"]
@@ -154,13 +156,13 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     began = time.perf_counter()
     for done in progress:
         look()
-        controller, status = done.controller, done.move.status
+        controller, status = done.controller, done.update.status
         row = {
             "iteration": len(table) + 1,
             "episodes": (len(table) + 1) * episodes,
             "return": float(np.mean(done.returns)),
         }
-        row |= {"predicted": done.move.predicted, "kl": done.move.kl, "eta": done.move.eta, "residual": done.move.share}
+        row |= {"predicted": done.update.predicted, "kl": done.update.kl, "eta": done.update.eta, "residual": done.update.share}
         table.append({**row, "fit": done.fit.name, "status": status.name})
         _say(options, _line([*row.values(), status.name]))
     assert status is not None
@@ -169,10 +171,10 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     _say(options, f"last: {status.text} ({count(flight['real_episodes'], 'real episode')}, {flight['seconds']:.1f} s)")
     if controller is None:
         raise ConfigError(f"{options.env}: no fit gave a controller: {status.text}")
-    return flight | _fly(Steered(start, controller), options.seed, 0, output)
+    return flight | _fly(ControllerPolicy(start, controller), options.seed, 0, output)
 
 
-def _progress(options: Any, start: "Start", rounds: int, episodes: int) -> tuple[Any, dict[str, Any]]:
+def _progress(options: Any, start: "EpisodeStart", rounds: int, episodes: int) -> tuple[Any, dict[str, Any]]:
     """Return the rounds to come, and the settings that decide them."""
     from reverie.loops.fitted import improve
 
@@ -186,7 +188,7 @@ def _progress(options: Any, start: "Start", rounds: int, episodes: int) -> tuple
     return progress, {"settings": vars(settings)}
 
 
-def _fly(pilot: "Pilot", seed: int, episode: int, output: Path | None) -> dict[str, Any]:
+def _fly(pilot: "PlanPolicy", seed: int, episode: int, output: Path | None) -> dict[str, Any]:
     if output is None:
         return {"return": play(pilot.greedy, pilot.make(), seed, episode).total}
     played, sketched, _ = record(pilot.greedy, pilot.make, output, seed, SECONDS)

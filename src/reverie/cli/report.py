@@ -9,7 +9,7 @@ from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import look
 from reverie.experiments import document, runs
-from reverie.experiments.folder import Results
+from reverie.experiments.folder import ResultsStore
 from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
 from reverie.storage.output import require_ending
@@ -27,7 +27,7 @@ def run(options: Any) -> None:
     for path in map(Path, options.directories):
         look()
         if exists(path / RESULTS):
-            folders.append(Results(path))
+            folders.append(ResultsStore(path))
         elif exists(path / "config.json"):
             directories.append(path)
         elif exists(path) and path.is_dir():
@@ -40,7 +40,7 @@ def run(options: Any) -> None:
         emit(options, facts, f"{output}: {words.size(size)}")
 
 
-def write(folders: list[Results], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
+def write(folders: list[ResultsStore], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
     """Write the page; return what it says of the claims, and how many bytes it has."""
     sections = document.sections_of(folders) if folders else []
     sections += runs.sections_of(directories)

@@ -14,12 +14,12 @@ from reverie.core.words import count
 from reverie.experiments.cell import begun as begun_of
 from reverie.experiments.choose import searched
 from reverie.experiments.cost import estimates
-from reverie.experiments.declare import Cell, cells_of
-from reverie.experiments.folder import Key, Outcome, Results
+from reverie.experiments.declare import RunSpec, cells_of
+from reverie.experiments.folder import Key, ResultsStore, RunResult
 from reverie.experiments.measure import number
 from reverie.experiments.paper import EXPERIMENTS
 from reverie.experiments.reproduce import chosen, fill, prepare, require_backend
-from reverie.report.board import Board, duration
+from reverie.report.board import MultiProgress, duration
 
 FAILED = 1  # exit status: some cell failed
 
@@ -27,7 +27,7 @@ FAILED = 1  # exit status: some cell failed
 def run(options: Any) -> int:
     """Run the cells of an experiment that are missing, then write the report."""
     require_backend(options.backend)
-    cells, results = _cells(options), Results(Path(options.out))
+    cells, results = _cells(options), ResultsStore(Path(options.out))
     missing = prepare(results, cells)
     jobs = options.jobs or _cores()
     begun = {cell.key: begun_of(results.work / cell.folder_name) for cell in missing if options.backend == "local"}
@@ -37,11 +37,11 @@ def run(options: Any) -> int:
     if options.dry_run:
         emit(options, facts, *_plan(cells, missing, costs, jobs if options.backend == "local" else None))
         return 0
-    failed = _fill(options, results, missing, jobs, partial(Board, costs, begun, options.quiet))
+    failed = _fill(options, results, missing, jobs, partial(MultiProgress, costs, begun, options.quiet))
     facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
     lines = [f"{facts['done']} of {count(len(cells), 'cell')} done: {options.out}"]
     try:
-        facts |= report.write([Results(results.path)], [], results.path / report.OUTPUT)[0]
+        facts |= report.write([ResultsStore(results.path)], [], results.path / report.OUTPUT)[0]
         lines += [
             f"{name} {claim['outcome']}: {' '.join(claim['evidence'])}" for name, claim in facts["claims"].items()
         ]
@@ -52,7 +52,7 @@ def run(options: Any) -> int:
     return FAILED if failed else 0
 
 
-def _cells(options: Any) -> list[Cell]:
+def _cells(options: Any) -> list[RunSpec]:
     names = list(EXPERIMENTS) if options.experiment == "all" else [options.experiment]
     panels = [panel for name in names for panel in EXPERIMENTS[name].panels]
     panels = chosen(panels, options.domains, options.variants)
@@ -71,9 +71,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, float], jobs: int | None) -> list[str]:
+def _plan(
+    cells: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Mapping[Key, float], jobs: int | None
+) -> list[str]:
     """Return a line per contender and domain, and what all will cost.  jobs: how many at a time, where we know."""
-    wanted: dict[tuple[str, str], list[Cell]] = {}
+    wanted: dict[tuple[str, str], list[RunSpec]] = {}
     for cell in cells:
         wanted.setdefault(cell.key[:2], []).append(cell)
     lines = [f"{'domain':15}{'who':24}{'episodes':>9}{'cells':>7}{'missing':>9}  time of one"]
@@ -89,7 +91,9 @@ def _plan(cells: Sequence[Cell], missing: Sequence[Cell], costs: Mapping[Key, fl
     return [*lines, "", words]
 
 
-def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, show: Callable[[], Board]) -> list[Cell]:
+def _fill(
+    options: Any, results: ResultsStore, missing: Sequence[RunSpec], jobs: int, show: Callable[[], MultiProgress]
+) -> list[RunSpec]:
     """Run cells; return those that failed."""
     if not missing:
         return []
@@ -99,7 +103,7 @@ def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, sh
     try:
         missing = prepare(results, missing)  # another call may have done some while we waited to begin
 
-        def tell(cell: Cell, row: dict[str, Any]) -> None:
+        def tell(cell: RunSpec, row: dict[str, Any]) -> None:
             board.score(cell.key, int(row["episode"]), cell.episodes, float(row["return_mean"]))
 
         with closing(fill(results, missing, options.backend, jobs, tell)) as run:
@@ -113,7 +117,7 @@ def _fill(options: Any, results: Results, missing: Sequence[Cell], jobs: int, sh
     return failed
 
 
-def _words(outcome: Outcome) -> str:
+def _words(outcome: RunResult) -> str:
     """Return how a cell ended, in words."""
     if outcome.error:
         return f"failed: {outcome.error}"

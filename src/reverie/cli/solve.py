@@ -11,14 +11,14 @@ from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
 from reverie.core.words import count, mean_of_last, number
 from reverie.environments.options import options_of
-from reverie.environments.toy_text import DiscreteWorld
+from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.report import value_map
 from reverie.tabular import policy_iteration
 from reverie.tabular.bellman import greedy, optimality
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.endings import check_discount
 from reverie.tabular.mdp import MDP
-from reverie.tabular.q_learning import Learning, Table
+from reverie.tabular.q_learning import QLearningSettings, Table
 from reverie.tabular.value_iteration import value_iteration
 
 PLANNERS = {"value-iteration": value_iteration, "policy-iteration": policy_iteration.policy_iteration}
@@ -50,7 +50,7 @@ def _run(options: Any, output: Path | None) -> None:
         value_map.refuse_what_cannot_be_drawn(output)
     check_discount(None, options.discount)
     stopping.say("nothing is saved by solving")
-    world = DiscreteWorld(options.env, options.seed, **options_of(options.env, dict(options.settings)))
+    world = DiscreteEnvAdapter(options.env, options.seed, **options_of(options.env, dict(options.settings)))
     try:
         mdp = world.table() if world.has_table or options.method in PLANNERS else None
         check_discount(mdp, options.discount)
@@ -100,11 +100,11 @@ def _plan(options: Any, mdp: MDP) -> dict[str, Any]:
     return facts | {"changes": found.changes}
 
 
-def _learn(options: Any, world: DiscreteWorld, mdp: MDP | None) -> dict[str, Any]:
+def _learn(options: Any, world: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str, Any]:
     """Return what is learnt from samples and, where a table is known, how near that is to the optimum."""
     given = {name: getattr(options, name) for name in ("episodes", "learning_rate", "decay", "epsilon")}
     given = {name: value for name, value in given.items() if value is not None}
-    settings = Learning(discount=options.discount, **given)
+    settings = QLearningSettings(discount=options.discount, **given)
     steps = 0
     if options.method == "dyna-q":
         steps = PLANNING_STEPS if options.planning_steps is None else options.planning_steps

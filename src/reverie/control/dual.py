@@ -17,8 +17,8 @@ import numpy as np
 
 from reverie.control import lqr, shapes
 from reverie.control.controller import Controller, factor, maximum_entropy, precision
-from reverie.control.lqr import Quadratic
-from reverie.control.search import USUAL, Options, definite, raised
+from reverie.control.lqr import QuadraticCost
+from reverie.control.search import DEFAULT_OPTIONS, Options, definite, raised
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.status import Status
@@ -44,7 +44,7 @@ class BoundedStep(NamedTuple):
     status: Any  # DONE, INACTIVE, BOUND_UNMET (the nearest within it, else the old one) or NONFINITE_MODEL
 
 
-class Step(NamedTuple):
+class ImprovementStep(NamedTuple):
     """What a refit leaves: a controller, how it was found, and what it is expected to change."""
 
     controller: Controller
@@ -56,7 +56,7 @@ class Step(NamedTuple):
     repairs: int  # passes that were not convex
 
 
-def augmented(cost: Quadratic, old: Controller, eta, entropy=0.0) -> Quadratic:
+def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> QuadraticCost:
     """Return (ℓ - η log q) / (η + ν), but for the constant of log q.  Pure."""
     cost, old = shapes.alike(*shapes.fit("dual.augmented", cost, old))
     P = precision(old)
@@ -65,7 +65,7 @@ def augmented(cost: Quadratic, old: Controller, eta, entropy=0.0) -> Quadratic:
     top = jnp.concatenate([Kt @ PK, -jnp.swapaxes(PK, 1, 2)], axis=2)
     C = jnp.concatenate([top, jnp.concatenate([-PK, P], axis=2)], axis=1)
     c = jnp.concatenate([(Kt @ Pk[..., None])[..., 0], -Pk], axis=1)
-    added = Quadratic(C, c, 0.5 * jnp.sum(old.k * Pk, axis=1), 0.0, 0.0, 0.0)
+    added = QuadraticCost(C, c, 0.5 * jnp.sum(old.k * Pk, axis=1), 0.0, 0.0, 0.0)
     return jax.tree.map(lambda own, more: (own + eta * more) / (eta + entropy), cost, added)
 
 
@@ -151,7 +151,7 @@ _bounded_step_d = double(_bounded_step)
 
 def bounded_step(
     dynamics: Linear,
-    cost: Quadratic,
+    cost: QuadraticCost,
     old: Controller,
     bound: float,
     x0_mean,
@@ -198,7 +198,7 @@ _plain_d, _expected_cost_d = double(_plain, static_argnums=2), double(lqr.expect
 
 def one_step(
     dynamics: Linear,
-    cost: Quadratic,
+    cost: QuadraticCost,
     old: Controller | None,
     mode: Literal["kl", "plain"],
     x0_mean,
@@ -207,7 +207,7 @@ def one_step(
     sigma: tuple[float, float, float] = (0.2, 0.01, 0.5),
     bound: float = 0.2,
     eta: float = 1.0,
-) -> Step:
+) -> ImprovementStep:
     """Return the controller for a freshly fitted model, by backward passes alone.  Gu et al. 2016, iLQG_OneStep.
 
     The mean of the batch is no rollout of the model, so there is no line search.  "plain": the regulator, where it must
@@ -220,7 +220,7 @@ def one_step(
             raise ConfigError("mode 'kl' bounds the step from an old controller: give one, or take 'plain'")
         found = bounded_step(dynamics, cost, old, bound, x0_mean, x0_cov, eta)
         expected = float(found.expected_old), float(found.expected_new)
-        return Step(
+        return ImprovementStep(
             found.controller, Status(int(found.status)), float(found.eta), found.kl, *expected, int(found.raised)
         )
     if mode != "plain":
@@ -228,14 +228,14 @@ def one_step(
     parts = () if old is None else (old,)
     fitted = shapes.fit("dual.one_step", dynamics, cost, *parts, x0_mean=x0_mean, x0_cov=x0_cov)
     dynamics, cost, *parts, x0_mean, x0_cov = fitted
-    K, k, Quu, repairs, status = _plain_d(dynamics, cost, USUAL)
+    K, k, Quu, repairs, status = _plain_d(dynamics, cost, DEFAULT_OPTIONS)
     controller = maximum_entropy(K, k, Quu, *sigma)
 
     def expected_cost(c: Controller) -> float:
         return float(_expected_cost_d(dynamics, cost, c, x0_mean, x0_cov))
 
     before = expected_cost(parts[0]) if parts else None
-    return Step(controller, Status(int(status)), 0.0, None, before, expected_cost(controller), int(repairs))
+    return ImprovementStep(controller, Status(int(status)), 0.0, None, before, expected_cost(controller), int(repairs))
 
 
 def adapted(multiplier: float, before: float, predicted: float, actual: float) -> float:

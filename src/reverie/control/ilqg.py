@@ -21,7 +21,7 @@ import numpy as np
 from reverie.control import search as steps
 from reverie.control import shapes
 from reverie.control.problem import Expansion, Problem, padded, problem
-from reverie.control.search import RUNNING, TRACE, USUAL, Options, Search
+from reverie.control.search import DEFAULT_OPTIONS, RUNNING, TRACE, Options, SearchState
 from reverie.core.status import Status
 from reverie.maths.arrays import array
 from reverie.maths.precision import double
@@ -71,10 +71,10 @@ def optimise(problem: Problem, x0, U0, regularisation, limit, options: Options):
     def iterate(state):
         search, local, _, trace = state
         derive = lambda: steps.localise(problem.expand(search.states, search.actions), options)  # noqa: E731
-        local = jax.lax.cond(search.stale, derive, lambda: local)
+        local = jax.lax.cond(search.needs_expansion, derive, lambda: local)
         gains = steps.sweep(local, search.actions, search.regularisation, options)
         search = steps.judge(search, local, gains, options)
-        going = gains.positive & ~search.over
+        going = gains.positive & ~search.finished
         search, trace = jax.lax.cond(going, lambda: line_search(search, gains, trace), lambda: (search, trace))
         return search, local, gains, trace
 
@@ -83,7 +83,7 @@ def optimise(problem: Problem, x0, U0, regularisation, limit, options: Options):
     search = steps.start(X, U, J, regularisation, limit, options)
     trace = jnp.zeros((options.iterations, len(TRACE)), J.dtype)
     state = search, local, gains, trace
-    search, _, gains, trace = jax.lax.while_loop(lambda state: ~state[0].over, iterate, state)
+    search, _, gains, trace = jax.lax.while_loop(lambda state: ~state[0].finished, iterate, state)
     return search, gains.K, gains.k, steps.definite(gains.Quu, search.regularisation), trace
 
 
@@ -94,7 +94,7 @@ def solve(
     problem: Problem,
     x0,
     U0,
-    options: Options = USUAL,
+    options: Options = DEFAULT_OPTIONS,
     regularisation: float | None = None,
     iterations: int | None = None,
 ) -> Plan:
@@ -130,7 +130,7 @@ def _first_and_limit(options: Options, regularisation: float | None, iterations:
     return first, options.iterations if iterations is None else min(iterations, options.iterations)
 
 
-def _plan(search: Search, K, k, Quu, trace) -> Plan:
+def _plan(search: SearchState, K, k, Quu, trace) -> Plan:
     return Plan(
         states=search.states,
         actions=search.actions,
@@ -159,7 +159,7 @@ def solve_on_host(
     problem: Problem,
     x0,
     U0,
-    options: Options = USUAL,
+    options: Options = DEFAULT_OPTIONS,
     watch: Callable[[dict[str, float]], None] | None = None,
     regularisation: float | None = None,
     iterations: int | None = None,
@@ -178,12 +178,12 @@ def solve_on_host(
     local, gains = steps.nothing_yet(len(U0), n, U0.shape[1], np.float64)
     X, U, J = _arrays(problem.rollout(*_first(U0, gains, x0, options)))
     search, trace = _start_d(X, U, J, first, limit, options), []
-    while not search.over:
-        if search.stale:
+    while not search.finished:
+        if search.needs_expansion:
             local = _localise_d(_arrays(problem.expand(search.states, search.actions)), options)
         gains = _sweep_d(local, search.actions, search.regularisation, options)
         search = _judge_d(search, local, gains, options)
-        if gains.positive and not search.over:
+        if gains.positive and not search.finished:
             found = problem.rollout(search.states, search.actions, gains.K, gains.k, np.asarray(options.alphas))
             X, U, J = _arrays(found)
             search, row = _choose_d(search, gains, X, U, J, options)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from reverie.control import shapes
 from reverie.control.controller import Controller
-from reverie.control.stationary import Stationary, infinite
+from reverie.control.stationary import StationaryRegulator, infinite
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
@@ -24,7 +24,7 @@ from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
 
-class Quadratic(NamedTuple):
+class QuadraticCost(NamedTuple):
     """Costs in absolute coordinates, to be minimised, and of the last state ½ xᵀ V x + vᵀ x + v0."""
 
     C: Any  # [T, d, d], symmetric
@@ -67,7 +67,7 @@ def gains(Q, q, n: int, regularisation):
 
 
 @of_arrays
-def follow(Q, q, K, k, regularisation):
+def value_update(Q, q, K, k, regularisation):
     """Return V, v and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
 
     K, k: such that rows of (Q_uu + λ I) [K k] + [Q_ux q_u] vanish wherever those of K do not, as gains' rows do.  Then
@@ -80,7 +80,7 @@ def follow(Q, q, K, k, regularisation):
     return symmetrise(Q[:n, :n] + across.T @ K), q[:n] + across.T @ k, (0.5 * Quu @ k + Qu) @ k
 
 
-def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> Riccati:
+def backward(dynamics: Linear, cost: QuadraticCost, regularisation: Any = None) -> Riccati:
     """Return the best controller by one pass back in time.  Pure.
 
     regularisation: λ ≥ 0 added to the diagonal of Q_uu for the gains alone (None: 0, and faster); values are of the gains
@@ -96,7 +96,7 @@ def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> R
         moved = jnp.sum(f * (v + 0.5 * Vf))
         Q, q = backup(V, v + Vf, F, C, c)
         K, k, positive = gains(Q, q, n, regularisation)
-        V, v, gained = follow(Q, q, K, k, regularisation)
+        V, v, gained = value_update(Q, q, K, k, regularisation)
         return (V, v), (K, k, V, v, Q[n:, n:], moved + gained, positive)
 
     last = symmetrise(jnp.asarray(cost.V)), jnp.asarray(cost.v)
@@ -116,7 +116,7 @@ def backward(dynamics: Linear, cost: Quadratic, regularisation: Any = None) -> R
 _backward = double(backward)
 
 
-def solve(dynamics: Linear, cost: Quadratic, regularisation: float = 0.0) -> Riccati:
+def solve(dynamics: Linear, cost: QuadraticCost, regularisation: float = 0.0) -> Riccati:
     """Return the best controller u = K_t x + k_t of a time-varying affine problem, in NumPy's float64.
 
     regularisation: see `backward`.  Status: see `Riccati`.  Raises SpaceError where shapes do not fit.
@@ -153,7 +153,7 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
     return jnp.concatenate([mean, last[0][None]]), jnp.concatenate([spread, last[1][None]]), y, yy
 
 
-def expected_cost(dynamics: Linear, cost: Quadratic, controller: Controller, x0_mean, x0_covariance):
+def expected_cost(dynamics: Linear, cost: QuadraticCost, controller: Controller, x0_mean, x0_covariance):
     """Return E Σ ℓ [] of a controller, noise included, from x0 ~ N(x0_mean [n], x0_covariance [n, n]).  Pure."""
     dynamics, cost, controller = shapes.alike(*shapes.fit("lqr.expected_cost", dynamics, cost, controller))
     means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
@@ -163,15 +163,15 @@ def expected_cost(dynamics: Linear, cost: Quadratic, controller: Controller, x0_
 
 
 __all__ = [
-    "Quadratic",
+    "QuadraticCost",
     "Riccati",
-    "Stationary",
+    "StationaryRegulator",
     "backup",
     "backward",
     "expected_cost",
-    "follow",
     "gains",
     "infinite",
     "moments",
     "solve",
+    "value_update",
 ]

@@ -28,7 +28,7 @@ import numpy as np
 from reverie.control import lqr, shapes
 from reverie.control.controller import Controller, factor, precision
 from reverie.control.dual import SLACK, divergence
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.core.arguments import shown
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
@@ -61,7 +61,7 @@ def start_of(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts.mean(0), np.cov(starts.T, bias=True).reshape(n, n) + START * np.eye(n)
 
 
-def regulated(dynamics: Linear, cost: Quadratic, old: Controller, eta, exact: bool = False):
+def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact: bool = False):
     """Return the controller of multipliers η [T] by one pass back in time, and which steps are convex [T].  Pure.  Eq. 5.
 
     Where a step is not, it is the old controller's.  exact: whether Q holds the KL of later steps, too.
@@ -152,7 +152,7 @@ _bounded_steps_d = double(_bounded_steps, static_argnums=9)
 
 def bounded_steps(
     dynamics: Linear,
-    cost: Quadratic,
+    cost: QuadraticCost,
     old: Controller,
     bounds: np.ndarray,
     x0_mean: np.ndarray,

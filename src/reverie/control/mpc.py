@@ -13,14 +13,14 @@ import numpy as np
 from reverie.control import shapes
 from reverie.control.ilqg import Plan
 from reverie.control.problem import Problem
-from reverie.control.search import USUAL, Options
+from reverie.control.search import DEFAULT_OPTIONS, Options
 from reverie.core.arguments import whole
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Receding:
+class MPCOptions:
     """Settings of model predictive control."""
 
     horizon: int = 50
@@ -29,7 +29,7 @@ class Receding:
     """Line searches of the first plan of an episode."""
     iterations: int = 3
     """Line searches of each plan after it."""
-    options: Options = USUAL
+    options: Options = DEFAULT_OPTIONS
     """Of iLQG; iterations and λ are set here."""
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class Memory(NamedTuple):
     actions: np.ndarray  # [H, m], where the next plan begins
 
 
-class Move(NamedTuple):
+class MPCStep(NamedTuple):
     """A step's action, the plan behind it, and how this step's planning ended."""
 
     action: np.ndarray  # [m]
@@ -60,7 +60,7 @@ def begin(actions) -> Memory:
 
 
 def act(
-    settings: Receding,
+    settings: MPCOptions,
     solve: Callable[..., Plan],
     problem_at: Callable[[int, int], Problem],
     x,
@@ -68,7 +68,7 @@ def act(
     steps: int,
     memory: Memory,
     difference: Callable[[Any, Any], Any] = np.subtract,
-) -> Move:
+) -> MPCStep:
     """Return the action at state x [n], step t of an episode of `steps`.
 
     solve: `ilqg.solve` or `ilqg.solve_on_host`.  problem_at(t, length): the problem from step t on, of which `length`
@@ -88,12 +88,12 @@ def act(
     plan = solve(problem, x, memory.actions, options, regularisation=regularisation, iterations=iterations)
     if plan.usable:
         action = plan.actions[0]  # as rolled out; û_0 + k_0 would be one step further, which nothing has tried
-        return Move(action, plan, plan.status, Memory(plan, 1, _shifted(plan.actions)))
+        return MPCStep(action, plan, plan.status, Memory(plan, 1, _shifted(plan.actions)))
     kept, age = memory.plan, memory.age
     action = memory.actions[0]
     if kept is not None and age < len(kept.actions):
         action = kept.actions[age] + kept.K[age] @ difference(x, kept.states[age])
-    return Move(_bounded(action, options), kept, plan.status, Memory(kept, age + 1, _shifted(memory.actions)))
+    return MPCStep(_bounded(action, options), kept, plan.status, Memory(kept, age + 1, _shifted(memory.actions)))
 
 
 def _shifted(actions):

@@ -27,7 +27,7 @@ import numpy as np
 
 from reverie.control import lqr_kl, shapes
 from reverie.control.controller import Controller
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.control.path_integral import costs_to_go, moved, temperature, weights
 from reverie.core.arguments import shown
 from reverie.core.dynamics import Linear
@@ -98,7 +98,7 @@ class Explained(NamedTuple):
     """What a fitted model makes of them."""
 
     dynamics: Linear
-    cost: Quadratic
+    cost: QuadraticCost
     modelled: np.ndarray  # ĉ [N, T], of `modelled_costs`
 
 
@@ -111,7 +111,7 @@ class Update(NamedTuple):
     temperature: np.ndarray | None = None  # η_t of stage 2 [T]; ∞ where all samples cost the same
 
 
-def explain(dynamics: Linear, cost: Quadratic, old: Controller, sampled: Sampled) -> Explained:
+def explain(dynamics: Linear, cost: QuadraticCost, old: Controller, sampled: Sampled) -> Explained:
     """Return ĉ too: what the same starts and noise under `old` cost by the model's mean.  Not finite where that runs away."""
     dynamics, cost, old, sampled = shapes.fit("pilqr.explain", dynamics, cost, old, sampled)
     x, found = np.array(sampled.starts, float), []

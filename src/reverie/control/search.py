@@ -81,10 +81,10 @@ class Options:
         return ("low", self.low), ("high", self.high)
 
 
-USUAL = Options()
+DEFAULT_OPTIONS = Options()
 
 
-class Search(NamedTuple):
+class SearchState(NamedTuple):
     """Where a search stands: what step functions take and give."""
 
     states: Any
@@ -97,11 +97,11 @@ class Search(NamedTuple):
     repairs: Any
     status: Any  # RUNNING or a Status
     limit: Any  # line searches allowed
-    stale: Any  # whether the expansion is of an earlier trajectory
-    over: Any  # whether the last gains are those to return
+    needs_expansion: Any  # whether the expansion is of an earlier trajectory
+    finished: Any  # whether the last gains are those to return
 
 
-class Local(NamedTuple):
+class LocalModel(NamedTuple):
     """An expansion as backward passes take it, about a trajectory: F [T, n, d], C [T, d, d], c [T, d], V, v."""
 
     F: Any
@@ -125,7 +125,7 @@ class Gains(NamedTuple):
     positive: Any
 
 
-def localise(expansion: Expansion, options: Options) -> Local:
+def localise(expansion: Expansion, options: Options) -> LocalModel:
     """Return an expansion as backward passes take it, its Hessians projected if so asked."""
     A, B, l_x, l_u, l_xx, l_ux, l_uu, v, V = expansion
     n = A.shape[1]
@@ -138,10 +138,10 @@ def localise(expansion: Expansion, options: Options) -> Local:
         l_uu = C[:, n:, n:]
         C = C.at[:, n:, n:].set(eigenvalues_clipped(l_uu, 1e-6 * jnp.max(jnp.abs(l_uu))))
     finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in (F, C, c, V, v)]))
-    return Local(F, C, c, V, jnp.asarray(v), finite)
+    return LocalModel(F, C, c, V, jnp.asarray(v), finite)
 
 
-def sweep(local: Local, actions, regularisation, options: Options) -> Gains:
+def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains:
     """Return gains by one backward pass, about a trajectory: f = 0."""
     n, m = local.F.shape[1], actions.shape[1]
     bounded = options.low is not None or options.high is not None
@@ -158,7 +158,7 @@ def sweep(local: Local, actions, regularisation, options: Options) -> Gains:
             K, k, positive = box_qp.feedback(H, best, Q[n:, :n]), best.k, best.status != Status.NOT_POSITIVE_DEFINITE
         else:
             K, k, positive = lqr.gains(Q, q, n, regularisation)
-        V, v, _ = lqr.follow(Q, q, K, k, regularisation)
+        V, v, _ = lqr.value_update(Q, q, K, k, regularisation)
         Quu, slope = Q[n:, n:], c + F.T @ adjoint  # of J with later controls as they are; q has their changes in it
         blocked = ((u <= low) & (slope[n:] > 0)) | ((u >= high) & (slope[n:] < 0))
         gradient = jnp.max(jnp.where(blocked, 0.0, jnp.abs(slope[n:]) * (jnp.abs(u) + 1.0)))
@@ -192,7 +192,7 @@ def definite(Quu, regularisation):
     return Quu + added[:, None, None] * jnp.eye(Quu.shape[-1], dtype=Quu.dtype)
 
 
-def _with(change, search: Search, options: Options) -> Search:
+def _with(change, search: SearchState, options: Options) -> SearchState:
     regularisation, factor = change(search.regularisation, search.factor, options)
     return search._replace(regularisation=regularisation, factor=factor)
 
@@ -201,12 +201,12 @@ def _either(condition, yes, no):
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
-def judge(search: Search, local: Local, gains: Gains, options: Options) -> Search:
+def judge(search: SearchState, local: LocalModel, gains: Gains, options: Options) -> SearchState:
     """Return the search after a backward pass: λ raised where it failed, over where its gains are those to return."""
-    search = search._replace(passes=search.passes + 1, stale=False)
+    search = search._replace(passes=search.passes + 1, needs_expansion=False)
     failed = _with(raised, search._replace(repairs=search.repairs + 1), options)
     hopeless = failed.regularisation > options.regularisation_max
-    failed = failed._replace(status=jnp.where(hopeless, Status.NOT_POSITIVE_DEFINITE, failed.status), over=hopeless)
+    failed = failed._replace(status=jnp.where(hopeless, Status.NOT_POSITIVE_DEFINITE, failed.status), finished=hopeless)
     still = (gains.size < options.gradient_tolerance) & (search.regularisation < SETTLED)
     running, scale = search.status == RUNNING, 1.0 + jnp.abs(search.cost)
     flat = gains.gradient <= options.gradient_tolerance * scale
@@ -216,12 +216,12 @@ def judge(search: Search, local: Local, gains: Gains, options: Options) -> Searc
     status = jnp.where(running & still & hardly, Status.CONVERGED_COST, search.status)
     stuck = gains.size == 0.0  # every control at a bound, and pulled outward: the same under any λ
     status = jnp.where(running & flat & (still | stuck), Status.CONVERGED_GRADIENT, status)
-    search = _either(gains.positive, search._replace(status=status, over=status != RUNNING), failed)
+    search = _either(gains.positive, search._replace(status=status, finished=status != RUNNING), failed)
     status = jnp.where(local.finite, search.status, Status.NONFINITE_MODEL)
-    return search._replace(status=status, over=search.over | ~local.finite)
+    return search._replace(status=status, finished=search.finished | ~local.finite)
 
 
-def choose(search: Search, gains: Gains, X, U, J, options: Options):
+def choose(search: SearchState, gains: Gains, X, U, J, options: Options):
     """Return the search after its rollouts [S, …], and the trace's row."""
     alphas = jnp.asarray(options.alphas, J.dtype)
     best = jnp.argmin(jnp.where(jnp.isfinite(J), J, jnp.inf))
@@ -241,15 +241,15 @@ def choose(search: Search, gains: Gains, X, U, J, options: Options):
     after = _either(taken, moved, stuck)
     over = (after.status == RUNNING) & (after.iterations >= after.limit)
     status = jnp.where(over, Status.MAX_ITERATIONS, after.status)
-    return after._replace(status=status, stale=taken), jnp.stack(row)
+    return after._replace(status=status, needs_expansion=taken), jnp.stack(row)
 
 
-def start(X, U, J, regularisation, limit, options: Options) -> Search:
+def start(X, U, J, regularisation, limit, options: Options) -> SearchState:
     """Return the search from the first of the rollouts [S, …] of ever smaller controls that stays finite."""
     fine = jnp.isfinite(J) & (jnp.max(jnp.abs(X), axis=(1, 2)) <= options.divergence)  # NaN compares false
     first = jnp.argmax(fine)
     zero, one = jnp.zeros((), jnp.int32), jnp.ones((), J.dtype)
-    return Search(
+    return SearchState(
         states=X[first],
         actions=U[first],
         cost=J[first],
@@ -260,18 +260,18 @@ def start(X, U, J, regularisation, limit, options: Options) -> Search:
         repairs=zero,
         status=zero + jnp.where(fine[first], RUNNING, Status.INITIAL_DIVERGED),
         limit=zero + limit,
-        stale=jnp.asarray(True),
-        over=~fine[first],
+        needs_expansion=jnp.asarray(True),
+        finished=~fine[first],
     )
 
 
-def nothing_yet(T: int, n: int, m: int, dtype) -> tuple[Local, Gains]:
+def nothing_yet(T: int, n: int, m: int, dtype) -> tuple[LocalModel, Gains]:
     """Return an expansion and gains to begin with, all 0 but Q_uu = I; n: dimension of state differences."""
 
     def zeros(*shape):
         return np.zeros(shape, dtype)
 
     d, yes = n + m, np.True_
-    local = Local(zeros(T, n, d), zeros(T, d, d), zeros(T, d), zeros(n, n), zeros(n), yes)
+    local = LocalModel(zeros(T, n, d), zeros(T, d, d), zeros(T, d), zeros(n, n), zeros(n), yes)
     Quu = zeros(T, m, m) + np.eye(m, dtype=dtype)
     return local, Gains(zeros(T, m, n), zeros(T, m), Quu, zeros(), zeros(), zeros(), zeros(), yes)

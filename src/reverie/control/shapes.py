@@ -18,7 +18,7 @@ from reverie.maths import arrays
 AXES: Mapping[str, str] = {
     **{"A": "nn", "B": "nm", "Q": "nn", "R": "mm", "N": "nm"},  # x' = A x + B u and its costs
     **{"F": "Tnd", "f": "Tn", "covariance": "Tnn"},  # of `Linear`
-    **{"C": "Tdd", "c": "Td", "c0": "T", "V": "nn", "v": "n", "v0": ""},  # of `Quadratic`
+    **{"C": "Tdd", "c": "Td", "c0": "T", "V": "nn", "v": "n", "v0": ""},  # of `QuadraticCost`
     **{"K": "Tmn", "k": "Tm", "chol": "Tmm", "Quu": "Tmm"},  # of `Controller`
     **{"x0": "n", "x0_mean": "n", "x0_cov": "nn", "U0": "Tm"},  # where it begins
     **{"H": "mm", "g": "m", "low": "m", "high": "m", "start": "m", "Hux": "mn"},  # of one step

@@ -21,7 +21,9 @@ from reverie.core.status import Status
 from reverie.maths.linalg import symmetrise
 
 STEPS, DOUBLINGS = 100, 60  # of Newton's method, and of the steps that a Lyapunov sum covers, at most
-ROUNDING = 1e-12  # a change of P relative to P that is no more than rounding; distance from the unit circle likewise
+STATIONARY_ROUNDING = (
+    1e-12  # a change of P relative to P that is no more than rounding; distance from the unit circle likewise
+)
 MARGIN = 1e-9  # to the unit circle, within which a loop may owe to rounding errors that it is stable
 CIRCLE = 1e-10  # within which an eigenvalue counts as on the unit circle, where the cost sees nothing of it
 NEAR = 0.9  # radius of a loop above which it may be one that is marginal in the end
@@ -31,7 +33,7 @@ RESIDUAL = (
 )
 
 
-class Stationary(NamedTuple):
+class StationaryRegulator(NamedTuple):
     """The best of the stabilising controllers u = K x over an infinite horizon, and its value ½ xᵀ V x."""
 
     K: Any  # [m, n]
@@ -60,7 +62,7 @@ class _Plant(NamedTuple):
         return symmetrise(self.C + F.T @ V @ F)
 
 
-def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> Stationary:
+def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
     """Return the controller u = K x that minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) for x' = A x + B u, and stabilises.
 
     It is the best of those that stabilise.  A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0 (numbers
@@ -78,19 +80,19 @@ def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> Stationary:
     plant, scale = _balanced(discount**0.5 * A, discount**0.5 * B, symmetrise(np.block([[Q, N], [N.T, R]])))
     K, V, steps = np.zeros_like(B).T, np.zeros_like(A), 0
     if not all(np.isfinite(part).all() for part in plant):
-        return Stationary(K, V, np.zeros_like(R), Status.NONFINITE_MODEL, steps, np.inf)
+        return StationaryRegulator(K, V, np.zeros_like(R), Status.NONFINITE_MODEL, steps, np.inf)
     with np.errstate(over="ignore", invalid="ignore"):  # the status tells
         first, solution = _first(plant)
         if first is None or _radius(plant.A + plant.B @ first) >= 1.0 - MARGIN:
             if _out_of_reach(plant):
-                return Stationary(K, V, R, Status.NOT_STABILISABLE, steps, _radius(A))
+                return StationaryRegulator(K, V, R, Status.NOT_STABILISABLE, steps, _radius(A))
         if first is None:
-            return Stationary(K, V, R, Status.ILL_CONDITIONED, steps, _radius(A))
+            return StationaryRegulator(K, V, R, Status.ILL_CONDITIONED, steps, _radius(A))
         K, V, steps, status = _newton(plant, first, solution)
         Quu = plant.backup(V)[len(A) :, len(A) :]
         K, V = K / scale, V / (scale[:, None] * scale)
         radius = _radius(A + B @ K) if np.isfinite(K).all() else np.inf
-    return Stationary(K, V, Quu, status, steps, radius)
+    return StationaryRegulator(K, V, Quu, status, steps, radius)
 
 
 def _balanced(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[_Plant, np.ndarray]:
@@ -109,8 +111,10 @@ def _radius(loop: np.ndarray) -> float:
 def _out_of_reach(plant: _Plant) -> bool:
     """Return whether an unstable mode is beyond control: rank [A - λ I, B] < n for some |λ| >= 1 (Hautus)."""
     A, B, _ = plant
-    eye, unstable = np.eye(len(A)), [pole for pole in np.linalg.eigvals(A) if abs(pole) >= 1.0 - ROUNDING]
-    return any(_least(np.concatenate([A - pole * eye, B], axis=1)) <= ROUNDING * plant.size for pole in unstable)
+    eye, unstable = np.eye(len(A)), [pole for pole in np.linalg.eigvals(A) if abs(pole) >= 1.0 - STATIONARY_ROUNDING]
+    return any(
+        _least(np.concatenate([A - pole * eye, B], axis=1)) <= STATIONARY_ROUNDING * plant.size for pole in unstable
+    )
 
 
 def _unseen(plant: _Plant) -> bool:
@@ -121,7 +125,7 @@ def _unseen(plant: _Plant) -> bool:
     poles = np.linalg.eigvals(A - B @ np.linalg.lstsq(C[n:, n:], C[n:, :n], rcond=None)[0])
     for pole in poles[np.abs(np.abs(poles) - 1.0) <= CIRCLE]:
         stays = np.concatenate([A - pole * eye, B], axis=1)
-        if _least(np.concatenate([stays, weights])) <= ROUNDING * plant.size:
+        if _least(np.concatenate([stays, weights])) <= STATIONARY_ROUNDING * plant.size:
             return True
     return False
 
@@ -199,13 +203,13 @@ def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[
         if best is None or found.missed <= best.missed:
             best = found
         still = changes[-1] >= changes[-2] and changes[-1] <= RESIDUAL * found.terms  # by no more than rounding errors
-        if changes[-1] <= ROUNDING * np.abs(P).max() or still:
+        if changes[-1] <= STATIONARY_ROUNDING * np.abs(P).max() or still:
             break
     assert best is not None
     radius = _radius(A + B @ best.K)
     if (radius > NEAR and _marginal(changes, RESIDUAL * best.terms)) or _unseen(plant):
         return K, P, steps, Status.NO_STABILISING_SOLUTION
-    good = best.missed <= RESIDUAL and radius < 1.0 - ROUNDING
+    good = best.missed <= RESIDUAL and radius < 1.0 - STATIONARY_ROUNDING
     return best.K, best.P, steps, Status.DONE if good else Status.ILL_CONDITIONED
 
 
@@ -214,7 +218,7 @@ def _why(plant: _Plant, K: np.ndarray, value: np.ndarray) -> Status:
     if _unseen(plant):
         return Status.NO_STABILISING_SOLUTION
     curvature = np.linalg.eigvalsh(plant.C)
-    convex = curvature[0] >= -ROUNDING * np.abs(curvature).max()
+    convex = curvature[0] >= -STATIONARY_ROUNDING * np.abs(curvature).max()
     lost = not np.isfinite(value).all() or _radius(plant.A + plant.B @ K) >= 1.0
     if lost and convex:  # then there is a solution
         return Status.ILL_CONDITIONED

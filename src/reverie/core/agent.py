@@ -7,7 +7,7 @@ from reverie.core.errors import SpaceError
 from reverie.core.types import EnvSpec
 
 
-class Feed(NamedTuple):
+class DataRequirements(NamedTuple):
     """Numbers that loops obey without knowing the algorithm."""
 
     batch_size: int  # rows of one minibatch
@@ -32,7 +32,7 @@ class Agent(NamedTuple):
     """
 
     spec: EnvSpec
-    feed: Feed
+    requirements: DataRequirements
     init: Callable[..., Any]  # (key) -> state
     begin: Callable[..., Any]  # (state, key) -> memory
     act: Callable[..., Any]  # (state, memory, observation [n], key, explore) -> (action [m] in [-1, 1], memory)

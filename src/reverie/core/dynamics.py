@@ -59,7 +59,7 @@ class Dynamics(Protocol):
         ...
 
 
-class Fit(NamedTuple):
+class FitResult(NamedTuple):
     """What a fit came to; dynamics is None where there is nothing that could be used."""
 
     dynamics: Any  # Dynamics | None
@@ -76,7 +76,7 @@ class Model(Protocol):
         """Real episodes to a fit (n of Gu et al. 2016)."""
         ...
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> Fit:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> FitResult:
         """Return dynamics fitted to `batch`, with `history` (the last episodes, batch included) for a prior.
 
         previous: the dynamics of the last fit or None.  The same arguments give the same result to the bit.

@@ -8,7 +8,7 @@ import numpy as np
 Array = Any  # NumPy's; where a function is written for both kinds, JAX's too
 
 
-class Task(NamedTuple):
+class KnownDynamics(NamedTuple):
     """A world's state and the functions of it that are known; what is None has to be fitted from experience.
 
     x: state [..., n]; u: action [..., m] in [-1, 1]; c: context [..., k], constant within an episode (a target).
@@ -24,6 +24,6 @@ class Task(NamedTuple):
     domain: Any = None  # whose formulas these are, for planners that differentiate them
 
     @classmethod
-    def of_observations(cls, observation_dim: int) -> "Task":
+    def of_observations(cls, observation_dim: int) -> "KnownDynamics":
         """Return what is known of a world that shows its observations and nothing else: they are its state."""
         return cls(observation_dim, 0, lambda x, c: x)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import distance, square, to_target
 
 TARGET = (3.0, 0.0)
@@ -18,10 +18,10 @@ def edit(spec: Any) -> None:
     )
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Return the stock pose at rest, always: a fixed posture and place, as the paper has it."""
     del generator
-    return Start((0.0, 0.0, 0.75, 1.0, *[0.0] * 11), (0.0,) * 14, TARGET)
+    return InitialState((0.0, 0.0, 0.75, 1.0, *[0.0] * 11), (0.0,) * 14, TARGET)
 
 
 def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, tuple]:

@@ -22,7 +22,7 @@ def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
     """Return the observation [..., n] of state x and target [..., 2]."""
     xp = x.__array_namespace__()
     state, ops = split(domain, x), ops_of(x)
-    parts = domain.observe(state, domain.measure(state, _parts(target), ops), ops)
+    parts = domain.observe(state, domain.features(state, _parts(target), ops), ops)
     return xp.stack(xp.broadcast_arrays(*parts), axis=-1)
 
 
@@ -34,7 +34,7 @@ def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = (), ops: O
     ops = ops_of(x_next) if ops is None else ops
     action = _parts(ops.clip(u, -1.0, 1.0))
     state = split(domain, x_next)
-    return domain.reward(split(domain, x), action, state, domain.measure(state, _parts(target), ops), ops)
+    return domain.reward(split(domain, x), action, state, domain.features(state, _parts(target), ops), ops)
 
 
 def terminated(domain: Domain, x: Any) -> Any:

@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Bent behind a ball at rest; the target beyond reach."""
     joints = np.array([1.2, -2.4, 1.2]) + generator.normal(0.0, 0.05, 3)
     ball = (generator.uniform(0.40, 0.46), generator.uniform(-0.1, 0.1))
     target = (generator.uniform(0.9, 1.3), generator.uniform(-0.3, 0.3))
-    return Start((*joints, *ball), (0.0,) * 5, target)
+    return InitialState((*joints, *ball), (0.0,) * 5, target)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the tip, and from the target, to the ball."""
     ball = state.q[3:]
     x, y = to_tip(state.q[:3], ball, ops)
@@ -46,6 +46,6 @@ DOMAINS = (
         start,
         observe,
         reward,
-        measure,
+        features,
     ),
 )

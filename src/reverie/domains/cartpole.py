@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Hanging, nearly at rest, near the middle of the rail."""
     place, angle = generator.uniform(-0.1, 0.1, 2)
-    return Start((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
+    return InitialState((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:

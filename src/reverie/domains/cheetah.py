@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import square
 
 KILOGRAMS = 14.0
@@ -18,9 +18,9 @@ def edit(spec: Any) -> None:
         geom.density *= scale
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Near the stock pose, which is all zeros."""
-    return Start(generator.uniform(-0.1, 0.1, 9), generator.normal(0.0, 0.1, 9))
+    return InitialState(generator.uniform(-0.1, 0.1, 9), generator.normal(0.0, 0.1, 9))
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:

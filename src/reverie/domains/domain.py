@@ -22,7 +22,7 @@ class State(NamedTuple):
     v: Sequence[Number]  # nv velocities, per second
 
 
-class Start(NamedTuple):
+class InitialState(NamedTuple):
     """How an episode begins."""
 
     q: Sequence[float] | np.ndarray
@@ -66,10 +66,10 @@ class Domain:
     text: str  # one line for people
     model: str  # MJCF: a file beside this one, or "gymnasium:" and one of Gymnasium's
     frame_skip: int  # physics steps to a control step
-    start: Callable[[np.random.Generator], Start]
+    start: Callable[[np.random.Generator], InitialState]
     observe: Callable[..., list[Number]]  # (state, measured, ops) -> components of the observation
     reward: Callable[..., Number]  # (before, action, state, measured, ops)
-    measure: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward are both made from
+    features: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward are both made from
     terminated: Callable[[State], Any] | None = None  # None: nothing dies here
     edit: Callable[[Any], None] | None = None  # changes to the model, an mujoco.MjSpec
     horizon: int = 150  # control steps to a time-out

@@ -15,7 +15,7 @@ from reverie.core.words import count
 from reverie.domains import DOMAINS
 from reverie.domains.domain import SCALAR, State
 from reverie.domains.headless import choose_mujoco_backend, has_screen
-from reverie.domains.plant import Plant
+from reverie.domains.plant import MujocoModel
 
 RENDER_MODES = ("rgb_array", "human")
 OPTIONS = ("render_mode", "width", "height", "horizon")
@@ -50,7 +50,7 @@ class DomainEnv(gym.Env):
         if render_mode not in (None, *RENDER_MODES):
             raise unknown("render_mode", str(render_mode), RENDER_MODES)
         self.domain = DOMAINS[domain]
-        self.plant = Plant(self.domain)
+        self.plant = MujocoModel(self.domain)
         self.model, self.data = self.plant.model, self.plant.data  # where Gymnasium's own MuJoCo tasks have them
         self.metadata = {**self.metadata, "render_fps": round(1 / self.plant.seconds)}  # type: ignore[misc]
         self.render_mode, self._size, self._renderer = render_mode, (width, height), None
@@ -100,7 +100,7 @@ class DomainEnv(gym.Env):
             self.data.mocap_pos[0, list(self.domain.target_axes)] = target
         mujoco.mj_forward(self.model, self.data)  # where things are, for those who look
         self._now = State(self.plant.q.tolist(), self.plant.v.tolist())
-        measured = self.domain.measure(self._now, target, SCALAR)
+        measured = self.domain.features(self._now, target, SCALAR)
         return np.array(self.domain.observe(self._now, measured, SCALAR))
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
@@ -114,7 +114,7 @@ class DomainEnv(gym.Env):
         if not abs(sum(now.v)) < LARGEST:  # or not a number
             raise WorldError(f"{domain.name}: the physics diverged under action {u}")
         clipped = [-1.0 if a < -1.0 else 1.0 if a > 1.0 else a for a in u]
-        measured = domain.measure(now, self._target, SCALAR)
+        measured = domain.features(now, self._target, SCALAR)
         reward = domain.reward(before, clipped, now, measured, SCALAR)
         terminated = domain.terminated is not None and domain.terminated(now)
         self._left -= 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, end, posture, square, turn
 
 LINKS = (0.20, 0.20, 0.12, 0.11)  # three links, and from the palm to between the fingertips, where an object is pinched
@@ -14,19 +14,19 @@ OPEN = -0.3  # rad, of a finger
 TARGET = (0.20, 0.40)
 
 
-def lay(generator: np.random.Generator, x: float, y: float, spread: float) -> Start:
+def lay(generator: np.random.Generator, x: float, y: float, spread: float) -> InitialState:
     """Return a start near one posture, fingers open, at rest, with the object within ± `spread` of (x, y)."""
     joints = np.array(JOINTS) + generator.normal(0.0, 0.05, 4)
     place = np.array([x, y]) + generator.uniform(-spread, spread, 2)
-    return Start((*joints, OPEN, OPEN, *place, 0.0), (0.0,) * 9, TARGET)
+    return InitialState((*joints, OPEN, OPEN, *place, 0.0), (0.0,) * 9, TARGET)
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Return a start with the object within 4 cm of (0.50, 0): beyond the fingers' reach, else it would start inside them."""
     return lay(generator, 0.50, 0.0, 0.04)
 
 
-def start_single(generator: np.random.Generator) -> Start:
+def start_single(generator: np.random.Generator) -> InitialState:
     """Return a start with the object within 5 mm of (0.50, 0)."""
     return lay(generator, 0.50, 0.0, 0.005)
 
@@ -42,7 +42,7 @@ def grasp(
     return (thing[0] - base[0] - x, thing[1] - base[1] - y), (thing[0] - target[0], thing[1] - target[1])
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point, and from the target, to the object."""
     return grasp(state.q[:4], state.q[6:8], (0.0, 0.0), target, ops)
 
@@ -79,7 +79,7 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
 
 
 DOMAINS = (
-    Domain("gripper", "grasp an object and bring it to a place", "gripper.xml", 8, start, observe, reward, measure),
+    Domain("gripper", "grasp an object and bring it to a place", "gripper.xml", 8, start, observe, reward, features),
     Domain(
         "gripper_single",
         "the same, the object always in one spot",
@@ -88,6 +88,6 @@ DOMAINS = (
         start_single,
         observe,
         reward,
-        measure,
+        features,
     ),
 )

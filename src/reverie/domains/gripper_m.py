@@ -4,20 +4,20 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.gripper import grasp, lay, seen
 from reverie.domains.planar import Vector, distance, square
 
 TARGET = (0.35, 0.45)
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Return the gripper's start on a base at the origin, with the object within 4 cm of (0.60, 0.08)."""
     arm = lay(generator, 0.60, 0.08, 0.04)
-    return Start((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
+    return InitialState((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point, and from the target, to the object."""
     return grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
 
@@ -36,5 +36,5 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
 
 
 DOMAINS = (
-    Domain("gripper_m", "the gripper on a base that moves", "gripper_m.xml", 8, start, observe, reward, measure),
+    Domain("gripper_m", "the gripper on a base that moves", "gripper_m.xml", 8, start, observe, reward, features),
 )

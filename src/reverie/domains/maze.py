@@ -8,7 +8,7 @@ from typing import NamedTuple
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 ARROWS = ("↑", "→", "↓", "←")
 
-Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated: as in Gymnasium's tables
+TableEntry = tuple[float, int, float, bool]  # probability, next state, reward, terminated: as in Gymnasium's tables
 
 
 class Maze(NamedTuple):
@@ -76,15 +76,15 @@ def move(rows: tuple[str, ...], state: int, direction: int) -> int:
     return row * len(rows[0]) + column if inside and rows[row][column] != "#" else state
 
 
-def table(rows: tuple[str, ...], slip: float) -> dict[int, dict[int, list[Outcome]]]:
+def table(rows: tuple[str, ...], slip: float) -> dict[int, dict[int, list[TableEntry]]]:
     """Return the outcomes of each move from each state, walls and goals included."""
 
-    def outcome(state: int, direction: int, probability: float) -> Outcome:
+    def outcome(state: int, direction: int, probability: float) -> TableEntry:
         after = move(rows, state, direction)
         there = "".join(rows)[after] == "G"
         return probability, after, float(there), there
 
-    def outcomes(state: int, action: int) -> list[Outcome]:
+    def outcomes(state: int, action: int) -> list[TableEntry]:
         if "".join(rows)[state] in "#G":
             return [(1.0, state, 0.0, True)]
         astray = [outcome(state, other, slip / 3) for other in range(4) if other != action and slip > 0]

@@ -4,18 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 HOLE = (0.53, 0.0)  # where the tip comes to with the peg's end 5 mm from the back wall
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Bent, at rest, the tip near (0.40, 0), before the mouth."""
-    return Start(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
+    return InitialState(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
 
 
-def measure(state: State, target: tuple, ops: Ops) -> Vector:
+def features(state: State, target: tuple, ops: Ops) -> Vector:
     """Return the vector from the hole to the tip."""
     return to_tip(state.q, target, ops)
 
@@ -32,5 +32,5 @@ def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -
 
 
 DOMAINS = (
-    Domain("peg", "put a peg on a planar arm into a narrow slot", "peg.xml", 8, start, observe, reward, measure),
+    Domain("peg", "put a peg on a planar arm into a narrow slot", "peg.xml", 8, start, observe, reward, features),
 )

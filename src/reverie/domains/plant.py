@@ -50,7 +50,7 @@ def shift(model: mujoco.MjModel, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
     return np.concatenate([q, v + dx[model.nv :]])
 
 
-class Plant:
+class MujocoModel:
     """A domain's physics with a state of its own: `advance` moves that, `step` and `derivatives` ask about any other.
 
     Each control step begins without the constraint solver's memory of the last (its warm start), so that what follows

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import square
 
 TARGET = (3.0, 0.0)
@@ -17,9 +17,9 @@ REGION, REACH = (2.5, 0.5), 0.3  # its middle, and how far from there |Î”x| + |Î
 PAYS, EFFORT = 30.0, 0.05
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Return a start at rest near (1, 0)."""
-    return Start(np.array([1.0, 0.0]) + generator.normal(0.0, 0.01, 2), (0.0, 0.0))
+    return InitialState(np.array([1.0, 0.0]) + generator.normal(0.0, 0.01, 2), (0.0, 0.0))
 
 
 def inside(state: State) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 AT_REST = (0.0, 0.0, 0.0)
@@ -18,19 +18,19 @@ def edit(spec: Any) -> None:
         motor.gear[0] *= STRENGTH
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Any posture, at rest; the target uniform over the annulus of radius 0.1 to 0.5."""
     posture = (generator.uniform(-math.pi, math.pi), *generator.uniform(-2.0, 2.0, 2))
     radius, direction = math.sqrt(generator.uniform(0.1**2, 0.5**2)), generator.uniform(-math.pi, math.pi)
-    return Start(posture, AT_REST, (radius * math.cos(direction), radius * math.sin(direction)))
+    return InitialState(posture, AT_REST, (radius * math.cos(direction), radius * math.sin(direction)))
 
 
-def start_single(generator: np.random.Generator) -> Start:
+def start_single(generator: np.random.Generator) -> InitialState:
     """Near one posture, at rest; one target."""
-    return Start(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
+    return InitialState(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
 
 
-def measure(state: State, target: tuple, ops: Ops) -> tuple[tuple, Vector]:
+def features(state: State, target: tuple, ops: Ops) -> tuple[tuple, Vector]:
     """Return the target and the vector from it to the tip."""
     return target, to_tip(state.q, target, ops)
 
@@ -60,7 +60,7 @@ DOMAINS = (
         start,
         observe,
         reward,
-        measure,
+        features,
         edit=edit,
     ),
     Domain(
@@ -71,6 +71,6 @@ DOMAINS = (
         start_single,
         observe_single,
         reward,
-        measure,
+        features,
     ),
 )

@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import distance, square, to_target, turn
 
 TARGET = (2.1, 0.0)
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Return a start with the nose at the origin, headed within ±0.5 rad of the target, slightly bent, at rest."""
     heading, bends = generator.uniform(-0.5, 0.5), generator.uniform(-0.4, 0.4, 6)
-    return Start((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
+    return InitialState((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:

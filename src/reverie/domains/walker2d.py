@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.domains.domain import Domain, Number, Ops, Start, State
+from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import square
 
 PACE = 1.1  # m/s at the start
@@ -21,11 +21,11 @@ def edit(spec: Any) -> None:
             joint.damping[0] = DAMPING  # the linear term of three
 
 
-def start(generator: np.random.Generator) -> Start:
+def start(generator: np.random.Generator) -> InitialState:
     """Upright, walking."""
     q = np.array([0.0, 1.25, *[0.0] * 7]) + generator.uniform(-0.005, 0.005, 9)
     v = np.array([PACE, *[0.0] * 8]) + generator.uniform(-0.005, 0.005, 9)
-    return Start(q, v)
+    return InitialState(q, v)
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:

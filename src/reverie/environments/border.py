@@ -15,10 +15,10 @@ from reverie.core.errors import ReverieWarning
 from reverie.core.finite import all_within
 from reverie.environments.values import finite_vector
 
-MOST = 1e16  # the square, times a minibatch of any size, is within float32
+LARGEST = 1e16  # the square, times a minibatch of any size, is within float32
 
 
-class Border:
+class ClippedValues:
     """Clips what comes from a world to ±MOST.
 
     name: the world's.  sensor: what people call an entry of a flat observation.
@@ -30,25 +30,27 @@ class Border:
 
     def vector(self, where: str, values: np.ndarray) -> np.ndarray:
         """Return observations [n] or [B, n], clipped.  Raises WorldError, with `where`, naming the first that is not finite."""
-        if all_within(values, MOST):
+        if all_within(values, LARGEST):
             return values
         finite_vector(self._name, where, values.ravel())
-        for index in np.argwhere(np.abs(values) > MOST)[:, -1].tolist():
+        for index in np.argwhere(np.abs(values) > LARGEST)[:, -1].tolist():
             self._tell(f"the observation at {self._sensor(index)}")
-        return values.clip(-MOST, MOST)
+        return values.clip(-LARGEST, LARGEST)
 
     def number(self, value: float) -> float:
         """Return a finite reward, clipped."""
-        if abs(value) > MOST:
+        if abs(value) > LARGEST:
             self._tell("the reward")
-            return math.copysign(MOST, value)
+            return math.copysign(LARGEST, value)
         return value
 
     def _tell(self, what: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            text = f"{self._name}: {what} goes beyond ±{MOST:g}; float32 cannot sum squares of that, so it counts as "
-            warnings.warn(f"{text}±{MOST:g}: mend the sensor, or scale it", ReverieWarning, stacklevel=4)
+            text = (
+                f"{self._name}: {what} goes beyond ±{LARGEST:g}; float32 cannot sum squares of that, so it counts as "
+            )
+            warnings.warn(f"{text}±{LARGEST:g}: mend the sensor, or scale it", ReverieWarning, stacklevel=4)
 
 
 def by_index(index: int) -> str:

@@ -11,9 +11,9 @@ from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.words import count, listed
-from reverie.environments.world import EnvSource, World, make_world
+from reverie.environments.world import EnvAdapter, EnvSource, make_env
 
-Verdict = Literal["ok", "note", "wrong"]
+FindingKind = Literal["ok", "note", "wrong"]
 EXTREME = 100.0  # observations beyond this size train badly unless they are normalised
 SLOW_SECONDS = 0.01
 MANY = 50  # entries named
@@ -24,7 +24,7 @@ class Finding(NamedTuple):
     """One thing looked at: how it stands and, where it is not well, what to do."""
 
     topic: str
-    verdict: Verdict
+    verdict: FindingKind
     text: str
 
 
@@ -34,7 +34,7 @@ def check(source: EnvSource, steps: int = 1000, seed: int = 0) -> tuple[list[Fin
     Raises ConfigError where there is no such environment; whatever else goes wrong is a finding.
     """
     try:
-        world = make_world(source)
+        world = make_env(source)
     except ConfigError:
         raise
     except ReverieError as error:
@@ -80,7 +80,7 @@ class _Rollout(NamedTuple):
     seconds: float
 
 
-def _rollout(world: World, steps: int, seed: int) -> _Rollout:
+def _rollout(world: EnvAdapter, steps: int, seed: int) -> _Rollout:
     generator = np.random.default_rng(seed)
     seen, rewards, lengths = _Seen(), [], []
     seen.add(world.reset(seed))
@@ -105,7 +105,7 @@ def _rollout(world: World, steps: int, seed: int) -> _Rollout:
     return _Rollout(seen, np.array(rewards), lengths, deaths, timeouts, both, seconds)
 
 
-def _spaces(world: World) -> Finding:
+def _spaces(world: EnvAdapter) -> Finding:
     spec, env = world.spec, world.env
     seen, action = described(env.observation_space), described(env.action_space)
     size = (
@@ -155,7 +155,7 @@ def _values(first: _Rollout) -> Finding:
     return Finding("values", "ok", f"finite; observations within ±{largest:.3g}, rewards within ±{span:.3g}")
 
 
-def _seeding(first: _Rollout, second: _Rollout, world: World, seed: int) -> Finding:
+def _seeding(first: _Rollout, second: _Rollout, world: EnvAdapter, seed: int) -> Finding:
     if first.seen.marks[: len(second.seen.marks)] != second.seen.marks:
         return Finding(
             "seeding",
@@ -171,7 +171,7 @@ def _seeding(first: _Rollout, second: _Rollout, world: World, seed: int) -> Find
     return Finding("seeding", "ok", "the same seed repeats, another starts elsewhere")
 
 
-def _endings(world: World, first: _Rollout) -> Finding:
+def _endings(world: EnvAdapter, first: _Rollout) -> Finding:
     spec = world.env.spec
     limit = (spec.max_episode_steps if spec is not None else None) or getattr(world.env.unwrapped, "horizon", None)
     if first.both:
@@ -235,7 +235,7 @@ def _speed(first: _Rollout) -> Finding:
     return Finding("speed", "ok", f"{1e6 * each:.0f} us a step")
 
 
-def _figures(world: World, first: _Rollout) -> dict[str, Any]:
+def _figures(world: EnvAdapter, first: _Rollout) -> dict[str, Any]:
     return {
         "observation_dim": world.spec.observation_dim,
         "action_low": list(world.spec.action_low),

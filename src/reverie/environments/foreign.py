@@ -27,7 +27,7 @@ class _UnderWay:
 
     def reset(self) -> None:
         """Mark nothing, put nothing back."""
-        self.call: Foreign | None = None
+        self.call: BlockingCalls | None = None
         self.restore: Callable[[], object] = bool  # nothing
         self.due = math.inf  # time.monotonic()
         self.interrupted = -math.inf
@@ -40,10 +40,10 @@ class _UnderWay:
         return now - FLAG.since - PATIENCE if self.call is None else self.call.overdue(FLAG.since, now)
 
 
-UNDER_WAY = _UnderWay()
+CALLS_UNDER_WAY = _UnderWay()
 
 
-class Foreign:
+class BlockingCalls:
     """`with FOREIGN:` round calls of one kind.  Costs less than a microsecond; marks nothing where signals are not handled."""
 
     __slots__ = ("_began", "longest")
@@ -54,36 +54,36 @@ class Foreign:
     def __enter__(self) -> None:
         if FLAG.handled:
             self._began = monotonic()
-            UNDER_WAY.call = self
+            CALLS_UNDER_WAY.call = self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if UNDER_WAY.call is self:
-            UNDER_WAY.call = None
+        if CALLS_UNDER_WAY.call is self:
+            CALLS_UNDER_WAY.call = None
             now = monotonic()
             took = now - self._began
             if took > self.longest and kind is None:  # a wait that was ended is not the usual
                 self.longest = took
-            if now > UNDER_WAY.due:
-                UNDER_WAY.restore()
+            if now > CALLS_UNDER_WAY.due:
+                CALLS_UNDER_WAY.restore()
 
     def overdue(self, asked: float, now: float) -> float:
         """Return for how many seconds the call under way is overdue after a signal at `asked`; negative: it has time."""
         return now - max(self._began, asked) - max(PATIENCE, 2.0 * self.longest)
 
 
-class _Rare(Foreign):
+class _Rare(BlockingCalls):
     """Calls in which libraries usually install handlers of their own."""
 
     __slots__ = ()
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        marked = UNDER_WAY.call is self
+        marked = CALLS_UNDER_WAY.call is self
         super().__exit__(kind)
         if marked:
-            UNDER_WAY.restore()
+            CALLS_UNDER_WAY.restore()
 
 
-IMPORT, MAKE, RESET, STEP, RENDER, CLOSE = _Rare(), _Rare(), _Rare(), Foreign(), Foreign(), Foreign()
+IMPORT, MAKE, RESET, STEP, RENDER, CLOSE = _Rare(), _Rare(), _Rare(), BlockingCalls(), BlockingCalls(), BlockingCalls()
 
 
 def failed(name: str, where: str, error: BaseException) -> BaseException:

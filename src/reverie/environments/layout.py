@@ -6,12 +6,12 @@ from gymnasium.spaces import utils as space_utils
 Parts = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
-MOST = 1000  # numbers of an observation whose bounds are written down: a picture's tell nothing
+MOST_BOUNDS = 1000  # numbers of an observation whose bounds are written down: a picture's tell nothing
 
 
 def bounds_of(space: gym.Space) -> tuple[list[float], list[float]]:
     """Return what each number of a flat observation lies between, (low, high); nothing for large ones."""
-    flat = space_utils.flatten_space(space) if space_utils.flatdim(space) <= MOST else None
+    flat = space_utils.flatten_space(space) if space_utils.flatdim(space) <= MOST_BOUNDS else None
     if not isinstance(flat, gym.spaces.Box):
         return [], []
     return flat.low.astype(float).ravel().tolist(), flat.high.astype(float).ravel().tolist()

@@ -12,7 +12,7 @@ from reverie.core.errors import ConfigError, unknown
 from reverie.core.settings import TRUTHS
 from reverie.environments.foreign import IMPORT
 from reverie.environments.imports import imported, imported_module
-from reverie.environments.world import OURS, is_id
+from reverie.environments.world import OUR_IDS, is_id
 
 GYMNASIUM = "max_episode_steps"  # what `gymnasium.make` takes beside a maker's own
 
@@ -52,7 +52,7 @@ def _parameters(source: str) -> dict[str, Any] | None:
 
 def _spec(name: str) -> Any:
     """Return how an id is registered, or None."""
-    known = OURS.get(name, name)
+    known = OUR_IDS.get(name, name)
     if ":" in known:
         imported_module(known.partition(":")[0], name, "environment")
     return gym.registry.get(known.rpartition(":")[2])

@@ -14,11 +14,11 @@ from reverie.core.errors import ConfigError
 from reverie.domains import arrays
 from reverie.domains.domain import Domain
 from reverie.domains.env import DomainEnv
-from reverie.domains.plant import STEP, Plant, difference, shift
-from reverie.environments.world import World
+from reverie.domains.plant import STEP, MujocoModel, difference, shift
+from reverie.environments.world import EnvAdapter
 
 WIDE = 1e-3  # of second differences: a reward that bends within less counts as bending over this much
-MOST = 12  # n + m up to which all second differences are taken; beyond, each coordinate's own
+MOST_SECOND_DIFFERENCES = 12  # n + m up to which all second differences are taken; beyond, each coordinate's own
 HARMLESS = ("TimeLimit", "OrderEnforcing", "PassiveEnvChecker")  # wrappers that leave action and reward alone
 Scores = tuple[np.ndarray, np.ndarray]  # rewards [T] and deaths [T]
 
@@ -27,7 +27,7 @@ class DomainSimulator:
     """One of our domains with its target: its plant, its formulas."""
 
     def __init__(self, domain: Domain, target: Any):
-        self.domain, self.target, self.plant = domain, target, Plant(domain)
+        self.domain, self.target, self.plant = domain, target, MujocoModel(domain)
         self.tangent_dim, self.action_dim = 2 * self.plant.model.nv, self.plant.action_dim
         self.difference, self.shift = self.plant.difference, self.plant.shift
         self.derivatives = self.plant.derivatives
@@ -47,7 +47,7 @@ class DomainSimulator:
         return rewards, arrays.terminated(self.domain, states[1:])
 
 
-class Local(NamedTuple):
+class Linearisation(NamedTuple):
     """A control step about (x, u): x' = f(x, u) to first order, the reward to second."""
 
     a: np.ndarray  # ∂f/∂x [n, n]
@@ -63,7 +63,7 @@ class GymnasiumSimulator:
     Raises ConfigError where wrappers change actions or rewards, or actuators have states of their own.
     """
 
-    def __init__(self, world: World):
+    def __init__(self, world: EnvAdapter):
         env: Any = world.env
         while isinstance(env, gym.Wrapper):
             if type(env).__name__ not in HARMLESS and not isinstance(env, gym.ObservationWrapper):
@@ -100,7 +100,7 @@ class GymnasiumSimulator:
         rewards, deaths = zip(*self._scores, strict=True)
         return np.array(rewards), np.array(deaths)
 
-    def expand(self, x: np.ndarray, u: np.ndarray) -> Local:
+    def expand(self, x: np.ndarray, u: np.ndarray) -> Linearisation:
         """Return the step about (x, u) by central differences, one-sided where an action is at its bound.
 
         All second differences of the reward are taken where n + m ≤ 12; beyond, only each coordinate's own, since the
@@ -115,7 +115,7 @@ class GymnasiumSimulator:
             gradient[i] = (high.reward - low.reward) / width
         hessian = self._bends(x, u)
         self._beside(x, u, np.zeros(d))
-        return Local(jacobian[:, :n], jacobian[:, n:], gradient, hessian, self._scores[-1][1])
+        return Linearisation(jacobian[:, :n], jacobian[:, n:], gradient, hessian, self._scores[-1][1])
 
     def _bends(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return the Hessian of the reward [n + m, n + m]."""
@@ -130,7 +130,7 @@ class GymnasiumSimulator:
         here = self._beside(x, u, np.zeros(d)).reward
         own = np.array([bend(step) for step in steps])
         hessian = np.diag(own)
-        if d <= MOST:
+        if d <= MOST_SECOND_DIFFERENCES:
             for i in range(d):
                 for j in range(i):
                     hessian[i, j] = hessian[j, i] = 0.5 * (bend(steps[i] + steps[j]) - own[i] - own[j])
@@ -159,7 +159,7 @@ class _Beside(NamedTuple):
 Simulator = DomainSimulator | GymnasiumSimulator
 
 
-def simulate(make: Callable[[], World], seed: int) -> Simulator:
+def simulate(make: Callable[[], EnvAdapter], seed: int) -> Simulator:
     """Return a simulator of the world that `make` makes, for the episode that begins with `seed`.
 
     Raises ConfigError where that is no MuJoCo world.
@@ -174,7 +174,7 @@ def simulate(make: Callable[[], World], seed: int) -> Simulator:
     return GymnasiumSimulator(world)
 
 
-def state_of(world: World) -> np.ndarray:
+def state_of(world: EnvAdapter) -> np.ndarray:
     """Return the state x that a running MuJoCo world is in."""
     inner: Any = world.env.unwrapped
     return np.concatenate([inner.data.qpos, inner.data.qvel])

@@ -16,7 +16,7 @@ from reverie.domains import maze
 from reverie.environments.foreign import RESET as RESETTING
 from reverie.environments.foreign import STEP, failed
 from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
-from reverie.environments.world import LARGEST_SPACE, EnvSource, make_env, world_of
+from reverie.environments.world import LARGEST_SPACE, EnvSource, adapter_of, make_gym_env
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, from_outcomes
 from reverie.tabular.outcomes import of_table
@@ -31,7 +31,7 @@ ARROWS = {
 HARMLESS = (gym.wrappers.TimeLimit, gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
 
 
-class DiscreteWorld:
+class DiscreteEnvAdapter:
     """An environment as tabular learners see it: S states, A actions, numbered from 0.
 
     Tuples of discrete observations (Blackjack's) are numbered too.  options: passed on to the maker.  Raises SpaceError
@@ -39,7 +39,7 @@ class DiscreteWorld:
     """
 
     def __init__(self, source: EnvSource, seed: int = 0, **options: Any):
-        world = world_of(*make_env(source, **options), largest=math.inf)  # a table has a limit of its own
+        world = adapter_of(*make_gym_env(source, **options), largest=math.inf)  # a table has a limit of its own
         self._world, self.env, self.name, self._seed = world, world.env, world.name, seed
         self._sizes, self._first = _sizes(self.env.observation_space), _first(self.env.observation_space)
         if not self._sizes or not isinstance(self.env.action_space, gym.spaces.Discrete):

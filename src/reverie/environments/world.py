@@ -14,7 +14,7 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceE
 from reverie.core.finite import all_finite
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
-from reverie.environments.border import Border, sensor_of
+from reverie.environments.border import ClippedValues, sensor_of
 from reverie.environments.foreign import CLOSE, MAKE, RENDER, RESET, STEP, failed
 from reverie.environments.imports import imported, imported_module
 from reverie.environments.layout import bounds_of, layout_of
@@ -32,7 +32,7 @@ from reverie.environments.values import (
 
 LONGEST_LIMIT = 1_000_000  # steps; a longer limit is none that anybody waits for
 LARGEST_SPACE = 10_000_000  # numbers in an observation, or choices of action
-OURS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
+OUR_IDS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
 WHERE_ALL = (
     "`reverie list` names the domains, gymnasium.pprint_registry() Gymnasium's ids; your own is package.module:callable"
 )
@@ -40,7 +40,7 @@ WHERE_ALL = (
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
 
-class World:
+class EnvAdapter:
     """A Gymnasium environment with checked steps: actions of a Box or Discrete space, observations that flatten.
 
     Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there, or [1].
@@ -64,7 +64,7 @@ class World:
         self._flatten = flattener(self._observations)
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
         self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
-        self._border = Border(name, self.sensor)
+        self._border = ClippedValues(name, self.sensor)
         size, choices = space_utils.flatdim(self._observations), int(space_utils.flatdim(actions))
         for what, number in (("an observation", size), ("an action", choices)):
             if number > largest:
@@ -185,16 +185,16 @@ def _space_of(env: gym.Env, name: str, which: str) -> Any:
     return space
 
 
-def make_world(source: EnvSource, **options: Any) -> World:
+def make_env(source: EnvSource, **options: Any) -> EnvAdapter:
     """Build the World of a domain, a Gymnasium id, a "package.module:callable", a callable that returns one, or one itself.
 
     options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
     """
-    return world_of(*make_env(source, **options))
+    return adapter_of(*make_gym_env(source, **options))
 
 
-def make_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
-    """Return (the environment of which `make_world` builds a World, not looked at, its name).  Raises as that does."""
+def make_gym_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
+    """Return (the environment of which `make_env` builds a World, not looked at, its name).  Raises as that does."""
     if isinstance(source, gym.Env):
         return source, describe(source)
     if isinstance(source, str):
@@ -213,10 +213,10 @@ def is_id(source: str) -> bool:
     return ":" not in source or source.rpartition(":")[2].rpartition("-v")[2].isdigit()
 
 
-def world_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> World:
+def adapter_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> EnvAdapter:
     """Return World(env, name, largest), whatever the environment's own properties raise.  Raises SpaceError or WorldError."""
     try:
-        return World(env, name, largest)
+        return EnvAdapter(env, name, largest)
     except ReverieError:
         raise
     except BaseException as error:  # of a property of theirs
@@ -224,7 +224,7 @@ def world_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> World:
 
 
 def describe(source: EnvSource) -> str:
-    """Return the name of an environment source, by which config.json remembers it and which `make_world` may take again."""
+    """Return the name of an environment source, by which config.json remembers it and which `make_env` may take again."""
     if isinstance(source, str):
         return source
     if isinstance(source, gym.Env):
@@ -233,7 +233,7 @@ def describe(source: EnvSource) -> str:
 
 
 def _registered(name: str, options: dict) -> gym.Env:
-    known = OURS.get(name, name)
+    known = OUR_IDS.get(name, name)
     if ":" in known:  # "package.module:Id-v0": the module registers it
         imported_module(known.partition(":")[0], name, "environment")
     try:
@@ -265,7 +265,7 @@ def _given(options: dict) -> str:
 
 
 def _no_environment(name: str) -> ConfigError:
-    return unknown("environment", name, [*OURS, *gym.registry], WHERE_ALL)
+    return unknown("environment", name, [*OUR_IDS, *gym.registry], WHERE_ALL)
 
 
 def _outdated(name: str, known: str) -> ConfigError:

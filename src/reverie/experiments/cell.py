@@ -27,9 +27,9 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, ReverieError, going_on, unknown
 from reverie.core.interrupts import EXIT_STATUS
 from reverie.core.seeds import NOISE, seed_of
-from reverie.environments.world import World, make_world
-from reverie.experiments.declare import RANDOM, STILL, TEST_EPISODES, TEST_SEED, Cell, Variant
-from reverie.experiments.folder import SCORE, Outcome
+from reverie.environments.world import EnvAdapter, make_env
+from reverie.experiments.declare import RANDOM, REST_SPEED, TEST_EPISODES, TEST_SEED, RunSpec, Variant
+from reverie.experiments.folder import SCORE, RunResult
 from reverie.loops.evaluation import play
 from reverie.loops.provenance import machine, versions
 from reverie.models import MODELS
@@ -99,12 +99,12 @@ def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
         ) from None
 
 
-def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+def learn(cell: RunSpec, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
     """Fill FOLDER/scores.csv, and film the final policy of seed `FILM_SEED`.
 
     tell: called with each new row of it.  Raises ReverieError where the cell cannot be run.
     """
-    world = make_world(cell.domain)
+    world = make_env(cell.domain)
     scores = _Scores(folder / "scores.csv", cell, tell)
     try:
         if cell.variant.agent == RANDOM:
@@ -121,7 +121,7 @@ def learn(cell: Cell, folder: Path, tell: Callable[[dict[str, Any]], None]) -> N
 class _Scores:
     """scores.csv as it grows, and the time that went into it."""
 
-    def __init__(self, path: Path, cell: Cell, tell: Callable[[dict[str, Any]], None]):
+    def __init__(self, path: Path, cell: RunSpec, tell: Callable[[dict[str, Any]], None]):
         self._table, self._cell, self._tell = Table(path, COLUMNS), cell, tell
         self._rows = read_table(path, COLUMNS, remedy=AFRESH)
         self._began = time.monotonic()
@@ -148,7 +148,7 @@ class _Scores:
         self._tell(row)
 
 
-def _open(cell: Cell, run: Path, scores: _Scores) -> rv.Learner:
+def _open(cell: RunSpec, run: Path, scores: _Scores) -> rv.Learner:
     """Return the cell's learner as its last save left it, or a new one where that is past a score that was lost."""
     if any(exists(run / "checkpoint" / f"{name}.safetensors") for name in ("latest", "previous")):
         learner = rv.Learner.load(run, go_back=True)
@@ -165,7 +165,7 @@ def _greedy(learner: rv.Learner) -> Greedy:
     return lambda observation: learner.spec.from_world(learner.predict(observation))
 
 
-def _learn(learner: rv.Learner, world: World, scores: _Scores) -> None:
+def _learn(learner: rv.Learner, world: EnvAdapter, scores: _Scores) -> None:
     scores.keep(learner.episodes)
     while (due := scores.next_episode) is not None:
         try:
@@ -178,7 +178,7 @@ def _learn(learner: rv.Learner, world: World, scores: _Scores) -> None:
         scores.add(learner.steps, score)
 
 
-def _act_at_random(cell: Cell, world: World, scores: _Scores) -> None:
+def _act_at_random(cell: RunSpec, world: EnvAdapter, scores: _Scores) -> None:
     generator = np.random.default_rng(seed_of(cell.seed, NOISE))
     score = scored(lambda observation: generator.uniform(-1, 1, world.spec.action_dim), world)
     scores.keep(0)
@@ -186,7 +186,7 @@ def _act_at_random(cell: Cell, world: World, scores: _Scores) -> None:
         scores.add(0, score)
 
 
-def scored(greedy: Greedy, world: World) -> Score:
+def scored(greedy: Greedy, world: EnvAdapter) -> Score:
     """Return what a policy, observation [n] -> action [m] in [-1, 1], is worth on a domain."""
     inner: Any = world.env.unwrapped
     resting = (1 - REST) * inner.horizon
@@ -201,28 +201,28 @@ def scored(greedy: Greedy, world: World) -> Score:
         returns.append(play(greedy, world, TEST_SEED, episode, watch).total)
     ends = [own for own in squares if own]  # an episode may end before
     rest_speed = math.sqrt(np.mean(np.concatenate(ends))) if ends else math.nan
-    still = sum(np.mean(own) < STILL**2 for own in ends) / TEST_EPISODES
+    still = sum(np.mean(own) < REST_SPEED**2 for own in ends) / TEST_EPISODES
     return Score(float(np.mean(returns)), float(np.std(returns)), rest_speed, still)
 
 
 def _film(learner: rv.Learner, domain: str, output: Path) -> None:
     """Film the policy, where this machine can."""
     with contextlib.suppress(ConfigError):  # the packages that films need are an extra
-        record(_greedy(learner), functools.partial(make_world, domain), output, TEST_SEED, FILM_SECONDS)
+        record(_greedy(learner), functools.partial(make_env, domain), output, TEST_SEED, FILM_SECONDS)
 
 
-def write(cell: Cell, folder: Path) -> None:
+def write(cell: RunSpec, folder: Path) -> None:
     """Describe the cell in FOLDER/cell.json."""
     make_folder(folder)
     facts = cell._asdict() | {"variant": cell.variant._asdict()}
     write_whole(folder / "cell.json", json.dumps(facts).encode())
 
 
-def read(folder: Path) -> Cell:
+def read(folder: Path) -> RunSpec:
     """Return the cell that FOLDER/cell.json describes."""
     found = read_json(folder / "cell.json", _Cell, AFRESH)
     variant = Variant(**msgspec.structs.asdict(found.variant))
-    return Cell(found.domain, variant, found.seed, found.episodes, found.every, found.length)
+    return RunSpec(found.domain, variant, found.seed, found.episodes, found.every, found.length)
 
 
 def begun(folder: Path) -> int:
@@ -237,12 +237,12 @@ def _kept(folder: Path) -> list[dict[str, Any]]:
     return table_at(scores, COLUMNS, AFRESH)
 
 
-def collect(folder: Path, error: str) -> Outcome:
+def collect(folder: Path, error: str) -> RunResult:
     """Return what a cell left in its folder.  error: what ended it early, or ""."""
     film = folder / FILM
     found = versions()
     software = ", ".join(f"{name} {found[name]}" for name in ("reverie", "jax", "mujoco", "numpy", "python"))
-    return Outcome(_kept(folder), read_whole(film) if exists(film) else None, error, software, machine())
+    return RunResult(_kept(folder), read_whole(film) if exists(film) else None, error, software, machine())
 
 
 def _end_with_parent() -> None:

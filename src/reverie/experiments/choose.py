@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reverie.experiments.declare import Panel, Variant
+from reverie.experiments.declare import DomainExperiment, Variant
 
 RATES, NORMALISATIONS, SCALES = (1e-4, 1e-3, 1e-2), ("none", "batch"), (0.1, 0.3, 1.0)
 AGENTS = ("naf", "ddpg")
@@ -29,7 +29,7 @@ def configurations(agent: str) -> tuple[Variant, ...]:
     )
 
 
-def searched(panel: Panel) -> Panel:
+def searched(panel: DomainExperiment) -> DomainExperiment:
     """Return a panel with all configurations of the agents that learn in it as table 1 has them."""
     agents = [variant.name for variant in panel.variants if variant.name in AGENTS]
     return panel._replace(variants=tuple(c for agent in agents for c in configurations(agent)))

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.core.words import count
-from reverie.experiments.declare import STILL
+from reverie.experiments.declare import REST_SPEED
 from reverie.experiments.measure import Curve, Estimate, difference, mean_score, times_fewer, times_sooner
 from reverie.experiments.paper import OFF, PLAIN
 from reverie.experiments.published import TABLE1
 from reverie.maths.bootstrap import LEVEL, interquartile_mean
-from reverie.report.document import Outcome, Verdict
+from reverie.report.document import Verdict, VerdictKind
 
 Curves = Mapping[tuple[str, str], Curve]
 Pair = tuple[Curve, Curve]
@@ -32,7 +32,7 @@ MOST = 0.5  # of episodes, in which an arm has to end at rest if it is to be sai
 class Judged(NamedTuple):
     """What became of a claim, and the figures that say so, a line each."""
 
-    outcome: Outcome
+    outcome: VerdictKind
     evidence: Sequence[str]
 
 
@@ -150,8 +150,8 @@ def comes_to_rest(curves: Curves) -> Judged:
     naf, ddpg = (curve.still for curve in pairs["reacher"])
     own, others, gap = mean_score(naf), mean_score(ddpg), difference(naf, ddpg)
     line = (
-        f"The arm ends at rest (below {STILL} rad/s in the last tenth) in a share {own} of test episodes with NAF and {others} "
-        f"with DDPG, {gap} more ({_seeds(pairs['reacher'])})."
+        f"The arm ends at rest (below {REST_SPEED} rad/s in the last tenth) in a share {own} of test episodes with NAF and "
+        f"{others} with DDPG, {gap} more ({_seeds(pairs['reacher'])})."
     )
     return _judged(gap.above and own.low > MOST, gap.below or own.high < MOST, [line], pairs)
 

@@ -15,30 +15,30 @@ from typing import Any
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
 from reverie.experiments import cell as work_of
-from reverie.experiments.declare import PINNED, Cell
-from reverie.experiments.folder import Outcome
+from reverie.experiments.declare import PINNED, RunSpec
+from reverie.experiments.folder import RunResult
 from reverie.experiments.local import RETRIES, Tell
 
 SECONDS = 0.5  # between looks at how cells get on
 
 
-class Board:
+class ProgressActor:
     """An actor: scores of cells under way, until somebody takes them."""
 
     def __init__(self):
-        self._rows: list[tuple[Cell, dict[str, Any]]] = []
+        self._rows: list[tuple[RunSpec, dict[str, Any]]] = []
 
-    def put(self, cell: Cell, row: dict[str, Any]) -> None:
+    def put(self, cell: RunSpec, row: dict[str, Any]) -> None:
         """Add a score."""
         self._rows.append((cell, row))
 
-    def take(self) -> list[tuple[Cell, dict[str, Any]]]:
+    def take(self) -> list[tuple[RunSpec, dict[str, Any]]]:
         """Return what was added since the last time."""
         rows, self._rows = self._rows, []
         return rows
 
 
-def work(cell: Cell, board: Any) -> Outcome:
+def work(cell: RunSpec, board: Any) -> RunResult:
     """Do a cell in this worker; return how it ended."""
     with tempfile.TemporaryDirectory(prefix="reverie-") as name:
         folder, error = Path(name), ""
@@ -57,14 +57,14 @@ def require() -> None:
         raise ConfigError("--backend ray needs a package: pip install 'reverie[ray]'")
 
 
-def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Cell, Outcome]]:
+def run(cells: Sequence[RunSpec], tell: Tell) -> Generator[tuple[RunSpec, RunResult]]:
     """Yield each cell as it ends.  tell: called with each score on the way."""
     ray: Any = importlib.import_module("ray")
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
     # A worker serves one cell: its threads are pinned before JAX starts, and its memory goes when it ends.
     remote = ray.remote(num_cpus=1, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": PINNED})(work)
-    board = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
+    board = ray.remote(num_cpus=0, max_restarts=-1)(ProgressActor).remote()
     waiting = {remote.remote(cell, board): cell for cell in cells}
     try:
         while waiting:
@@ -78,7 +78,7 @@ def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Cell, Outcome]]:
                 try:
                     yield cell, ray.get(reference)
                 except ray.exceptions.RayError as error:  # it died as often as it was tried
-                    yield cell, Outcome([], error=str(error).splitlines()[0])
+                    yield cell, RunResult([], error=str(error).splitlines()[0])
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)

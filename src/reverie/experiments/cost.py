@@ -8,9 +8,9 @@ import numpy as np
 
 from reverie.algorithms.imagination import Imagination
 from reverie.domains import DOMAINS
-from reverie.environments.world import make_world
+from reverie.environments.world import make_env
 from reverie.experiments.cell import agent_of
-from reverie.experiments.declare import RANDOM, Cell
+from reverie.experiments.declare import RANDOM, RunSpec
 from reverie.experiments.folder import Key
 
 # Of one thread of the machine that this was written on: three networks forth and back, all the rest of an update, a step of
@@ -18,7 +18,7 @@ from reverie.experiments.folder import Key
 FLOPS, UPDATE, STEP, MPC = 1e11, 2e-4, 4e-4, 0.06
 
 
-def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]], begun: Mapping[Key, int]) -> dict[Key, float]:
+def estimates(cells: Iterable[RunSpec], known: dict[Key, dict[str, Any]], begun: Mapping[Key, int]) -> dict[Key, float]:
     """Return seconds by cell: as other seeds of the same took here (`known`: rows of cells.csv), else roughly.
 
     begun: episodes that a cell has behind it.
@@ -38,7 +38,7 @@ def estimates(cells: Iterable[Cell], known: dict[Key, dict[str, Any]], begun: Ma
     return found
 
 
-def _seconds_an_episode(cell: Cell) -> float:
+def _seconds_an_episode(cell: RunSpec) -> float:
     horizon = DOMAINS[cell.domain].horizon
     if cell.variant.agent == RANDOM:
         return horizon * STEP
@@ -48,7 +48,7 @@ def _seconds_an_episode(cell: Cell) -> float:
         updates += agent.minibatches or agent.rollout_length
         driven = (1 - agent.mixture) if agent.plan == "mpc" else 0.0
         agent = agent.agent
-    world = make_world(cell.domain)
+    world = make_env(cell.domain)
     sizes = [world.spec.observation_dim, *agent.hidden, world.spec.action_dim]
     world.close()
     weights = sum(a * b for a, b in itertools.pairwise(sizes))

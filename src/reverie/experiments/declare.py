@@ -7,7 +7,7 @@ NOTHING: Mapping[str, Any] = {}
 RANDOM = "random"  # the agent that acts at random and learns nothing
 TEST_EPISODES = 10  # greedy episodes to a score
 TEST_SEED = 12345  # of their starts, which are the same for all cells of a domain
-STILL = 0.05  # rad/s (m/s), root mean square over joints and the last tenth of an episode: at less it ends at rest
+REST_SPEED = 0.05  # rad/s (m/s), root mean square over joints and the last tenth of an episode: at less it ends at rest
 # The environment of a cell's process: one thread to each.
 PINNED = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
@@ -30,7 +30,7 @@ class Variant(NamedTuple):
     imagination: Mapping[str, Any] = NOTHING  # changes to that
 
 
-class Panel(NamedTuple):
+class DomainExperiment(NamedTuple):
     """A domain of an experiment: who learns there, and for how long."""
 
     domain: str
@@ -45,10 +45,10 @@ class Experiment(NamedTuple):
 
     name: str
     text: str  # one line for people
-    panels: tuple[Panel, ...]
+    panels: tuple[DomainExperiment, ...]
 
 
-class Cell(NamedTuple):
+class RunSpec(NamedTuple):
     """What one process does: one contender learns on one domain with one seed.  Knows all that decides its numbers."""
 
     domain: str
@@ -69,17 +69,17 @@ class Cell(NamedTuple):
         return "--".join(map(str, self.key))
 
 
-def cells_of(panels: Iterable[Panel], seeds: int, episodes: int | None = None) -> list[Cell]:
+def cells_of(panels: Iterable[DomainExperiment], seeds: int, episodes: int | None = None) -> list[RunSpec]:
     """Return the cells of some panels, each once (figures share them), all of seed 0 first.
 
     episodes: instead of the panels' own.
     """
-    found: dict[tuple[str, str, int], Cell] = {}
+    found: dict[tuple[str, str, int], RunSpec] = {}
     panels = list(panels)
     for seed in range(seeds):
         for panel in panels:
             for variant in panel.variants:
                 length = panel.every if variant.agent == RANDOM else episodes or panel.episodes  # it never changes
-                cell = Cell(panel.domain, variant, seed, length, panel.every, panel.length)
+                cell = RunSpec(panel.domain, variant, seed, length, panel.every, panel.length)
                 found.setdefault(cell.key, cell)
     return list(found.values())

@@ -10,7 +10,7 @@ from reverie.core.words import count
 from reverie.experiments.choose import AGENTS, choose, configurations
 from reverie.experiments.claims import plain_of, verdicts
 from reverie.experiments.fair import require_together
-from reverie.experiments.folder import DONE, FAILED, Results
+from reverie.experiments.folder import DONE, FAILED, ResultsStore
 from reverie.experiments.measure import (
     Curve,
     banded,
@@ -51,7 +51,7 @@ STATISTICS = (
 )
 
 
-def sections_of(folders: Sequence[Results]) -> list[Section]:
+def sections_of(folders: Sequence[ResultsStore]) -> list[Section]:
     """Return what some folders say together."""
     found = together(folders)
     sections = [
@@ -67,7 +67,7 @@ def sections_of(folders: Sequence[Results]) -> list[Section]:
     return [section for section in sections if section.parts]
 
 
-def together(folders: Sequence[Results]) -> Found:
+def together(folders: Sequence[ResultsStore]) -> Found:
     """Return the curves of some folders.  Raises ConfigError where they do not go together, or hold the same contender."""
     require_together(folders)
     found: dict[tuple[str, str], Curve] = {}
@@ -88,7 +88,7 @@ def _table1(found: Found) -> list[Part]:
     note = STATISTICS + " P(NAF > DDPG): how often a seed of NAF beats one of DDPG in best score."
     rows = [_row_of_table1(domain, found) for domain in domains]
     tables = [Table("Best test scores", columns, rows, note), *_all_together(found, domains)]
-    return [*tables, *(_panel(found, domain, ("naf", "ddpg")) for domain in domains)]
+    return [*tables, *(_curves_of(found, domain, ("naf", "ddpg")) for domain in domains)]
 
 
 def _all_together(found: Found, domains: Sequence[str]) -> list[Part]:
@@ -135,7 +135,7 @@ def _score_and_episodes(curve: Curve | None, score: float, episodes: int) -> lis
     return [str(mean_score(curve.best)), number(score), number(float(median(curve.to_best))), str(episodes)]
 
 
-def _panel(found: Found, domain: str, names: Sequence[str]) -> Curves:
+def _curves_of(found: Found, domain: str, names: Sequence[str]) -> Curves:
     """Return a domain's learning curves, with the paper's scores across where it prints them."""
     shown = {NAMES.get(name, name): found[domain, name] for name in names if (domain, name) in found}
     lines = [banded(text, curve.episodes.tolist(), curve.scores) for text, curve in shown.items()]
@@ -156,7 +156,7 @@ def _table2(found: Found) -> list[Part]:
     columns = ("domain", "who", "best score", "paper", "episodes to it", "paper", "above plain NAF", "seeds")
     rows = [_row_of_table2(domain, name, found) for domain in domains for name in names if (domain, name) in found]
     table = Table("Imagination and MPC with the simulator's own physics", columns, rows, STATISTICS)
-    return [table, *(_panel(found, domain, names) for domain in domains)]
+    return [table, *(_curves_of(found, domain, names) for domain in domains)]
 
 
 def _row_of_table2(domain: str, name: str, found: Found) -> list[str | None]:
@@ -173,7 +173,7 @@ def _figure2(found: Found) -> list[Part]:
             continue
         columns = ("who", "last score", "best score", "times fewer episodes to plain NAF's last score", "seeds")
         rows = [_row_of_figure2(panel.domain, name, found) for name in names]
-        parts += [Table(panel.domain, columns, rows), _panel(found, panel.domain, names)]
+        parts += [Table(panel.domain, columns, rows), _curves_of(found, panel.domain, names)]
     return parts
 
 
@@ -185,7 +185,7 @@ def _row_of_figure2(domain: str, name: str, found: Found) -> list[str | None]:
 
 def _figure3(found: Found) -> list[Part]:
     domains = [domain for domain in TABLE1 if (domain, "naf-p") in found]
-    return [_panel(found, domain, ("naf", "naf-p", "ddpg")) for domain in domains]
+    return [_curves_of(found, domain, ("naf", "naf-p", "ddpg")) for domain in domains]
 
 
 def _search(found: Found) -> list[Part]:
@@ -210,7 +210,7 @@ def _search(found: Found) -> list[Part]:
     return [Table("The best of the paper's configurations", columns, rows, note)] if rows else []
 
 
-def _films(folders: Sequence[Results]) -> list[Part]:
+def _films(folders: Sequence[ResultsStore]) -> list[Part]:
     films = []
     for results, key in [(folder, key) for folder in folders for key in sorted(folder.cells)]:
         file = results.film_file(key)
@@ -222,7 +222,7 @@ def _films(folders: Sequence[Results]) -> list[Part]:
     return [Films("Final policies", films)] if films else []
 
 
-def _made(folders: Sequence[Results]) -> list[Part]:
+def _made(folders: Sequence[ResultsStore]) -> list[Part]:
     cells = [row for results in folders for row in results.cells.values()]
     done = [row for row in cells if row["status"] == DONE]
     failed = [row for row in cells if row["status"] == FAILED]

@@ -6,8 +6,8 @@ from typing import Any
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 from reverie.experiments.choose import searched
-from reverie.experiments.declare import RANDOM, Panel
-from reverie.experiments.folder import Results
+from reverie.experiments.declare import RANDOM, DomainExperiment
+from reverie.experiments.folder import ResultsStore
 from reverie.experiments.paper import EXPERIMENTS
 
 Settings = Mapping[str, Mapping[str, Any]]  # by "domain/variant"
@@ -26,12 +26,12 @@ def require_as_long(settings: Settings, remedy: str) -> None:
                 )
 
 
-def _panels() -> list[Panel]:
+def _panels() -> list[DomainExperiment]:
     panels = [panel for experiment in EXPERIMENTS.values() for panel in experiment.panels]
     return [*panels, *map(searched, panels)]
 
 
-def require_together(folders: Sequence[Results]) -> None:
+def require_together(folders: Sequence[ResultsStore]) -> None:
     """Raise ConfigError where one page cannot be made of some folders."""
     versions = {folder.version: folder.path for folder in reversed(folders)}
     if len(versions) > 1:

@@ -14,7 +14,7 @@ import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage import tables
-from reverie.storage.files import make_folder, take_lock, told, write_whole
+from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
 from reverie.storage.reading import exists, read_json
 from reverie.storage.run import RESULTS, RunDirectory
 from reverie.storage.tables import table_at, table_of
@@ -55,7 +55,7 @@ class Version(msgspec.Struct):
     format: int
 
 
-class Outcome(NamedTuple):
+class RunResult(NamedTuple):
     """How a cell ended: its rows of scores.csv, a film, an error if it failed, what it ran with and on."""
 
     rows: list[dict[str, Any]]
@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
     machine: str = ""
 
 
-class Results:
+class ResultsStore:
     """What a folder holds.  Raises StorageError where it is damaged or of another version.
 
     Reading needs no lock; `open` takes it, for whoever adds cells.
@@ -117,9 +117,9 @@ class Results:
 
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
-        with told("create", self.path, AGAIN):
+        with io_errors("create", self.path, AGAIN):
             make_folder(self.path)
-        with told("lock", self.path, AGAIN):
+        with io_errors("lock", self.path, AGAIN):
             busy = f"{self.path} is being filled by another process; wait, or choose another --out"
             self._lock = take_lock(self.path, busy)
         try:
@@ -163,13 +163,13 @@ class Results:
         """Whether a cell ended well."""
         return key in self.cells and self.cells[key]["status"] == DONE
 
-    def add(self, key: Key, outcome: Outcome) -> None:
+    def add(self, key: Key, outcome: RunResult) -> None:
         """Keep how a cell ended, in place of how it ended before.  The row in cells.csv comes last: without it, it did not."""
         name = dict(zip(KEY, key, strict=True))
         rows = outcome.rows
         self.scores[key] = [name | {column: row[column] for column in SCORE} for row in rows]
         if outcome.film is not None:
-            with told("create", self.films, AGAIN):
+            with io_errors("create", self.films, AGAIN):
                 make_folder(self.films)
             write_whole(self.film_file(key), outcome.film, AGAIN)
         self.cells[key] = name | {

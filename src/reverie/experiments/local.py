@@ -13,23 +13,23 @@ from typing import Any
 
 from reverie.core.interrupts import EXIT_STATUS, look
 from reverie.experiments import cell as work_of
-from reverie.experiments.declare import PINNED, Cell
-from reverie.experiments.folder import Outcome
+from reverie.experiments.declare import PINNED, RunSpec
+from reverie.experiments.folder import RunResult
 from reverie.storage.reading import decode
 
 RETRIES = 2  # of a cell whose process was killed
 LOOK = 0.2  # seconds between looks for an interrupt
 
-Tell = Callable[[Cell, dict[str, Any]], None]
+Tell = Callable[[RunSpec, dict[str, Any]], None]
 
 
-def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator[tuple[Cell, Outcome]]:
+def run(cells: Sequence[RunSpec], folder: Path, jobs: int, tell: Tell) -> Generator[tuple[RunSpec, RunResult]]:
     """Yield each cell as it ends.  tell: called with each score on the way.
 
     folder: where cells under way are kept; one that was left there goes on from its last score.  Closing the iterator ends
     every process.
     """
-    events: queue.Queue[tuple[Cell, dict[str, Any] | Outcome | BaseException]] = queue.Queue()
+    events: queue.Queue[tuple[RunSpec, dict[str, Any] | RunResult | BaseException]] = queue.Queue()
     pool = _Pool(folder, lambda cell, event: events.put((cell, event)))
     threads = ThreadPoolExecutor(jobs, initializer=_keep_to_next, initargs=(iter(cores(jobs)),))
     try:
@@ -44,7 +44,7 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator
                 continue
             if isinstance(event, BaseException):
                 raise event
-            if isinstance(event, Outcome):
+            if isinstance(event, RunResult):
                 left -= 1
                 yield cell, event
             else:
@@ -75,12 +75,12 @@ def _keep_to_next(cores: Iterator[set[int]]) -> None:
 class _Pool:
     """The processes at work."""
 
-    def __init__(self, folder: Path, put: Callable[[Cell, Any], None]):
+    def __init__(self, folder: Path, put: Callable[[RunSpec, Any], None]):
         self._folder, self._put = folder, put
         self._lock, self._over = threading.Lock(), False
         self._processes: set[subprocess.Popen] = set()
 
-    def work(self, cell: Cell) -> None:
+    def work(self, cell: RunSpec) -> None:
         """Have a cell done; say how it goes and how it ended."""
         folder = self._folder / cell.folder_name
         try:
@@ -94,7 +94,7 @@ class _Pool:
         except BaseException as error:  # a full disk, say: whoever waits for this cell must hear of it
             self._put(cell, error)
 
-    def _attempt(self, cell: Cell, folder: Path) -> tuple[int, str]:
+    def _attempt(self, cell: RunSpec, folder: Path) -> tuple[int, str]:
         """Run the process to its end; return its exit status, and what went wrong or ""."""
         words = [sys.executable, "-m", "reverie.experiments.cell", str(folder)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

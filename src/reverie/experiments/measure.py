@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reverie.experiments.folder import Results
+from reverie.experiments.folder import ResultsStore
 from reverie.maths.bootstrap import LEVEL, Statistic, interquartile_mean, interval, median, probability_of_improvement
 from reverie.report.document import Line
 
@@ -92,7 +92,7 @@ def number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def curves(results: Results) -> dict[tuple[str, str], Curve]:
+def curves(results: ResultsStore) -> dict[tuple[str, str], Curve]:
     """Return the curves of finished cells by (domain, variant)."""
     found: dict[tuple[str, str], dict[int, list[dict]]] = {}
     for key, rows in results.scores.items():

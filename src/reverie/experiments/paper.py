@@ -14,7 +14,7 @@ What the paper does not print, or we do otherwise (ours / the paper's):
 
 from typing import Any
 
-from reverie.experiments.declare import Experiment, Panel, Variant
+from reverie.experiments.declare import DomainExperiment, Experiment, Variant
 from reverie.experiments.published import TABLE1
 
 SMALL = {"hidden": (100, 100), "normalisation": "layer"}
@@ -64,17 +64,17 @@ def _fitted(**imagination: Any) -> tuple[Variant, ...]:
     )
 
 
-def _everywhere(*variants: Variant) -> tuple[Panel, ...]:
-    return tuple(Panel(domain, episodes, variants) for domain, episodes in TABLE1_EPISODES.items())
+def _everywhere(*variants: Variant) -> tuple[DomainExperiment, ...]:
+    return tuple(DomainExperiment(domain, episodes, variants) for domain, episodes in TABLE1_EPISODES.items())
 
 
 REACHER, CANADA, CHEETAH = (
-    Panel("reacher", 810, TRUE, length=10),
-    Panel("canada2d", 2170, TRUE, length=10),
-    Panel("cheetah", 1190, TRUE),
+    DomainExperiment("reacher", 810, TRUE, length=10),
+    DomainExperiment("canada2d", 2170, TRUE, length=10),
+    DomainExperiment("cheetah", 1190, TRUE),
 )
-ARM = Panel("reacher_single", 100, _fitted(), every=5, length=10)
-GRIPPER = Panel("gripper_single", 160, _fitted(until_episode=OFF), every=5)
+ARM = DomainExperiment("reacher_single", 100, _fitted(), every=5, length=10)
+GRIPPER = DomainExperiment("gripper_single", 160, _fitted(until_episode=OFF), every=5)
 
 EXPERIMENTS = {
     experiment.name: experiment

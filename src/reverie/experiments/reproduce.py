@@ -10,9 +10,9 @@ import msgspec
 from reverie.core.errors import ConfigError, unknown
 from reverie.experiments import cluster, local
 from reverie.experiments.cell import agent_of
-from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, Cell, Panel
+from reverie.experiments.declare import RANDOM, TEST_EPISODES, TEST_SEED, DomainExperiment, RunSpec
 from reverie.experiments.fair import require_as_long
-from reverie.experiments.folder import Outcome, Results
+from reverie.experiments.folder import ResultsStore, RunResult
 from reverie.experiments.local import Tell
 from reverie.loops.agents import written
 from reverie.loops.provenance import command, versions
@@ -20,7 +20,9 @@ from reverie.loops.provenance import command, versions
 BACKENDS = ("local", "ray")
 
 
-def chosen(panels: Sequence[Panel], domains: Sequence[str], variants: Sequence[str]) -> list[Panel]:
+def chosen(
+    panels: Sequence[DomainExperiment], domains: Sequence[str], variants: Sequence[str]
+) -> list[DomainExperiment]:
     """Return the panels of some domains with some variants; none named: all.  Raises ConfigError for what is in none."""
     for what, names, there in (
         ("domain", domains, [panel.domain for panel in panels]),
@@ -45,7 +47,7 @@ def require_backend(name: str) -> None:
         cluster.require()
 
 
-def settings_of(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+def settings_of(cells: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
     """Return what decides the numbers of cells, by "domain/variant"; seeds aside."""
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
@@ -59,7 +61,7 @@ def settings_of(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
     return msgspec.json.decode(msgspec.json.encode(found))  # tuples as the lists that a file gives back
 
 
-def prepare(results: Results, cells: Sequence[Cell]) -> list[Cell]:
+def prepare(results: ResultsStore, cells: Sequence[RunSpec]) -> list[RunSpec]:
     """Return the cells that are not done.  Raises ConfigError where the folder's have other settings."""
     settings = settings_of(cells)
     results.require(str(versions()["reverie"]), settings)
@@ -68,8 +70,8 @@ def prepare(results: Results, cells: Sequence[Cell]) -> list[Cell]:
 
 
 def fill(
-    results: Results, cells: Sequence[Cell], backend: str, jobs: int, tell: Tell
-) -> Generator[tuple[Cell, Outcome]]:
+    results: ResultsStore, cells: Sequence[RunSpec], backend: str, jobs: int, tell: Tell
+) -> Generator[tuple[RunSpec, RunResult]]:
     """Run cells and yield each once it is kept in `results`, which is open.
 
     backend: "local", with `jobs` processes, or "ray".

@@ -10,7 +10,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.arguments import shown, whole
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec
-from reverie.environments.world import EnvSource, World, make_world
+from reverie.environments.world import EnvAdapter, EnvSource, make_env
 from reverie.loops.callbacks import Callback
 
 
@@ -55,23 +55,23 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def more_worlds(name: str, source: EnvSource | None, count: int) -> list[World]:
+def more_worlds(name: str, source: EnvSource | None, count: int) -> list[EnvAdapter]:
     """Return so many more worlds such as the first, which came of `source`."""
     if count and (source is None or isinstance(source, gym.Env)):
         raise ConfigError(
             f"{name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
         )
-    return [make_world(source) for _ in range(count) if source is not None]
+    return [make_env(source) for _ in range(count) if source is not None]
 
 
-def evaluation_world(given: EnvSource | None, source: EnvSource | None) -> World:
+def evaluation_world(given: EnvSource | None, source: EnvSource | None) -> EnvAdapter:
     """Return the world to evaluate in: what was `given` for it, else another such as learning has."""
     chosen = given if given is not None else source
     if isinstance(chosen, gym.Env) and chosen is source:
         chosen = None if chosen.spec is None else chosen.spec.id
     if chosen is None:
         raise ConfigError("evaluate() needs an environment of its own: give evaluation_env= to the Learner")
-    return make_world(chosen)
+    return make_env(chosen)
 
 
 def tell_compiling(name: str) -> None:

@@ -162,15 +162,15 @@ def _with_less_replay(config: Any, spec: EnvSpec, refused: ConfigError) -> tuple
 
 def meaningless(config: Any, agent: Agent) -> list[str]:
     """Return what settings ask for that never comes to pass, or does not do what it says."""
-    feed, imagined, found = agent.feed, agent.imagination, []
-    if feed.warmup_steps > NEVER_REACHED:
+    requirements, imagined, found = agent.requirements, agent.imagination, []
+    if requirements.warmup_steps > NEVER_REACHED:
         found.append(
-            f"warmup_steps={_shown(feed.warmup_steps)}: no run takes so many steps, so nothing would ever be learnt"
+            f"warmup_steps={_shown(requirements.warmup_steps)}: no run takes so many steps, so nothing would ever be learnt"
         )
-    if not feed.rollout and feed.replay_capacity < feed.batch_size:
+    if not requirements.rollout and requirements.replay_capacity < requirements.batch_size:
         found.append(
-            f"replay_capacity={feed.replay_capacity} is less than batch_size={feed.batch_size}: each minibatch holds the same "
-            "transitions many times; set replay_capacity higher"
+            f"replay_capacity={requirements.replay_capacity} is less than batch_size={requirements.batch_size}: each "
+            "minibatch holds the same transitions many times; set replay_capacity higher"
         )
     if imagined is not None and imagined.model.episodes > NEVER_REACHED:
         found.append(
@@ -186,15 +186,15 @@ def meaningless(config: Any, agent: Agent) -> list[str]:
 
 def require_fits(config: Any, agent: Agent) -> None:
     """Raise ConfigError where an agent's settings take more memory or time than there is.  Allocates nothing."""
-    feed, imagined = agent.feed, agent.imagination
+    requirements, imagined = agent.requirements, agent.imagination
     own = getattr(config, "agent", config)
     hidden = tuple(getattr(own, "hidden", ()))
     if len(hidden) > LAYERS:
         raise ConfigError(f"hidden has {len(hidden)} layers; at most {LAYERS} can be compiled in reasonable time")
-    if feed.worlds > MOST_WORLDS:
+    if requirements.worlds > MOST_WORLDS:
         raise ConfigError(
-            f"worlds={feed.worlds} needs {_size(feed.worlds * WORLD_BYTES)} at least, as each is an environment in this "
-            f"process; at most {MOST_WORLDS}"
+            f"worlds={requirements.worlds} needs {_size(requirements.worlds * WORLD_BYTES)} at least, as each is an "
+            f"environment in this process; at most {MOST_WORLDS}"
         )
     needs, spec = _needs(config, agent), agent.spec
 
@@ -209,7 +209,7 @@ def require_fits(config: Any, agent: Agent) -> None:
     where = count(spec.observation_dim, "observation")
     where += f" and {count(spec.actions, 'action')}" if spec.actions else ""
     require_room(needs, where, fits=fits)
-    _require_time(own, feed, imagined, needs[0].size / COPIES)
+    _require_time(own, requirements, imagined, needs[0].size / COPIES)
 
 
 def _with(config: Any, setting: str, value: Any) -> Any:
@@ -223,31 +223,37 @@ def _with(config: Any, setting: str, value: Any) -> Any:
 
 def _needs(config: Any, agent: Agent) -> list[Need]:
     """Return what settings take, the agent's state first."""
-    feed, imagined, own = agent.feed, agent.imagination, getattr(config, "agent", config)
+    requirements, imagined, own = agent.requirements, agent.imagination, getattr(config, "agent", config)
     hidden = tuple(getattr(own, "hidden", ()))
     n, m = agent.spec.observation_dim, agent.spec.action_dim
     row, state = 4.0 * row_width(n, m), _state_bytes(agent, hidden, n)
     needs = [Need("hidden", hidden, COPIES * state, "parameters, targets, optimiser and an update's copies", 2.0)]
     units = 4.0 * ACTIVATIONS * (sum(hidden) + row / 4)
-    if feed.rollout:
+    if requirements.rollout:
         needs += [
             Need(
                 "rollout",
-                feed.rollout,
-                3 * feed.rollout * feed.worlds * row,
+                requirements.rollout,
+                3 * requirements.rollout * requirements.worlds * row,
                 "a rollout of all worlds",
-                step=feed.batch_size,
+                step=requirements.batch_size,
             )
         ]
     else:
         needs += [
-            Need("replay_capacity", feed.replay_capacity, feed.replay_capacity * row, "replay", least=feed.batch_size)
+            Need(
+                "replay_capacity",
+                requirements.replay_capacity,
+                requirements.replay_capacity * row,
+                "replay",
+                least=requirements.batch_size,
+            )
         ]
-    needs += [Need("batch_size", feed.batch_size, feed.batch_size * (units + 2 * row), "a minibatch")]
-    if not feed.rollout:
-        sampled = 2 * feed.updates_per_step * feed.batch_size * row
-        needs += [Need("updates_per_step", feed.updates_per_step, sampled, "the minibatches of one step")]
-    return needs if imagined is None else needs + _imagined(imagined, feed, row, n + m)
+    needs += [Need("batch_size", requirements.batch_size, requirements.batch_size * (units + 2 * row), "a minibatch")]
+    if not requirements.rollout:
+        sampled = 2 * requirements.updates_per_step * requirements.batch_size * row
+        needs += [Need("updates_per_step", requirements.updates_per_step, sampled, "the minibatches of one step")]
+    return needs if imagined is None else needs + _imagined(imagined, requirements, row, n + m)
 
 
 def _state_bytes(agent: Agent, hidden: tuple[int, ...], observations: int) -> float:
@@ -261,12 +267,12 @@ def _state_bytes(agent: Agent, hidden: tuple[int, ...], observations: int) -> fl
         return 16.0 * sum(a * b for a, b in itertools.pairwise(sizes))
 
 
-def _imagined(imagined: Any, feed: Any, row: float, width: int) -> list[Need]:
+def _imagined(imagined: Any, requirements: Any, row: float, width: int) -> list[Need]:
     """Return what imagination takes besides."""
     length, model = imagined.rollout_length, imagined.model
     each = imagined.minibatches or length
     name = "minibatches" if imagined.minibatches else "rollout_length"
-    capacity, batch = imagined.fictional_capacity, feed.updates_per_step * feed.batch_size * row
+    capacity, batch = imagined.fictional_capacity, requirements.updates_per_step * requirements.batch_size * row
     needs = [
         Need("fictional_capacity", capacity, capacity * row, "imagined transitions"),
         Need(name, each, 2 * each * batch, "the imagined minibatches of one step"),
@@ -282,21 +288,21 @@ def _imagined(imagined: Any, feed: Any, row: float, width: int) -> list[Need]:
     return needs
 
 
-def _require_time(own: Any, feed: Any, imagined: Any, state: float) -> None:
+def _require_time(own: Any, requirements: Any, imagined: Any, state: float) -> None:
     """Raise ConfigError where the updates after one step, or one rollout, take longer than `STEP_SECONDS` for each step."""
-    one = max(UPDATE_SECONDS, 1.5 * state * feed.batch_size / FLOPS)
-    if feed.rollout:
-        name, count, each = "epochs", own.epochs, one / feed.batch_size
+    one = max(UPDATE_SECONDS, 1.5 * state * requirements.batch_size / FLOPS)
+    if requirements.rollout:
+        name, count, each = "epochs", own.epochs, one / requirements.batch_size
     else:
         extra = 0 if imagined is None else imagined.minibatches or imagined.rollout_length
-        name, count, each = "updates_per_step", feed.updates_per_step, one * (1 + extra)
+        name, count, each = "updates_per_step", requirements.updates_per_step, one * (1 + extra)
         if (
             imagined is not None
             and extra > 1
-            and extra * feed.updates_per_step * one > STEP_SECONDS >= feed.updates_per_step * one
+            and extra * requirements.updates_per_step * one > STEP_SECONDS >= requirements.updates_per_step * one
         ):
             name, count = ("minibatches" if imagined.minibatches else "rollout_length"), extra
-            each = feed.updates_per_step * one
+            each = requirements.updates_per_step * one
     if count * each > STEP_SECONDS:
         raise ConfigError(
             f"{name}={_shown(count)} takes {_duration(count * each)} at the least after each real step; at most "

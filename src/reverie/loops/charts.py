@@ -13,7 +13,7 @@ def require() -> None:
         raise ConfigError("TensorBoard files need a package: pip install 'reverie[tensorboard]'")
 
 
-class Charts:
+class TensorBoard:
     """Writes numbers under `folder`, or nowhere if that is None."""
 
     def __init__(self, folder: Path | None):

@@ -13,7 +13,7 @@ import gymnasium as gym
 import msgspec
 
 from reverie.core.errors import DivergedError, going_on
-from reverie.environments.world import OURS
+from reverie.environments.world import OUR_IDS
 from reverie.loops import agents
 from reverie.storage.config import Config
 
@@ -22,7 +22,7 @@ def can_be_typed(env: str | None) -> bool:
     """Return whether a command can make this environment again: not one's own program, nor what a function or script made."""
     if env is None or "<" in env or env.startswith("__main__:"):
         return False
-    return ":" in env or env in OURS or env in gym.registry
+    return ":" in env or env in OUR_IDS or env in gym.registry
 
 
 def resume_line(config: Config, out: Path, settings: Mapping[str, Any] = MappingProxyType({}), *flags: str) -> str:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Linear
 from reverie.domains import arrays
 from reverie.domains.domain import Domain, Ops, ops_of
@@ -38,7 +38,7 @@ def cost_derivatives(
 
 def quadratic_cost(
     domain: Domain, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray
-) -> Quadratic:
+) -> QuadraticCost:
     """Return the cost to second order along states [T + 1, n], actions [T, m], convex, as a function of y = [x; u].
 
     x' is what the model says of y: derivatives by x' are chained through it.  context: the target.
@@ -54,7 +54,7 @@ def quadratic_cost(
     C[:, n:, n:] += CURVED * max(values.max(), 1e-12) * np.eye(d - n)
     Cy = (C @ y[:, :, None])[:, :, 0]
     end = np.zeros((n, n)), np.zeros(n), np.zeros(())
-    return Quadratic(C, slope - Cy, value - np.sum((slope - 0.5 * Cy) * y, axis=1), *end)
+    return QuadraticCost(C, slope - Cy, value - np.sum((slope - 0.5 * Cy) * y, axis=1), *end)
 
 
 @functools.cache

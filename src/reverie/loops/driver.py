@@ -1,7 +1,7 @@
 """Who else drives real episodes: iLQG on the fitted model, or model predictive control.  Gu et al. 2016, Algorithm 2, π_iLQG.
 
-`Ilqg` takes one step of its time-varying controller after each fit; where no earlier controller exists, the episodes
-themselves are read as one.  `Mpc` plans anew at each step of an episode with exact physics, as in the paper's table 2.
+`IlqgPlanner` takes one step of its time-varying controller after each fit; where no earlier controller exists, the episodes
+themselves are read as one.  `MpcPlanner` plans anew at each step of an episode with exact physics, as in the paper's table 2.
 """
 
 from typing import Any, Literal
@@ -11,25 +11,25 @@ import numpy as np
 from reverie.algorithms.imagination import Imagination
 from reverie.control.controller import Controller
 from reverie.control.dual import one_step
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.control.lqr_kl import start_of
 from reverie.core.dynamics import Episode, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
-from reverie.core.task import Task
+from reverie.core.task import KnownDynamics
 from reverie.loops.costs import quadratic_cost
 from reverie.models.reward import RewardModel
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
 NEVER = -1.0  # in metrics, a figure that there is none for yet
 # What a driver tells of its plans, besides its controller.
-TOLD = ("status", "failures", "repairs", "kl", "predicted", "eta")
+REPORTED = ("status", "failures", "repairs", "kl", "predicted", "eta")
 
 
-class Ilqg:
+class IlqgPlanner:
     """A linear-Gaussian controller, improved within `bound` nats a step ("kl") or without a bound ("plain") at each fit."""
 
-    def __init__(self, task: Task, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
+    def __init__(self, task: KnownDynamics, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
         self._task, self._action_dim, self._bound = task, action_dim, bound
         self._mode: Literal["kl", "plain"] = mode
         self.controller: Controller | None = None
@@ -72,7 +72,7 @@ class Ilqg:
 
     def _cost(
         self, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray, outcome: RewardModel | None
-    ) -> Quadratic:
+    ) -> QuadraticCost:
         """Return -r to second order along the batch's mean, convex, as a function of y = [x; u]."""
         if self._task.domain is not None:
             return quadratic_cost(self._task.domain, model, states, actions, context)
@@ -80,7 +80,7 @@ class Ilqg:
         T, n, d = model.F.shape
         C, c, c0 = outcome.cost(self._action_dim)
         end = np.zeros((n, n)), np.zeros(n), np.zeros(())
-        return Quadratic(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
+        return QuadraticCost(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
 
     def begin(self, context: np.ndarray) -> None:
         """Start an episode."""
@@ -96,7 +96,7 @@ class Ilqg:
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return (the controller, what `metrics` tells), for a checkpoint."""
-        return {} if self.controller is None else self.controller._asdict(), told(self)
+        return {} if self.controller is None else self.controller._asdict(), reported(self)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Take back what `snapshot` gave."""
@@ -105,31 +105,31 @@ class Ilqg:
             acted = controller.act(0, np.zeros(self._task.state_dim), np.zeros(self._action_dim))
             if acted.shape != (self._action_dim,) or len({len(part) for part in controller}) > 1:
                 raise ValueError(f"a controller of shapes {[part.shape for part in controller]}")
-        tell_again(self, facts)
+        restore_reported(self, facts)
 
 
-class Mpc:
+class MpcPlanner:
     """A plan of `plan_horizon` steps with exact physics, made anew at each step; noise is added to its first action."""
 
     ready = True
 
-    def __init__(self, settings: Imagination, task: Task, action_dim: int):
+    def __init__(self, settings: Imagination, task: KnownDynamics, action_dim: int):
         if task.domain is None or settings.model.name != "exact":
             raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
         from reverie.control import mpc
         from reverie.environments.simulator import DomainSimulator  # MuJoCo is an extra
         from reverie.loops import pilot
-        from reverie.loops.planning import Planning
+        from reverie.loops.planning import PlanningProblem
 
         self.settings, self._horizon, self._action_dim = settings, task.domain.horizon, action_dim
         self._start = lambda: task.domain.start(np.random.default_rng(0))
-        self._plan_for = lambda context: Planning(DomainSimulator(task.domain, tuple(context)))
+        self._plan_for = lambda context: PlanningProblem(DomainSimulator(task.domain, tuple(context)))
         self._first = lambda: mpc.begin(pilot.first_actions(settings.plan_horizon, action_dim, seed=0))
         self._replan = pilot.replan
-        self._receding = mpc.Receding(
+        self._receding = mpc.MPCOptions(
             horizon=settings.plan_horizon,
             iterations=settings.plan_iterations,
-            options=pilot.BOUNDED,
+            options=pilot.BOUNDED_OPTIONS,
         )
         self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
 
@@ -156,31 +156,31 @@ class Mpc:
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return (no arrays, what `metrics` tells): an episode that is gone on with begins anew."""
-        return {}, told(self)
+        return {}, reported(self)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Take back what `snapshot` gave."""
         del arrays
-        tell_again(self, facts)
+        restore_reported(self, facts)
 
 
-def told(driver: Any) -> dict[str, Any]:
+def reported(driver: Any) -> dict[str, Any]:
     """Return what a driver tells of its plans, for a checkpoint's header."""
-    return {name: getattr(driver, name) for name in TOLD} | {"status": int(driver.status)}
+    return {name: getattr(driver, name) for name in REPORTED} | {"status": int(driver.status)}
 
 
-def tell_again(driver: Any, facts: dict[str, Any]) -> None:
+def restore_reported(driver: Any, facts: dict[str, Any]) -> None:
     """Have a driver tell what `told` gave; older checkpoints lack some of it."""
-    for name in TOLD:
+    for name in REPORTED:
         setattr(driver, name, facts.get(name, getattr(driver, name)))
     driver.status = Status(driver.status)
 
 
-def _ilqg(settings: Imagination, task: Task, action_dim: int) -> Ilqg:
-    return Ilqg(task, action_dim, settings.plan_step, settings.kl_bound)
+def _ilqg(settings: Imagination, task: KnownDynamics, action_dim: int) -> IlqgPlanner:
+    return IlqgPlanner(task, action_dim, settings.plan_step, settings.kl_bound)
 
 
-DRIVERS = {"ilqg": _ilqg, "mpc": Mpc}
+PLANNERS = {"ilqg": _ilqg, "mpc": MpcPlanner}
 
 
 def read_controller(batch: list[Episode], length: int) -> Controller:

@@ -13,7 +13,7 @@ from reverie.core.errors import ReverieWarning
 from reverie.core.interrupts import Interrupted, look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.words import count
-from reverie.environments.world import World
+from reverie.environments.world import EnvAdapter
 from reverie.storage.tables import number, numbers, whole
 
 COLUMNS = {"step": whole, "episode": whole, "return_mean": number, "return_std": number, "returns": numbers}
@@ -51,7 +51,7 @@ class Evaluation(NamedTuple):
         return {"step": step, "episode": episode, **spread, "returns": " ".join(map(repr, self.returns))}
 
 
-def limit_for(world: World, lengths: Iterable[int] = (), truncated: bool = False) -> int:
+def limit_for(world: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = False) -> int:
     """Return after how many steps an episode of `world` is cut: nobody waits for one that never ends.
 
     lengths: of training episodes; truncated: whether one of them ran out of time.  Then the longest of them is the limit,
@@ -63,7 +63,7 @@ def limit_for(world: World, lengths: Iterable[int] = (), truncated: bool = False
 
 
 def evaluate(
-    greedy: Callable[[np.ndarray], np.ndarray], world: World, episodes: int, seed: int, limit: int | None = None
+    greedy: Callable[[np.ndarray], np.ndarray], world: EnvAdapter, episodes: int, seed: int, limit: int | None = None
 ) -> Evaluation:
     """Return what `episodes` greedy episodes come to; the start of each depends on `seed` alone.
 
@@ -82,7 +82,7 @@ def evaluate(
 
 def play(
     greedy: Callable[[np.ndarray], np.ndarray],
-    world: World,
+    world: EnvAdapter,
     seed: int,
     episode: int,
     watch: Callable[[int], object] = lambda step: None,

@@ -11,22 +11,22 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from reverie.control.controller import Controller
-from reverie.core.dynamics import Episode, Fit
+from reverie.core.dynamics import Episode, FitResult
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
-from reverie.core.task import Task
+from reverie.core.task import KnownDynamics
 from reverie.environments.simulator import DomainSimulator, state_of
-from reverie.environments.task import task_of
-from reverie.loops.driver import Ilqg
-from reverie.loops.pilot import Pilot, Start
+from reverie.environments.task import known_dynamics_of
+from reverie.loops.driver import IlqgPlanner
+from reverie.loops.pilot import EpisodeStart, PlanPolicy
 from reverie.models.linear_gaussian import LinearGaussian
 
 NOISE = 0.3  # σ of the first episodes' actions, where the method has no controller of its own to begin with
 
 
-class Move(NamedTuple):
+class ControllerUpdate(NamedTuple):
     """What a method made of a fit; what it does not know of is None."""
 
     status: Status  # of the step; of the fit where that was needed and is not good
@@ -44,7 +44,7 @@ class Method(Protocol):
         """What drives the next episodes; None: noise does."""
         ...
 
-    def improve(self, fit: Fit, batch: list[Episode], noise: list[np.ndarray]) -> Move:
+    def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
         """Take a step from the controller that drove `batch`; where that fails, keep it.
 
         noise: the standard normal draws of each episode [T, m], before anything was clipped.
@@ -55,25 +55,25 @@ class Method(Protocol):
 class LqrKl:
     """One backward pass within .2 nats a step, the mean over an episode."""
 
-    def __init__(self, task: Task, action_dim: int):
-        self._ilqg = Ilqg(task, action_dim)
+    def __init__(self, task: KnownDynamics, action_dim: int):
+        self._ilqg = IlqgPlanner(task, action_dim)
 
     @property
     def controller(self) -> Controller | None:
         """None until the first step."""
         return self._ilqg.controller
 
-    def improve(self, fit: Fit, batch: list[Episode], noise: list[np.ndarray]) -> Move:
+    def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
         """Take a step on the fitted dynamics."""
         del noise
         ilqg, before = self._ilqg, self.controller
         if fit.dynamics is None:
-            return Move(fit.status, ilqg.eta)
+            return ControllerUpdate(fit.status, ilqg.eta)
         ilqg.improve(fit.dynamics, batch, None)
         status = ilqg.status if fit.status.good else fit.status
         if ilqg.controller is before:
-            return Move(status, ilqg.eta)
-        return Move(status, ilqg.eta, ilqg.predicted, ilqg.kl)
+            return ControllerUpdate(status, ilqg.eta)
+        return ControllerUpdate(status, ilqg.eta, ilqg.predicted, ilqg.kl)
 
 
 class Round(NamedTuple):
@@ -81,14 +81,14 @@ class Round(NamedTuple):
 
     returns: list[float]
     fit: Status
-    move: Move
+    update: ControllerUpdate
     controller: Controller | None  # after it
 
 
-class Steered(Pilot):
+class ControllerPolicy(PlanPolicy):
     """Follows the mean of a controller."""
 
-    def __init__(self, start: Start, controller: Controller):
+    def __init__(self, start: EpisodeStart, controller: Controller):
         super().__init__(start)
         self._controller = controller
 
@@ -99,11 +99,11 @@ class Steered(Pilot):
 
 
 def improve(
-    start: Start,
+    start: EpisodeStart,
     rounds: int,
     episodes: int,
     seed: int,
-    method: Callable[[Task, int], Method] = LqrKl,
+    method: Callable[[KnownDynamics, int], Method] = LqrKl,
 ) -> Iterator[Round]:
     """Return rounds of `episodes` real episodes, a fit and a step.  Raises ConfigError where the reward is no formula.
 
@@ -112,13 +112,13 @@ def improve(
     simulator = start.planning.simulator
     if not isinstance(simulator, DomainSimulator):
         raise ConfigError(f"{start.source}: fitted models need the reward as a formula, so a domain (`reverie list`)")
-    task = task_of(start.make())
+    task = known_dynamics_of(start.make())
     assert task is not None
     return _rounds(start, simulator, method(task, simulator.action_dim), rounds, episodes, seed)
 
 
 def _rounds(
-    start: Start, simulator: DomainSimulator, method: Method, rounds: int, episodes: int, seed: int
+    start: EpisodeStart, simulator: DomainSimulator, method: Method, rounds: int, episodes: int, seed: int
 ) -> Iterator[Round]:
     model = LinearGaussian(episodes=episodes)
     generator, history, dynamics = np.random.default_rng(seed), [], None
@@ -133,7 +133,7 @@ def _rounds(
 
 
 def _episode(
-    start: Start, simulator: DomainSimulator, controller: Controller | None, generator: np.random.Generator
+    start: EpisodeStart, simulator: DomainSimulator, controller: Controller | None, generator: np.random.Generator
 ) -> tuple[Episode, np.ndarray]:
     """Return a real episode and its noise [T, m], driven by the controller with its noise, or by noise alone."""
     world = start.make()

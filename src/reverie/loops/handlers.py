@@ -14,7 +14,7 @@ from typing import Any
 
 from reverie.core.errors import ReverieWarning
 from reverie.core.interrupts import FLAG
-from reverie.environments.foreign import UNDER_WAY
+from reverie.environments.foreign import CALLS_UNDER_WAY
 
 HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal, or the connection to it, was closed
 STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None)
@@ -48,7 +48,7 @@ class Held:
         """Put ours back where others are; in the main thread, where alone Python lets handlers be set."""
         if not FLAG.handled or threading.get_ident() != self._main:
             return
-        UNDER_WAY.due = time.monotonic() + EVERY
+        CALLS_UNDER_WAY.due = time.monotonic() + EVERY
         for number, handler in self._ours.items():
             # Also where the system's own entry was changed, which Python does not see.
             found = self._real(number, handler)
@@ -60,7 +60,7 @@ class Held:
         theirs = callable(handler) or handler in (signal.SIG_DFL, signal.SIG_IGN)
         if not FLAG.handled or number not in self._ours or not theirs or threading.get_ident() != self._main:
             return self._real(number, handler)
-        if UNDER_WAY.call is not None:
+        if CALLS_UNDER_WAY.call is not None:
             self._tell(number, handler)
         return self._ours[number]
 

@@ -11,11 +11,11 @@ import optax
 
 from reverie.core.agent import Agent
 from reverie.data.outliers import FAR_REWARD, Found
-from reverie.environments.border import MOST
+from reverie.environments.border import LARGEST
 
 ROW_OF_SKIPS = 3  # updates in a row that may not be undone
 OUTSIDE = 0.1  # by how much values may lie outside what rewards allow, as a share of what they allow
-STILL = 1e-6  # of Adam's step size: less is no step
+LEAST_STEP = 1e-6  # of Adam's step size: less is no step
 STUCK = 0.98
 DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still, and that a large gradient may have stopped
 ABOVE = 1e6  # times the mean square of the layer's first moments: in healthy runs one still weight in 10,000 at most
@@ -32,7 +32,7 @@ class Notice(NamedTuple):
     text: str
 
 
-class Ailing(NamedTuple):
+class Symptoms(NamedTuple):
     """What of a trainer may be ill."""
 
     set_aside: int  # transitions that others stand for
@@ -60,7 +60,7 @@ def still_shares(state: Any) -> tuple[float, float]:
     dead = frozen = count = 0
     for m, v in zip(first, second, strict=True):
         if m.ndim == 2:
-            still = (np.abs(m) < STILL * np.sqrt(v)) & (v > 0)
+            still = (np.abs(m) < LEAST_STEP * np.sqrt(v)) & (v > 0)
             dead, count = dead + int(still.sum()), count + m.size
             now = np.mean(np.square(m, dtype=float))
             frozen += int(np.sum(still & (v > ABOVE * now))) if now > 0 else 0
@@ -76,7 +76,7 @@ class Health:
     """Counts and remembers; `new` are the notices that nobody has taken yet."""
 
     def __init__(self, agent: Agent):
-        self._discount, self._scale = agent.feed.discount, agent.feed.reward_scale
+        self._discount, self._scale = agent.requirements.discount, agent.requirements.reward_scale
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
         self.low = self.high = 0.0  # of rewards, or 0
@@ -133,13 +133,13 @@ class Health:
 
     def see_clipped(self, row: np.ndarray, step: int, episode: int) -> None:
         """Note numbers of a packed transition that were clipped at the border, each sensor once."""
-        for place in np.flatnonzero(np.abs(row) >= np.float32(MOST)).tolist():
+        for place in np.flatnonzero(np.abs(row) >= np.float32(LARGEST)).tolist():
             name = self._name_of(place)
             if name not in self._clipped:
                 self._clipped.add(name)
                 self.new.append(Notice(step, episode, "clipped", f"{name} is too large to learn from, and clipped"))
 
-    def judge(self, row: dict[str, Any], now: Ailing) -> dict[str, float]:
+    def judge(self, row: dict[str, Any], now: Symptoms) -> dict[str, float]:
         """Return this module's columns for a row of metrics, and note what has lasted for PATIENCE of them."""
         excess = self._excess(row)
         self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row))
@@ -173,7 +173,7 @@ class Health:
         text = f"values of {row['value_mean']:.3g} on average, where the rewards seen allow {low:.3g} to {high:.3g}"
         return f"{text}: lower learning_rate, target_rate or updates_per_step"
 
-    def _of_weights(self, now: Ailing) -> str:
+    def _of_weights(self, now: Symptoms) -> str:
         share, cause = now.dead, "their units are never active"
         if now.frozen > FROZEN:
             share, cause = now.frozen, "a very large gradient stopped them"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from reverie.core.interrupts import FLAG, Interrupted, look
-from reverie.environments.foreign import UNDER_WAY
+from reverie.environments.foreign import CALLS_UNDER_WAY
 from reverie.loops.handlers import HANG_UP, STOPPING, Handler, Held, heard
 
 NUDGE = getattr(signal, "SIGURG", None)  # from the watching thread to the main one; the system ignores it by default
@@ -29,7 +29,7 @@ AtOnce = Callable[[], object]  # ends the process
 
 
 @contextlib.contextmanager
-def at_a_good_moment(stop: Callable[[], object]) -> Iterator[None]:
+def deferred_interrupts(stop: Callable[[], object]) -> Iterator[None]:
     """Call `stop` on the first interrupt inside the block, or before it, and raise KeyboardInterrupt at its end.
 
     A second interrupt raises at once, or ends the process where `install` was told how.  Outside the main thread, where
@@ -89,27 +89,27 @@ def install(at_once: AtOnce | None = None) -> Callable[[], None]:
             watch.listen()
 
     def give_back() -> None:
-        UNDER_WAY.reset()
+        CALLS_UNDER_WAY.reset()
         if watch is not None:
             watch.stop()
         held.give_back()
         FLAG.handled = FLAG.asked = False
 
-    UNDER_WAY.due, UNDER_WAY.restore = 0.0, restore
+    CALLS_UNDER_WAY.due, CALLS_UNDER_WAY.restore = 0.0, restore
     return give_back
 
 
 def _end_wait(frame: FrameType | None) -> None:
     """Raise where this thread waits too long for somebody's environment; beneath JAX or an import not, which would abort."""
     now = time.monotonic()
-    if not FLAG.asked or UNDER_WAY.overdue(now) <= 0 or now < UNDER_WAY.interrupted + CLEAN_UP:
+    if not FLAG.asked or CALLS_UNDER_WAY.overdue(now) <= 0 or now < CALLS_UNDER_WAY.interrupted + CLEAN_UP:
         return
     while frame is not None and not (module := _module(frame)).startswith("reverie.environments."):
         if module.startswith(("jax.", "jaxlib.", "importlib.")):
             return
         frame = frame.f_back
     if frame is not None:
-        UNDER_WAY.interrupted = now
+        CALLS_UNDER_WAY.interrupted = now
         raise Interrupted
 
 
@@ -163,8 +163,8 @@ class _Watch:
 
     def _hurry(self, now: float) -> None:
         """Interrupt what is overdue; end the process where that is in vain."""
-        late = UNDER_WAY.overdue(now)
-        if UNDER_WAY.call is not None:
+        late = CALLS_UNDER_WAY.overdue(now)
+        if CALLS_UNDER_WAY.call is not None:
             self._well, in_vain = now, late > GIVE_UP
         else:
             in_vain = now - max(self._well, FLAG.since) > BACKSTOP
@@ -197,7 +197,7 @@ def _forget_in_child() -> None:
     """In a forked process signals mean what they do elsewhere, but for Ctrl-C: the parent hears it too, and ends it well."""
     if FLAG.handled:
         FLAG.handled = FLAG.asked = False
-        UNDER_WAY.reset()
+        CALLS_UNDER_WAY.reset()
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGINT, signal.SIG_IGN)

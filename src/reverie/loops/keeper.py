@@ -9,13 +9,13 @@ from reverie.core.errors import ReverieError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.loops.commands import resume_line
 from reverie.storage.config import Config, read_config
-from reverie.storage.files import file_identity, make_folder, read_regular, told, write_whole
+from reverie.storage.files import file_identity, io_errors, make_folder, read_regular, write_whole
 from reverie.storage.journal import Journal, recovery
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 
 
-class Keeper:
+class DirectoryWatch:
     """Looks whether an open run is where it was opened, and keeps its journal where it is not."""
 
     def __init__(self, run: RunDirectory, journal: Journal):
@@ -31,7 +31,7 @@ class Keeper:
     def look(self) -> str | None:
         """Return None where all is in its place, else the sentence that says what happened and where the steps are now."""
         run, journal = self._run, self._journal
-        with told("look at", run.path):
+        with io_errors("look at", run.path):
             if run.is_in_place and journal.is_in_place:
                 if journal.was_cut():
                     return f"{journal.path} was cut by another program while it was learnt; {recovery(journal.path)}"
@@ -67,7 +67,7 @@ class Keeper:
         steps = f"all {count(journal.count, 'step')}"
         try:
             if run.is_in_place and file_identity(journal.path) is None:
-                with told("create", journal.path.parent):
+                with io_errors("create", journal.path.parent):
                     make_folder(journal.path.parent)
                 write_whole(journal.path, journal.content())
                 return f"{steps} are written there again: go on with {self._line(run.path)}"
@@ -85,7 +85,7 @@ class Keeper:
         return f"rv.Learner.load({str(path)!r})"
 
     def _write(self, kept: RunDirectory) -> None:
-        with told("create", kept.path):
+        with io_errors("create", kept.path):
             make_folder(kept.journal_file.parent)
         write_whole(kept.journal_file, self._journal.content())
         if self._config is not None:

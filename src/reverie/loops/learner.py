@@ -13,15 +13,15 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
-from reverie.environments.task import task_of
+from reverie.environments.task import known_dynamics_of
 from reverie.environments.values import truth
-from reverie.environments.world import EnvSource, World, make_world
+from reverie.environments.world import EnvAdapter, EnvSource, make_env
 from reverie.loops import agents, arguments, budget, charts, commands, evaluation, provenance, resuming
 from reverie.loops import callbacks as events
 from reverie.loops import trust as trusted
-from reverie.loops.interrupts import at_a_good_moment
-from reverie.loops.passing import passing_directory
-from reverie.loops.session import Session
+from reverie.loops.interrupts import deferred_interrupts
+from reverie.loops.passing import temporary_run
+from reverie.loops.session import RecordedTrainer
 from reverie.loops.trainer import Trainer
 from reverie.loops.units import Units
 from reverie.storage.config import Config
@@ -66,16 +66,16 @@ class Learner:
             charts.require()
         self.seed = int(seed)
         self._source, self._evaluation_source = env, evaluation_env
-        self._world: World | None = None if env is None else make_world(env)
+        self._world: EnvAdapter | None = None if env is None else make_env(env)
         self._worlds = [] if self._world is None else [self._world]  # that learning steps in turns
-        self._evaluation_world: World | None = None
+        self._evaluation_world: EnvAdapter | None = None
         self.spec: EnvSpec = spec if self._world is None else self._world.spec
         look()
         config, agent = budget.fitting(config, self.spec)
         self.config = config
-        self._worlds += arguments.more_worlds(self.spec.name, env, agent.feed.worlds - 1)
+        self._worlds += arguments.more_worlds(self.spec.name, env, agent.requirements.worlds - 1)
         states = state_dim or agent.imagination is not None
-        self._task = task_of(self._world) if self._world is not None and states else None
+        self._task = known_dynamics_of(self._world) if self._world is not None and states else None
         limit = None if self._world is None else self._world.time_limit
         trainer = Trainer(
             agent, self.seed, self._task, limit
@@ -83,7 +83,9 @@ class Learner:
         look()
 
         self._units = Units(self.spec, self._world)
-        self._observations: list[np.ndarray | None] = [None] * agent.feed.worlds  # where an episode is under way
+        self._observations: list[np.ndarray | None] = [
+            None
+        ] * agent.requirements.worlds  # where an episode is under way
         self._callbacks: Sequence[events.Callback] = ()
         self._stop = False
         self.best_return: float | None = None
@@ -94,13 +96,13 @@ class Learner:
         self._forget_passing: Callable[[], object] = bool  # nothing
         self._kept = out is not None
         if out is None:
-            out, self._forget_passing = passing_directory(self)
+            out, self._forget_passing = temporary_run(self)
         run = RunDirectory(out)
         try:
             run.open()
             new = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
             self._written = provenance.begin(run, new) if take_up is None else take_up(run, trainer)
-            self._session = Session(trainer, config.name, self._written, run, timed, state_dim)
+            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim)
         except BaseException:
             run.close()
             self._forget_passing()
@@ -200,7 +202,7 @@ class Learner:
         after = self._units.one(next_observation)
         terminated = truth(self.spec.name, "terminated", self.steps + 1, terminated)
         truncated = truth(self.spec.name, "truncated", self.steps + 1, truncated)
-        self._session.take(value, after, terminated, truncated, durable=True)
+        self._session.record_and_learn(value, after, terminated, truncated, durable=True)
 
     # ---- the loop over an environment
 
@@ -218,7 +220,7 @@ class Learner:
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, arguments.callbacks_of(callbacks)
-        with self._session.owner.using(), at_a_good_moment(self.stop), self._closing_books():
+        with self._session.owner.using(), deferred_interrupts(self.stop), self._saving_on_exit():
             self._emit(events.Began(self.steps, None if steps is None else self.steps + int(steps)))
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
                 self._emit(events.Compiling(self.steps))
@@ -231,7 +233,7 @@ class Learner:
                     evaluation.warn_of_waiting(self.spec.name, waited)
                 steps_left -= 1
                 self._emit(events.StepEnded(self.steps))
-                self._tell_what_was_noticed()
+                self._emit_notices()
                 if row is not None:
                     episodes_left -= 1
                     self._emit(events.EpisodeEnded(row))
@@ -250,11 +252,11 @@ class Learner:
         shows = self._task is not None
         action = self._session.act(observation, world.state() if shows else ())
         outcome = world.step(self.spec.to_world(action), self.steps + 1)
-        row = self._session.take(*outcome, durable=False, next_state=world.state() if shows else ())
+        row = self._session.record_and_learn(*outcome, durable=False, next_state=world.state() if shows else ())
         self._observations[turn] = None if row is not None else outcome[1]
         return row
 
-    def _tell_what_was_noticed(self) -> None:
+    def _emit_notices(self) -> None:
         while self._session.noticed:
             self._emit(events.Noticed(*self._session.noticed.popleft()))
 
@@ -263,7 +265,7 @@ class Learner:
             self._stop |= events.asks_to_stop(callback(self, event))
 
     @contextlib.contextmanager
-    def _closing_books(self) -> Iterator[None]:
+    def _saving_on_exit(self) -> Iterator[None]:
         """Have everything on disk, whatever ends the block."""
         try:
             yield
@@ -282,7 +284,7 @@ class Learner:
             else:
                 self._session.records.sync()
         finally:
-            self._tell_what_was_noticed()
+            self._emit_notices()
             self._emit(events.Ended(self.steps))
 
     # ---- evaluation
@@ -312,7 +314,7 @@ class Learner:
         self._emit(events.Evaluated(row, best, said))
         return facts
 
-    def _evaluator(self) -> World:
+    def _evaluator(self) -> EnvAdapter:
         if self._evaluation_world is None:
             self._evaluation_world = arguments.evaluation_world(self._evaluation_source, self._source)
         return self._evaluation_world

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 
 
-def passing_directory(owner: object) -> tuple[str, Callable[[], object]]:
+def temporary_run(owner: object) -> tuple[str, Callable[[], object]]:
     """Return a new directory that goes when `owner` does, and a function that removes it before; a fork removes nothing."""
     folder = tempfile.mkdtemp(prefix="reverie-")
     return folder, weakref.finalize(owner, _remove, folder, os.getpid())

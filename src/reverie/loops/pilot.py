@@ -15,16 +15,16 @@ from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
 from reverie.core.words import count
 from reverie.environments.simulator import simulate, state_of
-from reverie.environments.world import World, make_world
-from reverie.loops.planning import Planning
+from reverie.environments.world import EnvAdapter, make_env
+from reverie.loops.planning import PlanningProblem
 
-BOUNDED = ilqg.Options(low=-1.0, high=1.0, regularisation=0.01)  # λ for costs as small as our domains'
+BOUNDED_OPTIONS = ilqg.Options(low=-1.0, high=1.0, regularisation=0.01)  # λ for costs as small as our domains'
 STAGES = (0.27, 0.4, 0.53, 0.67)  # shares of the horizon planned for before the whole
 STAGE_ITERATIONS = 15
 AMPLITUDE = 0.05  # of first controls: where idling is an equilibrium, as in hanging, its gradient would vanish
 
 
-class Start:
+class EpisodeStart:
     """The start of evaluation number `episode` of a seed: what to plan with, and from where.
 
     steps: of the episode, if not to its own time-out.  Raises ConfigError where the world is not MuJoCo's, or where there
@@ -34,20 +34,20 @@ class Start:
     def __init__(self, source: str, seed: int, episode: int = 0, steps: int | None = None):
         self.source, self.seed, self.episode = source, seed, episode
         number = seed_of(seed, EVALUATE, episode)
-        self.planning = Planning(simulate(lambda: make_world(source), number))
-        world = make_world(source)
+        self.planning = PlanningProblem(simulate(lambda: make_env(source), number))
+        world = make_env(source)
         self.steps, self._cut = _length(world, steps), steps is not None
         world.reset(number)
         self.x = state_of(world)
         world.close()
 
-    def make(self, **options: Any) -> World:
+    def make(self, **options: Any) -> EnvAdapter:
         """Return the world for the episode."""
-        world = make_world(self.source, **options)
-        return World(gym.wrappers.TimeLimit(world.env, self.steps), world.name) if self._cut else world
+        world = make_env(self.source, **options)
+        return EnvAdapter(gym.wrappers.TimeLimit(world.env, self.steps), world.name) if self._cut else world
 
 
-def _length(world: World, steps: int | None) -> int:
+def _length(world: EnvAdapter, steps: int | None) -> int:
     """Return the steps of an episode, `steps` at most."""
     inner: Any = world.env.unwrapped
     spec = world.env.spec
@@ -61,15 +61,15 @@ def _length(world: World, steps: int | None) -> int:
     return steps or own
 
 
-class Pilot:
+class PlanPolicy:
     """Drives worlds by their state; `make` and `greedy` are what `play` and films take."""
 
-    def __init__(self, start: Start):
+    def __init__(self, start: EpisodeStart):
         self.start = start
-        self._world: World | None = None
+        self._world: EnvAdapter | None = None
         self._t = 0
 
-    def make(self, **options: Any) -> World:
+    def make(self, **options: Any) -> EnvAdapter:
         """Return a world for one episode, to be driven next."""
         self._world, self._t = self.start.make(**options), 0
         return self._world
@@ -87,10 +87,10 @@ class Pilot:
         raise NotImplementedError
 
 
-class Follower(Pilot):
+class FeedbackPolicy(PlanPolicy):
     """Follows a plan, with its feedback."""
 
-    def __init__(self, start: Start, plan: ilqg.Plan):
+    def __init__(self, start: EpisodeStart, plan: ilqg.Plan):
         super().__init__(start)
         self._plan = plan
 
@@ -102,8 +102,8 @@ class Follower(Pilot):
 
 
 def replan(
-    settings: mpc.Receding, planning: Planning, x: np.ndarray, t: int, steps: int, memory: mpc.Memory
-) -> mpc.Move:
+    settings: mpc.MPCOptions, planning: PlanningProblem, x: np.ndarray, t: int, steps: int, memory: mpc.Memory
+) -> mpc.MPCStep:
     """Return what model predictive control does in state x, at step t of an episode of `steps`."""
 
     def problem_at(t: int, length: int) -> ilqg.Problem:
@@ -116,14 +116,14 @@ def replan(
     return mpc.act(settings, ilqg.solve_on_host, problem_at, x, t, steps, memory, away)
 
 
-class Replanner(Pilot):
+class MPCPolicy(PlanPolicy):
     """Plans anew at each step, at the first with `plan_ahead`.
 
     watch: called after each step.  `seconds`: what each step's planning took; `statuses`: how often it ended how.
     """
 
     def __init__(
-        self, start: Start, settings: mpc.Receding, seed: int, watch: Callable[[int], object] = lambda t: None
+        self, start: EpisodeStart, settings: mpc.MPCOptions, seed: int, watch: Callable[[int], object] = lambda t: None
     ):
         super().__init__(start)
         self._settings, self._seed, self._watch = settings, seed, watch
@@ -154,13 +154,18 @@ def first_actions(steps: int, action_dim: int, seed: int) -> np.ndarray:
     return AMPLITUDE * np.random.default_rng(seed).standard_normal((steps, action_dim))
 
 
-def plan_episode(start: Start, iterations: int, seed: int, watch: Watch = lambda steps, row: None) -> ilqg.Plan:
+def plan_episode(start: EpisodeStart, iterations: int, seed: int, watch: Watch = lambda steps, row: None) -> ilqg.Plan:
     """Return a plan for the whole episode; see `plan_ahead`."""
     return plan_ahead(start.planning, start.x, start.steps, iterations, seed, watch)
 
 
 def plan_ahead(
-    planning: Planning, x: np.ndarray, steps: int, iterations: int, seed: int, watch: Watch = lambda steps, row: None
+    planning: PlanningProblem,
+    x: np.ndarray,
+    steps: int,
+    iterations: int,
+    seed: int,
+    watch: Watch = lambda steps, row: None,
 ) -> ilqg.Plan:
     """Return a plan from x: the better of two beginnings, taken on for `iterations` line searches at most.
 
@@ -185,7 +190,7 @@ def plan_ahead(
 
 
 def _solve(
-    planning: Planning,
+    planning: PlanningProblem,
     length: int,
     x: np.ndarray,
     actions: np.ndarray,
@@ -201,7 +206,7 @@ def _solve(
         ilqg.padded(planning.problem, length),  # of all the steps, so that all lengths share one compiled program
         x,
         actions,
-        BOUNDED,
+        BOUNDED_OPTIONS,
         watch=seen,
         regularisation=regularisation,
         iterations=iterations,

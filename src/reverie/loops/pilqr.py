@@ -9,13 +9,13 @@ import numpy as np
 
 from reverie.control import dual, lqr, pilqr
 from reverie.control.controller import Controller
-from reverie.control.lqr import Quadratic
+from reverie.control.lqr import QuadraticCost
 from reverie.control.lqr_kl import start_of
 from reverie.control.pilqr import PILQR, Explained, Sampled, Update
-from reverie.core.dynamics import Episode, Fit, Linear
-from reverie.core.task import Task
+from reverie.core.dynamics import Episode, FitResult, Linear
+from reverie.core.task import KnownDynamics
 from reverie.loops.costs import quadratic_cost
-from reverie.loops.fitted import Move
+from reverie.loops.fitted import ControllerUpdate
 from reverie.maths.precision import double
 
 _expected_cost, _moments, _divergence = double(lqr.expected_cost), double(lqr.moments), double(dual.divergence)
@@ -24,14 +24,14 @@ _expected_cost, _moments, _divergence = double(lqr.expected_cost), double(lqr.mo
 class Pilqr:
     """Holds the controller, the bounds' multipliers and stage 1's η.  Episodes count up to the length of the shortest."""
 
-    def __init__(self, task: Task, action_dim: int, settings: PILQR):
+    def __init__(self, task: KnownDynamics, action_dim: int, settings: PILQR):
         n, m = task.state_dim, action_dim
         self._domain, self.settings = task.domain, settings
         self.controller = Controller(np.zeros((1, m, n)), np.zeros((1, m)), settings.noise * np.eye(m)[None])
         self.multiplier, self._eta = np.ones(1), None
         self._fitted = False
 
-    def improve(self, fit: Fit, batch: list[Episode], noise: list[np.ndarray]) -> Move:
+    def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
         """Take a step; the old controller stays where the fit or a stage fails."""
         length = min(map(len, batch))
         old = Controller(*(_stretched(part, length) for part in self.controller))
@@ -41,7 +41,7 @@ class Pilqr:
         self.multiplier, model, share = _stretched(self.multiplier, length), None, None
         if self.settings.stages != "pi2":
             if fit.dynamics is None:
-                return Move(fit.status)
+                return ControllerUpdate(fit.status)
             model = pilqr.explain(*self._model(fit.dynamics, batch, length), old, sampled)
             shares = pilqr.residual_share(costs, model.modelled)
             share = float(shares[0]) if np.isfinite(shares[0]) else None
@@ -52,12 +52,12 @@ class Pilqr:
         found = pilqr.update(self.settings, old, sampled, model, self.settings.bounds(self.multiplier), eta)
         status = found.status if model is None or fit.status.good else fit.status
         if found.controller is old:
-            return Move(status, share=share)
+            return ControllerUpdate(status, share=share)
         self.controller, self._eta = Controller(*map(np.asarray, found.controller)), found.eta
         kl, predicted = _expected(model, self.controller, old, start_of(starts))
-        return Move(status, _middle(found), predicted, kl, share)
+        return ControllerUpdate(status, _middle(found), predicted, kl, share)
 
-    def _model(self, dynamics: Any, batch: list[Episode], length: int) -> tuple[Linear, Quadratic]:
+    def _model(self, dynamics: Any, batch: list[Episode], length: int) -> tuple[Linear, QuadraticCost]:
         """Return linear dynamics and a quadratic cost about the mean of the episodes."""
         states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
         actions = np.mean([episode.actions[:length] for episode in batch], axis=0)

@@ -11,7 +11,7 @@ from reverie.environments.simulator import STEP, DomainSimulator, GymnasiumSimul
 from reverie.loops.costs import cost_derivatives, smooth_costs
 
 
-class Planning:
+class PlanningProblem:
     """A simulator's planning problem: `problem` is what the solver takes."""
 
     def __init__(self, simulator: Simulator):
@@ -33,7 +33,7 @@ class Planning:
         states, actions, costs = zip(*found, strict=True)
         return np.stack(states), np.stack(actions), np.array(costs)
 
-    def foretell(self, states: np.ndarray, actions: np.ndarray) -> float:
+    def predict_return(self, states: np.ndarray, actions: np.ndarray) -> float:
         """Return the return, not smoothed, of actions [T, m] from the first of `states` [T + 1, …]."""
         states, actions = self._follow(states, actions, np.zeros((*actions.shape, self.simulator.tangent_dim)))
         rewards, deaths = self.simulator.scores(states, actions)

@@ -17,7 +17,7 @@ from reverie.core.dynamics import Episode, Linear
 SHORT = 25  # steps of a made-up episode where nobody knows how long one is
 
 
-class Programs:
+class CompiledPrograms:
     """The compiled programs of one trainer.
 
     time_limit: steps of an episode, where the world says so: a planner's passes are compiled for episodes of that length.
@@ -39,7 +39,7 @@ class Programs:
     def missing(self, step: float, diagnosed: bool) -> list[str]:
         """Return the names of programs that steps up to `step` may call and that `compile` was not asked for yet."""
         trainer = self._trainer
-        learns = bool(trainer.agent.feed.updates_per_step) and step >= trainer.first_update
+        learns = bool(trainer.agent.requirements.updates_per_step) and step >= trainer.first_update
         wanted = {"update": learns, "diagnosis": diagnosed}
         if trainer.dreams is not None:
             fits = step >= trainer.dreams.model.episodes
@@ -66,11 +66,11 @@ class Programs:
     def _shapes(self) -> list[tuple[int, int]]:
         """Return the leading shapes of what updates are fed: real minibatches alone, and with imagined ones."""
         trainer = self._trainer
-        feed = trainer.agent.feed
-        if feed.rollout:
-            return [(feed.rollout, feed.worlds)]
+        requirements = trainer.agent.requirements
+        if requirements.rollout:
+            return [(requirements.rollout, requirements.worlds)]
         each = 1 if trainer.dreams is None else 1 + trainer.dreams.minibatches_per_real
-        return [(times * feed.updates_per_step, feed.batch_size) for times in dict.fromkeys((1, each))]
+        return [(times * requirements.updates_per_step, requirements.batch_size) for times in dict.fromkeys((1, each))]
 
     @property
     def _length(self) -> int | None:
@@ -93,9 +93,9 @@ class Programs:
     def _plan(self) -> None:
         trainer, dreams, length = self._trainer, self._trainer.dreams, self._length
         assert length is not None
-        from reverie.loops.driver import DRIVERS  # loaded by now: only a trainer with a planner comes here
+        from reverie.loops.driver import PLANNERS  # loaded by now: only a trainer with a planner comes here
 
-        driver = DRIVERS[dreams.settings.plan](dreams.settings, dreams.task, trainer.agent.spec.action_dim)
+        driver = PLANNERS[dreams.settings.plan](dreams.settings, dreams.task, trainer.agent.spec.action_dim)
         batch = self._episodes(2, length)
         n, d = batch[0].states.shape[1], batch[0].states.shape[1] + batch[0].actions.shape[1]
         still = Linear(np.tile(np.eye(n, d), (length, 1, 1)), np.zeros((length, n)), np.tile(np.eye(n), (length, 1, 1)))

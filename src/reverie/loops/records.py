@@ -13,12 +13,12 @@ from reverie.core.errors import ReverieWarning, StorageError
 from reverie.core.types import Transition
 from reverie.core.words import count
 from reverie.loops import evaluation
-from reverie.loops.charts import Charts
+from reverie.loops.charts import TensorBoard
 from reverie.loops.facts import Facts
-from reverie.loops.keeper import Keeper
-from reverie.loops.trainer import DREAMS
+from reverie.loops.keeper import DirectoryWatch
+from reverie.loops.trainer import IMAGINATION_PREFIX
 from reverie.storage import checkpoint, episodes, events, tables
-from reverie.storage.files import sync_folder, told
+from reverie.storage.files import io_errors, sync_folder
 from reverie.storage.journal import TERMINATED, TRUNCATED, Journal, recovery
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
@@ -32,7 +32,7 @@ METRICS = {"step": tables.whole}  # the other columns are as the agent's metrics
 AFRESH = "mend that line, or delete the file: nothing is learnt from it"
 
 
-class Step(NamedTuple):
+class RecordedStep(NamedTuple):
     """One journal record."""
 
     step: int
@@ -47,7 +47,7 @@ class Step(NamedTuple):
     next_state: np.ndarray | tuple = ()
 
     @classmethod
-    def of(cls, record: Any) -> "Step":
+    def of(cls, record: Any) -> "RecordedStep":
         """Return a record that was read."""
         names = [name for name in cls._fields if name in record.dtype.fields]
         return cls(**{name: record[name] if record[name].shape else record[name].item() for name in names})
@@ -58,7 +58,7 @@ class Step(NamedTuple):
         return bool(self.flags)
 
     @property
-    def tally(self) -> tuple[int, float, int, int, float]:
+    def summary(self) -> tuple[int, float, int, int, float]:
         """What a Tally counts."""
         return self[:5]
 
@@ -81,7 +81,7 @@ def flags_of(terminated: bool, truncated: bool) -> int:
     return TERMINATED * terminated | TRUNCATED * truncated
 
 
-class Records:
+class RunLogger:
     """The open files of one run.  Raises StorageError where one of them cannot be used or written."""
 
     def __init__(
@@ -102,12 +102,12 @@ class Records:
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
         self.events = tables.Table(run.events_file, events.COLUMNS)
         self._latest_is_good = True  # or it is not there
-        self.charts = Charts(run.tensorboard_folder if charts else None)
+        self.charts = TensorBoard(run.tensorboard_folder if charts else None)
         self._synced = self._saved = self._began = self._looked = time.monotonic()
         self.lost: str | None = None  # what to say where the directory was taken away
-        self._keeper = Keeper(run, self.journal)
+        self._keeper = DirectoryWatch(run, self.journal)
 
-    def write_step(self, step: Step, durable: bool) -> None:
+    def write_step(self, step: RecordedStep, durable: bool) -> None:
         """Append a transition: with the operating system at once; `durable`: on the disk itself."""
         self.journal.append(*step)
         now = time.monotonic()
@@ -167,7 +167,7 @@ class Records:
         checkpoint.save(self.run.best_file if best else self.run.next_file, arrays, facts | {"crc": crc})
         if best:
             return
-        with told("write", self.run.latest_file):
+        with io_errors("write", self.run.latest_file):
             if self._latest_is_good and exists(self.run.latest_file):
                 os.replace(self.run.latest_file, self.run.previous_file)
             os.replace(self.run.next_file, self.run.latest_file)
@@ -191,8 +191,8 @@ class Records:
         return found
 
     def _read(self, file: Path, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        fixed = {name: value for name, value in like.items() if not name.startswith(DREAMS)}
-        arrays, facts = checkpoint.load(file, fixed, free=DREAMS, kind=Facts)
+        fixed = {name: value for name, value in like.items() if not name.startswith(IMAGINATION_PREFIX)}
+        arrays, facts = checkpoint.load(file, fixed, free=IMAGINATION_PREFIX, kind=Facts)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "

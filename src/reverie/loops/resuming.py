@@ -21,7 +21,7 @@ from reverie.loops.identity import require_as_begun, require_same_run, require_s
 from reverie.loops.trainer import Trainer
 from reverie.storage import checkpoint, conversion
 from reverie.storage.config import Agent, Call, Chapter, Config, is_own
-from reverie.storage.files import make_folder, sync_folder, told
+from reverie.storage.files import io_errors, make_folder, sync_folder
 from reverie.storage.journal import Header, read_header, records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
@@ -185,7 +185,7 @@ def _shapes(agent: Any) -> Any:
 
 
 def _refuse_what_cannot_learn_again(run: RunDirectory, trainer: Trainer) -> None:
-    if trainer.agent.feed.rollout:
+    if trainer.agent.requirements.rollout:
         raise ConfigError(
             f"{run.path}: an on-policy agent learns from what its own policy did and from nothing else; learn the journal "
             "again with naf, ddpg or sac (dqn), or start another run"
@@ -225,7 +225,7 @@ def _finish_change(run: RunDirectory, config: Config, sign: bool) -> Config:
 
 def _set_aside(run: RunDirectory, number: int) -> None:
     """Move what other settings learnt aside, and put a journal in other bounds into its place."""
-    with told("set aside files of", run.path):
+    with io_errors("set aside files of", run.path):
         folder = run.set_aside(number)
         make_folder(folder)
         files = [file for file in run.latest_file.parent.iterdir() if file.is_file()]

@@ -12,7 +12,7 @@ import numpy as np
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count, listed
-from reverie.environments.world import World, make_world
+from reverie.environments.world import EnvAdapter, make_env
 from reverie.loops import provenance
 from reverie.loops import trust as trusted
 from reverie.loops.commands import resume_line
@@ -20,7 +20,7 @@ from reverie.loops.evaluation import limit_for
 from reverie.loops.facts import Facts
 from reverie.loops.identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
 from reverie.loops.sound import finite_actions
-from reverie.loops.trainer import DREAMS
+from reverie.loops.trainer import IMAGINATION_PREFIX
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
 from reverie.storage.episodes import COLUMNS
@@ -60,7 +60,7 @@ class SavedPolicy:
         self._units: tuple[EnvSpec, EnvSpec] | None = None  # (the policy's, the world's) where their bounds differ
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
-    def limit(self, world: World) -> int:
+    def limit(self, world: EnvAdapter) -> int:
         """Return after how many steps a greedy episode of `world` is cut (`limit_for`)."""
         rows = table_at(self._run.episodes_file, COLUMNS)
         return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
@@ -73,17 +73,17 @@ class SavedPolicy:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             actions = self._agent.greedy(self._policy, observation)
-        finite = finite_actions(actions, self._spec_name, self.step, self._agent.feed)
+        finite = finite_actions(actions, self._spec_name, self.step, self._agent.requirements)
         return finite if self._units is None else self._units[1].from_world(self._units[0].to_world(finite))
 
-    def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> World:
+    def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> EnvAdapter:
         """Return the run's environment, or `source`; raises ConfigError where neither can be made, or it is another world."""
         if source is None:
             trusted.require(self._run, self._signed, self._trust)
             source = self.written.env
         if source is None:
             raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
-        world = make_world(source, **options)
+        world = make_env(source, **options)
         here, there = map(_sizes, (world.spec, self.spec))
         if here != there:
             raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
@@ -125,7 +125,7 @@ def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: 
     """Return (arrays, facts) of the best or the latest checkpoint; of the previous where that is damaged or gone."""
 
     def load(file: Path) -> tuple[Any, dict[str, Any]]:
-        return checkpoint.load(file, like, free=DREAMS, kind=Facts)
+        return checkpoint.load(file, like, free=IMAGINATION_PREFIX, kind=Facts)
 
     for folder in _folders(run, held, number):
         latest, previous = folder / run.latest_file.name, folder / run.previous_file.name

@@ -14,17 +14,17 @@ from reverie.core.interrupts import look
 from reverie.loops.health import Notice
 from reverie.loops.identity import begun, identity
 from reverie.loops.owner import Owner, exclusive
-from reverie.loops.records import Records, Step, flags_of, packed
-from reverie.loops.trainer import DREAMS, METRICS_EVERY, Trainer
+from reverie.loops.records import RecordedStep, RunLogger, flags_of, packed
+from reverie.loops.trainer import IMAGINATION_PREFIX, METRICS_EVERY, Trainer
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
-from reverie.storage.episodes import Tally
+from reverie.storage.episodes import EpisodeSummary
 from reverie.storage.reading import said
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 
 
-class Session:
+class RecordedTrainer:
     """Acts, is told what came of it, writes that down, learns from it, and saves.
 
     name: the agent's.  config: what decides the run.  run: its directory, open; `go_on` takes up what it holds.  state_dim: of
@@ -41,10 +41,13 @@ class Session:
         state_dim: int = 0,
     ):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
-        self.worlds, self._decided = trainer.agent.feed.worlds, {"identity": identity(config), "config": begun(config)}
+        self.worlds, self._decided = (
+            trainer.agent.requirements.worlds,
+            {"identity": identity(config), "config": begun(config)},
+        )
         sizes = self.spec.observation_dim, self.spec.action_dim, state_dim or trainer.state_dim
         described = Spec.of(self.spec)
-        self.records = Records(
+        self.records = RunLogger(
             run,
             sizes,
             self.spec.actions,
@@ -64,8 +67,8 @@ class Session:
         self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None  # (observation, state, action), until told
         self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
         self._in_episode, self._number = [False] * self.worlds, [0] * self.worlds  # an episode's own
-        self._tally = [Tally() for _ in range(self.worlds)]
-        self._newest: list[Step | None] = [None] * self.worlds  # of each world
+        self._tally = [EpisodeSummary() for _ in range(self.worlds)]
+        self._newest: list[RecordedStep | None] = [None] * self.worlds  # of each world
 
     @property
     def turn(self) -> int:
@@ -137,7 +140,7 @@ class Session:
             self._asked = None
 
     @exclusive
-    def take(
+    def record_and_learn(
         self,
         reward: float,
         next_observation: np.ndarray,
@@ -156,7 +159,7 @@ class Session:
             raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
         observation, state, action = self._asked
         flags = flags_of(terminated, truncated)
-        step = Step(
+        step = RecordedStep(
             self.trainer.steps + 1,
             time.time(),
             self._number[self.turn],
@@ -187,7 +190,7 @@ class Session:
         self._checkpoint_if_due()
         return row
 
-    def _learn(self, step: Step) -> dict[str, Any] | None:
+    def _learn(self, step: RecordedStep) -> dict[str, Any] | None:
         """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
         turn = self.turn
         self._newest[turn], self._in_episode[turn] = step, not step.last
@@ -198,7 +201,7 @@ class Session:
                 self.newest_metrics = metrics
         finally:
             self._write_notices()
-        return self._tally[turn].add(*step.tally)
+        return self._tally[turn].add(*step.summary)
 
     def _write_notices(self) -> None:
         """Write down what the trainer noticed."""
@@ -242,7 +245,7 @@ class Session:
                 f"not finite; that was not saved, the last good checkpoint is kept: {self.trainer.advice}"
             )
         if best:  # a policy to act with, not to learn on from
-            arrays = {name: part for name, part in arrays.items() if not name.startswith(DREAMS)}
+            arrays = {name: part for name, part in arrays.items() if not name.startswith(IMAGINATION_PREFIX)}
         facts |= {"agent": self._name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
 
@@ -279,23 +282,23 @@ class Session:
             self._take_up(world, records[world : done : self.worlds])
         for record in records[done:]:
             look()
-            self._learn_again(Step.of(record))
+            self._learn_again(RecordedStep.of(record))
         return evaluations
 
     def _take_up(self, world: int, records: np.ndarray) -> None:
         """Stand in the last episode of a world's own records."""
-        self._newest[world] = newest = Step.of(records[-1])
+        self._newest[world] = newest = RecordedStep.of(records[-1])
         self._number[world] = newest.episode
         if not newest.last:
             for record in records[records["episode"] == newest.episode]:
-                self._tally[world].add(*Step.of(record).tally)
+                self._tally[world].add(*RecordedStep.of(record).summary)
 
-    def _learn_again(self, step: Step) -> None:
+    def _learn_again(self, step: RecordedStep) -> None:
         """Learn from a record as when it was new: its action stands, the noise behind it is drawn again."""
         while self.trainer.episodes < step.episode:
             self.trainer.begin_episode()
         if self._number[self.turn] != step.episode:  # mend_tables has written the row of one that was cut off
-            self._number[self.turn], self._tally[self.turn] = step.episode, Tally()
+            self._number[self.turn], self._tally[self.turn] = step.episode, EpisodeSummary()
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)
         self._checkpoint_if_due()

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reverie.core.agent import Feed
+from reverie.core.agent import DataRequirements
 from reverie.core.errors import DivergedError
 from reverie.core.finite import all_finite
 from reverie.loops.advice import for_observations
@@ -19,11 +19,11 @@ def within(tree: Any, most: float = FINITE) -> bool:
     return all(bool(np.abs(a).max() <= most) for a in arrays if a.size and np.issubdtype(a.dtype, np.floating))
 
 
-def finite_actions(actions: np.ndarray, name: str, step: int, feed: Feed) -> np.ndarray:
+def finite_actions(actions: np.ndarray, name: str, step: int, requirements: DataRequirements) -> np.ndarray:
     """Return a policy's actions, or raise DivergedError where one is no number: clipping would let it pass."""
     if not all_finite(actions):
         raise DivergedError(
             f"{name}: the policy's action after step {step} is not finite; is the observation far "
-            f"larger than any before?  Scale it, or {for_observations(feed)}"
+            f"larger than any before?  Scale it, or {for_observations(requirements)}"
         )
     return actions

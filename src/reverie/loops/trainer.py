@@ -6,25 +6,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.algorithms.dreams import Dreams
+from reverie.algorithms.dreams import ImaginedReplay
 from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
 from reverie.core.seeds import BEGIN, DRIVER, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
-from reverie.core.task import Task
+from reverie.core.task import KnownDynamics
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.loops import advice
 from reverie.loops.flat import flat, splitter
-from reverie.loops.health import NAMES, Ailing, Health, still_shares, stuck_share
-from reverie.loops.programs import Programs
+from reverie.loops.health import NAMES, Health, Symptoms, still_shares, stuck_share
+from reverie.loops.programs import CompiledPrograms
 from reverie.loops.sound import finite_actions, within
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DIAGNOSED = 256  # transitions that a diagnosis looks at; always so many, so that it is one program
 LARGE_METRIC = 1e15  # the state behind such a loss is looked at
 MOST = 1e20  # in the state: Adam takes the time of a run to forget a second moment beyond it
-DREAMS = "dreams/"  # where a snapshot keeps what imagination holds
+IMAGINATION_PREFIX = "dreams/"  # where a snapshot keeps what imagination holds
 PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
 
 
@@ -37,32 +37,34 @@ class Trainer:
     episode, where the world says so: what is compiled ahead for planners is for that many.
     """
 
-    def __init__(self, agent: Agent, seed: int, task: Task | None = None, time_limit: int | None = None):
+    def __init__(self, agent: Agent, seed: int, task: KnownDynamics | None = None, time_limit: int | None = None):
         self.agent, self.seed = agent, seed
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
-        feed = agent.feed
+        requirements = agent.requirements
         # Operation by operation: as one program, deep networks compile for minutes, since each layer's draws are unrolled.
         self.state = agent.init(jax.random.fold_in(self.root, INIT))
         # On-policy agents keep one rollout of all their worlds, in time: at its end the rows stand as they came.
-        self.replay = Replay(feed.rollout * feed.worlds or feed.replay_capacity, row_width(n, m))
+        self.replay = Replay(
+            requirements.rollout * requirements.worlds or requirements.replay_capacity, row_width(n, m)
+        )
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
         self.steps = self.episodes = self.updates = self.minibatches = self.owed = 0
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
-        self.dreams: Dreams | None = None
+        self.dreams: ImaginedReplay | None = None
         self.health, self.outliers = Health(agent), Outliers(self.replay, n, m)
         self._diverged: str | None = None
         self.driver: Any = None  # of some real episodes, in μ's stead
         self._driven = False  # whether it drives this one
         if agent.imagination is not None:
-            known = Task.of_observations(n) if task is None else task
-            self.dreams = Dreams(agent, known, seed, lambda: self.policy)
+            known = KnownDynamics.of_observations(n) if task is None else task
+            self.dreams = ImaginedReplay(agent, known, seed, lambda: self.policy)
             if agent.imagination.plan != "off":
-                from reverie.loops.driver import DRIVERS  # planners and their compiled passes: few runs need them
+                from reverie.loops.driver import PLANNERS  # planners and their compiled passes: few runs need them
 
-                self.driver = DRIVERS[agent.imagination.plan](agent.imagination, known, m)
+                self.driver = PLANNERS[agent.imagination.plan](agent.imagination, known, m)
         self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim
 
         def unpack(rows):
@@ -73,7 +75,7 @@ class Trainer:
             state, metrics = agent.update(state, unpack(rows), key)
             return state, flat(metrics, agent.policy(state))
 
-        lead = (feed.rollout, feed.worlds) if feed.rollout else (1, 1)
+        lead = (requirements.rollout, requirements.worlds) if requirements.rollout else (1, 1)
         rows = jax.ShapeDtypeStruct((*lead, row_width(n, m)), jnp.float32)
         metrics = jax.eval_shape(lambda rows: agent.update(self.state, unpack(rows), self.root)[1], rows)
         diagnosis = jax.eval_shape(lambda rows: agent.diagnose(self.state, unpack(rows[0])), rows)
@@ -88,7 +90,7 @@ class Trainer:
         self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
         self._flat: Any = None  # of the newest update, perhaps still being computed
         self._policy = self._split(np.asarray(self._pack(self.state)))
-        self.programs = Programs(self, time_limit)
+        self.programs = CompiledPrograms(self, time_limit)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -134,7 +136,7 @@ class Trainer:
         """What to do where learning diverged."""
         n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
         paid = max(-self.health.low, self.health.high)
-        return advice.against_divergence(self.agent.feed, paid, advice.largest(rows[:, :n]))
+        return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
 
     def _fault(self, newest: np.ndarray, values: np.ndarray) -> str | None:
         """Return what is wrong with the state that an update left, or None."""
@@ -170,8 +172,12 @@ class Trainer:
     @property
     def first_update(self) -> int:
         """The step at which learning begins, at the soonest."""
-        feed = self.agent.feed
-        return len(self.replay.rows) if feed.rollout else max(feed.warmup_steps + 1, feed.batch_size)
+        requirements = self.agent.requirements
+        return (
+            len(self.replay.rows)
+            if requirements.rollout
+            else max(requirements.warmup_steps + 1, requirements.batch_size)
+        )
 
     def begin_episode(self) -> None:
         """Restart the exploration noise."""
@@ -196,7 +202,7 @@ class Trainer:
 
         state: the world's [state_dim], where it is kept.  again: only draw what that takes; the action is known.
         """
-        if self.steps < self.agent.feed.warmup_steps:
+        if self.steps < self.agent.requirements.warmup_steps:
             return self.agent.spec.random(self.noise_generator)
         innovation = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
         if self._driven:
@@ -207,7 +213,7 @@ class Trainer:
     def _drive(self, observation: np.ndarray, state: Any, innovation: np.ndarray) -> np.ndarray:
         """Return the planner's action."""
         assert self.dreams is not None
-        x = self.dreams.believed(np.asarray(state if self.state_dim else observation, float))
+        x = self.dreams.plausible_state(np.asarray(state if self.state_dim else observation, float))
         size = self.dreams.task.state_dim
         if self._fresh:
             self.driver.begin(x[size:])
@@ -226,24 +232,28 @@ class Trainer:
 
     def _finite(self, actions: np.ndarray) -> np.ndarray:
         """Return actions, or raise DivergedError where one is no number: clipping would let it pass."""
-        return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.feed)
+        return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.requirements)
 
     def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
         """Take in one packed transition and run the updates that are due; return whether a model was fitted.
 
         last: an episode ended, of either kind.  state, next_state: the world's [state_dim], where it is kept.
         """
-        feed = self.agent.feed
+        requirements = self.agent.requirements
         self.replay.add(row)
         self.steps += 1
         self.health.see(row)
         if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
             self._look_for_outliers(row)
-        if feed.rollout:
+        if requirements.rollout:
             self.owed += self.steps % len(self.replay.rows) == 0
-        elif self.steps > feed.warmup_steps and self.steps >= feed.batch_size and feed.updates_per_step:
+        elif (
+            self.steps > requirements.warmup_steps
+            and self.steps >= requirements.batch_size
+            and requirements.updates_per_step
+        ):
             self.owed += 1
-        if feed.update_after == "step" or last:
+        if requirements.update_after == "step" or last:
             for _ in range(self.owed):
                 self.run_update()
             self.owed = 0
@@ -253,11 +263,11 @@ class Trainer:
             step = Transition.unpack(row, self.agent.spec.observation_dim, self.agent.spec.action_dim)
             state, next_state = step.observation, step.next_observation
         refused = self.dreams.refused
-        fitted = self.dreams.remember(row, np.asarray(state), np.asarray(next_state), last)
+        fitted = self.dreams.observe(row, np.asarray(state), np.asarray(next_state), last)
         self._tell_of_dreams()
         taken = fitted and self.dreams.refused == refused
         if taken and self.driver is not None and self.dreams.dynamics is not None:
-            self.driver.improve(self.dreams.dynamics, self.dreams.old, self.dreams.outcome)
+            self.driver.improve(self.dreams.dynamics, self.dreams.old, self.dreams.reward_model)
         return fitted
 
     def _tell_of_dreams(self) -> None:
@@ -272,22 +282,24 @@ class Trainer:
         On-policy agents update on the rollout instead.
         """
         _ = self.policy  # counts the metrics of the update before, or undoes it
-        feed = self.agent.feed
-        if feed.rollout:
-            rows = self.replay.rows.reshape(feed.rollout, feed.worlds, -1).copy()  # computed on while the next come in
+        requirements = self.agent.requirements
+        if requirements.rollout:
+            rows = self.replay.rows.reshape(
+                requirements.rollout, requirements.worlds, -1
+            ).copy()  # computed on while the next come in
         else:
             rows = self._minibatches()
         self._before, self._updated_at = self.state, (self.steps, self.episodes)
         self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
         self.updates += 1
-        self.minibatches += len(rows) if not feed.rollout else feed.updates_per_step
+        self.minibatches += len(rows) if not requirements.rollout else requirements.updates_per_step
 
     def _minibatches(self) -> np.ndarray:
         """Return packed minibatches [I or (1 + l) I, B, width]."""
-        feed = self.agent.feed
-        rows = self.replay.sample(self.sample_generator, (feed.updates_per_step, feed.batch_size))
+        requirements = self.agent.requirements
+        rows = self.replay.sample(self.sample_generator, (requirements.updates_per_step, requirements.batch_size))
         if self.dreams is not None:
-            dreamt = self.dreams.minibatches(feed.updates_per_step, feed.batch_size)
+            dreamt = self.dreams.minibatches(requirements.updates_per_step, requirements.batch_size)
             rows = rows if dreamt is None else np.concatenate([dreamt, rows])
         return rows
 
@@ -319,11 +331,11 @@ class Trainer:
         row |= self.health.judge(row, self._ailing(policy, spread)) | dreamt
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
-    def _ailing(self, policy: Any, spread: np.ndarray) -> Ailing:
+    def _ailing(self, policy: Any, spread: np.ndarray) -> Symptoms:
         """Return what the state, and the policy on some rows of replay, tell of how learning is."""
         actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
         stuck = 0.0 if self.agent.spec.actions else stuck_share(actions)
-        return Ailing(len(self.outliers.pairs), *still_shares(self.state), stuck)
+        return Symptoms(len(self.outliers.pairs), *still_shares(self.state), stuck)
 
     def sound(self, arrays: dict[str, Any]) -> bool:
         """Return whether a snapshot's state and memory are finite, and the policy's actions on the newest observations too."""
@@ -362,10 +374,10 @@ class Trainer:
         arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
         if self.dreams is not None:
             dreamt, facts["dreams"] = self.dreams.snapshot()
-            arrays |= {DREAMS + name: value for name, value in dreamt.items()}
+            arrays |= {IMAGINATION_PREFIX + name: value for name, value in dreamt.items()}
         if self.driver is not None:
             plans, facts["plan"] = self.driver.snapshot()
-            arrays |= {f"{DREAMS}plan/{name}": value for name, value in plans.items()}
+            arrays |= {f"{IMAGINATION_PREFIX}plan/{name}": value for name, value in plans.items()}
         return arrays, facts
 
     def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
@@ -384,7 +396,11 @@ class Trainer:
         self.outliers.restore(facts.get("set_aside", []), rows)
         self.replay.extend(rows)
         if self.dreams is not None:
-            dreamt = {name.removeprefix(DREAMS): value for name, value in arrays.items() if name.startswith(DREAMS)}
+            dreamt = {
+                name.removeprefix(IMAGINATION_PREFIX): value
+                for name, value in arrays.items()
+                if name.startswith(IMAGINATION_PREFIX)
+            }
             self.dreams.restore(dreamt, facts["dreams"])
             if self.driver is not None:
                 plans = {k.removeprefix("plan/"): v for k, v in dreamt.items() if k.startswith("plan/")}

@@ -7,17 +7,17 @@ import numpy as np
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
-from reverie.environments.border import Border, by_index
+from reverie.environments.border import ClippedValues, by_index
 from reverie.environments.values import finite_number, float32, shown
-from reverie.environments.world import World
+from reverie.environments.world import EnvAdapter
 
 
 class Units:
     """The units of a world, or of a spec where the user's own program is the world."""
 
-    def __init__(self, spec: EnvSpec, world: World | None):
+    def __init__(self, spec: EnvSpec, world: EnvAdapter | None):
         self._spec, self._world = spec, world
-        self._border = Border(spec.name, by_index if world is None else world.sensor)
+        self._border = ClippedValues(spec.name, by_index if world is None else world.sensor)
 
     def flat(self, observation: Any) -> np.ndarray:
         """Return an observation [n] or a batch [B, n] as finite float32."""

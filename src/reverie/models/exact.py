@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.dynamics import Episode, Fit, Linear
+from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
-from reverie.core.task import Task
+from reverie.core.task import KnownDynamics
 
-Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], u [m] -> x' [n]
+StepFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], u [m] -> x' [n]
 Derivatives = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> A [n, n], B [n, m]
 
 
@@ -20,7 +20,7 @@ class ExactDynamics:
 
     horizon = None
 
-    def __init__(self, step: Step, derivatives: Derivatives | None = None):
+    def __init__(self, step: StepFunction, derivatives: Derivatives | None = None):
         self.step, self.derivatives = step, derivatives
 
     def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ class ExactDynamics:
 class Exact:
     """True dynamics: of a world that shows its physics (`bind`), or given as a function and its derivatives."""
 
-    step: Step | None = None
+    step: StepFunction | None = None
     """x [n], u [m] -> x' [n], a function of these alone."""
     derivatives: Derivatives | None = None
     """x, u -> A = ∂x'/∂x [n, n], B = ∂x'/∂u [n, m]."""
@@ -60,7 +60,7 @@ class Exact:
     name = "exact"
     episodes = 1
 
-    def bind(self, task: Task) -> "Exact":
+    def bind(self, task: KnownDynamics) -> "Exact":
         """Return these settings with the task's physics.  Raises ConfigError where it shows none."""
         if self.step is not None:
             return self
@@ -70,10 +70,10 @@ class Exact:
             )
         return self.replace(step=task.step, derivatives=task.derivatives)
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> Fit:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
         """Return the true dynamics; there is nothing to fit."""
         del batch, history, previous, seed
-        return Fit(self.restore({}), Status.DONE)
+        return FitResult(self.restore({}), Status.DONE)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> ExactDynamics:
         """Return the true dynamics."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from reverie.core.dynamics import Episode, Fit, Linear
+from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.settings import Settings
 from reverie.core.status import Status
 from reverie.maths import gaussian
@@ -103,7 +103,7 @@ class LinearGaussian(Settings):
         super().__post_init__()
         self.require(episodes=1, prior_strength=0, ridge=0, history=1, window=0, modes=1)
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> Fit:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
         """Return dynamics fitted to `batch`, with the last of `history` behind the prior.
 
         TOO_FEW_SAMPLES, NONFINITE_MODEL (data that are not finite) and a SINGULAR that no solve survives come without
@@ -112,7 +112,7 @@ class LinearGaussian(Settings):
         del previous
         behind = (history or batch)[-self.history :]
         if wrong := samples.unfit(batch) or samples.unfit(behind):
-            return Fit(None, wrong)
+            return FitResult(None, wrong)
         if not self.time_varying:
             batch, behind = behind, []
         points = samples.pool(behind if behind and self.prior in ("pooled", "mixture") else batch)
@@ -129,17 +129,17 @@ class LinearGaussian(Settings):
             mine = groups == group
             behind_it = self._prior(z[mine], alive[mine], standard, model)
             if behind_it is None or (self._alone and alive[mine].sum(0).min() <= d):
-                return Fit(None, Status.TOO_FEW_SAMPLES)
+                return FitResult(None, Status.TOO_FEW_SAMPLES)
             try:
                 parts.append(self._part(z[mine], alive[mine], behind_it, scale, d))
             except np.linalg.LinAlgError:
-                return Fit(None, Status.SINGULAR)
+                return FitResult(None, Status.SINGULAR)
         noisy = min(part.pop("noisy") for part in parts)
         fields = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
         dynamics = LinearDynamics(**fields, varying=np.array(self.time_varying))
         if samples.explodes(dynamics, batch):
-            return Fit(dynamics, Status.UNSTABLE)
-        return Fit(dynamics, Status.DONE if noisy > TOLD_APART else Status.SINGULAR)
+            return FitResult(dynamics, Status.UNSTABLE)
+        return FitResult(dynamics, Status.DONE if noisy > TOLD_APART else Status.SINGULAR)
 
     def rehearse(self, episode: Episode) -> None:
         """Have all that `fit` calls compiled, at the sizes of `episode` and for any number of them."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from reverie.core.dynamics import Episode, Fit, Linear
+from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.settings import Settings
 from reverie.core.status import Status
@@ -118,16 +118,16 @@ class Neural(Settings):
         if any(units < 1 for units in self.hidden):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> Fit:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
         """Return networks trained on `history` (on `batch` where there is none), from `previous` where that fits.
 
         TOO_FEW_SAMPLES and NONFINITE_MODEL come without dynamics, UNSTABLE (see `explodes`) with them.
         """
         episodes = history or batch
         if wrong := samples.unfit(episodes):
-            return Fit(None, wrong)
+            return FitResult(None, wrong)
         if sum(map(len, episodes)) < 2 / VALIDATION:
-            return Fit(None, Status.TOO_FEW_SAMPLES)
+            return FitResult(None, Status.TOO_FEW_SAMPLES)
         generator = np.random.default_rng(seed)
         z, d = generator.permutation(samples.pool(episodes)), episodes[0].states.shape[1] + episodes[0].actions.shape[1]
         scale = samples.scale_of(z)
@@ -137,8 +137,8 @@ class Neural(Settings):
         dynamics = _stilled(dynamics, np.ptp(z[:, d:], axis=0) > 0)
         dynamics = dynamics._replace(noise=_noise(dynamics, held, scale.std[d:]))
         if not all(np.isfinite(a).all() for a in dynamics.arrays().values()):
-            return Fit(None, Status.NONFINITE_MODEL)
-        return Fit(dynamics, Status.UNSTABLE if samples.explodes(dynamics, batch or episodes) else Status.DONE)
+            return FitResult(None, Status.NONFINITE_MODEL)
+        return FitResult(dynamics, Status.UNSTABLE if samples.explodes(dynamics, batch or episodes) else Status.DONE)
 
     def rehearse(self, episode: Episode) -> None:
         """Have all that `fit` calls compiled, at the sizes of `episode`."""

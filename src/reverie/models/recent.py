@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.dynamics import Episode, Fit
+from reverie.core.dynamics import Episode, FitResult
 from reverie.core.settings import Settings
 from reverie.core.status import Status
 
@@ -25,10 +25,10 @@ class Recent(Settings):
         super().__post_init__()
         self.require(episodes=1)
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> Fit:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> FitResult:
         """Return nothing: there is nothing to fit."""
         del batch, history, previous, seed
-        return Fit(None, Status.DONE)
+        return FitResult(None, Status.DONE)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Return nothing."""

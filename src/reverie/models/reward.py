@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from reverie.core.dynamics import Episode, Fit
+from reverie.core.dynamics import Episode, FitResult
 from reverie.core.status import Status
 from reverie.models import samples
 
@@ -18,7 +18,7 @@ MOST = 1e3  # of an error
 LEAST = 1e-6  # curvature of the cost in u, relative to its largest
 
 
-class Quadratic(NamedTuple):
+class QuadraticFit(NamedTuple):
     """y ↦ ½ sᵀCs + cᵀs + c0 of s = (y - mean)/std."""
 
     C: np.ndarray  # [d, d]
@@ -37,8 +37,8 @@ class Quadratic(NamedTuple):
 class RewardModel(NamedTuple):
     """What is foretold of reward and death."""
 
-    gain: Quadratic
-    death: Quadratic
+    gain: QuadraticFit
+    death: QuadraticFit
 
     def reward(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return the rewards [B] of actions [B, m] in states [B, n]."""
@@ -81,24 +81,24 @@ class RewardModel(NamedTuple):
     @classmethod
     def restore(cls, arrays: dict[str, np.ndarray]) -> Self:
         """Return the model whose `arrays` these are."""
-        return cls(*(Quadratic(**{n: arrays[f"{part}.{n}"] for n in Quadratic._fields}) for part in cls._fields))
+        return cls(*(QuadraticFit(**{n: arrays[f"{part}.{n}"] for n in QuadraticFit._fields}) for part in cls._fields))
 
 
-def fit(episodes: list[Episode], seed: int = 0) -> Fit:
+def fit(episodes: list[Episode], seed: int = 0) -> FitResult:
     """Return the RewardModel of episodes; TOO_FEW_SAMPLES or NONFINITE_MODEL (data that are not finite) come without."""
     if wrong := samples.unfit(episodes):
-        return Fit(None, wrong)
+        return FitResult(None, wrong)
     rewards = np.concatenate([e.rewards for e in episodes]).astype(float)
     if not np.isfinite(rewards).all():
-        return Fit(None, Status.NONFINITE_MODEL)
+        return FitResult(None, Status.NONFINITE_MODEL)
     y = np.concatenate([np.concatenate([e.states[:-1], e.actions], axis=1) for e in episodes]).astype(float)
     after = np.concatenate([e.states[1:] for e in episodes]).astype(float)
     died = np.concatenate([np.arange(1, len(e) + 1) == (len(e) if e.terminated else 0) for e in episodes])
     death = _placed(_quadratic(after, died.astype(float), seed), after, died)
-    return Fit(RewardModel(_quadratic(y, rewards, seed), death), Status.DONE)
+    return FitResult(RewardModel(_quadratic(y, rewards, seed), death), Status.DONE)
 
 
-def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> Quadratic:
+def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> QuadraticFit:
     """Return the quadratic of y [P, d] nearest to `target` [P]."""
     scale = samples.scale_of(y)
     s, d = (y - scale.mean) / scale.std, y.shape[1]
@@ -115,10 +115,10 @@ def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> Quadratic:
     C = np.zeros((d, d))
     np.add.at(C, (rows, columns), weights[d:])
     r2 = 1.0 - missed / spread if spread > 0 else 0.0
-    return Quadratic(C + C.T, weights[:d], np.array(offset), *scale, np.array(r2))
+    return QuadraticFit(C + C.T, weights[:d], np.array(offset), *scale, np.array(r2))
 
 
-def _placed(indicator: Quadratic, y: np.ndarray, died: np.ndarray) -> Quadratic:
+def _placed(indicator: QuadraticFit, y: np.ndarray, died: np.ndarray) -> QuadraticFit:
     """Return `indicator` raised or lowered so that ½ parts those that `died` [P] from the rest with fewest mistakes."""
     if not died.any():
         return indicator

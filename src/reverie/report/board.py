@@ -14,7 +14,7 @@ from reverie.core.words import count
 Key = tuple[Any, ...]
 
 
-class Board:
+class MultiProgress:
     """Cells done and under way, on stderr.
 
     costs: a guess of seconds for what is still to come of each cell, which is mended by what the time tells.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Outcome = Literal["held", "did not hold", "undecided", "not measured"]
+VerdictKind = Literal["held", "did not hold", "undecided", "not measured"]
 
 
 class Text(NamedTuple):
@@ -76,7 +76,7 @@ class Verdict(NamedTuple):
     claim: str  # its number, such as C1
     text: str  # what is claimed, in a sentence
     where: str  # in the paper
-    outcome: Outcome
+    outcome: VerdictKind
     evidence: Sequence[str]  # figures with intervals and numbers of seeds, a line each
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from reverie.core.errors import ConfigError, ReverieError, WorldError
 from reverie.core.interrupts import look
 from reverie.domains.headless import choose_mujoco_backend
-from reverie.environments.world import World
+from reverie.environments.world import EnvAdapter
 from reverie.loops import budget
 from reverie.loops.evaluation import Played, limit_for, play
-from reverie.storage.files import read_regular, told
+from reverie.storage.files import io_errors, read_regular
 from reverie.storage.output import output_at, require_ending
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
@@ -39,11 +39,11 @@ class Filmed(NamedTuple):
 
 def record(
     greedy: Callable[[np.ndarray], np.ndarray],
-    make: Callable[..., World],
+    make: Callable[..., EnvAdapter],
     output: Path,
     seed: int,
     seconds: float,
-    limit: Callable[[World], int] = limit_for,
+    limit: Callable[[EnvAdapter], int] = limit_for,
 ) -> Filmed:
     """Film one greedy episode from the start that evaluation number 0 has; an interrupt leaves no film by halves.
 
@@ -86,16 +86,16 @@ def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> Non
         budget.require_room([budget.Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels")
 
 
-def _drawable(make: Callable[..., World]) -> tuple[World, Callable[[], np.ndarray] | None, bool]:
+def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[], np.ndarray] | None, bool]:
     """Return a world, how to draw it (None: it does not render), and whether that is a sketch: of MuJoCo without OpenGL."""
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no screen to draw into an array
     world = make()
     model = getattr(world.env.unwrapped, "model", None)
     if type(model).__name__ == "MjModel" and not choose_mujoco_backend():
-        from reverie.report.sketch import Sketch
+        from reverie.report.sketch import StickFigure
 
         inner: Any = world.env.unwrapped
-        return world, Sketch(model, inner.data, _camera(inner)).render, True
+        return world, StickFigure(model, inner.data, _camera(inner)).render, True
     if "rgb_array" not in (world.env.metadata or {}).get("render_modes", ()):
         return world, None, False
     world.close()
@@ -176,7 +176,7 @@ def _mp4(frames: list[Any], per_second: float) -> bytes:
 
     with tempfile.TemporaryDirectory(prefix="reverie-") as folder:
         film = Path(folder) / "film.mp4"
-        with told("write", film, "make room there, or set TMPDIR"):
+        with io_errors("write", film, "make room there, or set TMPDIR"):
             with imageio.get_writer(film, fps=per_second, macro_block_size=2, quality=6) as writer:  # type: ignore[arg-type]
                 _append(writer, frames)
             return read_regular(film)

@@ -14,7 +14,7 @@ PLANE, SPHERE = 0, 2  # mjtGeom
 SKY, FLOOR = (238, 243, 247), (205, 214, 222)
 
 
-class Sketch:
+class StickFigure:
     """Draws `model` and `data` of a MuJoCo environment from a camera like the viewer's free one."""
 
     def __init__(self, model: Any, data: Any, camera: dict[str, Any] | None = None):

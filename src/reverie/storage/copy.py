@@ -11,11 +11,11 @@ from pathlib import Path
 from reverie.core.errors import StorageError
 from reverie.storage.files import (
     LOCK,
+    io_errors,
     is_unfinished,
     kind_of,
     make_folder,
     sync_folder,
-    told,
     write_whole,
 )
 from reverie.storage.reading import read_whole
@@ -28,13 +28,13 @@ def copy_run(source: Path, path: Path) -> Path:
 
     Raises StorageError where something is there already, where one of them lies in the other, or on a full disk.
     """
-    with told("save to", path, REMEDY):
+    with io_errors("save to", path, REMEDY):
         here, there = Path(os.path.realpath(source)), Path(os.path.realpath(path))
         if here == there:
             return source
         if there.is_relative_to(here):
             raise StorageError(f"cannot save to {path}: it lies within the run itself, {source}; {REMEDY}")
-    with new_folder(path) as folder, told("save to", path, REMEDY):
+    with new_folder(path) as folder, io_errors("save to", path, REMEDY):
         _copy(here, folder)
     return path
 
@@ -45,14 +45,14 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises StorageError where something other than an empty folder is there.
     """
-    with told("write", path, REMEDY):
+    with io_errors("write", path, REMEDY):
         target = _free(path)
         make_folder(target.parent)
         made = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.new")
         made.mkdir()
     try:
         yield made
-        with told("write", path, REMEDY):
+        with io_errors("write", path, REMEDY):
             _sync(made)
             if target.is_dir():
                 target.rmdir()  # an empty one, so that the rename works everywhere; raises where it is not
@@ -117,7 +117,7 @@ def copy_others(source: Path, target: Path, but: set[Path]) -> list[str]:
             except StorageError as error:
                 left_out.append(f"{place}: {error}")
                 continue
-            with told("write", target / place, REMEDY):
+            with io_errors("write", target / place, REMEDY):
                 make_folder((target / place).parent)
             write_whole(target / place, data, REMEDY)
     return left_out

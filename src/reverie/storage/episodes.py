@@ -16,7 +16,7 @@ COLUMNS = {
 }
 
 
-class Tally:
+class EpisodeSummary:
     """Sums up one episode at a time from its steps."""
 
     def __init__(self):
@@ -51,7 +51,7 @@ def rows_of(records, worlds: int = 1) -> list[dict[str, Any]]:
     An episode that another followed in its world without an end was cut off.  The last of each world, if it has no end
     yet, has no row yet.
     """
-    tallies, rows = [Tally() for _ in range(worlds)], []
+    tallies, rows = [EpisodeSummary() for _ in range(worlds)], []
     before: list[tuple[int, float, int] | None] = [None] * worlds
     columns = zip(*(records[name].tolist() for name in ("step", "time", "episode", "flags", "reward")), strict=True)
     for number, (step, time, episode, flags, reward) in enumerate(columns):

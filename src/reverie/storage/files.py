@@ -31,7 +31,7 @@ GO_ON = "what was written before is whole: mend that and go on with --resume (fr
 
 
 @contextlib.contextmanager
-def told(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
+def io_errors(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
     """Turn an OSError inside into a StorageError that says what failed, on which file, and what to do."""
     try:
         yield
@@ -152,7 +152,7 @@ def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
     The old file's mode is kept.  Raises StorageError where it cannot be written, or where a link, a folder or a device
     stands in its place.
     """
-    with told("write", path, remedy):
+    with io_errors("write", path, remedy):
         old = _require_own(path)
         _sweep(path)
         with _beside(path, old) as (beside, handle):
@@ -258,7 +258,7 @@ def make_folder(path: Path) -> None:
 
 def require_room(path: Path) -> None:
     """Raise StorageError where `make_folder` could not make `path`: a folder of another name is made there, and taken away."""
-    with told("create", path, ELSEWHERE):
+    with io_errors("create", path, ELSEWHERE):
         if missing := _missing(path):
             os.rmdir(tempfile.mkdtemp(prefix=".reverie-", dir=missing[-1].parent))
 

@@ -27,7 +27,15 @@ import numpy as np
 from reverie.core.errors import StorageError
 from reverie.core.words import count
 from reverie.storage.experience import TERMINATED, TRUNCATED, refuse_odd
-from reverie.storage.files import file_identity, open_own, opened_regular, read_regular, told, write_all, write_whole
+from reverie.storage.files import (
+    file_identity,
+    io_errors,
+    open_own,
+    opened_regular,
+    read_regular,
+    write_all,
+    write_whole,
+)
 from reverie.storage.reading import decode, exists
 from reverie.storage.run import unused
 from reverie.storage.spec import Spec
@@ -91,7 +99,7 @@ class Journal:
         self._start, self._size = start, start + len(found) * self.dtype.itemsize
         self.crc = int(found[-1]["crc"]) if len(found) else None  # of the last record
         self._looked_at = self.place
-        with told("open", path):
+        with io_errors("open", path):
             self._file = open_own(path, os.O_RDWR)
             self._closing = weakref.finalize(self, os.close, self._file)  # where nobody calls `close`
             os.lseek(self._file, self._size, os.SEEK_SET)
@@ -159,7 +167,7 @@ class Journal:
     def go_back(self, place: tuple[int, int | None]) -> None:
         """Cut off all that was written, whole or not, since the journal stood at `place`."""
         size, crc = place
-        with told("write", self.path):
+        with io_errors("write", self.path):
             os.ftruncate(self._file, size)
             os.lseek(self._file, size, os.SEEK_SET)
         self._size, self.crc = size, crc
@@ -193,7 +201,7 @@ class Journal:
         body = record.tobytes()
         crc = zlib.crc32(body[:-CHECKSUM_BYTES])
         data = body[:-CHECKSUM_BYTES] + crc.to_bytes(CHECKSUM_BYTES, "little")
-        with told("write", self.path):
+        with io_errors("write", self.path):
             try:
                 write_all(lambda part: os.write(self._file, part), data)
             except BaseException:
@@ -203,7 +211,7 @@ class Journal:
 
     def sync(self) -> None:
         """Return once everything appended is on the disk itself and survives a power cut."""
-        with told("write", self.path):
+        with io_errors("write", self.path):
             os.fsync(self._file)
 
     def close(self) -> None:
@@ -228,7 +236,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
 
     Raises StorageError on a foreign header, a damaged record before the tail, or a gap in the steps.
     """
-    with told("read", path):
+    with io_errors("read", path):
         data = read_regular(path)
     line, newline, _ = data.partition(b"\n")
     header = _header(path, line + newline)
@@ -298,7 +306,7 @@ def first_line(header: Header) -> bytes:
 
 def records_in(path: Path) -> int:
     """Return how many records a journal has room for, read from its size alone."""
-    with told("read", path), opened_regular(path) as file:
+    with io_errors("read", path), opened_regular(path) as file:
         line = file.readline(HEADER_BYTES)
         size = os.fstat(file.fileno()).st_size - len(line)
     return size // record_dtype(*_header(path, line)[:3]).itemsize
@@ -306,7 +314,7 @@ def records_in(path: Path) -> int:
 
 def read_header(path: Path) -> Header:
     """Return the sizes of a journal.  Raises StorageError where it is none."""
-    with told("read", path), opened_regular(path) as file:
+    with io_errors("read", path), opened_regular(path) as file:
         return _header(path, file.readline(HEADER_BYTES))
 
 

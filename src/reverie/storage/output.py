@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.core.interrupts import look
-from reverie.storage.files import kind_of, told, write_all, write_whole
+from reverie.storage.files import io_errors, kind_of, write_all, write_whole
 from reverie.storage.run import RunDirectory
 
 REMEDY = "choose another -o"
@@ -41,7 +41,7 @@ class Output(NamedTuple):
         if self.file is not None:
             write_whole(self.file, data, REMEDY)
             return
-        with told("write", self.path, REMEDY):
+        with io_errors("write", self.path, REMEDY):
             handle = _opened(self.path) if self.descriptor is None else os.dup(self.descriptor)
             try:
                 write_all(lambda part: os.write(handle, part), data)
@@ -55,7 +55,7 @@ class Output(NamedTuple):
 def output_at(path: str | Path) -> Output:
     """Return where `path` leads.  Raises StorageError, before anything was done, where nothing can be written there."""
     path = Path(path)
-    with told("write", path, REMEDY):
+    with io_errors("write", path, REMEDY):
         descriptor = _own_descriptor(path)
         if descriptor is not None:
             return Output(path, None, _writable(path, descriptor))

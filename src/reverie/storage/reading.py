@@ -12,7 +12,7 @@ import msgspec
 
 from reverie.core.errors import StorageError, one_line
 from reverie.core.words import count
-from reverie.storage.files import GO_ON, opened_regular, told
+from reverie.storage.files import GO_ON, io_errors, opened_regular
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ NAMED = 200  # characters of what a parser says
 
 def exists(path: Path) -> bool:
     """Return whether something is at `path`.  Raises StorageError where nobody can say: no permission, a name too long."""
-    with told("look for", path, "choose another path, or mend its permissions"):
+    with io_errors("look for", path, "choose another path, or mend its permissions"):
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -31,7 +31,7 @@ def exists(path: Path) -> bool:
 
 def read_whole(path: Path, remedy: str = GO_ON, most: int | None = None) -> bytes:
     """Return the bytes of a regular file.  Raises StorageError where it is none, cannot be read, or is larger than `most`."""
-    with told("read", path, remedy):
+    with io_errors("read", path, remedy):
         with opened_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if most is not None and size > most:

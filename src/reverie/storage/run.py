@@ -10,7 +10,7 @@ import filelock
 from reverie.core.arguments import shown
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
-from reverie.storage.files import ELSEWHERE, LOCK, file_identity, make_folder, take_lock, told
+from reverie.storage.files import ELSEWHERE, LOCK, file_identity, io_errors, make_folder, take_lock
 from reverie.storage.reading import exists
 
 RESULTS = "settings.json"  # what tells a folder of results
@@ -76,7 +76,7 @@ class RunDirectory:
 
     def open(self) -> None:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""
-        with told("create", self.path, ELSEWHERE):
+        with io_errors("create", self.path, ELSEWHERE):
             for file in (self.journal_file, self.latest_file):
                 if file.parent.is_symlink():
                     raise StorageError(f"{file.parent} is a symbolic link; a run writes into folders of its own alone")
@@ -94,7 +94,9 @@ class RunDirectory:
         """Give the lock back."""
         if self._lock is not None:
             try:
-                with told("give back", self.path / LOCK, "an environment may have closed files that are not its own"):
+                with io_errors(
+                    "give back", self.path / LOCK, "an environment may have closed files that are not its own"
+                ):
                     self._lock.release()
             finally:
                 self._lock = None
@@ -115,7 +117,7 @@ class RunDirectory:
 
     def end_call(self) -> None:
         """Note that the call under way did all that it was asked."""
-        with told("write", self.call_file):
+        with io_errors("write", self.call_file):
             self.call_file.unlink(missing_ok=True)
 
     def read_call(self) -> Call | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import StorageError
-from reverie.storage.files import open_own, told, write_all, write_whole
+from reverie.storage.files import io_errors, open_own, write_all, write_whole
 from reverie.storage.reading import exists, read_whole, said
 
 Kind = Callable[[str], Any]
@@ -43,7 +43,7 @@ class Table:
     def append(self, row: dict[str, Any], durable: bool = False) -> None:
         """Add one row; columns it lacks stay empty.  durable: wait until it would survive a power cut."""
         line = _line([row.get(name, "") for name in self.columns])
-        with told("write", self.path):
+        with io_errors("write", self.path):
             handle = open_own(self.path, os.O_WRONLY | os.O_APPEND)
             try:
                 _append(handle, line)

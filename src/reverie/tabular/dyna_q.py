@@ -11,12 +11,12 @@ import numpy as np
 
 from reverie.core.arguments import whole
 from reverie.core.seeds import SAMPLE, seed_of
-from reverie.tabular.q_learning import Also, Learning, Learnt, Samples, Table, Watch, q_learning
+from reverie.tabular.q_learning import Also, QLearningSettings, QResult, Samples, Table, Watch, q_learning
 
 
 def dyna_q(
-    world: Samples, settings: Learning, planning_steps: int = 5, seed: int = 0, watch: Watch | None = None
-) -> Learnt:
+    world: Samples, settings: QLearningSettings, planning_steps: int = 5, seed: int = 0, watch: Watch | None = None
+) -> QResult:
     """Return what Dyna-Q learns in `settings.episodes` episodes with n = `planning_steps` after each real step."""
     planning_steps, seed = whole("planning_steps", planning_steps), whole("seed", seed)
     return q_learning(world, settings, seed, planner(planning_steps, seed) if planning_steps else None, watch)

@@ -12,7 +12,7 @@ from reverie.core.errors import ConfigError
 from reverie.core.words import count
 
 FORM = "(probability, next state, reward, terminated)"
-USUAL = {(float, int, float, bool), (float, int, int, bool)}
+USUAL_TYPES = {(float, int, float, bool), (float, int, int, bool)}
 EXACT = 2**53  # whole numbers up to which float64 holds all
 
 
@@ -64,7 +64,7 @@ def _rows(table: Any, states: int, actions: int) -> Iterator[tuple[int, int, flo
 
 def _is_usual(outcome: Any, states: int) -> bool:
     """Return whether an outcome is of the types that nearly all are, and so needs no closer look, which takes far longer."""
-    if type(outcome) is not tuple or tuple(map(type, outcome)) not in USUAL:
+    if type(outcome) is not tuple or tuple(map(type, outcome)) not in USUAL_TYPES:
         return False
     _, successor, reward, _ = outcome
     return 0 <= successor < states and -EXACT < reward < EXACT

@@ -28,7 +28,7 @@ from reverie.tabular.endings import check_discount, toward_an_end
 from reverie.tabular.limits import check_rewards, check_values
 from reverie.tabular.mdp import MDP, SLACK, checked
 from reverie.tabular.solution import Solution, solution
-from reverie.tabular.sweeps import repeat
+from reverie.tabular.sweeps import iterate_to_convergence
 
 DIRECT = 1000  # states
 ACCURACY = 1e-10
@@ -111,7 +111,7 @@ def _swept(mdp: MDP, policy: Any, discount: float, accuracy: float) -> tuple[np.
     chain, kept = _chain(mdp, policy, discount)
     V, status = np.full(mdp.states, -np.inf), Status.DONE
     if len(kept):
-        found = repeat(lambda V: expectation(chain, V, discount), chain, discount, accuracy, SWEEPS)
+        found = iterate_to_convergence(lambda V: expectation(chain, V, discount), chain, discount, accuracy, SWEEPS)
         V[kept], status = found.values, found.status
     return V, status
 

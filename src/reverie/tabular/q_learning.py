@@ -42,7 +42,7 @@ class Samples(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Learning(Settings):
+class QLearningSettings(Settings):
     """Settings of Q-learning and Dyna-Q."""
 
     discount: float = 0.99
@@ -64,7 +64,7 @@ class Learning(Settings):
         self.require(episodes=1, episode_steps=1)
 
 
-class Learnt(NamedTuple):
+class QResult(NamedTuple):
     """What was learnt, and what each episode came to."""
 
     action_values: np.ndarray  # Q [S, A]
@@ -76,7 +76,7 @@ class Learnt(NamedTuple):
 class Table:
     """Q, and the one update that all who learn here make."""
 
-    def __init__(self, states: int, actions: int, settings: Learning):
+    def __init__(self, states: int, actions: int, settings: QLearningSettings):
         self.Q = [[0.0] * actions for _ in range(states)]
         self._settings = settings
         self._updates = [[0] * actions for _ in range(states)]
@@ -99,8 +99,8 @@ Watch = Callable[[int, int, float, Table], None]  # (episode, its steps, its ret
 
 
 def q_learning(
-    world: Samples, settings: Learning, seed: int = 0, also: Also | None = None, watch: Watch | None = None
-) -> Learnt:
+    world: Samples, settings: QLearningSettings, seed: int = 0, also: Also | None = None, watch: Watch | None = None
+) -> QResult:
     """Return what Q-learning learns in `settings.episodes` episodes.
 
     also: called after each update with its transition (Dyna-Q plans there); watch: after each episode.
@@ -130,7 +130,7 @@ def q_learning(
         if watch is not None:
             watch(episode, steps, total, table)
     status = Status.MAX_ITERATIONS if cut else Status.DONE
-    return Learnt(np.array(table.Q), np.array(lengths), np.array(returns), status)
+    return QResult(np.array(table.Q), np.array(lengths), np.array(returns), status)
 
 
 def _require_possible(world: Any, settings: Any, seed: Any) -> int:
@@ -142,7 +142,7 @@ def _require_possible(world: Any, settings: Any, seed: Any) -> int:
         possible = False
     if not possible:
         raise ConfigError(f"the world is {shown(world)}; give one with states, actions, reset and step, see `Samples`")
-    if not isinstance(settings, Learning):
+    if not isinstance(settings, QLearningSettings):
         raise ConfigError(f"the settings are {shown(settings)}; give Learning(…)")
     return whole("seed", seed)
 

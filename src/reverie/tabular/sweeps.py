@@ -32,7 +32,7 @@ class Sweeps(NamedTuple):
     changes: np.ndarray  # max |δ| of each sweep
 
 
-def repeat(
+def iterate_to_convergence(
     update: Callable[[np.ndarray], np.ndarray], mdp: MDP, discount: float, accuracy: float, iterations: int
 ) -> Sweeps:
     """Return the limit of V <- update(V), a Bellman update of `mdp`, from V = 0.  Stops at rounding errors too.

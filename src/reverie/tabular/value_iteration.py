@@ -8,7 +8,7 @@ from reverie.tabular.bellman import optimality
 from reverie.tabular.endings import check_discount
 from reverie.tabular.mdp import MDP, checked
 from reverie.tabular.solution import Solution, solution
-from reverie.tabular.sweeps import repeat
+from reverie.tabular.sweeps import iterate_to_convergence
 
 
 def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iterations: int = 100_000) -> Solution:
@@ -21,5 +21,5 @@ def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iteratio
     mdp = checked(mdp)
     discount, accuracy = check_discount(mdp, discount), at_least_0("accuracy", accuracy)
     iterations = whole("iterations", iterations)
-    found = repeat(lambda V: optimality(mdp, V, discount), mdp, discount, accuracy, iterations)
+    found = iterate_to_convergence(lambda V: optimality(mdp, V, discount), mdp, discount, accuracy, iterations)
     return solution(mdp, found.values, discount, found.status, found.changes, found.bound)
