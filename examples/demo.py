@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import reverie as rv
-from reverie.loops.evaluation import evaluate
-from reverie.loops.saved import SavedPolicy
 from reverie.report.curve import draw_curve
 from reverie.report.film import record
 from reverie.storage.run import unused
+from reverie.training.evaluation import evaluate
+from reverie.training.saved_policy import SavedPolicy
 
 ENV, STEPS, NAF = "peg", 15_000, rv.NAF.paper("peg")
 EPISODES, SEED = 10, 1  # of the score after: starts that training's own evaluations never saw

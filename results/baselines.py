@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import cells
 import numpy as np
 
-from reverie.experiments.declare import PINNED
+from reverie.experiments.spec.declaration import PINNED
 
 HERE = Path(__file__).parent
 FILE = HERE / "baselines.csv"
@@ -60,7 +60,7 @@ CONTESTS = {
 
 def tested(greedy: Any, world: Any) -> float:
     """Return the mean return of the test; greedy: observation -> action in the world's own units."""
-    from reverie.loops.evaluation import evaluate
+    from reverie.training.evaluation import evaluate
 
     found = evaluate(lambda o: world.spec.from_world(np.atleast_1d(greedy(o))), world, EPISODES, STARTS).returns
     return sum(found) / len(found)
@@ -116,7 +116,7 @@ def theirs(contest: Contest, seed: int) -> Any:
 
 def run(name: str, library: str, seed: int) -> list[dict[str, Any]]:
     """Train one cell; return its rows.  Seconds are those of learning, tests aside."""
-    from reverie.environments.world import make_env
+    from reverie.environments.env_adapter import make_env
 
     contest, rows, seconds = CONTESTS[name], [], 0.0
     world = make_env(contest.env)
@@ -158,7 +158,7 @@ def fill(names: list[str], only: str, seeds: int, jobs: int, peer_python: str) -
 
 def verdict(name: str) -> dict[str, Any]:
     """Return, per library, the last scores of its seeds, their mean and interval, seconds, and when a target was met."""
-    from reverie.loops.evaluation import summary
+    from reverie.training.evaluation import summary
 
     contest, facts = CONTESTS[name], {}
     for library in contest.libraries:
@@ -210,7 +210,7 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(CONTESTS)}")
     if not options.verdict:
         fill(options.names or list(CONTESTS), options.only, options.seeds, options.jobs, options.peer_python)
-    from reverie.loops.provenance import versions
+    from reverie.training.provenance import versions
 
     facts = {
         "command": "python results/baselines.py",

@@ -26,7 +26,7 @@ import cells
 import numpy as np
 from imagine import EVERY, SETTINGS, STARTS, TEST, curves, finite, interval
 
-from reverie.experiments.declare import PINNED
+from reverie.experiments.spec.declaration import PINNED
 
 HERE = Path(__file__).parent
 FILE = HERE / "critique.csv"
@@ -53,8 +53,8 @@ def variants() -> dict[str, Any]:
 def run(variant: str, seed: int) -> list[dict[str, Any]]:
     """Train one cell; return its rows."""
     import reverie as rv
-    from reverie.environments.world import make_env
-    from reverie.loops.evaluation import evaluate
+    from reverie.environments.env_adapter import make_env
+    from reverie.training.evaluation import evaluate
 
     rows, began, world = [], time.perf_counter(), make_env(DOMAIN)
     with rv.Learner(variants()[variant], env=DOMAIN, seed=seed) as learner:
@@ -84,7 +84,7 @@ def numbers_of(agent: Any) -> int:
     """Return how many weights an agent learns."""
     import jax
 
-    from reverie.environments.world import make_env
+    from reverie.environments.env_adapter import make_env
 
     state = agent.build(make_env(DOMAIN).spec).init(jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(state.params))
@@ -135,7 +135,7 @@ def main() -> None:
         return
     if not options.verdict:
         fill(options.seeds)
-    from reverie.loops.provenance import versions
+    from reverie.training.provenance import versions
 
     settings = {name: repr(agent) for name, agent in variants().items()}
     facts = {"command": "python results/critique.py", "versions": versions(), "domain": DOMAIN, "episodes": EPISODES}

@@ -16,9 +16,9 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.environments.world import make_env
-from reverie.experiments.cell import scored
-from reverie.loops.trainer import Trainer
+from reverie.environments.env_adapter import make_env
+from reverie.experiments.execution.worker import scored
+from reverie.training.trainer import Trainer
 
 FILE = Path(__file__).with_suffix(".csv")
 COLUMNS: tuple[str, ...] = ("source", "learner", "seed", "steps", "return_mean", "seconds")

@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from reverie.experiments import local
-from reverie.experiments.declare import DomainExperiment, cells_of
-from reverie.experiments.folder import ResultsStore
-from reverie.experiments.paper import NAF
+from reverie.experiments.execution import local_backend
+from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.spec.declaration import DomainExperiment, cells_of
+from reverie.experiments.spec.paper import NAF
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             results, began = ResultsStore(Path(name)), time.monotonic()
             results.open()
             own = 0.0
-            for cell, outcome in local.run(cells, results.work, jobs, lambda cell, row: None):
+            for cell, outcome in local_backend.run(cells, results.work, jobs, lambda cell, row: None):
                 results.add(cell.key, outcome)
                 own += float(outcome.rows[-1]["seconds"])
             results.close()

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import cells
 import numpy as np
 
-from reverie.experiments.declare import PINNED
+from reverie.experiments.spec.declaration import PINNED
 from reverie.maths import bootstrap
 
 HERE = Path(__file__).parent
@@ -99,8 +99,8 @@ def variants(setting: Setting) -> dict[str, Any]:
 def run(domain: str, variant: str, seed: int) -> list[dict[str, Any]]:
     """Train one cell; return its rows."""
     import reverie as rv
-    from reverie.environments.world import make_env
-    from reverie.loops.evaluation import evaluate
+    from reverie.environments.env_adapter import make_env
+    from reverie.training.evaluation import evaluate
 
     setting, rows, began = SETTINGS[domain], [], time.perf_counter()
     agent, world = variants(setting)[variant], make_env(domain)
@@ -233,7 +233,7 @@ def main() -> None:
         return
     if not options.verdict:
         fill(options.domains or list(SETTINGS), [v for v in options.only.split(",") if v], options.seeds, options.jobs)
-    from reverie.loops.provenance import versions
+    from reverie.training.provenance import versions
 
     facts = {
         "command": "python results/imagine.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reverie.experiments.measure import difference
+from reverie.experiments.analysis.statistics import difference
 
 FILE = Path(__file__).with_suffix(".csv")
 SEEDS, PAIRS = (2, 3, 4, 5, 6, 10), 4000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import reverie as rv
-from reverie.loops.provenance import versions
+from reverie.training.provenance import versions
 
 HERE = Path(__file__).parent
 EPISODES = 20

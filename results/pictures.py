@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from imagine import curves
 
-from reverie.experiments.published import TABLE1
+from reverie.experiments.spec.paper_numbers import TABLE1
 from reverie.maths.bootstrap import interval
 
 HERE = Path(__file__).parent

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from reverie.control.pilqr import PILQR
-from reverie.loops.evaluation import play, summary
-from reverie.loops.fitted import ControllerPolicy, LqrKl, improve
-from reverie.loops.pilot import EpisodeStart
-from reverie.loops.pilqr import Pilqr
-from reverie.loops.provenance import versions
+from reverie.control.pilqr_step import PILQR
+from reverie.planning.fitted import ControllerPolicy, LqrKl, improve
+from reverie.planning.pilqr import Pilqr
+from reverie.planning.policies import EpisodeStart
+from reverie.training.evaluation import play, summary
+from reverie.training.provenance import versions
 
 HERE = Path(__file__).parent
 ROUNDS, EPISODES = 20, 20

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.control import mpc
-from reverie.loops.evaluation import play
-from reverie.loops.fitted import ControllerPolicy, improve
-from reverie.loops.pilot import BOUNDED_OPTIONS, EpisodeStart, FeedbackPolicy, MPCPolicy, plan_episode
-from reverie.loops.provenance import versions
+from reverie.planning.fitted import ControllerPolicy, improve
+from reverie.planning.policies import BOUNDED_OPTIONS, EpisodeStart, FeedbackPolicy, MPCPolicy, plan_episode
+from reverie.training.evaluation import play
+from reverie.training.provenance import versions
 
 HERE = Path(__file__).parent
 SEED, ITERATIONS = 0, 100

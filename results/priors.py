@@ -2,7 +2,8 @@
 
 One repetition draws a smooth plan of actions, drives 20 episodes with the plan plus exploration noise (and a little feedback
 on the cart-pole), fits every model to the last 3, 5, 10 and 20 and scores it on 10 more episodes: errors after 1, 5 and 10
-steps, 1 being what "nothing changes" scores (`reverie.models.errors`).  priors.csv holds the median over repetitions and
+steps, 1 being what "nothing changes" scores (`reverie.models.prediction_errors`).
+priors.csv holds the median over repetitions and
 their quartiles; `failed` counts fits that came without a model, or flagged.  Worlds that it holds already are not run again.
 """
 
@@ -17,12 +18,12 @@ import numpy as np
 
 from reverie.core.dynamics import Episode
 from reverie.domains import DOMAINS
-from reverie.domains.plant import MujocoModel
-from reverie.loops.provenance import versions
+from reverie.domains.mujoco_model import MujocoModel
 from reverie.maths.exploration import process
-from reverie.models.errors import report
 from reverie.models.linear_gaussian import LinearGaussian
 from reverie.models.neural import Neural
+from reverie.models.prediction_errors import report
+from reverie.training.provenance import versions
 
 FILE = Path(__file__).with_suffix(".csv")
 STEPS, HISTORY, HELD_OUT, REPETITIONS = 150, 20, 10, 10

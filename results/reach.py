@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from reverie.experiments.published import TABLE1  # importing reverie makes the domains known to Gymnasium
+from reverie.experiments.spec.paper_numbers import TABLE1  # importing reverie makes the domains known to Gymnasium
 
 FILE = Path(__file__).parent / "reach.csv"
 COLUMNS = ("domain", "paper", "seed", "episode", "step", "test_episodes", "return_mean", "return_std")

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 import reverie as rv
-from reverie.domains import DOMAINS, arrays
+from reverie.domains import DOMAINS, batched
+from reverie.environments.env_adapter import make_env
 from reverie.environments.simulator import DomainSimulator
-from reverie.environments.world import make_env
 from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "shape.csv"
@@ -33,7 +33,7 @@ def value(simulator: DomainSimulator, policy: Any, x: np.ndarray, u: np.ndarray,
     for _ in range(steps):
         actions.append(u)
         states.append(simulator.advance(u).copy())
-        u = policy(arrays.observe(simulator.domain, states[-1], simulator.target))
+        u = policy(batched.observe(simulator.domain, states[-1], simulator.target))
     rewards, _ = simulator.scores(np.array(states), np.array(actions))
     return float(discount ** np.arange(steps) @ rewards)
 
@@ -73,7 +73,7 @@ def measured(name: str) -> list[dict[str, Any]]:
                 ended = died or cut
             for step in range(0, len(states) - 1, EVERY):
                 x, left = states[step], len(states) - 1 - step
-                mean = policy(arrays.observe(simulator.domain, x, simulator.target))
+                mean = policy(batched.observe(simulator.domain, x, simulator.target))
                 for actuator in range(len(mean)):
                     tries = np.tile(mean, (len(GRID), 1))
                     tries[:, actuator] = GRID

@@ -12,7 +12,7 @@ import numpy as np
 
 from reverie.domains import DOMAINS
 from reverie.domains.domain import SCALAR, InitialState, State
-from reverie.domains.plant import MujocoModel
+from reverie.domains.mujoco_model import MujocoModel
 
 DOMAIN = DOMAINS["canada2d"]
 SEEDS = range(10_000, 10_020)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import cells
 
-from reverie.experiments.cell import learn
-from reverie.experiments.declare import RunSpec, Variant
+from reverie.experiments.execution.worker import learn
+from reverie.experiments.spec.declaration import RunSpec, Variant
 
 FILE = Path(__file__).with_suffix(".csv")
 COLUMNS: tuple[str, ...] = ("domain", "name", "seed", "episode", "return_mean", "seconds")

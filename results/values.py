@@ -16,7 +16,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.types import Transition
-from reverie.environments.world import make_env
+from reverie.environments.env_adapter import make_env
 from reverie.storage.tables import read_rows, table_of
 
 FILE = Path(__file__).parent / "values.csv"

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from reverie.bench import swing
+from reverie.bench import cartpole_swingup
 from reverie.control import ilqg
 from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Linear
@@ -67,7 +67,7 @@ def functions(dynamics, cost):
     )
 
 
-SWING_UP = ilqg.problem(swing.dynamics, swing.cost, swing.final)
+SWING_UP = ilqg.problem(cartpole_swingup.dynamics, cartpole_swingup.cost, cartpole_swingup.final)
 
 
 def backward(expansion, regularisation):

@@ -17,7 +17,6 @@ TYPE_CHECKING = False  # not typing's own: until this file is through, the comma
 if TYPE_CHECKING:
     from reverie.algorithms.ddpg import DDPG
     from reverie.algorithms.dqn import DQN
-    from reverie.algorithms.imagination import Imagination
     from reverie.algorithms.naf import NAF
     from reverie.algorithms.ppo import PPO
     from reverie.algorithms.sac import SAC
@@ -31,7 +30,13 @@ if TYPE_CHECKING:
         WorldError,
     )
     from reverie.core.types import EnvSpec, Transition
-    from reverie.loops.callbacks import (
+    from reverie.imagination.settings import Imagination
+    from reverie.models.exact import Exact
+    from reverie.models.linear_gaussian import LinearGaussian
+    from reverie.models.neural import Neural
+    from reverie.models.recent import Recent
+    from reverie.report.progress import Progress
+    from reverie.training.callbacks import (
         Began,
         Compiling,
         Ended,
@@ -42,12 +47,7 @@ if TYPE_CHECKING:
         StepEnded,
         StopAtReturn,
     )
-    from reverie.loops.learner import Learner
-    from reverie.models.exact import Exact
-    from reverie.models.linear_gaussian import LinearGaussian
-    from reverie.models.neural import Neural
-    from reverie.models.recent import Recent
-    from reverie.report.progress import Progress
+    from reverie.training.learner import Learner
 
 _HOMES = {
     "reverie.algorithms.naf": ("NAF",),
@@ -55,7 +55,7 @@ _HOMES = {
     "reverie.algorithms.dqn": ("DQN",),
     "reverie.algorithms.ppo": ("PPO",),
     "reverie.algorithms.sac": ("SAC",),
-    "reverie.algorithms.imagination": ("Imagination",),
+    "reverie.imagination.settings": ("Imagination",),
     "reverie.core.errors": (
         "ConfigError",
         "DivergedError",
@@ -71,7 +71,7 @@ _HOMES = {
     "reverie.models.neural": ("Neural",),
     "reverie.models.recent": ("Recent",),
     "reverie.report.progress": ("Progress",),
-    "reverie.loops.callbacks": (
+    "reverie.training.callbacks": (
         "Began",
         "Compiling",
         "Ended",
@@ -82,7 +82,7 @@ _HOMES = {
         "StepEnded",
         "StopAtReturn",
     ),
-    "reverie.loops.learner": ("Learner",),
+    "reverie.training.learner": ("Learner",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms"]
-ROOMS += ["domains", "environments", "storage", "loops", "report", "experiments", "bench", "cli"]
+ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms", "domains", "environments", "storage"]
+ROOMS += ["planning", "imagination", "training", "report", "experiments", "bench", "cli"]
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
 FILES = sorted(SRC.glob("*/**/*.py"))
 
@@ -36,38 +36,54 @@ def test_rooms_keep_to_their_trade(path):
     room = path.relative_to(SRC).parts[0]
     outside = {module.split(".")[0] for module in modules_imported(path)}
     if room in ("core", "maths", "tabular", "data", "control", "models", "algorithms"):
-        assert not outside & {"gymnasium", "mujoco", "time", "os", "pathlib"}, "only loops and storage touch the world"
+        assert not outside & {"gymnasium", "mujoco", "time", "os", "pathlib"}, (
+            "only training and storage touch the world"
+        )
     if room in ("domains", "environments", "report"):
         assert "jax" not in outside
-    if room == "domains" and path.stem not in ("plant", "env", "__init__"):
+    if room == "domains" and path.stem not in ("mujoco_model", "env", "__init__"):
         assert not outside & {"gymnasium", "mujoco"}, (
-            "a domain is formulas: physics and Gymnasium are for plant and env"
+            "a domain is formulas: physics and Gymnasium are for mujoco_model and env"
         )
     assert "pickle" not in outside
 
 
 # What opens, decodes or parses, and where alone it may be called.
-LEARNERS = ("loops/learner.py", "loops/records.py", "loops/saved.py")
+LEARNERS = ("training/learner.py", "training/run_logger.py", "training/saved_policy.py")
 READERS = {
     "open": (
         "storage/files.py",
         "storage/key.py",
         "storage/copy.py",
-        "storage/output.py",
+        "storage/output_file.py",
         "cli/__init__.py",
         "cli/stopping.py",
     ),
-    "read_text": ("loops/provenance.py", "loops/budget.py", "report/page.py"),  # of the system, of the package itself
+    "read_text": (
+        "training/provenance.py",
+        "training/resource_estimates.py",
+        "report/page.py",
+    ),  # of the system, of the package itself
     "read_bytes": (),
-    "read_regular": ("storage/files.py", "storage/journal.py", "loops/keeper.py", "report/film.py"),
-    "load": ("storage/checkpoint.py", "cli/train.py", "experiments/cell.py", *LEARNERS),  # of checkpoints and learners
+    "read_regular": ("storage/files.py", "storage/journal.py", "training/directory_watch.py", "report/film.py"),
+    "load": (
+        "storage/checkpoint.py",
+        "cli/train.py",
+        "experiments/execution/worker.py",
+        *LEARNERS,
+    ),  # of checkpoints and learners
     "loads": ("storage/reading.py",),
     "decode": ("storage/reading.py", "storage/tables.py"),
     "reader": ("storage/tables.py",),
     "DictReader": (),
 }
-DECODES_ITS_OWN = ("experiments/reproduce.py", "experiments/local.py", "core/errors.py", "report/page.py")
-SALVAGES = "loops/recover.py"  # reads line by line what the readers refuse
+DECODES_ITS_OWN = (
+    "experiments/execution/missing_runs.py",
+    "experiments/execution/local_backend.py",
+    "core/errors.py",
+    "report/page.py",
+)
+SALVAGES = "training/recovery.py"  # reads line by line what the readers refuse
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))

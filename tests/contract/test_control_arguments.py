@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from plants import SWING_UP, definite, random_lqr
-from reverie.control import box_qp, dual, ilqg, lqr, lqr_kl, mpc, path_integral, pilqr
+from reverie.control import box_qp, ilqg, kl_step, kl_step_per_time, lqr, mpc, path_integral, pilqr_step
 from reverie.control.controller import Controller, maximum_entropy
-from reverie.control.pilqr import PILQR, Explained, Sampled
+from reverie.control.pilqr_step import PILQR, Explained, Sampled
 from reverie.core.errors import ConfigError, ReverieError, SpaceError
 from reverie.core.status import Status
 
@@ -34,18 +34,24 @@ CALLS = {
         {"dynamics": DYNAMICS, "cost": COST, "controller": OLD, "x0_mean": np.ones(N), "x0_covariance": np.eye(N)},
     ),
     "lqr_kl.bounded_steps": (
-        lqr_kl.bounded_steps,
+        kl_step_per_time.bounded_steps,
         {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bounds": np.ones(T), "eta": np.ones(T), **START},
     ),
-    "lqr_kl.regulated": (lqr_kl.regulated, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "eta": np.ones(T)}),
-    "dual.bounded_step": (dual.bounded_step, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bound": 0.1, **START}),
+    "lqr_kl.regulated": (
+        kl_step_per_time.regulated,
+        {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "eta": np.ones(T)},
+    ),
+    "dual.bounded_step": (
+        kl_step.bounded_step,
+        {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bound": 0.1, **START},
+    ),
     "dual.one_step": (
-        dual.one_step,
+        kl_step.one_step,
         {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "mode": "plain", **START},
     ),
-    "dual.augmented": (dual.augmented, {"cost": COST, "old": OLD, "eta": 1.0}),
+    "dual.augmented": (kl_step.augmented, {"cost": COST, "old": OLD, "eta": 1.0}),
     "dual.divergence": (
-        dual.divergence,
+        kl_step.divergence,
         {"new": OLD, "old": OLD, "means": np.zeros((T, N)), "spreads": np.tile(np.eye(N), (T, 1, 1))},
     ),
     "maximum_entropy": (
@@ -61,10 +67,10 @@ CALLS = {
         path_integral.moved,
         {"controller": OLD, "noise": SAMPLED.noise, "weights": np.full((SAMPLES, T), 1 / SAMPLES)},
     ),
-    "pilqr.explain": (pilqr.explain, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "sampled": SAMPLED}),
-    "pilqr.residual_share": (pilqr.residual_share, {"costs": SAMPLED.costs, "modelled": MODEL.modelled}),
+    "pilqr.explain": (pilqr_step.explain, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "sampled": SAMPLED}),
+    "pilqr.residual_share": (pilqr_step.residual_share, {"costs": SAMPLED.costs, "modelled": MODEL.modelled}),
     "pilqr.update": (
-        pilqr.update,
+        pilqr_step.update,
         {"settings": PILQR(), "old": OLD, "sampled": SAMPLED, "model": MODEL, "bounds": np.ones(T)},
     ),
     "ilqg.solve": (ilqg.solve, {"problem": SWING_UP, "x0": np.zeros(4), "U0": np.zeros((T, 1))}),

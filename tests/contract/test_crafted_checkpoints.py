@@ -9,8 +9,8 @@ import pytest
 
 import reverie as rv
 from reverie.core.errors import StorageError
-from reverie.loops.saved import SavedPolicy
 from reverie.storage import checkpoint
+from reverie.training.saved_policy import SavedPolicy
 
 SMALL = {"hidden": (4,), "batch_size": 4, "warmup_steps": 0, "updates_per_step": 1}
 PLAIN = rv.NAF(**SMALL)

@@ -14,7 +14,7 @@ import pytest
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import main
-from reverie.control.pilqr import PILQR
+from reverie.control.pilqr_step import PILQR
 from reverie.domains import DOMAINS
 
 ROOT = pathlib.Path(__file__).parents[2]

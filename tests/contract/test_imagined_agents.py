@@ -7,7 +7,8 @@ import pytest
 import reverie as rv
 from cases import CASES, those
 from reverie.core.types import Transition
-from reverie.loops import driver, records, session
+from reverie.planning import planners
+from reverie.training import recorded_trainer, run_logger
 
 WORLDS = {"dqn": "CartPole-v1"}  # Pendulum-v1 for the others
 
@@ -56,8 +57,8 @@ def dreaming(model, plan, out):
 
 @pytest.mark.parametrize(("model", "plan"), COMBINATIONS)
 def test_a_run_that_stopped_writes_the_metrics_of_one_that_did_not(model, plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "METRICS_EVERY", 5)
-    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+    monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
+    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
     with dreaming(model, plan, tmp_path / "whole") as learner:
         learner.learn(episodes=6)
         told = learner.newest_metrics
@@ -68,7 +69,7 @@ def test_a_run_that_stopped_writes_the_metrics_of_one_that_did_not(model, plan, 
     whole, parts = ((tmp_path / part / "metrics.csv").read_text() for part in ("whole", "parts"))
     assert whole == parts
     if plan == "ilqg":
-        assert told["plan_kl"] != driver.NEVER or told["plan_predicted_return"] != 0.0  # there was something to lose
+        assert told["plan_kl"] != planners.NEVER or told["plan_predicted_return"] != 0.0  # there was something to lose
 
 
 def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
@@ -98,7 +99,7 @@ AHEAD = [  # models of sizes that no other test has
 @pytest.mark.parametrize(("model", "plan", "world"), AHEAD, ids=[f"{m.name} {plan}" for m, plan, _ in AHEAD])
 def test_no_fit_and_no_plan_compiles_in_mid_episode(model, plan, world, monkeypatch):
     """All that the first and later fits and plans call is compiled before the first step."""
-    monkeypatch.setattr(session, "METRICS_EVERY", 5)
+    monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
     jax.clear_caches()
     settings = {"rollout_length": 2, "rollouts": 8, "plan": plan, "plan_horizon": 4, "plan_iterations": 1}
     config = rv.Imagination(CASES["naf"].make(updates_per_step=1, warmup_steps=4), model, mixture=0.0, **settings)

@@ -9,10 +9,10 @@ from safetensors.numpy import load_file
 
 import reverie as rv
 from cases import CASES, CONTINUOUS, REPLAYED, those
-from reverie.loops import records, session
-from reverie.loops.saved import SavedPolicy
 from reverie.storage import journal
 from reverie.storage.tables import read_rows
+from reverie.training import recorded_trainer, run_logger
+from reverie.training.saved_policy import SavedPolicy
 from worlds import Faulty, Line, Nested, Probe
 
 SMALL, SPEC = REPLAYED, CONTINUOUS
@@ -30,8 +30,8 @@ SCHEDULES += [(name, {"update_after": "episode"}) for name in those(setting="upd
 @pytest.fixture(autouse=True)
 def by_steps_alone(monkeypatch):
     """Write metrics often, and checkpoints only when told: by default they are written as time passes."""
-    monkeypatch.setattr(session, "METRICS_EVERY", 5)
-    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+    monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
+    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
 def on_line(name, out=None, env=None, seed=0, **changes):
@@ -385,7 +385,7 @@ def test_a_question_without_an_answer_was_never_asked(name, step, tmp_path):
 @pytest.mark.parametrize("killed_at", [2, 3 * EPISODE - 1, 3 * EPISODE + 4])  # before a save, and within later episodes
 @pytest.mark.parametrize(("name", "changes"), SCHEDULES)
 def test_going_back_to_the_last_save_is_never_having_been_killed(name, changes, killed_at, tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (0.0, 0.0))  # which would checkpoint at every step
+    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (0.0, 0.0))  # which would checkpoint at every step
 
     def learn(learner, watch=()):
         while learner.episodes < 5:
@@ -506,7 +506,7 @@ def test_replay_is_built_again_where_it_holds_less_than_the_journal(tmp_path):
 
 
 def test_a_checkpoint_does_not_grow_with_experience(tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "METRICS_EVERY", 1000)
+    monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 1000)
     latest, sizes = tmp_path / "checkpoint" / "latest.safetensors", []
     with on_line("naf", tmp_path) as learner:
         for _ in range(3):
@@ -870,12 +870,12 @@ def test_an_interrupt_before_a_step_is_written_costs_none_of_those_before(tmp_pa
 
 
 def test_a_checkpoint_is_never_ahead_of_the_journal_on_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (0.0, 0.0))  # a checkpoint at every step
-    monkeypatch.setattr(records, "SYNC_SECONDS", 1e9)
+    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (0.0, 0.0))  # a checkpoint at every step
+    monkeypatch.setattr(run_logger, "SYNC_SECONDS", 1e9)
     done = []
-    sync, save = journal.Journal.sync, records.checkpoint.save
+    sync, save = journal.Journal.sync, run_logger.checkpoint.save
     monkeypatch.setattr(journal.Journal, "sync", lambda self: (done.append("sync"), sync(self)))
-    monkeypatch.setattr(records.checkpoint, "save", lambda *args: (done.append("save"), save(*args)))
+    monkeypatch.setattr(run_logger.checkpoint, "save", lambda *args: (done.append("save"), save(*args)))
     on_line("naf", tmp_path).learn(5).close()
     assert done.count("save") >= 5
     assert all(done[i - 1] == "sync" for i, name in enumerate(done) if name == "save")

@@ -12,13 +12,13 @@ from test_control_arguments import BOX, CALLS, DYNAMICS, OLD, ONE, M, N, T
 import reverie.control
 import reverie.maths
 from plants import SWING_UP, definite
-from reverie.control import box_qp, controller, ilqg, lqr, lqr_kl, mpc, pilqr, search
+from reverie.control import box_qp, controller, ilqg, ilqg_step, kl_step_per_time, lqr, mpc, pilqr_step
 from reverie.control.box_qp import BoxSolution
 from reverie.control.problem import problem
 from reverie.core.errors import ReverieError, SpaceError
 from reverie.core.status import Status
 from reverie.maths import bootstrap, exploration, gaussian, linalg, networks, normalise, quadratic, returns, squashed
-from reverie.maths.arrays import of_arrays
+from reverie.maths.array_arguments import of_arrays
 
 RANDOM = np.random.default_rng(0)
 SQUARE, LOWER = definite(RANDOM, M, T), np.linalg.cholesky(definite(RANDOM, M, T))
@@ -33,7 +33,7 @@ CONTROL = CALLS | {
     "lqr.backup": (lqr.backup, {"V": np.eye(N), "v": np.ones(N), "F": DYNAMICS.F[0], "C": Q, "c": q}),
     "lqr.gains": (lqr.gains, {"Q": Q, "q": q, "n": N, "regularisation": 0.1}),
     "lqr.follow": (lqr.value_update, {"Q": Q, "q": q, "K": K, "k": k, "regularisation": 0.1}),
-    "lqr_kl.start_of": (lqr_kl.start_of, {"starts": RANDOM.random((5, N))}),
+    "lqr_kl.start_of": (kl_step_per_time.start_of, {"starts": RANDOM.random((5, N))}),
     "controller.offsets": (
         controller.offsets,
         {"states": RANDOM.random((T + 1, N)), "actions": np.ones((T, M)), "K": OLD.K, "k": OLD.k},
@@ -50,7 +50,7 @@ CONTROL = CALLS | {
         lambda x0, U0: ilqg.optimise(SWING_UP, x0, U0, 1.0, 2, ilqg.Options(iterations=2))[1],
         {"x0": np.zeros(4), "U0": np.zeros((T, 1))},
     ),
-    "search.definite": (search.definite, {"Quu": SQUARE, "regularisation": 1.0}),
+    "search.definite": (ilqg_step.definite, {"Quu": SQUARE, "regularisation": 1.0}),
     "mpc.act": (
         lambda x: mpc.act(mpc.MPCOptions(horizon=T), ilqg.solve, lambda t, n: SWING_UP, x, 0, T, mpc.begin([[0.0]] * T))[0],
         {"x": np.zeros(4)},
@@ -61,8 +61,8 @@ CONTROL = CALLS | {
         ).rollout(np.zeros((T + 1, M)), np.full((T, M), 9.0), np.zeros((T, M, M)), np.zeros((T, M)), np.ones(1)),
         {"low": -ONE, "high": ONE},
     ),
-    "PILQR.adapted": (pilqr.PILQR().adapted, {"multiplier": np.ones(T), "share": np.full(T, 0.01)}),
-    "PILQR.bounds": (pilqr.PILQR().bounds, {"multiplier": np.ones(T)}),
+    "PILQR.adapted": (pilqr_step.PILQR().adapted, {"multiplier": np.ones(T), "share": np.full(T, 0.01)}),
+    "PILQR.bounds": (pilqr_step.PILQR().bounds, {"multiplier": np.ones(T)}),
 }  # fmt: skip
 CONTROL["controller.act"][1]["x"] = np.ones(N)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import reverie as rv
-from reverie.control.pilqr import PILQR
-from reverie.control.search import Options
+from reverie.control.ilqg_step import Options
+from reverie.control.pilqr_step import PILQR
 from reverie.tabular.q_learning import QLearningSettings
 from worlds import LinearWorld
 

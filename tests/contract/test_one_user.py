@@ -10,8 +10,8 @@ import pytest
 
 import reverie as rv
 from reverie.core.errors import ReverieWarning
-from reverie.loops import records
 from reverie.storage import journal
+from reverie.training import run_logger
 from worlds import Line
 
 SMALL = rv.NAF(hidden=(8,), batch_size=4, warmup_steps=4, updates_per_step=1)
@@ -191,7 +191,7 @@ def test_a_fork_that_ends_leaves_its_parent_everything(own, tmp_path):
 @pytest.fixture
 def looking(monkeypatch):
     """Look at every step."""
-    monkeypatch.setattr(records, "LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(run_logger, "LOOK_SECONDS", -1.0)
 
 
 def stopped(learner):
@@ -327,7 +327,7 @@ def test_steps_that_cannot_be_kept_are_said_to_be_lost(looking, tmp_path, monkey
         tell(learner, 5)
         shutil.rmtree(tmp_path / "run")
         monkeypatch.setattr(
-            "reverie.loops.keeper.make_folder", lambda path: (_ for _ in ()).throw(OSError(28, "No room"))
+            "reverie.training.directory_watch.make_folder", lambda path: (_ for _ in ()).throw(OSError(28, "No room"))
         )
         assert "all 6 steps are lost: they could not be kept, since " in stopped(learner)
 

@@ -10,10 +10,10 @@ import reverie as rv
 from cases import CASES
 from reverie.core.dynamics import Episode
 from reverie.domains.env import DomainEnv
-from reverie.loops import records, session
-from reverie.loops.sound import within
 from reverie.models import screening
 from reverie.storage.tables import read_rows
+from reverie.training import recorded_trainer, run_logger
+from reverie.training.finite_checks import within
 from worlds import LinearWorld
 
 pytestmark = pytest.mark.filterwarnings("ignore::reverie.core.errors.ReverieWarning")
@@ -32,8 +32,8 @@ MODELS = {
 
 @pytest.fixture(autouse=True)
 def by_steps_alone(monkeypatch):
-    monkeypatch.setattr(session, "METRICS_EVERY", 5)
-    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+    monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
+    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
 class Spiked(LinearWorld):

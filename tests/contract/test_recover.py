@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import reverie as rv
 from reverie.cli import main
-from reverie.loops.recover import recover
 from reverie.storage import checkpoint, journal
 from reverie.storage.config import Call
 from reverie.storage.journal import TRUNCATED, Journal
 from reverie.storage.run import RunDirectory
 from reverie.storage.salvage import renumbered
+from reverie.training.recovery import recover
 from worlds import Line
 
 SMALL = rv.NAF(hidden=(8,), batch_size=4, warmup_steps=4, updates_per_step=1)

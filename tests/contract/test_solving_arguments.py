@@ -9,16 +9,16 @@ import pytest
 from scipy.sparse import csr_array
 
 from reverie.control import lqr
-from reverie.control.search import Options
+from reverie.control.ilqg_step import Options
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.status import Status
-from reverie.loops.callbacks import StopAtReturn
 from reverie.tabular import policy_iteration as module
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.mdp import MDP, from_outcomes, random_mdp
 from reverie.tabular.policy_iteration import policy_iteration, solve, sweep
 from reverie.tabular.q_learning import QLearningSettings, q_learning
 from reverie.tabular.value_iteration import value_iteration
+from reverie.training.callbacks import StopAtReturn
 
 HUGE = 10**400
 ONE = {0: {0: [(1.0, 0, 1.0, True)]}}

@@ -15,13 +15,14 @@ from cases import CASES, those
 from reverie.core.types import EnvSpec
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
-from reverie.loops import driver, records, session
-from reverie.loops.advice import against_divergence
-from reverie.loops.health import PATIENCE, Health, Symptoms, still_shares
-from reverie.loops.saved import SavedPolicy
-from reverie.loops.sound import within
+from reverie.planning import planners
 from reverie.storage import checkpoint
 from reverie.storage.tables import read_rows
+from reverie.training import recorded_trainer, run_logger
+from reverie.training.advice import against_divergence
+from reverie.training.finite_checks import within
+from reverie.training.health import PATIENCE, Health, Symptoms, still_shares
+from reverie.training.saved_policy import SavedPolicy
 from worlds import Line, Switched
 
 every_algorithm = pytest.mark.parametrize("name", CASES)
@@ -30,8 +31,8 @@ every_one_in_one_world = pytest.mark.parametrize("name", those(worlds=1))
 
 @pytest.fixture(autouse=True)
 def by_steps_alone(monkeypatch):
-    monkeypatch.setattr(session, "METRICS_EVERY", 5)
-    monkeypatch.setattr(records, "CHECKPOINT_SECONDS", (1e9, 1e9))
+    monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
+    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
 class Spikes(gym.Env):
@@ -298,8 +299,8 @@ def test_a_plan_that_promises_no_number_is_a_failed_one(monkeypatch):
     config = rv.Imagination(
         CASES["naf"].make(), rv.LinearGaussian(episodes=2), rollout_length=2, rollouts=4, plan="ilqg"
     )
-    step = driver.one_step
-    monkeypatch.setattr(driver, "one_step", lambda *a, **k: step(*a, **k)._replace(expected_new=np.inf))
+    step = planners.one_step
+    monkeypatch.setattr(planners, "one_step", lambda *a, **k: step(*a, **k)._replace(expected_new=np.inf))
     with rv.Learner(config, "worlds:Line") as one:
         one.learn(40)
         plans = one._session.trainer.driver

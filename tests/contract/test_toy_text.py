@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from conftest import THING
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.domains.maze import MAZES, find
-from reverie.environments.maze import MazeEnv
+from reverie.environments.maze_env import MazeEnv
 from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.tabular.mdp import from_outcomes
 

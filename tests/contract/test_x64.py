@@ -6,7 +6,7 @@ import pytest
 
 import reverie as rv
 from cases import CASES
-from reverie.loops.saved import SavedPolicy
+from reverie.training.saved_policy import SavedPolicy
 
 RUNS = {name: case.make() for name, case in CASES.items() if case.worlds == 1}
 RUNS |= {

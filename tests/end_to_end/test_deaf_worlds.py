@@ -11,9 +11,9 @@ import warnings
 import pytest
 
 from reverie.cli import main
-from reverie.environments import foreign
-from reverie.loops import handlers, interrupts
+from reverie.environments import blocking_calls
 from reverie.storage import journal
+from reverie.training import deferred_interrupts, signal_handlers
 
 DEADLINE = 300  # seconds, against hanging
 SMALL = ["--evaluate-every", "0", "--quiet", "--set", "hidden=8", "--set", "warmup_steps=100"]
@@ -250,11 +250,18 @@ def here(tmp_path, monkeypatch):
     """A folder with the deaf world, in a process of little patience."""
     (tmp_path / "deaf.py").write_text(WORLD)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(foreign, "PATIENCE", 0.02)
-    monkeypatch.setattr(interrupts, "LOOK", 0.01)
-    monkeypatch.setattr(interrupts, "GIVE_UP", 0.2)
+    monkeypatch.setattr(blocking_calls, "PATIENCE", 0.02)
+    monkeypatch.setattr(deferred_interrupts, "LOOK", 0.01)
+    monkeypatch.setattr(deferred_interrupts, "GIVE_UP", 0.2)
     monkeypatch.delenv("OVER", raising=False)
-    for calls in (foreign.IMPORT, foreign.MAKE, foreign.RESET, foreign.STEP, foreign.RENDER, foreign.CLOSE):
+    for calls in (
+        blocking_calls.IMPORT,
+        blocking_calls.MAKE,
+        blocking_calls.RESET,
+        blocking_calls.STEP,
+        blocking_calls.RENDER,
+        blocking_calls.CLOSE,
+    ):
         monkeypatch.setattr(calls, "longest", 0.0)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield tmp_path
@@ -272,7 +279,7 @@ def reverie(monkeypatch, stage, then, *words, at_once=None):
     sys.modules.pop("deaf", None)
     err = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        with contextlib.redirect_stderr(err), interrupts.handling(at_once):
+        with contextlib.redirect_stderr(err), deferred_interrupts.handling(at_once):
             patch.setattr(sys, "path", [*sys.path])
             status = main([str(word) for word in words])
     sys.modules.pop("deaf", None)
@@ -329,7 +336,7 @@ def test_a_wait_wherever_it_is_ends(here, monkeypatch, stage):
 
 @pytest.mark.parametrize("stage", ["import", *STAGES, "render"])
 def test_what_swallows_every_exception_is_given_up(here, monkeypatch, stage):
-    monkeypatch.setattr(interrupts, "BACKSTOP", 0.3)  # an import is not interrupted
+    monkeypatch.setattr(deferred_interrupts, "BACKSTOP", 0.3)  # an import is not interrupted
     words = ["--evaluate-every", "5"] if stage == "horizon" else []
     if stage == "render":
         train(monkeypatch, "", "swallow")
@@ -348,11 +355,11 @@ def test_what_swallows_every_exception_is_given_up(here, monkeypatch, stage):
 @pytest.mark.parametrize("stage", ["import", "make", "reset", "step 5"])
 def test_handlers_of_an_environment_do_not_stay(here, monkeypatch, stage, then, for_all):
     if stage == "step 5" and (then in IN_C or not for_all):
-        monkeypatch.setattr(handlers, "EVERY", 0.0)
-    before = [signal.getsignal(number) for number in handlers.STOPPING]
+        monkeypatch.setattr(signal_handlers, "EVERY", 0.0)
+    before = [signal.getsignal(number) for number in signal_handlers.STOPPING]
     status, err = train(monkeypatch, stage, then, at_once=given_up if for_all else None)
     assert (status, "OVER" in os.environ) == (130, False)
-    assert [signal.getsignal(number) for number in handlers.STOPPING] == before
+    assert [signal.getsignal(number) for number in signal_handlers.STOPPING] == before
     assert "interrupted at step" in err
     if then != "event_loop":  # whose handler is its own in some versions of Python
         assert err.count("own handler") == (then in ("own", "own_that_exits"))

@@ -9,9 +9,9 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
+from reverie.environments.env_adapter import make_env
 from reverie.environments.toy_text import DiscreteEnvAdapter
-from reverie.environments.world import make_env
-from reverie.loops.interrupts import handling
+from reverie.training.deferred_interrupts import handling
 
 
 class Unspeakable(Exception):

@@ -8,8 +8,8 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.loops import budget
-from reverie.loops.trainer import Trainer
+from reverie.training import resource_estimates
+from reverie.training.trainer import Trainer
 
 TRAIN = ["train", "naf", "Pendulum-v1", "--quiet", "--out", "run"]
 DREAM = ["train", "naf", "Pendulum-v1", "--imagine", "linear", "--quiet", "--out", "run"]
@@ -42,31 +42,31 @@ def test_a_huge_setting_is_refused_with_what_it_takes_and_what_fits(tmp_path, mo
 
 @pytest.mark.parametrize("agent", ["sac", "naf", "ddpg"])
 def test_pictures_are_counted_too(monkeypatch, agent):
-    monkeypatch.setattr(budget, "available", lambda: 21e9)
+    monkeypatch.setattr(resource_estimates, "available", lambda: 21e9)
     spec = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "CarRacing-v3")
     config = {"sac": rv.SAC, "naf": rv.NAF, "ddpg": rv.DDPG}[agent]
     with pytest.raises(
         rv.ConfigError, match=r"replay_capacity=1000000 with 27648 observations needs 221 GB \(replay\); 18.9"
     ):
-        budget.require_fits(config(), config().build(spec))
+        resource_estimates.require_fits(config(), config().build(spec))
     most = config(replay_capacity=50_000, updates_per_step=1)
-    budget.require_fits(most, most.build(spec))
+    resource_estimates.require_fits(most, most.build(spec))
 
 
 def test_what_is_said_to_fit_does(monkeypatch):
-    monkeypatch.setattr(budget, "available", lambda: 8e9)
+    monkeypatch.setattr(resource_estimates, "available", lambda: 8e9)
     spec = rv.EnvSpec(3, [-1.0], [1.0])
     with pytest.raises(rv.ConfigError) as refused:
-        budget.require_fits(rv.NAF(replay_capacity=10**12), rv.NAF(replay_capacity=10**12).build(spec))
+        resource_estimates.require_fits(rv.NAF(replay_capacity=10**12), rv.NAF(replay_capacity=10**12).build(spec))
     fits = int(float(re.search(r"at most replay_capacity=(\S+) fits", str(refused.value))[1]) * 0.99)
-    budget.require_fits(rv.NAF(replay_capacity=fits), rv.NAF(replay_capacity=fits).build(spec))
+    resource_estimates.require_fits(rv.NAF(replay_capacity=fits), rv.NAF(replay_capacity=fits).build(spec))
 
 
 def test_a_group_with_a_limit_has_no_more_than_that(monkeypatch):
-    monkeypatch.setattr(budget, "_group", lambda most, now: 5e8)
-    assert budget.available() == 5e8
-    monkeypatch.setattr(budget, "_group", lambda most, now: None)
-    assert 0 < budget.available() < float("inf")
+    monkeypatch.setattr(resource_estimates, "_group", lambda most, now: 5e8)
+    assert resource_estimates.available() == 5e8
+    monkeypatch.setattr(resource_estimates, "_group", lambda most, now: None)
+    assert 0 < resource_estimates.available() < float("inf")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_huge_count_is_refused(tmp_path, monkeypatch, capsys, words):
 
 def refusal(config, spec):
     with pytest.raises(rv.ConfigError) as refused:
-        budget.fitting(config, spec)
+        resource_estimates.fitting(config, spec)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -128,19 +128,19 @@ ADVISED = [
 
 @pytest.mark.parametrize("config", ADVISED, ids=str)
 def test_every_value_that_is_advised_fits(config, monkeypatch):
-    monkeypatch.setattr(budget, "available", lambda: 8e9)
+    monkeypatch.setattr(resource_estimates, "available", lambda: 8e9)
     setting, value = value_in(refusal(config, SPEC))
     value = value if setting.endswith("hidden") else int(0.99 * value[0])
     if setting in ("model.hidden", "members"):
         config = dataclasses.replace(config, model=config.model.replace(**{setting.removeprefix("model."): value}))
     else:
         config = dataclasses.replace(config, **{setting: value})
-    budget.fitting(config, SPEC)
+    resource_estimates.fitting(config, SPEC)
 
 
 @pytest.mark.parametrize("actions", [10**10, 10**12])
 def test_what_no_setting_mends_is_named(actions, monkeypatch):
-    monkeypatch.setattr(budget, "available", lambda: 8e9)
+    monkeypatch.setattr(resource_estimates, "available", lambda: 8e9)
     text = refusal(rv.DQN(), rv.EnvSpec(2, actions=actions))
     assert "at most" not in text and f"2 observations and {actions} actions are too many" in text
     text = refusal(rv.NAF(replay_capacity=100, batch_size=1, updates_per_step=1), rv.EnvSpec(10**10, [-1.0], [1.0]))
@@ -150,16 +150,16 @@ def test_what_no_setting_mends_is_named(actions, monkeypatch):
 @pytest.mark.parametrize("free", [8e9, 2e9, 4e8])
 @pytest.mark.parametrize("imagined", [False, True])
 def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypatch, tmp_path):
-    monkeypatch.setattr(budget, "available", lambda: free)
+    monkeypatch.setattr(resource_estimates, "available", lambda: free)
     spec = rv.EnvSpec(1000, [-1.0], [1.0], "camera")
     config = rv.NAF(hidden=(8,))
     config = rv.Imagination(config, rv.LinearGaussian(), fictional_capacity=100) if imagined else config
     with pytest.warns(
         rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default, 1000000, takes 8.0\d GB"
     ):
-        found, agent = budget.fitting(config, spec)
+        found, agent = resource_estimates.fitting(config, spec)
     assert agent.requirements.batch_size <= agent.requirements.replay_capacity < 0.5 * free / 8000
-    assert budget.fitting(found, spec)[0] == found  # and is what the run is written down with
+    assert resource_estimates.fitting(found, spec)[0] == found  # and is what the run is written down with
     with pytest.warns(rv.ReverieWarning), rv.Learner(config, spec=spec, out=tmp_path / "run") as learner:
         kept = getattr(learner.config, "agent", learner.config).replay_capacity
     with rv.Learner.load(tmp_path / "run") as learner:
@@ -178,10 +178,10 @@ PICTURES = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "camera")
 @pytest.mark.parametrize("config", [rv.SAC(), rv.NAF(), rv.DDPG()], ids=lambda config: config.name)
 @pytest.mark.parametrize("free", [1e9, 3e9])
 def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(config, free, monkeypatch):
-    monkeypatch.setattr(budget, "available", lambda: free)
+    monkeypatch.setattr(resource_estimates, "available", lambda: free)
     small = dataclasses.replace(config, batch_size=16, updates_per_step=1, hidden=(8,))
     with pytest.warns(rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default"):
-        _, agent = budget.fitting(small, PICTURES)
+        _, agent = resource_estimates.fitting(small, PICTURES)
     assert 16 <= agent.requirements.replay_capacity < 0.5 * free / (4 * (2 * 27648 + 5))
 
 
@@ -198,16 +198,16 @@ def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(c
     ids=str,
 )
 def test_the_setting_that_is_the_cause_is_named(config, setting, monkeypatch):
-    monkeypatch.setattr(budget, "available", lambda: 4e9)
+    monkeypatch.setattr(resource_estimates, "available", lambda: 4e9)
     name, value = value_in(refusal(config, PICTURES))
     assert name == setting
     # One that nobody set is lowered all the same.
     changed = dataclasses.replace(config, **{setting: value[0]})
     if changed.replay_capacity == rv.NAF().replay_capacity:
         with pytest.warns(rv.ReverieWarning):
-            budget.fitting(changed, PICTURES)
+            resource_estimates.fitting(changed, PICTURES)
     else:
-        budget.fitting(changed, PICTURES)
+        resource_estimates.fitting(changed, PICTURES)
 
 
 def test_a_value_is_shown_as_it_was_given():
@@ -226,7 +226,7 @@ MEANINGLESS = {
 @pytest.mark.parametrize("says", MEANINGLESS)
 def test_what_never_comes_to_pass_is_said_in_one_line(says):
     with pytest.warns(rv.ReverieWarning) as told:
-        budget.fitting(MEANINGLESS[says], SPEC)
+        resource_estimates.fitting(MEANINGLESS[says], SPEC)
     (line,) = (str(warning.message) for warning in told)
     assert says in line and "\n" not in line
 
@@ -238,7 +238,7 @@ def test_64_layers_begin_within_seconds():
         lambda name, *_, **__: compiled.append(name) if name.endswith("backend_compile_duration") else None
     )
     counts = []
-    for layers in (8, budget.LAYERS):
+    for layers in (8, resource_estimates.LAYERS):
         jax.clear_caches()
         compiled.clear()
         Trainer(rv.NAF(hidden=(4,) * layers).build(SPEC), 0)

@@ -15,9 +15,9 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.environments import foreign
-from reverie.loops.interrupts import deferred_interrupts
+from reverie.environments import blocking_calls
 from reverie.storage import journal
+from reverie.training.deferred_interrupts import deferred_interrupts
 
 DEADLINE = 300  # seconds, against hanging
 SMALL = ["--evaluate-every", "0", "--quiet"]
@@ -89,8 +89,8 @@ def here(tmp_path, monkeypatch):
     """A folder with the world that signals, beside which reverie runs."""
     (tmp_path / "signalling.py").write_text(WORLD)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(foreign, "PATIENCE", 0.05)
-    for calls in (foreign.MAKE, foreign.RESET, foreign.STEP, foreign.RENDER):
+    monkeypatch.setattr(blocking_calls, "PATIENCE", 0.05)
+    for calls in (blocking_calls.MAKE, blocking_calls.RESET, blocking_calls.STEP, blocking_calls.RENDER):
         calls.longest = 0.0
     return tmp_path
 
@@ -197,10 +197,10 @@ def test_other_verbs_end_too_and_leave_nothing_by_halves(run, here, monkeypatch,
 
 
 def test_planning_ends(here, monkeypatch):
-    from reverie.loops import pilot
+    from reverie.planning import policies
 
-    solve = pilot._solve
-    monkeypatch.setattr(pilot, "_solve", lambda *given: (signal.raise_signal(signal.SIGINT), solve(*given))[1])
+    solve = policies._solve
+    monkeypatch.setattr(policies, "_solve", lambda *given: (signal.raise_signal(signal.SIGINT), solve(*given))[1])
     status, _, err = reverie("", signal.SIGINT, monkeypatch, "plan", "cartpole", "--method", "ilqg", "--json")
     assert status == 130 and err == "reverie: interrupted; a plan is not saved\n"
 

@@ -10,10 +10,10 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.environments.world import make_env
-from reverie.loops.commands import resume_line
-from reverie.loops.evaluation import LONGEST, limit_for
-from reverie.loops.saved import SavedPolicy
+from reverie.environments.env_adapter import make_env
+from reverie.training.evaluation import LONGEST, limit_for
+from reverie.training.resume_commands import resume_line
+from reverie.training.saved_policy import SavedPolicy
 
 NET = {"hidden": (8,), "warmup_steps": 5, "batch_size": 4, "updates_per_step": 1}
 

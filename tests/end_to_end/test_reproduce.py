@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from test_command_line import done, one_object, refusal, reverie
 
-from reverie.experiments import cluster, local
-from reverie.experiments.declare import cells_of
-from reverie.experiments.folder import ResultsStore
-from reverie.experiments.paper import EXPERIMENTS
-from reverie.experiments.reproduce import chosen
+from reverie.experiments.execution import local_backend, ray_backend
+from reverie.experiments.execution.missing_runs import chosen
+from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.spec.declaration import cells_of
+from reverie.experiments.spec.paper import EXPERIMENTS
 
 # The quickest cells that there are: small networks, three scores in 15 episodes.
 CELLS = ["fig2", "--domains", "reacher_single", "--variants", "small-naf", "--episodes", "15", "--quiet"]
@@ -84,7 +84,9 @@ def workers():
 
 
 def worker_of(out):
-    return [pid for pid, line in workers().items() if "reverie.experiments.cell" in line and str(out) in line]
+    return [
+        pid for pid, line in workers().items() if "reverie.experiments.execution.worker" in line and str(out) in line
+    ]
 
 
 def test_cells_are_scored_kept_and_not_run_again(whole):
@@ -236,7 +238,7 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(whole, tmp_path):
     results = ResultsStore(tmp_path)
     try:
         ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="error")
-        outcomes = {cell.key: outcome for cell, outcome in cluster.run(cells, kill_one_worker)}
+        outcomes = {cell.key: outcome for cell, outcome in ray_backend.run(cells, kill_one_worker)}
     finally:
         ray.shutdown()
     assert deaths and not any(outcome.error for outcome in outcomes.values())
@@ -247,7 +249,7 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(whole, tmp_path):
 
 def test_an_iterator_that_is_closed_early_leaves_no_process_behind(tmp_path):
     cells = cells_of(chosen(EXPERIMENTS["fig2"].panels, ["reacher_single"], ["small-naf"]), 2, 15)
-    running = local.run(cells, tmp_path, 2, lambda cell, row: (_ for _ in ()).throw(InterruptedError("enough")))
+    running = local_backend.run(cells, tmp_path, 2, lambda cell, row: (_ for _ in ()).throw(InterruptedError("enough")))
     with pytest.raises(InterruptedError):
         next(running)
     assert not worker_of(tmp_path)
@@ -267,8 +269,8 @@ def test_each_process_keeps_to_a_core_of_its_own(tmp_path):
                 tasks = [t for t in Path(f"/proc/{pid}/task").iterdir() if ":disk$" not in (t / "comm").read_text()]
                 seen[pid] = [os.sched_getaffinity(int(task.name)) for task in tasks]
 
-    assert not any(outcome.error for _, outcome in local.run(cells, tmp_path, 2, look))
-    wanted = {frozenset(core) for core in local.cores(2)}
+    assert not any(outcome.error for _, outcome in local_backend.run(cells, tmp_path, 2, look))
+    wanted = {frozenset(core) for core in local_backend.cores(2)}
     assert len(seen) == 2
     assert {frozenset(core) for threads in seen.values() for core in threads} == wanted
     assert len(wanted) == min(2, len(own))

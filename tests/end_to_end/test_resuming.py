@@ -12,9 +12,9 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ReverieWarning
-from reverie.loops.saved import SavedPolicy
 from reverie.storage import journal
 from reverie.storage.run import RunDirectory
+from reverie.training.saved_policy import SavedPolicy
 
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")  # of learning that diverges
 

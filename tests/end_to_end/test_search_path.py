@@ -11,8 +11,8 @@ import pytest
 
 from reverie import cli, search_path
 from reverie.core.errors import ConfigError
+from reverie.environments.env_adapter import make_env
 from reverie.environments.imports import imported
-from reverie.environments.world import make_env
 
 REVERIE = Path(sysconfig.get_path("scripts")) / "reverie"
 STARTS = {"-m": [sys.executable, "-m", "reverie"], "command": [str(REVERIE)]}
@@ -50,7 +50,9 @@ def test_stray_files_are_not_imported_by_cells_either(strays, tmp_path):
     (tmp_path / "cell.json").write_text("{}")
     reading, writing = os.pipe()  # a cell ends where its standard input does
     try:
-        found = run([sys.executable, "-m", "reverie.experiments.cell", str(tmp_path)], strays, stdin=reading)
+        found = run(
+            [sys.executable, "-m", "reverie.experiments.execution.worker", str(tmp_path)], strays, stdin=reading
+        )
     finally:
         os.close(reading)
         os.close(writing)
@@ -61,7 +63,10 @@ def test_stray_files_are_not_imported_by_cells_either(strays, tmp_path):
     ("words", "ours"),
     [
         (["python", "-m", "reverie", "list"], True),
-        (["python", "-X", "dev", "-m", "reverie.experiments.cell"], False),  # read as of "dev": then nothing is changed
+        (
+            ["python", "-X", "dev", "-m", "reverie.experiments.execution.worker"],
+            False,
+        ),  # read as of "dev": then nothing is changed
         (["python", "-u", "-mreverie"], True),
         (["python", "-m", "pytest", "reverie"], False),
         (["python", "-m", "reveries"], False),

@@ -84,8 +84,8 @@ def test_mazes_are_listed():
 
 
 def test_the_bench_solves_side_by_side(monkeypatch):
-    monkeypatch.setattr("reverie.bench.solve.STATES", 500)
-    monkeypatch.setattr("reverie.bench.solve.MANY", 2000)
+    monkeypatch.setattr("reverie.bench.tabular_benchmark.STATES", 500)
+    monkeypatch.setattr("reverie.bench.tabular_benchmark.MANY", 2000)
     facts = one_object("bench", "solve", "--rounds", "1")["solve"]
     rows = {row["name"]: row for row in facts["rows"]}
     assert rows.keys() == {"value iteration", "policy iteration"} and rows["value iteration"]["time_over_ours"] == 1

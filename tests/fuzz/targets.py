@@ -16,14 +16,15 @@ import reverie as rv
 from fuzz.mutate import NUMBERS, ODD, TEXTS, damaged, damaged_json, pick
 from reverie import cli
 from reverie.core.errors import ReverieError
-from reverie.environments.world import EnvAdapter
-from reverie.experiments import cell, document, runs
-from reverie.experiments.declare import RunSpec, Variant
-from reverie.experiments.folder import ResultsStore, RunResult
-from reverie.loops import evaluation, provenance
-from reverie.loops.facts import Facts
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.experiments.analysis import paper_report, runs_report
+from reverie.experiments.execution import worker
+from reverie.experiments.execution.results_store import ResultsStore, RunResult
+from reverie.experiments.spec.declaration import RunSpec, Variant
 from reverie.storage import checkpoint, episodes, journal, tables
 from reverie.storage.run import RunDirectory
+from reverie.training import evaluation, provenance
+from reverie.training.checkpoint_facts import Facts
 
 
 class Fixtures:
@@ -40,10 +41,12 @@ class Fixtures:
         results.declare("1.0", {"reacher/naf": {"episodes": 20}, "reacher/ddpg": {"episodes": 20}}, "reverie reproduce")
         for name in ("naf", "ddpg"):
             for seed in (0, 1):
-                rows = [dict.fromkeys(cell.COLUMNS, 0.5) | {"episode": e, "step": 5 * e} for e in (10, 20)]
+                rows = [dict.fromkeys(worker.COLUMNS, 0.5) | {"episode": e, "step": 5 * e} for e in (10, 20)]
                 results.add(("reacher", name, seed), RunResult(rows, film=b"mp4", software="s", machine="m"))
         results.close()
-        cell.write(RunSpec("reacher", Variant("naf", "NAF", settings={"hidden": (4,)}), 0, 20, 10, 5), folder / "cell")
+        worker.write(
+            RunSpec("reacher", Variant("naf", "NAF", settings={"hidden": (4,)}), 0, 20, 10, 5), folder / "cell"
+        )
         self.work = folder / "work"
 
     def fresh(self, path):
@@ -132,7 +135,7 @@ def results(generator, fixtures):
     text = file.read_bytes()
     whole = file.suffix == ".json" and generator.random() < 0.7
     file.write_bytes(damaged_json(generator, json.loads(text)).encode() if whole else damaged(generator, text))
-    document.sections_of([ResultsStore(path)])
+    paper_report.sections_of([ResultsStore(path)])
 
 
 def report(generator, fixtures):
@@ -140,7 +143,7 @@ def report(generator, fixtures):
     path = fixtures.fresh(fixtures.run)
     file = path / pick(generator, ["config.json", "episodes.csv", "evaluations.csv"])
     file.write_bytes(damaged(generator, file.read_bytes()))
-    runs.sections_of([path])
+    runs_report.sections_of([path])
 
 
 def cell_file(generator, fixtures):
@@ -151,8 +154,8 @@ def cell_file(generator, fixtures):
     (path / "cell.json").write_bytes(
         damaged_json(generator, json.loads(text)).encode() if whole else damaged(generator, text)
     )
-    found = cell.read(path)
-    cell.agent_of(found.variant, found.domain, found.length)
+    found = worker.read(path)
+    worker.agent_of(found.variant, found.domain, found.length)
 
 
 class Puppet(gym.Env):

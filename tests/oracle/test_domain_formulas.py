@@ -8,9 +8,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from reverie.domains import DOMAINS, arrays
+from reverie.domains import DOMAINS, batched
 from reverie.domains.domain import SCALAR
-from reverie.domains.plant import MujocoModel
+from reverie.domains.mujoco_model import MujocoModel
 
 EVERY = pytest.mark.parametrize("name", DOMAINS)
 
@@ -158,7 +158,7 @@ def test_observation_and_reward_are_what_mujoco_sees(name, plants):
     for before, u, x, target in zip(*states(plant), strict=True):
         seen = Seen(plant, x)
         np.testing.assert_allclose(plant.observe(x, target), OBSERVATIONS[name](seen, target), atol=1e-9)
-        found = arrays.reward(plant.domain, before, u, x, target)
+        found = batched.reward(plant.domain, before, u, x, target)
         np.testing.assert_allclose(found, REWARDS[name](Seen(plant, before), u, seen, target), atol=2e-6)
         np.testing.assert_allclose(plant.reward(before, u, target), found, atol=1e-12)
 
@@ -167,15 +167,19 @@ def test_observation_and_reward_are_what_mujoco_sees(name, plants):
 def test_floats_numpy_and_jax_give_the_same(name, plants):
     plant, domain = plants[name], DOMAINS[name]
     before, u, x, target = states(plant)
-    batch = arrays.observe(domain, x, target), arrays.reward(domain, before, u, x, target), arrays.terminated(domain, x)
+    batch = (
+        batched.observe(domain, x, target),
+        batched.reward(domain, before, u, x, target),
+        batched.terminated(domain, x),
+    )
     with jax.enable_x64(True):
         per_state = (
-            jax.jit(jax.vmap(lambda x, t: arrays.observe(domain, x, t)))(x, target),
-            jax.jit(jax.vmap(lambda *a: arrays.reward(domain, *a)))(before, u, x, target),
-            jax.jit(jax.vmap(lambda x: arrays.terminated(domain, x)))(x),
+            jax.jit(jax.vmap(lambda x, t: batched.observe(domain, x, t)))(x, target),
+            jax.jit(jax.vmap(lambda *a: batched.reward(domain, *a)))(before, u, x, target),
+            jax.jit(jax.vmap(lambda x: batched.terminated(domain, x)))(x),
         )
     for i in range(len(x)):
-        state, old = (type(arrays.split(domain, r))(*map(lambda c: [float(v) for v in c], arrays.split(domain, r)))
+        state, old = (type(batched.split(domain, r))(*map(lambda c: [float(v) for v in c], batched.split(domain, r)))
                       for r in (x[i], before[i]))  # fmt: skip
         goal = tuple(target[i].tolist())
         measured = domain.features(state, goal, SCALAR)
@@ -195,7 +199,7 @@ def test_reward_differentiates(name, plants):
     before, u, x, target = (column[0] for column in states(plant))
 
     def reward(x, u):
-        return arrays.reward(domain, jnp.asarray(before), u, x, jnp.asarray(target))
+        return batched.reward(domain, jnp.asarray(before), u, x, jnp.asarray(target))
 
     with jax.enable_x64(True):
         by_x, by_u = jax.grad(reward, (0, 1))(jnp.asarray(x), jnp.asarray(0.9 * u))
@@ -207,7 +211,7 @@ def test_reward_has_finite_derivatives_on_the_target(plants):
     x = np.array([0.0] * 6)  # the straight arm's tip is at (0.55, 0)
 
     def reward(x):
-        return arrays.reward(DOMAINS["reacher"], x, jnp.zeros(3), x, jnp.array([0.55, 0.0]))
+        return batched.reward(DOMAINS["reacher"], x, jnp.zeros(3), x, jnp.array([0.55, 0.0]))
 
     assert (
         np.isfinite(jax.grad(reward)(jnp.asarray(x))).all() and np.isfinite(jax.hessian(reward)(jnp.asarray(x))).all()

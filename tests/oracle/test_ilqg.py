@@ -7,9 +7,9 @@ import pytest
 from jax.tree_util import Partial
 
 from plants import SWING_UP, backward, functions, random_lqr, rolled
-from reverie.bench import swing
-from reverie.bench.swing import HANGING
-from reverie.control import ilqg, lqr, search
+from reverie.bench import cartpole_swingup
+from reverie.bench.cartpole_swingup import HANGING
+from reverie.control import ilqg, ilqg_step, lqr
 from reverie.control.ilqg import Expansion, Options, Problem
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
@@ -41,7 +41,7 @@ def test_a_linear_quadratic_problem_takes_one_step(generator, scale):
     x0, U0 = generator.standard_normal(3), scale * generator.standard_normal((12, 2))
     plan = ilqg.solve(ilqg.problem(*functions(dynamics, cost)), x0, U0, CONVEX)
     assert (plan.status, plan.iterations, plan.passes) == (Status.CONVERGED_GRADIENT, 1, 2)
-    row = dict(zip(search.TRACE, plan.trace[0], strict=True))
+    row = dict(zip(ilqg_step.TRACE, plan.trace[0], strict=True))
     assert row["alpha"] == 1.0
     assert abs(row["fall"] / row["expected"] - 1) < 1e-9
     best = lqr.solve(dynamics, cost)
@@ -60,22 +60,32 @@ def test_derivatives_are_central_differences(generator):
         Y, step, eye = np.hstack([X[:-1], U]), 1e-5, np.eye(5)
         split = lambda f: jax.jit(lambda y: f(y[:4], y[4:], 0))  # noqa: E731
         for t, y in enumerate(Y):
-            F = [(split(swing.dynamics)(y + step * e) - split(swing.dynamics)(y - step * e)) / (2 * step) for e in eye]
+            F = [
+                (split(cartpole_swingup.dynamics)(y + step * e) - split(cartpole_swingup.dynamics)(y - step * e))
+                / (2 * step)
+                for e in eye
+            ]
             np.testing.assert_allclose(np.hstack([found.A[t], found.B[t]]), np.transpose(F), atol=1e-6)
-            slope = jax.jit(jax.grad(split(swing.cost)))
+            slope = jax.jit(jax.grad(split(cartpole_swingup.cost)))
             C = np.array([(slope(y + step * e) - slope(y - step * e)) / (2 * step) for e in eye])
             np.testing.assert_allclose(found.l_xx[t], C[:4, :4], atol=1e-6)
             np.testing.assert_allclose(found.l_ux[t], C[4:, :4], atol=1e-6)
             np.testing.assert_allclose(found.l_uu[t], C[4:, 4:], atol=1e-6)
         V = np.array(
-            [(jax.grad(swing.final)(X[-1] + step * e) - jax.grad(swing.final)(X[-1] - step * e)) for e in np.eye(4)]
+            [
+                (
+                    jax.grad(cartpole_swingup.final)(X[-1] + step * e)
+                    - jax.grad(cartpole_swingup.final)(X[-1] - step * e)
+                )
+                for e in np.eye(4)
+            ]
         )
     np.testing.assert_allclose(found.final_xx, V / (2 * step), atol=1e-6)
-    after, A, B = swing.by_hand(X[0], U[0])  # what peers are given
+    after, A, B = cartpole_swingup.by_hand(X[0], U[0])  # what peers are given
     np.testing.assert_allclose(A, found.A[0], atol=1e-12)
     np.testing.assert_allclose(B, found.B[0], atol=1e-12)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(after, swing.dynamics(X[0], U[0], 0), atol=1e-12)
+        np.testing.assert_allclose(after, cartpole_swingup.dynamics(X[0], U[0], 0), atol=1e-12)
 
 
 def closed_loop(U, plan, alphas=(0.0,), K=0.0, k=0.0):
@@ -98,8 +108,8 @@ def test_the_gradient_is_the_adjoint_one(plan):
 def test_the_expected_fall_begins_with_the_true_slope(plan):
     nearby = plan.actions + 1e-3 * controls(7)
     X, _, _ = rollout(SWING_UP, plan.states, nearby, 0 * plan.K, 0 * plan.k, np.zeros(1))
-    local = double(search.localise, static_argnums=1)(expand(SWING_UP, X[0], nearby), search.DEFAULT_OPTIONS)
-    gains = double(search.sweep, static_argnums=3)(local, nearby, 0.0, search.DEFAULT_OPTIONS)
+    local = double(ilqg_step.localise, static_argnums=1)(expand(SWING_UP, X[0], nearby), ilqg_step.DEFAULT_OPTIONS)
+    gains = double(ilqg_step.sweep, static_argnums=3)(local, nearby, 0.0, ilqg_step.DEFAULT_OPTIONS)
     with jax.enable_x64(True):
         along = lambda a: SWING_UP.rollout(X[0], nearby, gains.K, gains.k, a[None])[2][0]  # noqa: E731
         slope = jax.jit(jax.grad(along))(jnp.zeros(()))
@@ -123,7 +133,7 @@ def test_alpha_scales_the_offsets_and_not_the_feedback(generator):
 def test_the_swing_up_reaches_its_optimum(plan):
     assert plan.status.good
     assert plan.cost <= 2.6476
-    falls = plan.trace[:, search.TRACE.index("cost")]
+    falls = plan.trace[:, ilqg_step.TRACE.index("cost")]
     assert (np.diff(falls) <= 0).all()  # J never rises
     _, _, J = rollout(SWING_UP, plan.states, plan.actions, plan.K, plan.k, np.zeros(1))
     np.testing.assert_allclose(J[0], plan.cost, rtol=1e-12)
@@ -151,7 +161,12 @@ def test_bounds():
     np.testing.assert_allclose(wide.actions, planned(simple()).actions, atol=1e-12)
     np.testing.assert_allclose(wide.K, planned(simple()).K, atol=1e-12)
     narrow = Options(low=-0.8, high=0.8)
-    found = ilqg.solve(ilqg.problem(swing.dynamics, swing.cost, swing.final, -0.8, 0.8), HANGING, controls(4), narrow)
+    found = ilqg.solve(
+        ilqg.problem(cartpole_swingup.dynamics, cartpole_swingup.cost, cartpole_swingup.final, -0.8, 0.8),
+        HANGING,
+        controls(4),
+        narrow,
+    )
     at_bound = np.abs(found.actions[:, 0]) == 0.8
     assert found.status.good
     assert np.abs(found.actions).max() == 0.8
@@ -180,11 +195,11 @@ def test_the_hessian_is_made_convex_jointly():
     l_xx, l_ux = np.ones((1, 1, 1)), np.full((1, 1, 1), 3.0)
     flat = np.zeros((1, 1))
     expansion = Expansion(l_xx, l_xx, flat, flat, l_xx, l_ux, l_xx, flat[0], -l_xx[0])
-    local = double(search.localise, static_argnums=1)(expansion, Options())
+    local = double(ilqg_step.localise, static_argnums=1)(expansion, Options())
     assert np.linalg.eigvalsh(local.C[0]).min() > -1e-12
     assert local.V == 0
     np.testing.assert_allclose(local.C[0], np.full((2, 2), 2.0), atol=1e-12)  # the eigenvalue 4 of (1, 1) / √2 stays
-    literal = double(search.localise, static_argnums=1)(expansion, Options(project=False))
+    literal = double(ilqg_step.localise, static_argnums=1)(expansion, Options(project=False))
     assert literal.C[0, 1, 0] == 3.0
     assert literal.V == -1
 
@@ -278,7 +293,7 @@ def test_step_lengths_whose_cost_is_not_a_number_are_not_taken():
 
     plan = planned(simple(rollout=roll))
     assert plan.status.good
-    assert plan.trace[:, search.TRACE.index("alpha")].max() < 0.4
+    assert plan.trace[:, ilqg_step.TRACE.index("alpha")].max() < 0.4
 
 
 @pytest.mark.parametrize("offset", [-1e3, -planned(simple()).cost])

@@ -7,12 +7,12 @@ import pytest
 
 import reverie as rv
 import worlds
-from reverie.algorithms.imagination import RolloutModel, StartStates, rollout
 from reverie.core.dynamics import FitResult
 from reverie.core.status import Status
 from reverie.core.types import Transition
-from reverie.domains import DOMAINS, arrays
-from reverie.domains.plant import MujocoModel
+from reverie.domains import DOMAINS, batched
+from reverie.domains.mujoco_model import MujocoModel
+from reverie.imagination.settings import RolloutModel, StartStates, rollout
 from reverie.models.exact import ExactDynamics
 
 SMALL = rv.NAF(hidden=(16,), batch_size=8, warmup_steps=0, updates_per_step=2)
@@ -83,9 +83,9 @@ def test_the_true_model_reproduces_recorded_transitions(name, generator):
         states.append(plant.step(states[-1], u))
     told = RolloutModel(
         ExactDynamics(plant.step),
-        lambda x, c: arrays.observe(domain, x, c),
-        lambda x, u, x_next, c: arrays.reward(domain, x, u, x_next, c),
-        lambda x: arrays.terminated(domain, x),
+        lambda x, c: batched.observe(domain, x, c),
+        lambda x, u, x_next, c: batched.reward(domain, x, u, x_next, c),
+        lambda x: batched.terminated(domain, x),
         np.asarray,
         150,
         np.full(len(x), -np.inf),
@@ -104,10 +104,10 @@ def test_the_true_model_reproduces_recorded_transitions(name, generator):
     assert cut == 0 and len(dreams.reward) == length
     before, after = np.array(states[:-1]), np.array(states[1:])
     contexts = np.repeat(target[None], length, axis=0)
-    np.testing.assert_array_equal(dreams.observation, arrays.observe(domain, before, contexts))
-    np.testing.assert_array_equal(dreams.next_observation, arrays.observe(domain, after, contexts))
+    np.testing.assert_array_equal(dreams.observation, batched.observe(domain, before, contexts))
+    np.testing.assert_array_equal(dreams.next_observation, batched.observe(domain, after, contexts))
     np.testing.assert_array_equal(dreams.action, actions)
-    np.testing.assert_allclose(dreams.reward, arrays.reward(domain, before, actions, after, contexts), rtol=1e-12)
+    np.testing.assert_allclose(dreams.reward, batched.reward(domain, before, actions, after, contexts), rtol=1e-12)
 
 
 def test_a_rollout_ends_at_the_time_limit_and_counts_add_up(generator):

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from plants import definite, random_lqr
-from reverie.control import controller, dual, lqr
+from reverie.control import controller, kl_step, lqr
 from reverie.control.controller import Controller
 from reverie.core.status import Status
 from reverie.maths.precision import double
 
 N, M, T = 3, 2, 10
 MEAN, SPREAD = np.ones(N), 0.2 * np.eye(N)
-moments, divergence = double(lqr.moments), double(dual.divergence)
-augmented, backward = double(dual.augmented), double(lqr.backward)
+moments, divergence = double(lqr.moments), double(kl_step.divergence)
+augmented, backward = double(kl_step.augmented), double(lqr.backward)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def at(task, eta):
 
 
 def step(task, bound, **rest):
-    return dual.bounded_step(*task, bound, MEAN, SPREAD, **rest)
+    return kl_step.bounded_step(*task, bound, MEAN, SPREAD, **rest)
 
 
 def test_kl_is_that_of_samples(task, generator):
@@ -115,7 +115,7 @@ def test_the_step_does_not_hang_on_the_unit_of_cost(task):
     found, other = (step((dynamics, c, old), 0.2, eta=eta, tolerance=1e-8) for c, eta in ((cost, 1.0), (scaled, 1e4)))
     np.testing.assert_allclose(other.eta, 1e4 * found.eta, rtol=1e-6)
     np.testing.assert_allclose(other.controller.K, found.controller.K, rtol=1e-6, atol=1e-7)
-    assert np.isclose(dual.adapted(1.0, 5.0, 3.0, 3.4), dual.adapted(1.0, 5e-4, 3e-4, 3.4e-4), rtol=1e-9)
+    assert np.isclose(kl_step.adapted(1.0, 5.0, 3.0, 3.4), kl_step.adapted(1.0, 5e-4, 3e-4, 3.4e-4), rtol=1e-9)
 
 
 @pytest.mark.parametrize("where", [0, T // 2])  # a failure at step 0 is a failure too
@@ -140,41 +140,41 @@ def test_where_nothing_is_within_the_bound_the_old_controller_stays(task):
 
 
 def test_the_bound_follows_how_well_the_model_told():
-    assert dual.adapted(1.0, 5.0, 3.0, 3.0) == 5.0  # exactly as told
-    assert dual.adapted(1.0, 5.0, 3.0, 4.0) == 1.0  # half of it came
-    assert dual.adapted(1.0, 5.0, 3.0, 43.0) == 0.1
-    assert dual.adapted(1.0, 5.0, 6.0, 4.0) == 0.1  # a rise was foretold
-    assert dual.adapted(5.0, 5.0, 3.0, 3.0) == 10.0
-    assert dual.adapted(0.05, 5.0, 6.0, 4.0) == 0.01
-    assert np.isfinite(dual.adapted(1.0, 0.0, 0.0, 0.0))
+    assert kl_step.adapted(1.0, 5.0, 3.0, 3.0) == 5.0  # exactly as told
+    assert kl_step.adapted(1.0, 5.0, 3.0, 4.0) == 1.0  # half of it came
+    assert kl_step.adapted(1.0, 5.0, 3.0, 43.0) == 0.1
+    assert kl_step.adapted(1.0, 5.0, 6.0, 4.0) == 0.1  # a rise was foretold
+    assert kl_step.adapted(5.0, 5.0, 3.0, 3.0) == 10.0
+    assert kl_step.adapted(0.05, 5.0, 6.0, 4.0) == 0.01
+    assert np.isfinite(kl_step.adapted(1.0, 0.0, 0.0, 0.0))
 
 
 def test_one_step_is_plain_or_bounded(task):
     dynamics, cost, old = task
-    plain = dual.one_step(dynamics, cost, None, "plain", MEAN, SPREAD, sigma=(0.2, 0.01, 0.5))
+    plain = kl_step.one_step(dynamics, cost, None, "plain", MEAN, SPREAD, sigma=(0.2, 0.01, 0.5))
     best = lqr.solve(dynamics, cost)
     assert (plain.status, plain.repairs, plain.kl, plain.expected_old) == (Status.DONE, 0, None, None)
     np.testing.assert_allclose(plain.controller.K, best.K, rtol=1e-12)
     np.testing.assert_allclose(plain.controller.k, best.k, rtol=1e-12)
     np.testing.assert_allclose(np.trace(plain.controller.covariance, axis1=1, axis2=2).mean() / M, 0.04, rtol=1e-9)
-    bounded = dual.one_step(dynamics, cost, old, "kl", MEAN, SPREAD, bound=0.2)
+    bounded = kl_step.one_step(dynamics, cost, old, "kl", MEAN, SPREAD, bound=0.2)
     np.testing.assert_array_equal(bounded.controller.K, step(task, 0.2).controller.K)
     assert bounded.expected_old > bounded.expected_new > plain.expected_new
     with pytest.raises(ValueError, match="an old controller"):
-        dual.one_step(dynamics, cost, None, "kl", MEAN, SPREAD)
+        kl_step.one_step(dynamics, cost, None, "kl", MEAN, SPREAD)
 
 
 def test_a_plain_step_that_is_not_convex_is_regularised_and_counted(task):
     dynamics, cost, _ = task
     C = cost.C.copy()
     C[3, N:, N:] -= 30.0 * np.eye(M)
-    found = dual.one_step(dynamics, cost._replace(C=C), None, "plain", MEAN, SPREAD)
+    found = kl_step.one_step(dynamics, cost._replace(C=C), None, "plain", MEAN, SPREAD)
     assert found.status == Status.DONE
     assert found.repairs > 0
     assert np.isfinite(found.controller.K).all()
-    hopeless = dual.one_step(dynamics, cost._replace(C=-1e20 * cost.C), None, "plain", MEAN, SPREAD)
+    hopeless = kl_step.one_step(dynamics, cost._replace(C=-1e20 * cost.C), None, "plain", MEAN, SPREAD)
     assert hopeless.status == Status.NOT_POSITIVE_DEFINITE
-    broken = dual.one_step(dynamics, cost._replace(c=np.nan * cost.c), None, "plain", MEAN, SPREAD)
+    broken = kl_step.one_step(dynamics, cost._replace(c=np.nan * cost.c), None, "plain", MEAN, SPREAD)
     assert broken.status == Status.NONFINITE_MODEL
 
 

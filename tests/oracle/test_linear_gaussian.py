@@ -9,8 +9,8 @@ from reverie.core.dynamics import Episode
 from reverie.core.status import Status
 from reverie.maths import gaussian
 from reverie.models import mixture, samples
-from reverie.models.errors import report
 from reverie.models.linear_gaussian import LinearGaussian
+from reverie.models.prediction_errors import report
 from systems import linear_episodes, swinging_episodes
 
 

@@ -8,24 +8,24 @@ import pytest
 import scipy.optimize
 
 from plants import definite, random_lqr
-from reverie.control import dual, lqr, lqr_kl, path_integral, pilqr
+from reverie.control import kl_step, kl_step_per_time, lqr, path_integral, pilqr_step
 from reverie.control.controller import Controller
-from reverie.control.pilqr import PILQR, Sampled
+from reverie.control.pilqr_step import PILQR, Sampled
 from reverie.core.dynamics import Fit
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
-from reverie.environments.task import task_of
-from reverie.environments.world import make_world
-from reverie.loops.fitted import improve
-from reverie.loops.pilot import Start
-from reverie.loops.pilqr import Pilqr
+from reverie.environments.env_adapter import make_world
+from reverie.environments.exact_dynamics import task_of
 from reverie.maths.precision import double
+from reverie.planning.fitted import improve
+from reverie.planning.pilqr import Pilqr
+from reverie.planning.policies import Start
 from systems import linear_episodes
 
 N, M, T, SAMPLES = 3, 2, 10, 12
 START = np.ones(N), 0.2 * np.eye(N)
-moments, divergence = double(lqr.moments), double(dual.divergence)
-regulated, expected = double(lqr_kl.regulated), double(lqr.expected_cost)
+moments, divergence = double(lqr.moments), double(kl_step.divergence)
+regulated, expected = double(kl_step_per_time.regulated), double(lqr.expected_cost)
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_an_episode_of_one_step_is_bounded_as_by_one_multiplier(task, bound):
     end = task[1]._asdict()
     cost = task[1]._replace(**{name: end[name][:1] for name in ("C", "c", "c0")})
     dynamics, old = (type(part)(*(array[:1] for array in part)) for part in (task[0], task[2]))
-    ours = lqr_kl.bounded_steps(dynamics, cost, old, np.array([bound]), *START, tolerance=1e-9)
-    theirs = dual.bounded_step(dynamics, cost, old, bound, *START, tolerance=1e-9)
+    ours = kl_step_per_time.bounded_steps(dynamics, cost, old, np.array([bound]), *START, tolerance=1e-9)
+    theirs = kl_step.bounded_step(dynamics, cost, old, bound, *START, tolerance=1e-9)
     np.testing.assert_allclose(ours.eta[0], theirs.eta, rtol=1e-7)
     same(ours.controller, theirs.controller, rtol=1e-7)
 
@@ -93,7 +93,9 @@ def test_the_step_is_the_least_cost_within_all_bounds_if_exact(seed, allowed):
     old = Controller(K, np.zeros((horizon, 1)), chol)
     start = np.ones(2), 0.2 * np.eye(2)
     near, exact = (
-        lqr_kl.bounded_steps(dynamics, cost, old, np.full(horizon, bound), *start, tolerance=1e-9, exact=exact)
+        kl_step_per_time.bounded_steps(
+            dynamics, cost, old, np.full(horizon, bound), *start, tolerance=1e-9, exact=exact
+        )
         for exact in (False, True)
     )
 
@@ -101,7 +103,7 @@ def test_the_step_is_the_least_cost_within_all_bounds_if_exact(seed, allowed):
         K, k, log_std = z[: 2 * horizon], z[2 * horizon : 3 * horizon], z[3 * horizon :]
         new = Controller(K.reshape(horizon, 1, 2), k[:, None], jax.numpy.exp(log_std)[:, None, None])
         means, spreads, *_ = lqr.moments(dynamics, new, *start)
-        kl = dual.divergence(new, old, means[:-1], spreads[:-1])
+        kl = kl_step.divergence(new, old, means[:-1], spreads[:-1])
         return jax.numpy.append(bound - kl, lqr.expected_cost(dynamics, cost, new, *start))
 
     value, slope = double(cost_and_slack), double(jax.jacobian(cost_and_slack))
@@ -122,18 +124,18 @@ def test_the_step_is_the_least_cost_within_all_bounds_if_exact(seed, allowed):
 @pytest.mark.parametrize("bound", [0.01, 0.3, 3.0])
 def test_each_step_meets_its_own_bound(task, bound):
     bounds = bound * np.linspace(2.0, 0.5, T)
-    found = lqr_kl.bounded_steps(*task, bounds, *START, tolerance=1e-3)
+    found = kl_step_per_time.bounded_steps(*task, bounds, *START, tolerance=1e-3)
     assert found.status == Status.DONE and found.passes < 80
     np.testing.assert_allclose(kl_of(task, found.controller), bounds, rtol=1.1e-3)
     assert expected(*task[:2], found.controller, *START) < expected(*task[:2], task[2], *START)
-    rough = lqr_kl.bounded_steps(*task, bounds, *START, eta=found.eta)
+    rough = kl_step_per_time.bounded_steps(*task, bounds, *START, eta=found.eta)
     assert rough.passes == 1  # multipliers that are known to be right
     assert (rough.kl <= 1.1 * bounds).all()
 
 
 def test_no_step_can_be_bettered_alone(task, generator):
     """Given what follows it, step t minimises E[ℓ] + η_t KL_t."""
-    found = lqr_kl.bounded_steps(*task, np.full(T, 0.3), *START, tolerance=1e-3)
+    found = kl_step_per_time.bounded_steps(*task, np.full(T, 0.3), *START, tolerance=1e-3)
     best = found.controller
 
     def objective(c, t):
@@ -155,7 +157,8 @@ def test_the_step_does_not_hang_on_the_unit_of_cost(task):
     dynamics, cost, old = task
     scaled = jax.tree.map(lambda part: 1e4 * part, cost)
     found, other = (
-        lqr_kl.bounded_steps(dynamics, c, old, np.full(T, 0.3), *START, tolerance=1e-8) for c in (cost, scaled)
+        kl_step_per_time.bounded_steps(dynamics, c, old, np.full(T, 0.3), *START, tolerance=1e-8)
+        for c in (cost, scaled)
     )
     np.testing.assert_allclose(other.eta, 1e4 * found.eta, rtol=1e-6)
     same(other.controller, found.controller, rtol=1e-6, atol=1e-8)
@@ -167,7 +170,7 @@ def test_a_cost_that_is_not_convex_raises_its_multiplier(task, where):
     C = cost.C.copy()
     C[where, N:, N:] = -50.0 * np.eye(M)
     bounds = np.full(T, 0.3)
-    found = lqr_kl.bounded_steps(dynamics, cost._replace(C=C), old, bounds, *START)
+    found = kl_step_per_time.bounded_steps(dynamics, cost._replace(C=C), old, bounds, *START)
     assert (kl_of(task, found.controller) <= 1.1 * bounds).all()
     assert found.eta[where] > 10 * np.delete(found.eta, where).max() or found.status == Status.DONE
     assert regulated(dynamics, cost._replace(C=C), old, found.eta)[1].all()
@@ -175,33 +178,33 @@ def test_a_cost_that_is_not_convex_raises_its_multiplier(task, where):
 
 def test_least_multipliers_make_shorter_steps(task):
     bounds = np.full(T, 0.3)
-    found = lqr_kl.bounded_steps(*task, bounds, *START)
-    held = lqr_kl.bounded_steps(*task, bounds, *START, least=3 * found.eta.max())
+    found = kl_step_per_time.bounded_steps(*task, bounds, *START)
+    held = kl_step_per_time.bounded_steps(*task, bounds, *START, least=3 * found.eta.max())
     assert held.status == Status.INACTIVE and (held.kl < bounds).all()
     np.testing.assert_allclose(held.eta, 3 * found.eta.max())
 
 
 def test_a_least_multiplier_that_is_too_low_is_left(task):
     bounds = np.full(T, 0.3)
-    found = lqr_kl.bounded_steps(*task, bounds, *START, tolerance=1e-3)
+    found = kl_step_per_time.bounded_steps(*task, bounds, *START, tolerance=1e-3)
     low = 1e-2 * found.eta
-    again = lqr_kl.bounded_steps(*task, bounds, *START, eta=low, least=low, tolerance=1e-3)
+    again = kl_step_per_time.bounded_steps(*task, bounds, *START, eta=low, least=low, tolerance=1e-3)
     assert again.status == Status.DONE
     np.testing.assert_allclose(again.eta, found.eta, rtol=1e-2)
 
 
 def test_a_search_cut_short_still_stays_within_its_bounds(task, monkeypatch):
-    monkeypatch.setattr(lqr_kl, "PASSES", 1)
-    search = double(functools.partial(lqr_kl._bounded_steps))  # a function that JAX has not traced yet
+    monkeypatch.setattr(kl_step_per_time, "PASSES", 1)
+    search = double(functools.partial(kl_step_per_time._bounded_steps))  # a function that JAX has not traced yet
     bounds = np.full(T, 0.3)
-    right = lqr_kl.bounded_steps(*task, bounds, *START).eta
+    right = kl_step_per_time.bounded_steps(*task, bounds, *START).eta
     for share in (0.1, 0.75, 0.8, 0.85, 0.9):  # of the right multipliers; KL is about 1/share² of its bound
         found = search(*task, bounds, *START, share * right, np.float64(0.0), 1e-3)
         assert found.status == Status.BOUND_UNMET and found.passes > 1
         assert (found.kl <= 1.1 * bounds).all() and found.kl.max() > 0.1
         np.testing.assert_allclose(found.kl, kl_of(task, found.controller), rtol=1e-9)
-    monkeypatch.setattr(lqr_kl, "RAISES", 1)
-    search = double(functools.partial(lqr_kl._bounded_steps))
+    monkeypatch.setattr(kl_step_per_time, "RAISES", 1)
+    search = double(functools.partial(kl_step_per_time._bounded_steps))
     hopeless = search(*task, np.full(T, 1e-9), *START, 1e-12 * right, np.float64(0.0), 1e-3)
     assert hopeless.status == Status.BOUND_UNMET and not hopeless.kl.any()
     same(hopeless.controller, task[2])
@@ -213,14 +216,18 @@ def test_where_no_action_matters_the_controller_stays(task):
     F[:, :, N:] = 0.0
     C, c = cost.C.copy(), cost.c.copy()
     C[:, N:], C[:, :, N:], c[:, N:] = 0.0, 0.0, 0.0
-    found = lqr_kl.bounded_steps(dynamics._replace(F=F), cost._replace(C=C, c=c), old, np.full(T, 0.3), *START)
+    found = kl_step_per_time.bounded_steps(
+        dynamics._replace(F=F), cost._replace(C=C, c=c), old, np.full(T, 0.3), *START
+    )
     assert found.status == Status.INACTIVE
     same(found.controller, old, atol=1e-9)
 
 
 def test_a_model_that_is_not_finite_is_told(task):
     dynamics, cost, old = task
-    found = lqr_kl.bounded_steps(dynamics._replace(f=np.full((T, N), np.nan)), cost, old, np.full(T, 0.3), *START)
+    found = kl_step_per_time.bounded_steps(
+        dynamics._replace(f=np.full((T, N), np.nan)), cost, old, np.full(T, 0.3), *START
+    )
     assert found.status == Status.NONFINITE_MODEL
     same(found.controller, old)
 
@@ -246,8 +253,8 @@ def sample(task, generator, samples=SAMPLES, extra=None):
 
 
 def update(task, sampled, model=True, bounds=0.3, **settings):
-    explained = pilqr.explain(*task, sampled) if model is True else model
-    return pilqr.update(PILQR(**settings), task[2], sampled, explained, np.full(T, bounds))
+    explained = pilqr_step.explain(*task, sampled) if model is True else model
+    return pilqr_step.update(PILQR(**settings), task[2], sampled, explained, np.full(T, bounds))
 
 
 def jump(x, u, after):
@@ -256,9 +263,9 @@ def jump(x, u, after):
 
 def test_an_exact_model_leaves_no_residual(task, generator):
     sampled = sample(task, generator)
-    explained = pilqr.explain(*task, sampled)
+    explained = pilqr_step.explain(*task, sampled)
     np.testing.assert_allclose(explained.modelled, sampled.costs, rtol=1e-10, atol=1e-10)
-    assert pilqr.residual_share(sampled.costs, explained.modelled).max() < 1e-12
+    assert pilqr_step.residual_share(sampled.costs, explained.modelled).max() < 1e-12
 
 
 def test_on_a_linear_quadratic_problem_pilqr_is_lqr(task, generator):
@@ -269,8 +276,8 @@ def test_on_a_linear_quadratic_problem_pilqr_is_lqr(task, generator):
     literal = update(task, sampled, shared=False, centred=False)
     assert np.abs(literal.controller.k - alone.controller.k).max() > 0.01  # by the mean of the noise
     shared = update(task, sampled)
-    held = lqr_kl.bounded_steps(
-        *task, np.full(T, 0.3), *lqr_kl.start_of(sampled.starts), least=shared.temperature
+    held = kl_step_per_time.bounded_steps(
+        *task, np.full(T, 0.3), *kl_step_per_time.start_of(sampled.starts), least=shared.temperature
     )  # fmt: skip
     same(shared.controller, held.controller, rtol=1e-10, atol=1e-12)
 
@@ -284,14 +291,14 @@ def test_without_a_model_it_is_path_integrals(task, generator):
     found = update(task, sampled, None, stages="pi2")
     same(found.controller, path_integral.moved(task[2], sampled.noise, w))
     nothing = jax.tree.map(np.zeros_like, task[1])  # ĉ := 0: stage 1 has nothing to do, stage 2 everything
-    zero = pilqr.explain(task[0], nothing, task[2], sampled)
+    zero = pilqr_step.explain(task[0], nothing, task[2], sampled)
     same(update(task, sampled, zero, shared=False).controller, found.controller, rtol=1e-9, atol=1e-9)
 
 
 def test_the_residual_moves_what_lqr_found_by_its_own_weights(task, generator):
     sampled = sample(task, generator, extra=jump)
     alone, both = (update(task, sampled, stages=stages, shared=False) for stages in ("lqr", "both"))
-    left = path_integral.costs_to_go(sampled.costs - pilqr.explain(*task, sampled).modelled)
+    left = path_integral.costs_to_go(sampled.costs - pilqr_step.explain(*task, sampled).modelled)
     warmth = path_integral.temperature(path_integral.costs_to_go(sampled.costs), 1.0)
     w = path_integral.weights(left, warmth.eta)
     shift = [alone.controller.chol[t] @ ((w[:, t] - 1 / SAMPLES) @ sampled.noise[:, t]) for t in range(T)]
@@ -301,7 +308,7 @@ def test_the_residual_moves_what_lqr_found_by_its_own_weights(task, generator):
 
 def test_both_stages_share_a_temperature(task, generator):
     sampled = sample(task, generator, extra=jump)
-    wrong = pilqr.explain(task[0], jax.tree.map(lambda part: 3.0 * part, task[1]), task[2], sampled)
+    wrong = pilqr_step.explain(task[0], jax.tree.map(lambda part: 3.0 * part, task[1]), task[2], sampled)
     left = path_integral.costs_to_go(sampled.costs - wrong.modelled)
     warmth = path_integral.temperature(path_integral.costs_to_go(sampled.costs), 1.0)
     found, separate = (update(task, sampled, wrong, shared=shared) for shared in (True, False))
@@ -335,7 +342,7 @@ def test_bounds_follow_the_share_that_the_model_misses():
 
 def test_shares_by_hand():
     costs, modelled = np.array([[2.0, -2.0, 0.0], [2.0, 2.0, 0.0]]), np.array([[2.0, -1.0, 0.0], [2.0, 0.0, 0.0]])
-    np.testing.assert_allclose(pilqr.residual_share(costs, modelled), [3 / 8, 3 / 4, np.nan])
+    np.testing.assert_allclose(pilqr_step.residual_share(costs, modelled), [3 / 8, 3 / 4, np.nan])
 
 
 def test_what_cannot_be_used_is_told_and_the_old_controller_stays(task, generator):
@@ -344,10 +351,12 @@ def test_what_cannot_be_used_is_told_and_the_old_controller_stays(task, generato
     costs[3, 4] = np.nan
     found = update(task, sampled._replace(costs=costs))
     assert found.status == Status.NONFINITE_MODEL and found.controller is task[2]
-    wild = pilqr.explain(task[0]._replace(F=1e200 * task[0].F), *task[1:], sampled)
+    wild = pilqr_step.explain(task[0]._replace(F=1e200 * task[0].F), *task[1:], sampled)
     found = update(task, sampled, wild)
     assert found.status == Status.UNSTABLE and found.controller is task[2]
-    broken = pilqr.explain(*task, sampled)._replace(dynamics=task[0]._replace(covariance=np.full((T, N, N), np.nan)))
+    broken = pilqr_step.explain(*task, sampled)._replace(
+        dynamics=task[0]._replace(covariance=np.full((T, N, N), np.nan))
+    )
     found = update(task, sampled, broken)
     assert found.status == Status.NONFINITE_MODEL and found.controller is task[2]
 

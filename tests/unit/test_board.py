@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from reverie.report import board
-from reverie.report.board import MultiProgress, duration
+from reverie.report import multi_progress
+from reverie.report.multi_progress import MultiProgress, duration
 
 ONE, TWO = ("reacher", "naf", 0), ("peg", "ddpg", 1)
 
@@ -22,7 +22,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(board, "time", clock)
+    monkeypatch.setattr(multi_progress, "time", clock)
     return clock
 
 

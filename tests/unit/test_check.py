@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reverie.core.errors import ConfigError
-from reverie.environments.check import check
+from reverie.environments.environment_check import check
 from worlds import Faulty, Line, Nested, Probe, make_endless
 
 

@@ -9,11 +9,11 @@ import re
 import numpy as np
 import pytest
 
-from reverie.experiments import claims
-from reverie.experiments.claims import CLAIMS, DECIDING, MANIPULATION, TRUE_DOMAINS, verdicts
-from reverie.experiments.measure import Curve
-from reverie.experiments.paper import OFF
-from reverie.experiments.published import TABLE1
+from reverie.experiments.analysis import claims
+from reverie.experiments.analysis.claims import CLAIMS, DECIDING, MANIPULATION, TRUE_DOMAINS, verdicts
+from reverie.experiments.analysis.statistics import Curve
+from reverie.experiments.spec.paper import OFF
+from reverie.experiments.spec.paper_numbers import TABLE1
 
 INF = np.inf
 SEEDS = 6

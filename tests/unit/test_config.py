@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import reverie as rv
 from reverie.core.errors import ReverieError
-from reverie.loops import agents, provenance
 from reverie.storage.config import Config
 from reverie.storage.run import RunDirectory
+from reverie.training import agent_config, provenance
 
 SPEC = rv.EnvSpec(3, [-1.0], [1.0])
 AGENT = rv.Imagination(rv.NAF(hidden=(8,)), rv.LinearGaussian())
@@ -75,7 +75,7 @@ def paths(value, path=()):
 def test_what_is_written_is_read(run):
     directory, data = run
     config = read(directory, data)
-    assert config is not None and agents.read(config.agent) == AGENT and config.spec is not None
+    assert config is not None and agent_config.read(config.agent) == AGENT and config.spec is not None
     assert config.spec.value() == SPEC
 
 

@@ -8,15 +8,15 @@ from test_results_folder import filled, outcome
 
 import reverie as rv
 from reverie.core.errors import ConfigError, StorageError
-from reverie.experiments import document, runs
-from reverie.experiments.choose import configurations
-from reverie.experiments.folder import ResultsStore
-from reverie.loops import evaluation
-from reverie.loops.provenance import configuration
+from reverie.experiments.analysis import paper_report, runs_report
+from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.spec.hyperparameter_search import configurations
 from reverie.report.document import Commands, Curves, Films, Table, Text, Verdicts
 from reverie.storage import episodes
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import Table as File
+from reverie.training import evaluation
+from reverie.training.provenance import configuration
 
 SEARCHED = [variant.name for variant in configurations("naf")[:2]]
 
@@ -38,7 +38,7 @@ def read(path, cells):
 
 
 def sections_of(path, cells):
-    return document.sections_of([read(path, cells)])
+    return paper_report.sections_of([read(path, cells)])
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_run_that_diverged_is_a_result(tmp_path):
 def test_folders_are_told_together(tmp_path):
     one = read(tmp_path / "one", {("peg", "naf", s): outcome([-2.0]) for s in range(2)})
     two = read(tmp_path / "two", {("peg", "ddpg", s): outcome([-3.0]) for s in range(2)})
-    sections = document.sections_of([one, two])
+    sections = paper_report.sections_of([one, two])
     assert table_of(sections, "Best test scores").rows[0][3] == "-3 [-3, -3]"
     assert table_of(sections, "Best test scores").rows[0][7] == "-2 [-2, -2]"
     (commands,) = parts_of(sections, Commands)
@@ -238,10 +238,13 @@ def test_folders_that_hold_the_same_contender_are_refused(tmp_path):
     one = read(tmp_path / "one", {("peg", "naf", 0): outcome([-2.0]), ("peg", "ddpg", 0): outcome([-2.0])})
     two = read(tmp_path / "two", {("peg", "naf", 1): outcome([-3.0])})
     with pytest.raises(ConfigError, match="holds peg/naf, as another of these folders does; leave one out") as told:
-        document.together([one, two])
+        paper_report.together([one, two])
     assert str(two.path) in str(told.value)
     other = read(tmp_path / "other", {("peg", "naf", 1): outcome([-3.0], error="it broke")})
-    assert document.together([one, other]).keys() == {("peg", "naf"), ("peg", "ddpg")}  # what failed is no contender
+    assert paper_report.together([one, other]).keys() == {
+        ("peg", "naf"),
+        ("peg", "ddpg"),
+    }  # what failed is no contender
 
 
 # ---- runs
@@ -275,7 +278,7 @@ def test_runs_that_differ_in_seed_are_one_curve(tmp_path):
     paths = [
         run(tmp_path / f"run{s}", seed=s, scores=[(100, -5.0), (200, -2.0 - s), (300, 0.0)][: 3 - s]) for s in (0, 1)
     ]
-    (section,) = runs.sections_of(paths)
+    (section,) = runs_report.sections_of(paths)
     assert section.title == "worlds:LinearWorld"
     (curves,) = parts_of([section], Curves)
     (line,) = curves.lines
@@ -297,7 +300,7 @@ def test_runs_that_differ_otherwise_are_told_apart_by_what_differs(tmp_path):
         run(tmp_path / "quick", dataclasses.replace(NAF, learning_rate=0.01)),
         run(tmp_path / "dreaming", dreaming, film=b"mp4"),
     ]
-    (section,) = runs.sections_of(paths)
+    (section,) = runs_report.sections_of(paths)
     (curves,) = parts_of([section], Curves)
     names = [line.name for line in curves.lines]
     assert len(set(names)) == 3 and "learning_rate=0.01" in names[1] and names[2].startswith("naf + linear")
@@ -314,30 +317,30 @@ def test_each_environment_has_its_section(tmp_path):
         run(tmp_path / "c", env=None),
         run(tmp_path / "d", env="worlds:Line", seed=1),
     ]
-    found = runs.sections_of(paths)
+    found = runs_report.sections_of(paths)
     assert [section.title for section in found] == ["worlds:LinearWorld", "worlds:Line", "one's own loop"]
     assert [row[0] for row in table_of(found[1:2], "Runs").rows] == [str(paths[1]), str(paths[3])]
 
 
 def test_a_run_without_evaluations_has_a_row_and_the_curve_of_its_training(tmp_path):
-    (section,) = runs.sections_of([run(tmp_path / "run", scores=())])
+    (section,) = runs_report.sections_of([run(tmp_path / "run", scores=())])
     assert [curves.title for curves in parts_of([section], Curves)] == ["Training returns"]
     assert table_of([section], "Runs").rows[0][-2:] == [None, None]
 
 
 def test_what_is_no_run_is_named(tmp_path):
     with pytest.raises(StorageError, match=f"{tmp_path} holds no run"):
-        runs.sections_of([tmp_path])
+        runs_report.sections_of([tmp_path])
 
 
 def test_runs_that_differ_in_a_fifth_setting_are_told_apart(tmp_path):
     many = {"batch_size": 5, "discount": 0.9, "hidden": (9,), "learning_rate": 0.01}
     agents = [NAF, dataclasses.replace(NAF, **many), dataclasses.replace(NAF, **many, noise_scale=0.5)]
-    (section,) = runs.sections_of([run(tmp_path / str(i), agent) for i, agent in enumerate(agents)])
+    (section,) = runs_report.sections_of([run(tmp_path / str(i), agent) for i, agent in enumerate(agents)])
     assert len({line.name for line in parts_of([section], Curves)[0].lines}) == 3
 
 
 def test_a_run_given_twice_is_one_run(tmp_path):
     path = run(tmp_path / "run")
-    (section,) = runs.sections_of([path, path])
+    (section,) = runs_report.sections_of([path, path])
     assert len(table_of([section], "Runs").rows) == 1

@@ -12,8 +12,8 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ReverieWarning
-from reverie.environments.world import make_env
-from reverie.loops import evaluation
+from reverie.environments.env_adapter import make_env
+from reverie.training import evaluation
 from worlds import Probe
 
 SMALL = {"hidden": (8,), "batch_size": 4, "warmup_steps": 4, "updates_per_step": 1}

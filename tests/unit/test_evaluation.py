@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reverie.loops.evaluation import summary
+from reverie.training.evaluation import summary
 
 
 def test_one_episode_says_nothing_of_its_spread():

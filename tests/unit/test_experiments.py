@@ -9,19 +9,19 @@ import pytest
 from test_results_folder import filled, outcome
 
 from reverie.algorithms import DDPG, NAF
-from reverie.algorithms.imagination import Imagination
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
-from reverie.environments.world import make_env
-from reverie.experiments import cell, cost
-from reverie.experiments.cell import scored
-from reverie.experiments.choose import choose, configurations, searched
-from reverie.experiments.cost import estimates
-from reverie.experiments.declare import DomainExperiment, RunSpec, Variant, cells_of
-from reverie.experiments.paper import EXPERIMENTS, OFF
-from reverie.experiments.published import TABLE1, TABLE2
-from reverie.experiments.reproduce import chosen, prepare, settings_of
-from reverie.loops.provenance import versions
+from reverie.environments.env_adapter import make_env
+from reverie.experiments.execution import time_estimates, worker
+from reverie.experiments.execution.missing_runs import chosen, prepare, settings_of
+from reverie.experiments.execution.time_estimates import estimates
+from reverie.experiments.execution.worker import scored
+from reverie.experiments.spec.declaration import DomainExperiment, RunSpec, Variant, cells_of
+from reverie.experiments.spec.hyperparameter_search import choose, configurations, searched
+from reverie.experiments.spec.paper import EXPERIMENTS, OFF
+from reverie.experiments.spec.paper_numbers import TABLE1, TABLE2
+from reverie.imagination.settings import Imagination
+from reverie.training.provenance import versions
 
 ALL = cells_of([panel for experiment in EXPERIMENTS.values() for panel in experiment.panels], 1)
 A, B, RANDOM = Variant("a", "A"), Variant("b", "B", "ddpg"), Variant("random", "acts at random", "random")
@@ -98,7 +98,9 @@ def test_table2_has_the_papers_rows():
 
 
 def test_imagined_rollouts_are_as_long_as_in_the_paper():
-    lengths = {(c.domain, cell.agent_of(c.variant, c.domain, c.length).rollout_length) for c in ALL if c.variant.model}
+    lengths = {
+        (c.domain, worker.agent_of(c.variant, c.domain, c.length).rollout_length) for c in ALL if c.variant.model
+    }
     lengths -= {("reacher", 0), ("canada2d", 0), ("cheetah", 0)}  # MPC's episodes alone
     assert lengths == {
         ("reacher", 10),
@@ -111,13 +113,13 @@ def test_imagined_rollouts_are_as_long_as_in_the_paper():
 
 def test_the_switch_is_scored_when_it_happens():
     (switched,) = [c for c in ALL if c.key[:2] == ("gripper_single", "fitted")]
-    agent = cell.agent_of(switched.variant, switched.domain, switched.length)
+    agent = worker.agent_of(switched.variant, switched.domain, switched.length)
     assert agent.until_episode == OFF and OFF % switched.every == 0 and OFF + 4 * switched.every <= switched.episodes
 
 
 @pytest.mark.parametrize("one", [c for c in ALL if c.variant.agent != "random"], ids=lambda c: c.folder_name)
 def test_every_contenders_settings_can_be_built(one):
-    agent = cell.agent_of(one.variant, one.domain, one.length)
+    agent = worker.agent_of(one.variant, one.domain, one.length)
     inner = agent.agent if one.variant.model else agent
     assert isinstance(agent, Imagination) == bool(one.variant.model)
     assert isinstance(inner, {"naf": NAF, "ddpg": DDPG}[one.variant.agent])
@@ -144,7 +146,7 @@ def test_the_papers_18_configurations(agent, kind):
     assert grid == set(itertools.product((1e-4, 1e-3, 1e-2), ("none", "batch"), (0.1, 0.3, 1.0)))
     for one in found:
         assert one.settings.keys() == {"learning_rate", "normalisation", "noise_scale"}
-        settings = cell.agent_of(one, "reacher", 5)
+        settings = worker.agent_of(one, "reacher", 5)
         assert isinstance(settings, kind) and {n: getattr(settings, n) for n in one.settings} == one.settings
         others = dataclasses.replace(settings, **{name: getattr(kind.paper("reacher"), name) for name in one.settings})
         assert others == kind.paper("reacher")
@@ -258,7 +260,7 @@ def test_whatever_differs_between_contenders_on_a_domain_shows_in_their_settings
 
 def test_no_setting_hides_another_of_the_same_name():
     (one,) = [c for c in ALL if c.key == ("gripper_single", "fitted", 0)]
-    agent = cell.agent_of(one.variant, one.domain, one.length)
+    agent = worker.agent_of(one.variant, one.domain, one.length)
     parts = [agent.agent, agent.model]
     count = sum(len(dataclasses.fields(part)) for part in parts) + len(agent.numbers())
     assert len(settings_of([one])["gripper_single/fitted"]) == count + len(("model", "agent")) + 4
@@ -275,7 +277,7 @@ def test_only_what_is_not_done_is_missing(tmp_path):
 
 
 def test_cells_are_priced_by_what_the_same_took_here(monkeypatch):
-    monkeypatch.setattr(cost, "_seconds_an_episode", lambda one: {"peg": 2.0}[one.domain])
+    monkeypatch.setattr(time_estimates, "_seconds_an_episode", lambda one: {"peg": 2.0}[one.domain])
     known = {
         ("reacher", "a", 5): {"episodes": 50, "seconds": 100.0},  # 2 s an episode
         ("reacher", "a", 6): {"episodes": 10, "seconds": 40.0},  # and 4

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
-from reverie.core.settings import Settings
 from reverie.core.status import Status
-from reverie.tabular import bellman, endings
+from reverie.tabular import bellman, termination
 from reverie.tabular.dyna_q import dyna_q
 from reverie.tabular.mdp import MDP, Outcomes, checked, from_outcomes, random_mdp
 from reverie.tabular.policy_iteration import policy_iteration, solve, sweep
@@ -225,19 +225,19 @@ def test_without_discounting_every_state_must_have_a_way_out():
 
 
 def test_ways_to_an_end_and_ways_without():
-    assert endings.toward_an_end(walk()).tolist() in ([0, 0, -1], [1, 0, -1])
+    assert termination.toward_an_end(walk()).tolist() in ([0, 0, -1], [1, 0, -1])
     pairs = np.ones((3, 2), bool)
-    assert endings.endless(walk(), pairs).tolist() == [[False, False], [False, True], [False, False]]
+    assert termination.endless(walk(), pairs).tolist() == [[False, False], [False, True], [False, False]]
     # 0 -> 1 -> 0 for ever by action 0; action 1 leaves both for 2, and 2 for good.
     rounds = [(s, a, 1.0, to, 0.0, end) for s, a, to, end in ((0, 0, 1, 0), (1, 0, 0, 0), (0, 1, 2, 0), (1, 1, 2, 0))]
     rounds += [(2, 0, 1.0, 0, 0.0, 1), (2, 1, 1.0, 1, 0.0, 1)]
     mdp = walk(*rounds)
-    assert endings.endless(mdp, pairs).tolist() == [[True, False], [True, False], [False, False]]
+    assert termination.endless(mdp, pairs).tolist() == [[True, False], [True, False], [False, False]]
     seldom = walk(*rounds, (0, 0, 0.0, 2, 0.0, False))  # a way of probability 0 is none
-    assert endings.endless(seldom, pairs).tolist() == [[True, False], [True, False], [False, False]]
+    assert termination.endless(seldom, pairs).tolist() == [[True, False], [True, False], [False, False]]
     pairs[0, 0] = False
-    assert not endings.endless(mdp, pairs).any()
-    assert endings.toward_an_end(mdp)[:2].tolist() == [1, 1]
+    assert not termination.endless(mdp, pairs).any()
+    assert termination.toward_an_end(mdp)[:2].tolist() == [1, 1]
 
 
 def test_a_policy_that_may_be_caught_has_no_value_where_it_may():

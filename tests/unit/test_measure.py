@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_results_folder import filled, outcome
 
-from reverie.experiments.measure import (
+from reverie.experiments.analysis.statistics import (
     Curve,
     Estimate,
     curves,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from reverie.core.dynamics import Episode
-from reverie.models.errors import CAP, report
 from reverie.models.exact import Exact
 from reverie.models.linear_gaussian import LinearGaussian
+from reverie.models.prediction_errors import CAP, report
 from systems import cartpole, linear_episodes, swinging_episodes
 
 

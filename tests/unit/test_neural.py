@@ -8,8 +8,8 @@ import pytest
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.models import neural, samples
-from reverie.models.errors import report
 from reverie.models.neural import Neural
+from reverie.models.prediction_errors import report
 from systems import swinging_episodes
 
 MODEL = Neural(members=2, hidden=(64, 64), updates=300)

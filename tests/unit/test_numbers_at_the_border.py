@@ -9,8 +9,8 @@ import pytest
 import reverie as rv
 from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.core.types import EnvSpec
-from reverie.environments.border import LARGEST, sensor_of
-from reverie.environments.world import make_env
+from reverie.environments.clipped_values import LARGEST, sensor_of
+from reverie.environments.env_adapter import make_env
 from worlds import Faulty, Line, Nested, Switched
 
 CONTINUOUS, DISCRETE = EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7"), EnvSpec(2, name="line7", actions=3)

@@ -6,8 +6,8 @@ from types import ModuleType
 import pytest
 
 from reverie.core.errors import ConfigError, WorldError
+from reverie.environments.env_adapter import make_gym_env
 from reverie.environments.options import options_of
-from reverie.environments.world import make_gym_env
 
 LAKE = "FrozenLake-v1"
 

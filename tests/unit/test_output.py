@@ -9,8 +9,8 @@ import pytest
 
 from reverie.cli import main
 from reverie.core.errors import ConfigError, StorageError
-from reverie.storage import output
-from reverie.storage.output import output_at, require_ending
+from reverie.storage import output_file
+from reverie.storage.output_file import output_at, require_ending
 from reverie.storage.run import RunDirectory
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links are POSIX's")
@@ -131,7 +131,7 @@ def test_a_pipe_takes_all_bytes_and_stays_one(tmp_path):
 
 
 def test_a_pipe_that_nobody_reads_is_not_waited_for_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "READER_SECONDS", 0.0)
+    monkeypatch.setattr(output_file, "READER_SECONDS", 0.0)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StorageError, match="nobody reads it; choose another -o"):
         output_at(tmp_path / "pipe").write(b"z")

@@ -7,12 +7,12 @@ import pytest
 from reverie.control import ilqg
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
+from reverie.environments.env_adapter import EnvAdapter, make_env
 from reverie.environments.simulator import DomainSimulator, GymnasiumSimulator, simulate, state_of
-from reverie.environments.world import EnvAdapter, make_env
-from reverie.loops.costs import SMOOTHING, cost_derivatives, smooth_costs
-from reverie.loops.evaluation import play
-from reverie.loops.pilot import EpisodeStart, FeedbackPolicy, first_actions, plan_episode
-from reverie.loops.planning import PlanningProblem, counting
+from reverie.planning.costs import SMOOTHING, cost_derivatives, smooth_costs
+from reverie.planning.policies import EpisodeStart, FeedbackPolicy, first_actions, plan_episode
+from reverie.planning.problem import PlanningProblem, counting
+from reverie.training.evaluation import play
 
 NAMES = ("cartpole", "reacher", "ant", "Reacher-v5")  # an unstable one, an arm, a quaternion, somebody else's
 EASY = {"cartpole": 1e-9, "reacher": 1e-8, "ant": 1e-6, "Reacher-v5": 1e-4}

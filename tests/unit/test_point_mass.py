@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from reverie.domains import DOMAINS, arrays, point_mass
+from reverie.domains import DOMAINS, batched, point_mass
 from reverie.domains.domain import SCALAR, State
-from reverie.domains.plant import MujocoModel
-from reverie.loops.costs import cost_derivatives
+from reverie.domains.mujoco_model import MujocoModel
+from reverie.planning.costs import cost_derivatives
 
 DOMAIN = DOMAINS["point_mass"]
 
@@ -26,7 +26,7 @@ def test_reward_by_hand(place, action, reward):
     state = State(place, (0.3, 0.4))
     assert DOMAIN.reward(state, list(action), state, (), SCALAR) == pytest.approx(reward)
     x = np.array([[*place, 0.3, 0.4]])
-    np.testing.assert_allclose(arrays.reward(DOMAIN, x, np.array([action]), x), reward)
+    np.testing.assert_allclose(batched.reward(DOMAIN, x, np.array([action]), x), reward)
 
 
 def test_no_derivative_shows_the_jump():

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from reverie.core.errors import StorageError
-from reverie.experiments import cell, folder
+from reverie.experiments.execution import results_store, worker
 from reverie.storage import checkpoint, journal, tables
 from reverie.storage.files import open_regular, read_regular
 from reverie.storage.run import RunDirectory
@@ -22,9 +22,9 @@ def _bind(path):
 
 def _results(path):
     path.with_name("settings.json").write_text(
-        json.dumps({"format": folder.FORMAT, "settings": {}, "reverie": "0", "commands": []})
+        json.dumps({"format": results_store.FORMAT, "settings": {}, "reverie": "0", "commands": []})
     )
-    return folder.ResultsStore(path.parent)
+    return results_store.ResultsStore(path.parent)
 
 
 KINDS = {
@@ -45,10 +45,10 @@ READERS = {
     "a checkpoint": ("latest.safetensors", checkpoint.read),
     "a table": ("episodes.csv", tables.read_rows),
     "a table to write": ("episodes.csv", lambda path: tables.Table(path, ("step",)).append({"step": 1})),
-    "settings.json": ("settings.json", lambda path: folder.ResultsStore(path.parent)),
+    "settings.json": ("settings.json", lambda path: results_store.ResultsStore(path.parent)),
     "cells.csv": ("cells.csv", _results),
-    "cell.json": ("cell.json", lambda path: cell.read(path.parent)),
-    "a cell's film": ("film.mp4", lambda path: cell.collect(path.parent, "")),
+    "cell.json": ("cell.json", lambda path: worker.read(path.parent)),
+    "a cell's film": ("film.mp4", lambda path: worker.collect(path.parent, "")),
 }
 
 

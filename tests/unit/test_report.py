@@ -4,10 +4,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from reverie.loops import evaluation
 from reverie.report.curve import draw_curve
 from reverie.storage import episodes
 from reverie.storage.tables import Table
+from reverie.training import evaluation
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def pendulum():
 
 
 def test_a_sketch_follows_the_arm(pendulum):
-    from reverie.report.sketch import SIZE, SKY, StickFigure
+    from reverie.report.stick_figure import SIZE, SKY, StickFigure
 
     sketch = StickFigure(pendulum.model, pendulum.data, {"distance": 3.0, "elevation": -10.0})
     pictures = []

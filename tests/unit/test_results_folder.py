@@ -11,8 +11,8 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ConfigError, StorageError
-from reverie.experiments import folder
-from reverie.experiments.folder import ResultsStore, RunResult
+from reverie.experiments.execution import results_store
+from reverie.experiments.execution.results_store import ResultsStore, RunResult
 from reverie.storage import files
 
 KEY, OTHER = ("reacher", "naf", 0), ("peg", "ddpg", 3)
@@ -230,7 +230,7 @@ def killed_between_the_tables(results, monkeypatch, ended):
         files.write_whole(path, data, *remedy)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "write_whole", write)
+        patch.setattr(results_store, "write_whole", write)
         with pytest.raises(Killed):
             results.add(KEY, ended)
 
@@ -288,7 +288,7 @@ def test_a_second_process_is_refused_and_may_read(tmp_path):
     results = filled(tmp_path, {KEY: outcome([-3.0])})
     code = f"""
 from pathlib import Path
-from reverie.experiments.folder import Results
+from reverie.experiments.execution.results_store import Results
 results = Results(Path({str(tmp_path)!r}))
 print(len(results.cells))
 try:

@@ -8,14 +8,14 @@ import pytest
 import reverie as rv
 from cases import CASES
 from reverie.cli import main
-from reverie.experiments.runs import sections_of
-from reverie.loops.recover import recover
+from reverie.experiments.analysis.runs_report import sections_of
 from reverie.report.curve import draw_curve
 from reverie.report.document import Curves, Document, Text
 from reverie.report.document import Table as Drawn
 from reverie.report.page import write_page
 from reverie.storage import episodes, journal
 from reverie.storage.tables import Table
+from reverie.training.recovery import recover
 
 
 def run(path, returns, seed=0, evaluated=False):

@@ -6,8 +6,8 @@ import pytest
 from reverie.algorithms import ALGORITHMS
 from reverie.algorithms.settings import CHOSEN, OWN
 from reverie.cli.parser import build_parser
+from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError
-from reverie.core.settings import coerce
 from reverie.domains import DOMAINS
 
 NAF, DDPG = ALGORITHMS["naf"], ALGORITHMS["ddpg"]

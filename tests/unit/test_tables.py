@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from reverie.core.errors import StorageError
-from reverie.loops import evaluation
 from reverie.storage import episodes, tables
 from reverie.storage.journal import TERMINATED, TRUNCATED
 from reverie.storage.tables import Table, read_rows, read_table
+from reverie.training import evaluation
 
 
 def test_rows_come_back_and_a_torn_line_does_not(tmp_path):

@@ -12,9 +12,9 @@ from gymnasium.spaces import utils as space_utils
 
 from conftest import THING
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
+from reverie.environments.env_adapter import EnvAdapter, make_env
 from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.environments.values import finite_number, flattener, float32, truth
-from reverie.environments.world import EnvAdapter, make_env
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 

@@ -10,8 +10,8 @@ import pytest
 import reverie as rv
 from conftest import ROOT
 from reverie.cli.parser import UsageError, build_parser
+from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError, going_on, unknown
-from reverie.core.settings import coerce
 from reverie.core.status import Status
 from reverie.core.words import count, listed, mean_of_last, number, size
 

@@ -77,7 +77,7 @@ class PPO(Learning):
 
     @property
     def requirements(self) -> DataRequirements:
-        """What loops need to know of these settings."""
+        """What training needs to know of these settings."""
         updates = self.epochs * (self.rollout * self.worlds // self.batch_size)
         size = self.rollout * self.worlds
         return DataRequirements(self.batch_size, updates, 0, size, "step", self.rollout, self.worlds, **self._judged)

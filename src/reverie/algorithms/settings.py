@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from reverie.core.agent import DataRequirements
+from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
-from reverie.core.settings import Settings
 from reverie.maths.exploration import Noise
 from reverie.maths.networks import Normalisation
 
@@ -104,7 +104,7 @@ class OffPolicy(Learning):
 
     @property
     def requirements(self) -> DataRequirements:
-        """What loops need to know of these settings."""
+        """What training needs to know of these settings."""
         return DataRequirements(
             self.batch_size,
             self.updates_per_step,

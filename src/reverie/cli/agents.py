@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from reverie.algorithms.imagination import Imagination
 from reverie.core.agent import Algorithm
+from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError, unknown
-from reverie.core.settings import coerce
-from reverie.loops.agents import class_of, read
+from reverie.imagination.settings import Imagination
 from reverie.models import MODELS
 from reverie.storage.config import Agent
+from reverie.training.agent_config import class_of, read
 
 
 def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:

@@ -3,13 +3,13 @@
 import warnings
 from typing import Any
 
-from reverie.bench.contests import BENCHMARKS
-from reverie.bench.physics import chosen, domains
-from reverie.bench.work import check_peers, peers_of
+from reverie.bench.benchmark_cases import check_peers, peers_of
+from reverie.bench.benchmarks import BENCHMARKS
+from reverie.bench.physics_benchmark import chosen, domains
 from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.errors import ConfigError
-from reverie.loops.provenance import machine, versions
+from reverie.training.provenance import machine, versions
 
 
 def run(options: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from reverie.cli import stopping
 from reverie.cli.output import emit, note
 from reverie.core.errors import one_line
-from reverie.environments.check import check
+from reverie.environments.environment_check import check
 
 
 def run(options: Any) -> int | None:

@@ -5,8 +5,8 @@ from typing import Any
 from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.words import count
-from reverie.loops.evaluation import cut_line, evaluate
-from reverie.loops.saved import SavedPolicy
+from reverie.training.evaluation import cut_line, evaluate
+from reverie.training.saved_policy import SavedPolicy
 
 
 def run(options: Any) -> None:

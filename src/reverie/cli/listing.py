@@ -5,8 +5,8 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.output import emit
 from reverie.domains import DOMAINS, MAZES
-from reverie.environments.world import toy_text_ids
-from reverie.experiments.paper import EXPERIMENTS
+from reverie.environments.env_adapter import toy_text_ids
+from reverie.experiments.spec.paper import EXPERIMENTS
 from reverie.models import MODELS
 
 

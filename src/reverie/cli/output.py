@@ -55,7 +55,7 @@ def room_for(options: Any, output: Path | None) -> Iterator[None]:
 
     Where it is stdout, what is printed inside goes to stderr, so that it does not get into the file.
     """
-    from reverie.storage.output import output_at  # NumPy comes with it, and `--help` prints without
+    from reverie.storage.output_file import output_at  # NumPy comes with it, and `--help` prints without
 
     if output is None or not output_at(output).is_stdout:
         yield

@@ -10,17 +10,17 @@ import numpy as np
 
 from reverie.cli import stopping
 from reverie.cli.output import emit, note, room_for
+from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
-from reverie.core.settings import coerce
 from reverie.core.words import count
-from reverie.environments.world import make_env
-from reverie.loops.evaluation import play, summary
+from reverie.environments.env_adapter import make_env
 from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
 from reverie.report.progress import Countdown
+from reverie.training.evaluation import play, summary
 
 if TYPE_CHECKING:
-    from reverie.loops.pilot import EpisodeStart, PlanPolicy
+    from reverie.planning.policies import EpisodeStart, PlanPolicy
 
 SECONDS = 20.0  # of film
 HORIZON = 50  # steps that mpc plans ahead
@@ -73,7 +73,7 @@ def _run(options: Any, output: Path | None, fits: bool) -> None:
 
 def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     """Plan the whole of an episode, then follow the plan; return what came of it."""
-    from reverie.loops.pilot import EpisodeStart, FeedbackPolicy, plan_episode
+    from reverie.planning.policies import EpisodeStart, FeedbackPolicy, plan_episode
 
     start = EpisodeStart(options.env, options.seed, episode, options.horizon)
     _say(
@@ -105,7 +105,7 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     """Plan anew at each step of an episode; return what came of it."""
     from reverie.control import mpc
-    from reverie.loops.pilot import BOUNDED_OPTIONS, EpisodeStart, MPCPolicy
+    from reverie.planning.policies import BOUNDED_OPTIONS, EpisodeStart, MPCPolicy
 
     start = EpisodeStart(options.env, options.seed, episode)
     horizon = min(options.horizon or HORIZON, start.steps)
@@ -136,8 +136,8 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 
 def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     """Improve a controller on models fitted to real episodes, then follow its mean; return what came of it."""
-    from reverie.loops.fitted import ControllerPolicy
-    from reverie.loops.pilot import EpisodeStart
+    from reverie.planning.fitted import ControllerPolicy
+    from reverie.planning.policies import EpisodeStart
 
     start, episodes = (
         EpisodeStart(options.env, options.seed, steps=options.horizon),
@@ -162,7 +162,12 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
             "episodes": (len(table) + 1) * episodes,
             "return": float(np.mean(done.returns)),
         }
-        row |= {"predicted": done.update.predicted, "kl": done.update.kl, "eta": done.update.eta, "residual": done.update.share}
+        row |= {
+            "predicted": done.update.predicted,
+            "kl": done.update.kl,
+            "eta": done.update.eta,
+            "residual": done.update.share,
+        }
         table.append({**row, "fit": done.fit.name, "status": status.name})
         _say(options, _line([*row.values(), status.name]))
     assert status is not None
@@ -176,12 +181,12 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
 
 def _progress(options: Any, start: "EpisodeStart", rounds: int, episodes: int) -> tuple[Any, dict[str, Any]]:
     """Return the rounds to come, and the settings that decide them."""
-    from reverie.loops.fitted import improve
+    from reverie.planning.fitted import improve
 
     if options.method != "pilqr":
         return improve(start, rounds, episodes, options.seed), {}
-    from reverie.control.pilqr import PILQR
-    from reverie.loops.pilqr import Pilqr
+    from reverie.control.pilqr_step import PILQR
+    from reverie.planning.pilqr import Pilqr
 
     settings = PILQR(**{name: coerce(PILQR, name, text) for name, text in options.settings})
     progress = improve(start, rounds, episodes, options.seed, lambda task, m: Pilqr(task, m, settings))

@@ -7,7 +7,7 @@ from typing import Any
 from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.words import count, listed
-from reverie.loops.recover import Recovery, recover
+from reverie.training.recovery import Recovery, recover
 
 
 def run(options: Any) -> None:

@@ -8,11 +8,11 @@ from reverie.cli.output import emit, room_for
 from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import look
-from reverie.experiments import document, runs
-from reverie.experiments.folder import ResultsStore
+from reverie.experiments.analysis import paper_report, runs_report
+from reverie.experiments.execution.results_store import ResultsStore
 from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
-from reverie.storage.output import require_ending
+from reverie.storage.output_file import require_ending
 from reverie.storage.reading import exists
 from reverie.storage.run import RESULTS
 
@@ -42,11 +42,11 @@ def run(options: Any) -> None:
 
 def write(folders: list[ResultsStore], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
     """Write the page; return what it says of the claims, and how many bytes it has."""
-    sections = document.sections_of(folders) if folders else []
-    sections += runs.sections_of(directories)
+    sections = paper_report.sections_of(folders) if folders else []
+    sections += runs_report.sections_of(directories)
     if folders:
         done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
-        lead = f"{document.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
+        lead = f"{paper_report.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
         title = "The paper, reproduced"
     else:
         title, lead = "Learning curves", f"{words.count(len(directories), 'run')}."

@@ -11,15 +11,15 @@ from reverie.cli import report, stopping
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
-from reverie.experiments.cell import begun as begun_of
-from reverie.experiments.choose import searched
-from reverie.experiments.cost import estimates
-from reverie.experiments.declare import RunSpec, cells_of
-from reverie.experiments.folder import Key, ResultsStore, RunResult
-from reverie.experiments.measure import number
-from reverie.experiments.paper import EXPERIMENTS
-from reverie.experiments.reproduce import chosen, fill, prepare, require_backend
-from reverie.report.board import MultiProgress, duration
+from reverie.experiments.analysis.statistics import number
+from reverie.experiments.execution.missing_runs import chosen, fill, prepare, require_backend
+from reverie.experiments.execution.results_store import Key, ResultsStore, RunResult
+from reverie.experiments.execution.time_estimates import estimates
+from reverie.experiments.execution.worker import begun as begun_of
+from reverie.experiments.spec.declaration import RunSpec, cells_of
+from reverie.experiments.spec.hyperparameter_search import searched
+from reverie.experiments.spec.paper import EXPERIMENTS
+from reverie.report.multi_progress import MultiProgress, duration
 
 FAILED = 1  # exit status: some cell failed
 

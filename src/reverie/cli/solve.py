@@ -16,9 +16,9 @@ from reverie.report import value_map
 from reverie.tabular import policy_iteration
 from reverie.tabular.bellman import greedy, optimality
 from reverie.tabular.dyna_q import dyna_q
-from reverie.tabular.endings import check_discount
 from reverie.tabular.mdp import MDP
 from reverie.tabular.q_learning import QLearningSettings, Table
+from reverie.tabular.termination import check_discount
 from reverie.tabular.value_iteration import value_iteration
 
 PLANNERS = {"value-iteration": value_iteration, "policy-iteration": policy_iteration.policy_iteration}

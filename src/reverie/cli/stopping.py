@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from reverie.core.errors import sentence
 from reverie.core.interrupts import EXIT_STATUS, FLAG
-from reverie.loops import interrupts
+from reverie.training import deferred_interrupts
 
 DONE, WRONG = 0, 2  # exit statuses
 NOTHING = "nothing was begun"
@@ -138,7 +138,7 @@ def handled():
     """Have signals set the flag within the block, where the process's own handlers do not do so anyway."""
     global _last
     _last = _Last()
-    with interrupts.handling():
+    with deferred_interrupts.handling():
         yield
 
 
@@ -152,6 +152,6 @@ def _is_command() -> bool:
 
 _DEBUG = "--debug" in sys.argv
 if _is_command():
-    interrupts.install(end_at_once)
+    deferred_interrupts.install(end_at_once)
     if not _DEBUG:
         FLAG.listeners.append(_quieten)

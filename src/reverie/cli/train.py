@@ -11,14 +11,14 @@ from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
 from reverie.core.errors import ConfigError, ReverieError, going_on
 from reverie.core.words import count, mean_of_last
-from reverie.loops.commands import resume_line
-from reverie.loops.identity import require_as_begun
-from reverie.loops.resuming import Wish, facts_of, header_of
 from reverie.report.progress import Progress
 from reverie.storage.config import Call, Config
 from reverie.storage.journal import records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
+from reverie.training.resume_commands import resume_line
+from reverie.training.resuming import Wish, facts_of, header_of
+from reverie.training.run_identity import require_as_begun
 
 STEPS = 20_000  # where --steps is left out
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from reverie.cli import stopping
 from reverie.cli.output import emit, note, room_for
-from reverie.loops.evaluation import cut_line
-from reverie.loops.saved import SavedPolicy
 from reverie.report.film import SKETCHED, TRACED, record
+from reverie.training.evaluation import cut_line
+from reverie.training.saved_policy import SavedPolicy
 
 
 def run(options: Any) -> None:

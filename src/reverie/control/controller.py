@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from reverie.control import shapes
 from reverie.core.errors import ConfigError
-from reverie.maths.arrays import array, of_arrays
+from reverie.maths.array_arguments import array, of_arrays
 from reverie.maths.linalg import cholesky, inverse, log_determinant
 from reverie.maths.precision import double
 

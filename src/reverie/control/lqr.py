@@ -15,11 +15,11 @@ import jax.numpy as jnp
 
 from reverie.control import shapes
 from reverie.control.controller import Controller
-from reverie.control.stationary import StationaryRegulator, infinite
+from reverie.control.infinite_horizon import StationaryRegulator, infinite
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
-from reverie.maths.arrays import of_arrays
+from reverie.maths.array_arguments import of_arrays
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 

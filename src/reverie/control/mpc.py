@@ -12,9 +12,9 @@ import numpy as np
 
 from reverie.control import shapes
 from reverie.control.ilqg import Plan
+from reverie.control.ilqg_step import DEFAULT_OPTIONS, Options
 from reverie.control.problem import Problem
-from reverie.control.search import DEFAULT_OPTIONS, Options
-from reverie.core.arguments import whole
+from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 

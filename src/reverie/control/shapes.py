@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.core.arguments import finite, shown
+from reverie.core.argument_checks import finite, shown
 from reverie.core.errors import ConfigError, SpaceError
-from reverie.maths import arrays
+from reverie.maths import array_arguments
 
 AXES: Mapping[str, str] = {
     **{"A": "nn", "B": "nm", "Q": "nn", "R": "mm", "N": "nm"},  # x' = A x + B u and its costs
@@ -29,7 +29,7 @@ AXES: Mapping[str, str] = {
 
 def real(where: str, name: str, value: Any) -> Any:
     """Return `value` as an array of real floating-point numbers, NumPy's or JAX's as it is, lists as NumPy's float64."""
-    return arrays.real(f"{where}: {name}", value, f"an array of real numbers {_axes(AXES[name])}")
+    return array_arguments.real(f"{where}: {name}", value, f"an array of real numbers {_axes(AXES[name])}")
 
 
 def fit(where: str, *parts: Any, **given: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The one contract between algorithms and loops: pure functions of an explicit state."""
+"""The one contract between algorithms and training: pure functions of an explicit state."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from reverie.core.types import EnvSpec
 
 
 class DataRequirements(NamedTuple):
-    """Numbers that loops obey without knowing the algorithm."""
+    """Numbers that training obeys without knowing the algorithm."""
 
     batch_size: int  # rows of one minibatch
     updates_per_step: int  # I: minibatch updates for each real step

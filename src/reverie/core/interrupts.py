@@ -1,6 +1,6 @@
 """Was this process asked to stop?  A flag that signal handlers set, looked at wherever stopping is safe.
 
-Handlers: `loops.interrupts`.  Here only what every room may ask.
+Handlers: `training.deferred_interrupts`.  Here only what every room may ask.
 """
 
 from collections.abc import Callable

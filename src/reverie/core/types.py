@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.arguments import MOST, shown, whole
+from reverie.core.argument_checks import MOST, shown, whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.core.finite import all_finite
 from reverie.core.words import count

@@ -40,7 +40,7 @@ def register() -> None:
         if maze.gym_id not in gym.registry:
             gym.register(
                 maze.gym_id,
-                entry_point="reverie.environments.maze:MazeEnv",
+                entry_point="reverie.environments.maze_env:MazeEnv",
                 kwargs={"maze": maze.name},
                 order_enforce=False,
                 disable_env_checker=True,

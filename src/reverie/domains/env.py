@@ -15,7 +15,7 @@ from reverie.core.words import count
 from reverie.domains import DOMAINS
 from reverie.domains.domain import SCALAR, State
 from reverie.domains.headless import choose_mujoco_backend, has_screen
-from reverie.domains.plant import MujocoModel
+from reverie.domains.mujoco_model import MujocoModel
 
 RENDER_MODES = ("rgb_array", "human")
 OPTIONS = ("render_mode", "width", "height", "horizon")

@@ -1,6 +1,6 @@
 """Grid mazes as tables of transitions: four moves, walls that stop them, a goal that ends the episode with reward 1.
 
-`#` is a wall, `S` the start, `G` the goal.  Formulas only; `environments/maze.py` makes a Gymnasium environment of one.
+`#` is a wall, `S` the start, `G` the goal.  Formulas only; `environments/maze_env.py` makes a Gymnasium environment of one.
 """
 
 from typing import NamedTuple

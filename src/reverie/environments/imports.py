@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from reverie.core.errors import ConfigError, sentence, unknown
-from reverie.environments.foreign import IMPORT, failed
+from reverie.environments.blocking_calls import IMPORT, failed
 
 _LOOKED_IN: list[str] = []  # current folders that stand on the path because of us: one at most
 

@@ -8,11 +8,11 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
+from reverie.core.checked_settings import TRUTHS
 from reverie.core.errors import ConfigError, unknown
-from reverie.core.settings import TRUTHS
-from reverie.environments.foreign import IMPORT
+from reverie.environments.blocking_calls import IMPORT
+from reverie.environments.env_adapter import OUR_IDS, is_id
 from reverie.environments.imports import imported, imported_module
-from reverie.environments.world import OUR_IDS, is_id
 
 GYMNASIUM = "max_episode_steps"  # what `gymnasium.make` takes beside a maker's own
 

@@ -11,11 +11,11 @@ import gymnasium as gym
 import numpy as np
 
 from reverie.core.errors import ConfigError
-from reverie.domains import arrays
+from reverie.domains import batched
 from reverie.domains.domain import Domain
 from reverie.domains.env import DomainEnv
-from reverie.domains.plant import STEP, MujocoModel, difference, shift
-from reverie.environments.world import EnvAdapter
+from reverie.domains.mujoco_model import STEP, MujocoModel, difference, shift
+from reverie.environments.env_adapter import EnvAdapter
 
 WIDE = 1e-3  # of second differences: a reward that bends within less counts as bending over this much
 MOST_SECOND_DIFFERENCES = 12  # n + m up to which all second differences are taken; beyond, each coordinate's own
@@ -43,8 +43,8 @@ class DomainSimulator:
 
     def scores(self, states: np.ndarray, actions: np.ndarray) -> Scores:
         """Return rewards and deaths of the steps since `begin`, which led through `states` [T + 1, …]."""
-        rewards = arrays.reward(self.domain, states[:-1], actions, states[1:], self.target)
-        return rewards, arrays.terminated(self.domain, states[1:])
+        rewards = batched.reward(self.domain, states[:-1], actions, states[1:], self.target)
+        return rewards, batched.terminated(self.domain, states[1:])
 
 
 class Linearisation(NamedTuple):

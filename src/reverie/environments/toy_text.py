@@ -13,10 +13,10 @@ import numpy as np
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.core.seeds import RESET, seed_of
 from reverie.domains import maze
-from reverie.environments.foreign import RESET as RESETTING
-from reverie.environments.foreign import STEP, failed
+from reverie.environments.blocking_calls import RESET as RESETTING
+from reverie.environments.blocking_calls import STEP, failed
+from reverie.environments.env_adapter import LARGEST_SPACE, EnvSource, adapter_of, make_gym_env
 from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
-from reverie.environments.world import LARGEST_SPACE, EnvSource, adapter_of, make_gym_env
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, from_outcomes
 from reverie.tabular.outcomes import of_table

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import utils as space_utils
 
-from reverie.core.arguments import shown
+from reverie.core.argument_checks import shown
 from reverie.core.errors import ReverieError, WorldError, sentence
 from reverie.core.words import count, listed
 

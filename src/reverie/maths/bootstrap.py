@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reverie.maths.arrays import array, of_arrays
+from reverie.maths.array_arguments import array, of_arrays
 
 LEVEL, RESAMPLES = 0.95, 2000
 

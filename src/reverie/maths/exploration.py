@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import scipy.special
 
-from reverie.maths.arrays import array
+from reverie.maths.array_arguments import array
 
 Noise = Literal["ou", "gaussian", "precision"]
 THETA = 0.15  # pull of the Ornstein-Uhlenbeck process towards zero, per step.  Lillicrap et al. 2016, section 7

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reverie.maths.arrays import of_arrays
+from reverie.maths.array_arguments import of_arrays
 from reverie.maths.linalg import symmetrise
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from reverie.maths.arrays import of_arrays
+from reverie.maths.array_arguments import of_arrays
 
 ELIMINATED = 16  # rows up to which elimination, written out, is faster than calls of a library inside a compiled loop
 

@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from reverie.maths.arrays import array
+from reverie.maths.array_arguments import array
 
 Normalisation = Literal["none", "layer", "batch"]
 MOMENTS_RATE = 0.01  # at which running moments of batch normalisation follow each minibatch's

@@ -6,7 +6,7 @@ lives with the networks and is therefore part of every checkpoint.
 
 import jax.numpy as jnp
 
-from reverie.maths.arrays import array, of_arrays
+from reverie.maths.array_arguments import array, of_arrays
 
 CLIP = 10.0  # standard deviations; beyond it an observation is an outlier that should not drive a network
 HORIZON = 10_000  # updates after which the average starts to forget, so that it follows a policy that moves on

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reverie.maths.arrays import array, of_arrays
+from reverie.maths.array_arguments import array, of_arrays
 
 
 def entries(action_dim: int) -> int:

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from reverie.maths.arrays import of_arrays
+from reverie.maths.array_arguments import of_arrays
 
 LOG_ROOT_TWO_PI = 0.9189385332046727  # ½ log 2π
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
+from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.status import Status
-from reverie.core.task import KnownDynamics
 
 StepFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], u [m] -> x' [n]
 Derivatives = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> A [n, n], B [n, m]

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from reverie.core.checked_settings import Settings
 from reverie.core.dynamics import Episode, FitResult, Linear
-from reverie.core.settings import Settings
 from reverie.core.status import Status
 from reverie.maths import gaussian
 from reverie.models import mixture, samples

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reverie.core.checked_settings import Settings
 from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
-from reverie.core.settings import Settings
 from reverie.core.status import Status
 from reverie.maths import gaussian, networks
 from reverie.models import samples

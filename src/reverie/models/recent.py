@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from reverie.core.checked_settings import Settings
 from reverie.core.dynamics import Episode, FitResult
-from reverie.core.settings import Settings
 from reverie.core.status import Status
 
 

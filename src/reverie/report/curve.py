@@ -4,11 +4,11 @@ import io
 from pathlib import Path
 
 from reverie.core.errors import ConfigError
-from reverie.loops.evaluation import COLUMNS as EVALUATIONS
 from reverie.storage.episodes import COLUMNS as EPISODES
-from reverie.storage.output import output_at
+from reverie.storage.output_file import output_at
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_at
+from reverie.training.evaluation import COLUMNS as EVALUATIONS
 
 
 def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:

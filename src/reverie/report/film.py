@@ -14,11 +14,11 @@ import numpy as np
 from reverie.core.errors import ConfigError, ReverieError, WorldError
 from reverie.core.interrupts import look
 from reverie.domains.headless import choose_mujoco_backend
-from reverie.environments.world import EnvAdapter
-from reverie.loops import budget
-from reverie.loops.evaluation import Played, limit_for, play
+from reverie.environments.env_adapter import EnvAdapter
 from reverie.storage.files import io_errors, read_regular
-from reverie.storage.output import output_at, require_ending
+from reverie.storage.output_file import output_at, require_ending
+from reverie.training import resource_estimates
+from reverie.training.evaluation import Played, limit_for, play
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
@@ -83,7 +83,9 @@ def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> Non
     """Add a picture.  Raises ConfigError where the film, held in memory until it is written, would not fit."""
     frames.append(picture := draw())
     if len(frames) == 1:
-        budget.require_room([budget.Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels")
+        resource_estimates.require_room(
+            [resource_estimates.Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels"
+        )
 
 
 def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[], np.ndarray] | None, bool]:
@@ -92,7 +94,7 @@ def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[],
     world = make()
     model = getattr(world.env.unwrapped, "model", None)
     if type(model).__name__ == "MjModel" and not choose_mujoco_backend():
-        from reverie.report.sketch import StickFigure
+        from reverie.report.stick_figure import StickFigure
 
         inner: Any = world.env.unwrapped
         return world, StickFigure(model, inner.data, _camera(inner)).render, True

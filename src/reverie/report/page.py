@@ -14,7 +14,7 @@ from pathlib import Path
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.report.document import Commands, Curves, Document, Film, Films, Line, Part, Section, Table, Text, Verdicts
-from reverie.storage.output import output_at
+from reverie.storage.output_file import output_at
 
 Looks = dict[str, dict[str, int | None]]  # of a name: colour (None: that of text) and dash
 

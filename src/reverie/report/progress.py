@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from reverie.loops.callbacks import Began, Compiling, Ended, Evaluated, Event, Noticed, StepEnded
+from reverie.training.callbacks import Began, Compiling, Ended, Evaluated, Event, Noticed, StepEnded
 
 LOG_SECONDS = 10.0  # between lines where stderr is no terminal
 DRAW_SECONDS = 0.1

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from reverie.core.errors import ConfigError
-from reverie.storage.output import output_at, require_ending
+from reverie.storage.output_file import output_at, require_ending
 from reverie.tabular.grid import Grid
 
 WIDTH = 6  # characters of a cell

@@ -7,7 +7,7 @@ from typing import Any
 
 import filelock
 
-from reverie.core.arguments import shown
+from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage.config import Call, Config, read_call, read_config, write_call, write_config
 from reverie.storage.files import ELSEWHERE, LOCK, file_identity, io_errors, make_folder, take_lock

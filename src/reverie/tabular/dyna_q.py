@@ -9,7 +9,7 @@ The model keeps the last outcome of each step, which is all there is to know whe
 
 import numpy as np
 
-from reverie.core.arguments import whole
+from reverie.core.argument_checks import whole
 from reverie.core.seeds import SAMPLE, seed_of
 from reverie.tabular.q_learning import Also, QLearningSettings, QResult, Samples, Table, Watch, q_learning
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from reverie.core.arguments import finite, shown, whole
-from reverie.core.arrays import as_array
+from reverie.core.argument_checks import finite, shown, whole
+from reverie.core.array_like import as_array
 from reverie.core.errors import ConfigError
 from reverie.tabular.outcomes import Outcomes, of_columns, of_table
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.arguments import shown
-from reverie.core.arrays import as_array
+from reverie.core.argument_checks import shown
+from reverie.core.array_like import as_array
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 

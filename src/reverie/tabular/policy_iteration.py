@@ -17,18 +17,18 @@ import numpy as np
 from scipy.sparse import eye_array
 from scipy.sparse.linalg import spsolve
 
-from reverie.core.arguments import at_least_0, shown, whole
-from reverie.core.arrays import as_array
+from reverie.core.argument_checks import at_least_0, shown, whole
+from reverie.core.array_like import as_array
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.interrupts import look
 from reverie.core.status import Status
 from reverie.core.words import count
 from reverie.tabular.bellman import action_values, expectation, under
-from reverie.tabular.endings import check_discount, toward_an_end
 from reverie.tabular.limits import check_rewards, check_values
 from reverie.tabular.mdp import MDP, SLACK, checked
 from reverie.tabular.solution import Solution, solution
 from reverie.tabular.sweeps import iterate_to_convergence
+from reverie.tabular.termination import check_discount, toward_an_end
 
 DIRECT = 1000  # states
 ACCURACY = 1e-10

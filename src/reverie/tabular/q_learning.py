@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from reverie.core.arguments import shown, whole
+from reverie.core.argument_checks import shown, whole
+from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.seeds import NOISE, seed_of
-from reverie.core.settings import Settings
 from reverie.core.status import Status
-from reverie.tabular.endings import check_discount
 from reverie.tabular.limits import LARGEST, too_large
+from reverie.tabular.termination import check_discount
 
 
 class Samples(Protocol):

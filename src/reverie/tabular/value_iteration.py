@@ -3,12 +3,12 @@
 Stops by bounds on what is still to come, see `sweeps`.
 """
 
-from reverie.core.arguments import at_least_0, whole
+from reverie.core.argument_checks import at_least_0, whole
 from reverie.tabular.bellman import optimality
-from reverie.tabular.endings import check_discount
 from reverie.tabular.mdp import MDP, checked
 from reverie.tabular.solution import Solution, solution
 from reverie.tabular.sweeps import iterate_to_convergence
+from reverie.tabular.termination import check_discount
 
 
 def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iterations: int = 100_000) -> Solution:

@@ -1,0 +1,59 @@
+"""The contest of imagination: what rollouts cost beside the updates they feed, and what fits add."""
+
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from reverie.algorithms.naf import NAF
+from reverie.bench.timing import Contender, interleave, table
+from reverie.imagination.settings import Imagination
+from reverie.models import MODELS
+from reverie.training.learner import Learner
+
+DOMAIN, EPISODES, LENGTH = "reacher_single", 6, 5
+FITTED = ("linear", "neural", "exact")
+
+
+def imagine(peers: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Time, per real step, the updates at I = 5 and l = 5, the rollouts they learn from, and the fit after each episode."""
+    del peers  # none of them imagines
+    contenders = []
+    with tempfile.TemporaryDirectory() as folder:
+        learners = {
+            name: Learner(
+                Imagination(NAF(updates_per_step=1), MODELS[name](), rollout_length=LENGTH),
+                DOMAIN,
+                out=f"{folder}/{name}",
+            )
+            for name in FITTED
+        }
+        for name, learner in learners.items():
+            learner.learn(episodes=EPISODES)
+            contenders += _parts(name, learner)
+        times = interleave(contenders, rounds)
+        for learner in learners.values():
+            learner.close()
+    return {"unit": "one real step", "rows": table(times, "updates")}
+
+
+def _parts(name: str, learner: Learner) -> list[Contender]:
+    trainer = learner._session.trainer
+    dreams, steps = trainer.dreams, trainer.dreams.settings.rollouts  # type: ignore[union-attr]
+    horizon = len(dreams.history[-1])  # type: ignore[union-attr]
+    found = [
+        Contender(f"rollouts, {name}", dreams.imagine, steps),  # type: ignore[union-attr]
+        Contender(f"fit and judgement, {name}", dreams.refit, horizon),  # type: ignore[union-attr]
+    ]
+    if name == FITTED[0]:
+        count = 5 * (1 + LENGTH)
+        rows = trainer.replay.sample(np.random.default_rng(0), (count, trainer.agent.requirements.batch_size))
+
+        def updates() -> None:
+            for number in range(steps):
+                trainer.state, trainer._flat = trainer._update(trainer.state, rows, np.uint32(number))
+                _ = trainer.policy
+
+        found.insert(0, Contender("updates", updates, steps))
+    return found

@@ -1,0 +1,277 @@
+"""The steps of iLQG, pure: two drivers, compiled and on the host, share them.  `ilqg` tells the whole."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.control import box_qp, lqr, shapes
+from reverie.control.problem import Expansion
+from reverie.core.argument_checks import finite, shown, whole
+from reverie.core.errors import ConfigError
+from reverie.core.status import Status
+from reverie.maths.array_arguments import of_arrays
+from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
+
+RUNNING = -1
+SETTLED = 1e-5  # λ under which small gains mean a small gradient
+TRACE = ("cost", "regularisation", "alpha", "fall", "expected", "gain")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Settings of iLQG."""
+
+    iterations: int = 500
+    """Line searches at most."""
+    tolerance: float = 1e-7
+    """Stop where a step taken lowers J by less than this times 1 + |J|."""
+    gradient_tolerance: float = 1e-4
+    """Stop where the mean over steps of max |k| / (|u| + 1) is less, λ small, and the gradient vanishes too: where the largest
+    |∂J/∂u| (|u| + 1) is less than this times 1 + |J|.  Near a kink steps are small and the gradient is not."""
+    regularisation: float = 1.0
+    """λ to begin with; 0 on problems known to be convex."""
+    regularisation_min: float = 1e-6
+    """λ that would fall below is 0."""
+    regularisation_max: float = 1e10
+    factor: float = 1.6
+    """λ is multiplied or divided by it, and by its powers in a row of like outcomes."""
+    z_min: float = 1e-4
+    """Share of the predicted fall that a step must bring."""
+    alphas: tuple[float, ...] = tuple(float(a) for a in 10.0 ** np.linspace(0, -3, 11))
+    """Step lengths tried, longest first."""
+    project: bool = True
+    """Whether to make the Hessian of the cost positive semidefinite."""
+    low: float | tuple[float, ...] | None = None
+    """Bounds of controls, which the problem's rollouts must keep as well."""
+    high: float | tuple[float, ...] | None = None
+    divergence: float = 1e8
+    """A first trajectory with larger states counts as diverged."""
+
+    def __post_init__(self) -> None:
+        whole("iterations", self.iterations, 1)
+        for name in ("tolerance", "gradient_tolerance", "regularisation", "z_min"):
+            if finite(name, getattr(self, name)) < 0:
+                raise ConfigError(f"{name} is {shown(getattr(self, name))}; it must be 0 or more")
+        for name in ("regularisation_min", "regularisation_max", "divergence"):
+            shapes.positive(name, getattr(self, name))
+        if finite("factor", self.factor) <= 1:
+            raise ConfigError(f"factor is {shown(self.factor)}; it must be above 1")
+        object.__setattr__(self, "alphas", self._lengths())
+        low, high = (shapes.real("ilqg.Options", name, 0.0 if end is None else end) for name, end in self._ends())
+        if np.isnan(low).any() or np.isnan(high).any():
+            raise ConfigError(f"low = {shown(self.low)}, high = {shown(self.high)}: bounds are numbers")
+        if self.low is not None and self.high is not None and np.any(np.greater(self.low, self.high)):
+            raise ConfigError(f"low = {self.low} above high = {self.high}: no control lies between")
+
+    def _lengths(self) -> tuple[float, ...]:
+        try:
+            alphas = tuple(self.alphas)
+        except Exception:  # no sequence, or whatever a strange object raises
+            alphas = ()
+        if not alphas:
+            raise ConfigError(
+                f"alphas is {shown(self.alphas)}; give lengths of steps, at least one, such as (1.0, 0.5)"
+            )
+        return tuple(shapes.positive("alphas", alpha) for alpha in alphas)
+
+    def _ends(self) -> tuple[tuple[str, Any], ...]:
+        return ("low", self.low), ("high", self.high)
+
+
+DEFAULT_OPTIONS = Options()
+
+
+class SearchState(NamedTuple):
+    """Where a search stands: what step functions take and give."""
+
+    states: Any
+    actions: Any
+    cost: Any
+    regularisation: Any
+    factor: Any
+    iterations: Any
+    passes: Any
+    repairs: Any
+    status: Any  # RUNNING or a Status
+    limit: Any  # line searches allowed
+    needs_expansion: Any  # whether the expansion is of an earlier trajectory
+    finished: Any  # whether the last gains are those to return
+
+
+class LocalModel(NamedTuple):
+    """An expansion as backward passes take it, about a trajectory: F [T, n, d], C [T, d, d], c [T, d], V, v."""
+
+    F: Any
+    C: Any
+    c: Any
+    V: Any
+    v: Any
+    finite: Any
+
+
+class Gains(NamedTuple):
+    """Outcome of a backward pass; the expected fall of J is -α (linear + α quadratic)."""
+
+    K: Any
+    k: Any
+    Quu: Any
+    linear: Any
+    quadratic: Any
+    size: Any  # mean over steps of max |k| / (|u| + 1)
+    gradient: Any  # max over steps of |∂J/∂u| (|u| + 1), but for what points out of the bounds
+    positive: Any
+
+
+def localise(expansion: Expansion, options: Options) -> LocalModel:
+    """Return an expansion as backward passes take it, its Hessians projected if so asked."""
+    A, B, l_x, l_u, l_xx, l_ux, l_uu, v, V = expansion
+    n = A.shape[1]
+    F, c = jnp.concatenate([A, B], axis=2), jnp.concatenate([l_x, l_u], axis=1)
+    top = jnp.concatenate([l_xx, jnp.swapaxes(l_ux, 1, 2)], axis=2)
+    C = symmetrise(jnp.concatenate([top, jnp.concatenate([l_ux, l_uu], axis=2)], axis=1))
+    V = symmetrise(jnp.asarray(V))
+    if options.project:
+        C, V = eigenvalues_clipped(C), eigenvalues_clipped(V)
+        l_uu = C[:, n:, n:]
+        C = C.at[:, n:, n:].set(eigenvalues_clipped(l_uu, 1e-6 * jnp.max(jnp.abs(l_uu))))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in (F, C, c, V, v)]))
+    return LocalModel(F, C, c, V, jnp.asarray(v), finite)
+
+
+def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains:
+    """Return gains by one backward pass, about a trajectory: f = 0."""
+    n, m = local.F.shape[1], actions.shape[1]
+    bounded = options.low is not None or options.high is not None
+    low = -jnp.inf if options.low is None else jnp.asarray(options.low, actions.dtype)
+    high = jnp.inf if options.high is None else jnp.asarray(options.high, actions.dtype)
+
+    def step(after, now):
+        V, v, warm, adjoint = after
+        F, C, c, u = now
+        Q, q = lqr.backup(V, v, F, C, c)
+        if bounded:
+            H = Q[n:, n:] + regularisation * jnp.eye(m, dtype=Q.dtype)
+            best = box_qp.solve(H, q[n:], low - u, high - u, warm)
+            K, k, positive = box_qp.feedback(H, best, Q[n:, :n]), best.k, best.status != Status.NOT_POSITIVE_DEFINITE
+        else:
+            K, k, positive = lqr.gains(Q, q, n, regularisation)
+        V, v, _ = lqr.value_update(Q, q, K, k, regularisation)
+        Quu, slope = Q[n:, n:], c + F.T @ adjoint  # of J with later controls as they are; q has their changes in it
+        blocked = ((u <= low) & (slope[n:] > 0)) | ((u >= high) & (slope[n:] < 0))
+        gradient = jnp.max(jnp.where(blocked, 0.0, jnp.abs(slope[n:]) * (jnp.abs(u) + 1.0)))
+        return (V, v, k, slope[:n]), (K, k, Quu, k @ q[n:], 0.5 * k @ (Quu @ k), positive, gradient)
+
+    last = local.V, local.v, jnp.zeros(m, actions.dtype), local.v
+    _, (K, k, Quu, linear, quadratic, positive, gradient) = jax.lax.scan(
+        step, last, (local.F, local.C, local.c, actions), reverse=True, unroll=2
+    )
+    size = jnp.mean(jnp.max(jnp.abs(k) / (jnp.abs(actions) + 1.0), axis=1))
+    return Gains(K, k, Quu, jnp.sum(linear), jnp.sum(quadratic), size, jnp.max(gradient), jnp.all(positive))
+
+
+def raised(regularisation, factor, options: Options):
+    """Return λ and its factor after a failure."""
+    factor = jnp.maximum(options.factor, factor * options.factor)
+    return jnp.maximum(regularisation * factor, options.regularisation_min), factor
+
+
+def lowered(regularisation, factor, options: Options):
+    """Return λ and its factor after a success."""
+    factor = jnp.minimum(1.0 / options.factor, factor / options.factor)
+    lower = regularisation * factor
+    return jnp.where(lower < options.regularisation_min, 0.0, lower), factor
+
+
+@of_arrays
+def definite(Quu, regularisation):
+    """Return Quu [T, m, m] where it is positive definite, Quu + λ I elsewhere."""
+    added = jnp.where(cholesky(Quu)[1], 0.0, regularisation)
+    return Quu + added[:, None, None] * jnp.eye(Quu.shape[-1], dtype=Quu.dtype)
+
+
+def _with(change, search: SearchState, options: Options) -> SearchState:
+    regularisation, factor = change(search.regularisation, search.factor, options)
+    return search._replace(regularisation=regularisation, factor=factor)
+
+
+def _either(condition, yes, no):
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def judge(search: SearchState, local: LocalModel, gains: Gains, options: Options) -> SearchState:
+    """Return the search after a backward pass: λ raised where it failed, over where its gains are those to return."""
+    search = search._replace(passes=search.passes + 1, needs_expansion=False)
+    failed = _with(raised, search._replace(repairs=search.repairs + 1), options)
+    hopeless = failed.regularisation > options.regularisation_max
+    failed = failed._replace(status=jnp.where(hopeless, Status.NOT_POSITIVE_DEFINITE, failed.status), finished=hopeless)
+    still = (gains.size < options.gradient_tolerance) & (search.regularisation < SETTLED)
+    running, scale = search.status == RUNNING, 1.0 + jnp.abs(search.cost)
+    flat = gains.gradient <= options.gradient_tolerance * scale
+    hardly = (
+        -(gains.linear + gains.quadratic) < options.tolerance * scale
+    )  # as much as a step taken would have to bring
+    status = jnp.where(running & still & hardly, Status.CONVERGED_COST, search.status)
+    stuck = gains.size == 0.0  # every control at a bound, and pulled outward: the same under any λ
+    status = jnp.where(running & flat & (still | stuck), Status.CONVERGED_GRADIENT, status)
+    search = _either(gains.positive, search._replace(status=status, finished=status != RUNNING), failed)
+    status = jnp.where(local.finite, search.status, Status.NONFINITE_MODEL)
+    return search._replace(status=status, finished=search.finished | ~local.finite)
+
+
+def choose(search: SearchState, gains: Gains, X, U, J, options: Options):
+    """Return the search after its rollouts [S, …], and the trace's row."""
+    alphas = jnp.asarray(options.alphas, J.dtype)
+    best = jnp.argmin(jnp.where(jnp.isfinite(J), J, jnp.inf))
+    alpha, fall = alphas[best], search.cost - J[best]
+    expected = -alpha * (gains.linear + alpha * gains.quadratic)
+    share = jnp.where(expected > 0, fall / expected, jnp.sign(fall))
+    taken = jnp.isfinite(J[best]) & (share > options.z_min)
+    search = search._replace(iterations=search.iterations + 1)
+    small = fall < options.tolerance * (1.0 + jnp.abs(search.cost))
+    moved = _with(lowered, search._replace(states=X[best], actions=U[best], cost=J[best]), options)
+    moved = moved._replace(status=jnp.where(small, Status.CONVERGED_COST, search.status))
+    stuck = _with(raised, search, options)
+    hopeless = stuck.regularisation > options.regularisation_max
+    stuck = stuck._replace(status=jnp.where(hopeless, Status.REGULARISATION_LIMIT, search.status))
+    row = (J[best], search.regularisation, alpha, fall, expected, gains.size)
+    row = _either(taken, row, (search.cost, search.regularisation, jnp.zeros_like(alpha), *row[3:]))
+    after = _either(taken, moved, stuck)
+    over = (after.status == RUNNING) & (after.iterations >= after.limit)
+    status = jnp.where(over, Status.MAX_ITERATIONS, after.status)
+    return after._replace(status=status, needs_expansion=taken), jnp.stack(row)
+
+
+def start(X, U, J, regularisation, limit, options: Options) -> SearchState:
+    """Return the search from the first of the rollouts [S, …] of ever smaller controls that stays finite."""
+    fine = jnp.isfinite(J) & (jnp.max(jnp.abs(X), axis=(1, 2)) <= options.divergence)  # NaN compares false
+    first = jnp.argmax(fine)
+    zero, one = jnp.zeros((), jnp.int32), jnp.ones((), J.dtype)
+    return SearchState(
+        states=X[first],
+        actions=U[first],
+        cost=J[first],
+        regularisation=regularisation * one,
+        factor=one,
+        iterations=zero,
+        passes=zero,
+        repairs=zero,
+        status=zero + jnp.where(fine[first], RUNNING, Status.INITIAL_DIVERGED),
+        limit=zero + limit,
+        needs_expansion=jnp.asarray(True),
+        finished=~fine[first],
+    )
+
+
+def nothing_yet(T: int, n: int, m: int, dtype) -> tuple[LocalModel, Gains]:
+    """Return an expansion and gains to begin with, all 0 but Q_uu = I; n: dimension of state differences."""
+
+    def zeros(*shape):
+        return np.zeros(shape, dtype)
+
+    d, yes = n + m, np.True_
+    local = LocalModel(zeros(T, n, d), zeros(T, d, d), zeros(T, d), zeros(n, n), zeros(n), yes)
+    Quu = zeros(T, m, m) + np.eye(m, dtype=dtype)
+    return local, Gains(zeros(T, m, n), zeros(T, m), Quu, zeros(), zeros(), zeros(), zeros(), yes)

@@ -1,0 +1,250 @@
+"""A controller's step under a KL bound: min E_p[ℓ] subject to Σ_t E KL(p_t ‖ q_t) <= T ε.  Levine & Abbeel 2014.
+
+For a multiplier η the best p is the regulator of (ℓ - η log q) / (η + ν), with covariance Q_uu⁻¹ of that problem; ν
+weighs its entropy.  KL falls as η grows, so η is found by bracketing.  Where we differ from that paper's program
+(ours / theirs):
+ 1. The step that the cost alone asks for is tried first, and taken where it is within the bound / never tried.
+ 2. A problem that is not convex counts as one of infinite KL / raises η by a number that doubles, not the bracket.
+ 3. A step with KL > 1.1 of the bound is never returned / is, with a warning.
+ 4. Thresholds are relative to the cost's size / absolute.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.control import lqr, shapes
+from reverie.control.controller import Controller, factor, maximum_entropy, precision
+from reverie.control.ilqg_step import DEFAULT_OPTIONS, Options, definite, raised
+from reverie.control.lqr import QuadraticCost
+from reverie.core.dynamics import Linear
+from reverie.core.errors import ConfigError, unknown
+from reverie.core.status import Status
+from reverie.maths.linalg import log_determinant
+from reverie.maths.precision import double
+
+ETA_LOW, ETA_HIGH = 1e-8, 1e16  # of costs of usual size
+SMALL, LARGE = 1e-3, 1e3  # sizes of cost beyond which they go with it
+TRIALS = 50
+SLACK = 0.1  # of the bound: no step exceeds it by more
+
+
+class BoundedStep(NamedTuple):
+    """A controller within the bound, and what it is expected to change."""
+
+    controller: Controller
+    eta: Any  # the multiplier; where to begin next time
+    kl: Any  # E KL(p_t ‖ q_t) [T], nats
+    expected_old: Any  # E Σ ℓ of the old controller under the model
+    expected_new: Any
+    trials: Any
+    raised: Any  # trials whose problem was not convex
+    status: Any  # DONE, INACTIVE, BOUND_UNMET (the nearest within it, else the old one) or NONFINITE_MODEL
+
+
+class ImprovementStep(NamedTuple):
+    """What a refit leaves: a controller, how it was found, and what it is expected to change."""
+
+    controller: Controller
+    status: Status
+    eta: float  # 0 of a plain step
+    kl: np.ndarray | None  # [T], nats; None of a plain step
+    expected_old: float | None  # None without an old controller
+    expected_new: float
+    repairs: int  # passes that were not convex
+
+
+def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> QuadraticCost:
+    """Return (ℓ - η log q) / (η + ν), but for the constant of log q.  Pure."""
+    cost, old = shapes.alike(*shapes.fit("dual.augmented", cost, old))
+    P = precision(old)
+    PK, Pk = P @ old.K, (P @ old.k[..., None])[..., 0]
+    Kt = jnp.swapaxes(old.K, 1, 2)
+    top = jnp.concatenate([Kt @ PK, -jnp.swapaxes(PK, 1, 2)], axis=2)
+    C = jnp.concatenate([top, jnp.concatenate([-PK, P], axis=2)], axis=1)
+    c = jnp.concatenate([(Kt @ Pk[..., None])[..., 0], -Pk], axis=1)
+    added = QuadraticCost(C, c, 0.5 * jnp.sum(old.k * Pk, axis=1), 0.0, 0.0, 0.0)
+    return jax.tree.map(lambda own, more: (own + eta * more) / (eta + entropy), cost, added)
+
+
+def divergence(new: Controller, old: Controller, means, spreads):
+    """Return E KL(new_t ‖ old_t) [T] over states x_t ~ N(means_t, spreads_t): [T, n], [T, n, n].  Pure."""
+    fitted = shapes.fit("dual.divergence", new, old, f=means, covariance=spreads)
+    new, old, means, spreads = shapes.alike(*fitted)
+
+    def one(new, old, P, mean, spread):
+        dK, toward = new.K - old.K, (new.K - old.K) @ mean + new.k - old.k
+        moved = jnp.sum(P * (dK @ spread @ dK.T)) + toward @ P @ toward
+        grown = log_determinant(old.chol) - log_determinant(new.chol)
+        return 0.5 * (jnp.sum(P * (new.chol @ new.chol.T)) - toward.shape[0] + grown + moved)
+
+    return jax.vmap(one)(new, old, precision(old), means, spreads)
+
+
+class _Bracket(NamedTuple):
+    low: Any
+    high: Any
+    eta: Any
+    best: Any  # the least η known to be within the bound
+    trials: Any
+    raised: Any
+    status: Any  # BOUND_UNMET until found
+
+
+def _bounded_step(dynamics, cost, old, bound, x0_mean, x0_covariance, eta, entropy, tolerance) -> BoundedStep:
+    limit = bound * old.k.shape[0]
+    size = jnp.maximum(jnp.max(jnp.abs(cost.C)), jnp.max(jnp.abs(cost.c)))
+    least = ETA_LOW * jnp.where(size > 0, jnp.minimum(1.0, size / SMALL), 1.0)
+    most = ETA_HIGH * jnp.maximum(1.0, jnp.where(jnp.isfinite(size), size, 1.0) / LARGE)
+
+    def attempt(eta):
+        found = lqr.backward(dynamics, augmented(cost, old, eta, entropy))
+        new = Controller(found.K, found.k, factor(found.Quu))
+        means, spreads, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
+        return new, divergence(new, old, means[:-1], spreads[:-1]), found.status == Status.DONE
+
+    def unfinished(bracket):
+        return (bracket.status == Status.BOUND_UNMET) & (bracket.trials < TRIALS)
+
+    def narrow(bracket):
+        eta = bracket.eta
+        _, kl, convex = attempt(eta)
+        total = jnp.where(convex, jnp.sum(kl), jnp.inf)
+        within = total <= limit
+        low = jnp.where(within, bracket.low, eta)
+        high = jnp.where(within, eta, bracket.high)
+        middle = jnp.sqrt(low * high)
+        following = jnp.where(within, jnp.maximum(middle, 0.1 * eta), jnp.minimum(middle, 10.0 * eta))
+        met = jnp.abs(total - limit) <= tolerance * limit
+        alone = within & (eta <= least)  # the cost's own optimum: only the first trial
+        status = jnp.where(alone, Status.INACTIVE, jnp.where(met, Status.DONE, Status.BOUND_UNMET))
+        first = bracket.trials == 0
+        return _Bracket(
+            low=low,
+            high=high,
+            eta=jnp.where(first & ~alone, jnp.maximum(start, 10.0 * least), following),
+            best=jnp.where(within | met, eta, bracket.best),
+            trials=bracket.trials + 1,
+            raised=bracket.raised + ~convex,
+            status=status.astype(jnp.int32),
+        )
+
+    one = jnp.ones((), cost.C.dtype)
+    start, zero = eta * one, jnp.zeros((), jnp.int32)
+    unmet = zero + Status.BOUND_UNMET
+    bracket = _Bracket(least * one, most * one, least * one, jnp.inf * one, zero, zero, unmet)
+    bracket = jax.lax.while_loop(unfinished, narrow, bracket)
+    found = jnp.isfinite(bracket.best)
+    new, kl, _ = attempt(jnp.where(found, bracket.best, most))
+    new = jax.tree.map(lambda a, b: jnp.where(found, a, b), new, old)
+    kl = jnp.where(found, kl, 0.0)
+    before, after = (lqr.expected_cost(dynamics, cost, c, x0_mean, x0_covariance) for c in (old, new))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in (*dynamics, *cost)]))
+    status = jnp.where(finite, bracket.status, Status.NONFINITE_MODEL)
+    return BoundedStep(new, bracket.best, kl, before, after, bracket.trials, bracket.raised, status)
+
+
+_bounded_step_d = double(_bounded_step)
+
+
+def bounded_step(
+    dynamics: Linear,
+    cost: QuadraticCost,
+    old: Controller,
+    bound: float,
+    x0_mean,
+    x0_cov,
+    eta: float = 1.0,
+    entropy: float = 0.0,
+    tolerance: float = SLACK,
+) -> BoundedStep:
+    """Return the step from `old` that lowers the cost most within `bound` nats a step, on the mean over steps.
+
+    x0_mean: [n], x0_cov: [n, n].  eta: the multiplier to begin with (the last one's).  entropy: ν.  tolerance: share of
+    the bound by which KL may miss it, at most 0.1.  Never a step with KL > 1.1 of the bound.  Raises SpaceError where
+    shapes do not fit, ConfigError where a number does not.
+    """
+    fitted = shapes.fit("dual.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
+    dynamics, cost, old, x0_mean, x0_cov = fitted
+    for name, value in (("bound", bound), ("eta", eta), ("tolerance", tolerance)):
+        shapes.positive(f"dual.bounded_step: {name}", value)
+    if shapes.number("dual.bounded_step: entropy", entropy) < 0:
+        raise ConfigError(f"dual.bounded_step: entropy is {entropy}; it must be 0 or more")
+    return _bounded_step_d(dynamics, cost, old, bound, x0_mean, x0_cov, eta, entropy, min(tolerance, SLACK))
+
+
+def _plain(dynamics, cost, options: Options):
+    """Return K, k, a positive definite Quu, passes that failed, and the status.  λ rises as in iLQG."""
+
+    def unfinished(state):
+        riccati, regularisation, _, _ = state
+        return (riccati.status == Status.NOT_POSITIVE_DEFINITE) & (regularisation <= options.regularisation_max)
+
+    def again(state):
+        _, regularisation, factor, repairs = state
+        regularisation, factor = raised(regularisation, factor, options)
+        return lqr.backward(dynamics, cost, regularisation), regularisation, factor, repairs + 1
+
+    zero = jnp.zeros((), cost.C.dtype)
+    start = lqr.backward(dynamics, cost, zero), zero, zero + 1.0, jnp.zeros((), jnp.int32)
+    riccati, regularisation, _, repairs = jax.lax.while_loop(unfinished, again, start)
+    return riccati.K, riccati.k, definite(riccati.Quu, regularisation), repairs, riccati.status
+
+
+_plain_d, _expected_cost_d = double(_plain, static_argnums=2), double(lqr.expected_cost)
+
+
+def one_step(
+    dynamics: Linear,
+    cost: QuadraticCost,
+    old: Controller | None,
+    mode: Literal["kl", "plain"],
+    x0_mean,
+    x0_cov,
+    *,
+    sigma: tuple[float, float, float] = (0.2, 0.01, 0.5),
+    bound: float = 0.2,
+    eta: float = 1.0,
+) -> ImprovementStep:
+    """Return the controller for a freshly fitted model, by backward passes alone.  Gu et al. 2016, iLQG_OneStep.
+
+    The mean of the batch is no rollout of the model, so there is no line search.  "plain": the regulator, where it must
+    be with Q_uu regularised (counted), with noise of maximum entropy: sigma, its least and its most, in the unit of
+    actions.  "kl": the step from `old` within `bound` nats a step, from multiplier `eta`.  Status: as `bounded_step`; or
+    DONE, NOT_POSITIVE_DEFINITE, NONFINITE_MODEL.  Where that is not `good`, keep the old controller.
+    """
+    if mode == "kl":
+        if old is None:
+            raise ConfigError("mode 'kl' bounds the step from an old controller: give one, or take 'plain'")
+        found = bounded_step(dynamics, cost, old, bound, x0_mean, x0_cov, eta)
+        expected = float(found.expected_old), float(found.expected_new)
+        return ImprovementStep(
+            found.controller, Status(int(found.status)), float(found.eta), found.kl, *expected, int(found.raised)
+        )
+    if mode != "plain":
+        raise unknown("mode", str(mode), ("kl", "plain"))
+    parts = () if old is None else (old,)
+    fitted = shapes.fit("dual.one_step", dynamics, cost, *parts, x0_mean=x0_mean, x0_cov=x0_cov)
+    dynamics, cost, *parts, x0_mean, x0_cov = fitted
+    K, k, Quu, repairs, status = _plain_d(dynamics, cost, DEFAULT_OPTIONS)
+    controller = maximum_entropy(K, k, Quu, *sigma)
+
+    def expected_cost(c: Controller) -> float:
+        return float(_expected_cost_d(dynamics, cost, c, x0_mean, x0_cov))
+
+    before = expected_cost(parts[0]) if parts else None
+    return ImprovementStep(controller, Status(int(status)), 0.0, None, before, expected_cost(controller), int(repairs))
+
+
+def adapted(multiplier: float, before: float, predicted: float, actual: float) -> float:
+    """Return the multiplier of the bound for the next step, in [.01, 10].
+
+    before: expected cost of the old controller; predicted: of the new one, under the model that it was made for; actual:
+    of the new one, under the model fitted since.  More where the model told right, less where it did not.
+    """
+    fall, missed = before - predicted, actual - predicted
+    scale = 1e-4 * (abs(before) + 1e-12)
+    factor = 0.1 if fall < 0 else np.clip(fall / (2 * max(scale, missed)), 0.1, 5.0)
+    return float(np.clip(multiplier * factor, 0.01, 10.0))

@@ -1,0 +1,92 @@
+"""How settings check themselves: frozen dataclasses whose fields are made what their annotations want, or refused."""
+
+import dataclasses
+import functools
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from reverie.core.argument_checks import shown
+from reverie.core.errors import ConfigError, unknown
+from reverie.core.words import plain
+
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")  # as they are typed
+TRUTHS: dict[str, bool] = {word: word in TRUE for word in (*TRUE, *FALSE)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of settings that have no other.  Raises ConfigError where a value is not of its field's type."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, coerce(type(self), field.name, getattr(self, field.name)))
+
+    def replace(self, **changes: Any) -> Self:
+        """Return settings with changes."""
+        return dataclasses.replace(self, **changes)
+
+    def require(self, **least: float) -> None:
+        """Raise ConfigError where a field lies below its least value."""
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {value}")
+
+
+def coerce(config_type: type, name: str, value: Any) -> Any:
+    """Return `value` (of its type, or text as typed after `--set`) as field `name` of `config_type` wants it.
+
+    Raises ConfigError: an unknown name gets the nearest right one, a wrong value the kind that is wanted.
+    """
+    hints = _hints(config_type)
+    if name not in hints:
+        raise unknown("setting", name, hints)
+    hint = hints[name]
+    try:
+        if get_origin(hint) is Literal:
+            if value in get_args(hint):
+                return value
+            raise ValueError
+        if hint is bool:
+            return TRUTHS[value.lower()] if isinstance(value, str) else {True: True, False: False}[value]
+        if get_origin(hint) is tuple:
+            return tuple(_whole(item) for item in (_parts(value) if isinstance(value, str) else value))
+        return _whole(value) if hint is int else _finite(value)
+    except Exception:  # whatever a strange object raises when it is looked at
+        raise ConfigError(f"{name} is {shown(value)}; it must be {_wanted(hint)}") from None
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands between the commas of text such as "200,200" or "(200,)"; only "()" and "[]" hold nothing."""
+    inner = text.strip()
+    if inner in ("()", "[]"):
+        return []
+    parts = inner.strip("()[] ").split(",")
+    return parts[:-1] if len(parts) > 1 and not parts[-1].strip() else parts
+
+
+@functools.cache
+def _hints(config_type: type) -> dict[str, Any]:
+    """Return the types of a class's fields: resolving them takes longer than all else here."""
+    hints = get_type_hints(config_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
+
+
+def _whole(value: Any) -> int:
+    number = float(plain(value))
+    if number != int(number) or isinstance(value, bool) or abs(number) > 2**53:  # beyond that floats skip numbers
+        raise ValueError
+    return int(number)
+
+
+def _finite(value: Any) -> float:
+    number = float(plain(value))
+    if number - number != 0 or isinstance(value, bool):
+        raise ValueError
+    return number
+
+
+def _wanted(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return "whole numbers separated by commas, such as 200,200"
+    return {bool: "true or false", int: "a whole number"}.get(hint, "a finite number")

@@ -1,0 +1,298 @@
+"""The border between a Gymnasium environment and a learner: flat float32 inside, the world's own units outside."""
+
+import contextlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import parse_env_id
+from gymnasium.spaces import utils as space_utils
+
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, sentence, unknown
+from reverie.core.finite import all_finite
+from reverie.core.types import EnvSpec
+from reverie.domains import DOMAINS, MAZES
+from reverie.environments.blocking_calls import CLOSE, MAKE, RENDER, RESET, STEP, failed
+from reverie.environments.clipped_values import ClippedValues, sensor_of
+from reverie.environments.imports import imported, imported_module
+from reverie.environments.layout import bounds_of, layout_of
+from reverie.environments.values import (
+    RESET_GIVES,
+    STEP_GIVES,
+    close_unawaited,
+    finite_number,
+    flattener,
+    parts_of,
+    said_of,
+    shown,
+    truth,
+)
+
+LONGEST_LIMIT = 1_000_000  # steps; a longer limit is none that anybody waits for
+LARGEST_SPACE = 10_000_000  # numbers in an observation, or choices of action
+OUR_IDS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
+WHERE_ALL = (
+    "`reverie list` names the domains, gymnasium.pprint_registry() Gymnasium's ids; your own is package.module:callable"
+)
+
+EnvSource = str | Callable[..., gym.Env] | gym.Env
+
+
+class EnvAdapter:
+    """A Gymnasium environment with checked steps: actions of a Box or Discrete space, observations that flatten.
+
+    Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there, or [1].
+    largest: how many numbers an observation, or an action, may have.  Raises SpaceError where the spaces do not fit, WorldError
+    where a step does not.
+    """
+
+    def __init__(self, env: gym.Env, name: str, largest: float = LARGEST_SPACE):
+        self.env, self.name = env, name
+        self._observations, actions = _space_of(env, name, "observation_space"), _space_of(env, name, "action_space")
+        discrete = actions if isinstance(actions, gym.spaces.Discrete) else None
+        box = actions if isinstance(actions, gym.spaces.Box) and np.issubdtype(actions.dtype, np.floating) else None
+        if discrete is None and box is None:
+            raise SpaceError(
+                f"{name}: the action space is {actions}; agents here need a continuous Box, or Discrete (dqn)"
+            )
+        if not self._observations.is_np_flattenable:
+            raise SpaceError(
+                f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened"
+            )
+        self._flatten = flattener(self._observations)
+        self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
+        self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
+        self._border = ClippedValues(name, self.sensor)
+        size, choices = space_utils.flatdim(self._observations), int(space_utils.flatdim(actions))
+        for what, number in (("an observation", size), ("an action", choices)):
+            if number > largest:
+                raise SpaceError(
+                    f"{name}: {what} has {number:,} numbers, of which no network learns; give at most {largest:,}"
+                )
+        parts = layout_of(self._observations)
+        seen = bounds_of(self._observations)
+        if box is not None:
+            bounds = box.low.ravel().tolist(), box.high.ravel().tolist()
+            self.spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen)
+        elif discrete is not None:
+            count = int(discrete.n)
+            self.spec = EnvSpec(size, (), (), name, count, self._first_action, parts, *seen)
+
+    def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
+        """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""
+        try:
+            flat = self._flatten(observation)
+        except Exception as error:  # whatever a strange object raises when it is looked at
+            raise WorldError(f"{self.name}: {where} {said_of(error)}") from error
+        return self._border.vector(where, flat)
+
+    def sensor(self, index: int) -> str:
+        """Return what people call entry `index` of a flat observation."""
+        return sensor_of(self._observations, index)
+
+    def shape(self, action: np.ndarray) -> np.ndarray:
+        """Return actions [..., m] in the world's units with the environment's dtype and shape."""
+        if self.spec.actions:
+            return action[..., 0] + self._first_action
+        return action.astype(self._action_dtype).reshape((*action.shape[:-1], *self._action_shape))
+
+    def _sent(self, action: np.ndarray, number: int) -> Any:
+        """Return an action as the environment gets it.  Raises DivergedError where it is not finite, if only in its dtype."""
+        sent = self.shape(action)
+        if not all_finite(sent):
+            raise DivergedError(
+                f"{self.name}: the action of step {number} is {sent.tolist()}, not finite; it was not sent"
+            )
+        return sent
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Start an episode; return the first observation [n]."""
+        try:
+            with RESET:
+                found = self.env.reset(seed=seed)
+        except BaseException as error:
+            raise failed(self.name, "raised in reset", error) from error
+        observation, _ = parts_of(self.name, "reset", found, RESET_GIVES)
+        return self.flatten(observation, "the first observation of an episode")
+
+    def step(self, action: np.ndarray, number: int) -> tuple[float, np.ndarray, bool, bool]:
+        """Take step `number` with an action [m] in the world's units: reward, next observation [n], terminated, truncated."""
+        sent = self._sent(action, number)
+        try:
+            with STEP:
+                found = self.env.step(sent)
+        except BaseException as error:
+            raise failed(self.name, f"raised in step {number}", error) from error
+        observation, reward, terminated, truncated, _ = parts_of(self.name, f"step {number}", found, STEP_GIVES)
+        value = self._border.number(finite_number(self.name, f"the reward of step {number}", reward))
+        terminated = truth(self.name, "terminated", number, terminated)
+        truncated = truth(self.name, "truncated", number, truncated)
+        return value, self.flatten(observation, f"the observation of step {number}"), terminated, truncated
+
+    @property
+    def time_limit(self) -> int | None:
+        """The most steps of an episode, where the environment, a wrapper or its registration names them, up to a million."""
+        limits = [getattr(self.env.spec, "max_episode_steps", None)]
+        with contextlib.suppress(Exception):  # a property of somebody's, which may mean something else or raise
+            limits.append(getattr(self.env.unwrapped, "horizon", None))
+        env = self.env
+        while isinstance(env, gym.Wrapper):
+            if isinstance(env, gym.wrappers.TimeLimit):
+                limits.append(getattr(env, "_max_episode_steps", None))
+            env = env.env
+        found = [int(limit) for limit in limits if isinstance(limit, int | np.integer)]
+        return max((limit for limit in found if 0 < limit <= LONGEST_LIMIT), default=None)
+
+    @property
+    def has_physics(self) -> bool:
+        """Whether it is MuJoCo's."""
+        return type(getattr(self.env.unwrapped, "model", None)).__name__ == "MjModel"
+
+    def state(self) -> np.ndarray:
+        """Return a domain's physical state with the target behind it [k]."""
+        env: Any = self.env.unwrapped
+        return np.concatenate([env.state, env.target])
+
+    def render(self) -> np.ndarray:
+        """Return a picture [h, w, 3] of the world now."""
+        try:
+            with RENDER:
+                return np.asarray(self.env.render())
+        except BaseException as error:
+            raise failed(self.name, "raised in render", error) from error
+
+    def close(self) -> None:
+        """Release the environment."""
+        try:
+            with CLOSE:
+                self.env.close()
+        except BaseException as error:
+            raise failed(self.name, "raised in close", error) from error
+
+
+def _space_of(env: gym.Env, name: str, which: str) -> Any:
+    """Return a space of an environment.  Raises SpaceError where it has none."""
+    try:
+        space = getattr(env, which)
+    except BaseException as error:
+        if isinstance(failed(name, "", error), KeyboardInterrupt):
+            raise
+        raise SpaceError(f"{name} has no {which} ({sentence(error)}); set it in __init__") from error
+    if not isinstance(space, gym.Space):
+        raise SpaceError(f"{name}: {which} is {shown(space)}; it must be a gymnasium.spaces.Space")
+    return space
+
+
+def make_env(source: EnvSource, **options: Any) -> EnvAdapter:
+    """Build the World of a domain, a Gymnasium id, a "package.module:callable", a callable that returns one, or one itself.
+
+    options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
+    """
+    return adapter_of(*make_gym_env(source, **options))
+
+
+def make_gym_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
+    """Return (the environment of which `make_env` builds a World, not looked at, its name).  Raises as that does."""
+    if isinstance(source, gym.Env):
+        return source, describe(source)
+    if isinstance(source, str):
+        if not is_id(source):
+            return _called(imported(source, "environment"), source, options), source
+        return _registered(source, options), source
+    if callable(source):
+        return _called(source, describe(source), options), describe(source)
+    raise ConfigError(
+        f"env is {source!r}; give a domain, a Gymnasium id, a 'package.module:callable', a callable or an environment"
+    )
+
+
+def is_id(source: str) -> bool:
+    """Return whether text is the name or id of something registered, and no "package.module:callable"."""
+    return ":" not in source or source.rpartition(":")[2].rpartition("-v")[2].isdigit()
+
+
+def adapter_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> EnvAdapter:
+    """Return World(env, name, largest), whatever the environment's own properties raise.  Raises SpaceError or WorldError."""
+    try:
+        return EnvAdapter(env, name, largest)
+    except ReverieError:
+        raise
+    except BaseException as error:  # of a property of theirs
+        raise failed(name, "has spaces that cannot be read", error) from error
+
+
+def describe(source: EnvSource) -> str:
+    """Return the name of an environment source, by which config.json remembers it and which `make_env` may take again."""
+    if isinstance(source, str):
+        return source
+    if isinstance(source, gym.Env):
+        return source.spec.id if source.spec is not None else type(source.unwrapped).__name__
+    return f"{getattr(source, '__module__', '?')}:{getattr(source, '__qualname__', type(source).__name__)}"
+
+
+def _registered(name: str, options: dict) -> gym.Env:
+    known = OUR_IDS.get(name, name)
+    if ":" in known:  # "package.module:Id-v0": the module registers it
+        imported_module(known.partition(":")[0], name, "environment")
+    try:
+        parse_env_id(known.rpartition(":")[2])
+    except gym.error.Error:  # of no form that an id has
+        raise _no_environment(name) from None
+    with warnings.catch_warnings():
+        # Gymnasium hints at newer versions, but the user chose this one.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            with MAKE:
+                return gym.make(known, disable_env_checker=True, **options)
+        except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
+            raise _no_environment(name) from None
+        except gym.error.DeprecatedEnv:
+            raise _outdated(name, known) from None
+        except gym.error.DependencyNotInstalled as error:
+            extra = "mujoco" if "mujoco" in str(error).lower() else "video"
+            raise ConfigError(
+                f"{name} needs a package that is not installed: pip install 'reverie[{extra}]'"
+            ) from error
+        except BaseException as error:
+            raise failed(name, f"could not be made{_given(options)}", error) from error
+
+
+def _given(options: dict) -> str:
+    """Return the options with which an environment was to be made: perhaps one of them is the cause."""
+    return "".join(f"{', ' if i else ' with '}{name}={shown(value)}" for i, (name, value) in enumerate(options.items()))
+
+
+def _no_environment(name: str) -> ConfigError:
+    return unknown("environment", name, [*OUR_IDS, *gym.registry], WHERE_ALL)
+
+
+def _outdated(name: str, known: str) -> ConfigError:
+    """Return the error for an id of which Gymnasium has but a newer version."""
+    space, title, _ = parse_env_id(known.rpartition(":")[2])
+    specs = [spec for spec in gym.registry.values() if (spec.namespace, spec.name) == (space, title)]
+    newest = max(specs, key=lambda spec: -1 if spec.version is None else spec.version)
+    text = f"there is no {name} any more; use {newest.id}"
+    if newest.id in toy_text_ids():
+        text += f", whose states are numbered: reverie solve {newest.id} --method q-learning"
+    return ConfigError(text)
+
+
+def toy_text_ids() -> list[str]:
+    """Return the ids of Gymnasium's environments of numbered states, most of which tell their tables of transitions."""
+    return [name for name, spec in gym.registry.items() if str(spec.entry_point).startswith("gymnasium.envs.toy_text")]
+
+
+def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
+    if not callable(maker):
+        raise ConfigError(f"{name} is a {type(maker).__name__}; give a callable that returns a gymnasium.Env")
+    try:
+        with MAKE:
+            env = maker(**options)
+    except BaseException as error:
+        raise failed(name, f"raised when called{_given(options)}", error) from error
+    if not isinstance(env, gym.Env):
+        close_unawaited(env)
+        raise ConfigError(f"{name} returned {type(env).__name__}; it must return a gymnasium.Env")
+    return env

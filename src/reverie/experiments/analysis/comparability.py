@@ -1,0 +1,40 @@
+"""Whether cells may stand in one report: learnt with one version, and as long as those that they are compared with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reverie.core.errors import ConfigError
+from reverie.core.words import count
+from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.spec.declaration import RANDOM, DomainExperiment
+from reverie.experiments.spec.hyperparameter_search import searched
+from reverie.experiments.spec.paper import EXPERIMENTS
+
+Settings = Mapping[str, Mapping[str, Any]]  # by "domain/variant"
+
+
+def require_as_long(settings: Settings, remedy: str) -> None:
+    """Raise ConfigError where two contenders of a panel, or of its search, have different numbers of episodes."""
+    for panel in _panels():
+        names = [f"{panel.domain}/{variant.name}" for variant in panel.variants if variant.agent != RANDOM]
+        lengths = {name: settings[name]["episodes"] for name in names if name in settings}
+        first = next(iter(lengths), "")
+        for name, episodes in lengths.items():
+            if episodes != lengths[first]:
+                raise ConfigError(
+                    f"{first} has {count(lengths[first], 'episode')} and {name} {episodes}: they would be compared; {remedy}"
+                )
+
+
+def _panels() -> list[DomainExperiment]:
+    panels = [panel for experiment in EXPERIMENTS.values() for panel in experiment.panels]
+    return [*panels, *map(searched, panels)]
+
+
+def require_together(folders: Sequence[ResultsStore]) -> None:
+    """Raise ConfigError where one page cannot be made of some folders."""
+    versions = {folder.version: folder.path for folder in reversed(folders)}
+    if len(versions) > 1:
+        said = " and ".join(f"{path} by reverie {version}" for version, path in reversed(versions.items()))
+        raise ConfigError(f"{said}: results of two versions do not mix; make a page of each")
+    require_as_long({name: own for folder in folders for name, own in folder.settings.items()}, "make a page of each")

@@ -1,0 +1,252 @@
+"""What a folder of results has to say, as a report: claims, tables beside the paper's, curves, films, how it was made."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from reverie.core.errors import ConfigError
+from reverie.core.words import count
+from reverie.experiments.analysis.claims import plain_of, verdicts
+from reverie.experiments.analysis.comparability import require_together
+from reverie.experiments.analysis.statistics import (
+    Curve,
+    banded,
+    curves,
+    difference,
+    improvement,
+    mean_improvement,
+    mean_score,
+    number,
+    pooled,
+    times_sooner,
+)
+from reverie.experiments.execution.results_store import DONE, FAILED, ResultsStore
+from reverie.experiments.spec.hyperparameter_search import AGENTS, choose, configurations
+from reverie.experiments.spec.paper import EXPERIMENTS, TRUE
+from reverie.experiments.spec.paper_numbers import TABLE1, TABLE2
+from reverie.maths.bootstrap import median
+from reverie.report.document import (
+    Commands,
+    Curves,
+    Film,
+    Films,
+    Level,
+    Part,
+    Section,
+    Table,
+    Text,
+    Verdicts,
+)
+from reverie.report.multi_progress import duration
+from reverie.storage.reading import exists, read_whole
+
+Found = Mapping[tuple[str, str], Curve]
+NAMES = {variant.name: variant.text for e in EXPERIMENTS.values() for panel in e.panels for variant in panel.variants}
+PAPER = "Gu, Lillicrap, Sutskever and Levine, Continuous Deep Q-Learning with Model-based Acceleration (ICML 2016)"
+STATISTICS = (
+    "Scores are returns of an episode, averaged over 10 greedy test episodes whose starts are the same for all. Across seeds "
+    "they are interquartile means, with 95 % bootstrap intervals in brackets (seeds resampled, 2,000 times). Episodes: until "
+    "a run first came within 5 % of its best score, the paper's measure; medians."
+)
+
+
+def sections_of(folders: Sequence[ResultsStore]) -> list[Section]:
+    """Return what some folders say together."""
+    found = together(folders)
+    sections = [
+        Section("The paper's claims", [Verdicts("Claim by claim", verdicts(found))]),
+        Section("Table 1: NAF and DDPG", _table1(found)),
+        Section("Table 2: imagination with true dynamics", _table2(found)),
+        Section("Figure 2: imagination with fitted models", _figure2(found)),
+        Section("Figure 3: noise shaped by P", _figure3(found)),
+        Section("The search for settings", _search(found)),
+        Section("Films", _films(folders)),
+        Section("How this was made", _made(folders)),
+    ]
+    return [section for section in sections if section.parts]
+
+
+def together(folders: Sequence[ResultsStore]) -> Found:
+    """Return the curves of some folders.  Raises ConfigError where they do not go together, or hold the same contender."""
+    require_together(folders)
+    found: dict[tuple[str, str], Curve] = {}
+    for folder in folders:
+        own = curves(folder)
+        for domain, name in own.keys() & found.keys():
+            raise ConfigError(f"{folder.path} holds {domain}/{name}, as another of these folders does; leave one out")
+        found |= own
+    return found
+
+
+def _table1(found: Found) -> list[Part]:
+    domains = [domain for domain in TABLE1 if (domain, "naf") in found or (domain, "ddpg") in found]
+    if not domains:
+        return []
+    columns = ("domain", "random", "paper", "DDPG", "paper", "episodes", "paper", "NAF", "paper", "episodes", "paper")
+    columns += ("P(NAF > DDPG)", "to the paper's NAF", "seeds")
+    note = STATISTICS + " P(NAF > DDPG): how often a seed of NAF beats one of DDPG in best score."
+    rows = [_row_of_table1(domain, found) for domain in domains]
+    tables = [Table("Best test scores", columns, rows, note), *_all_together(found, domains)]
+    return [*tables, *(_curves_of(found, domain, ("naf", "ddpg")) for domain in domains)]
+
+
+def _all_together(found: Found, domains: Sequence[str]) -> list[Part]:
+    """Return both agents' scores over all domains where there are both, on one scale."""
+    both = [domain for domain in domains if (domain, "naf") in found and (domain, "ddpg") in found]
+    if not both:
+        return []
+
+    def scaled(domain: str, name: str) -> np.ndarray:
+        paper = TABLE1[domain]
+        return (found[domain, name].best - paper.random) / (paper.naf - paper.random)
+
+    groups = {name: [scaled(domain, name) for domain in both] for name in AGENTS}
+    rows = [[NAMES[name], str(pooled(own)), str(sum(map(len, own)))] for name, own in groups.items()]
+    chance = mean_improvement([(scaled(domain, "naf"), scaled(domain, "ddpg")) for domain in both])
+    note = (
+        f"Best scores on {', '.join(both)}, where 0 is the paper's random agent and 1 its NAF; interquartile means of all "
+        f"seeds, resampled within each domain. A seed of NAF beats one of DDPG with probability {chance}, on the mean "
+        "over domains."
+    )
+    return [Table("All together", ("who", "score", "cells"), rows, note)]
+
+
+def _row_of_table1(domain: str, found: Found) -> list[str | None]:
+    paper = TABLE1[domain]
+    naf, ddpg, random = (found.get((domain, name)) for name in ("naf", "ddpg", "random"))
+    seeds = [str(len(curve.seeds)) for curve in (naf, ddpg) if curve is not None]
+    return [
+        domain,
+        None if random is None else number(float(random.scores.mean())),
+        number(paper.random),
+        *_score_and_episodes(ddpg, paper.ddpg, paper.ddpg_episodes),
+        *_score_and_episodes(naf, paper.naf, paper.naf_episodes),
+        None if naf is None or ddpg is None else str(improvement(naf.best, ddpg.best)),
+        None if naf is None else number(float(median(naf.to(paper.naf)))),
+        " and ".join(dict.fromkeys(seeds)),
+    ]
+
+
+def _score_and_episodes(curve: Curve | None, score: float, episodes: int) -> list[str | None]:
+    """Return our score and the paper's, our episodes and the paper's."""
+    if curve is None:
+        return [None, number(score), None, str(episodes)]
+    return [str(mean_score(curve.best)), number(score), number(float(median(curve.to_best))), str(episodes)]
+
+
+def _curves_of(found: Found, domain: str, names: Sequence[str]) -> Curves:
+    """Return a domain's learning curves, with the paper's scores across where it prints them."""
+    shown = {NAMES.get(name, name): found[domain, name] for name in names if (domain, name) in found}
+    lines = [banded(text, curve.episodes.tolist(), curve.scores) for text, curve in shown.items()]
+    levels = []
+    if domain in TABLE1 and "naf" in names:
+        levels = [Level("the paper's NAF", TABLE1[domain].naf), Level("the paper's DDPG", TABLE1[domain].ddpg)]
+    seeds = sorted({len(curve.seeds) for curve in shown.values()})
+    most = [*map(str, seeds[:-1]), count(seeds[-1], "seed")]
+    words = f"Interquartile means of {' to '.join(most)}; bands are 95 % bootstrap intervals."
+    return Curves(domain, "real episodes", "return of a test episode", lines, levels, words)
+
+
+def _table2(found: Found) -> list[Part]:
+    names = [variant.name for variant in TRUE]
+    domains = [panel.domain for panel in EXPERIMENTS["table2"].panels if any((panel.domain, n) in found for n in names)]
+    if not domains:
+        return []
+    columns = ("domain", "who", "best score", "paper", "episodes to it", "paper", "above plain NAF", "seeds")
+    rows = [_row_of_table2(domain, name, found) for domain in domains for name in names if (domain, name) in found]
+    table = Table("Imagination and MPC with the simulator's own physics", columns, rows, STATISTICS)
+    return [table, *(_curves_of(found, domain, names) for domain in domains)]
+
+
+def _row_of_table2(domain: str, name: str, found: Found) -> list[str | None]:
+    curve, plain, paper = found[domain, name], found.get((domain, "true-naf")), TABLE2[domain, name]
+    gap = None if plain is None or plain is curve else str(difference(curve.best, plain.best))
+    return [domain, NAMES[name], *_score_and_episodes(curve, *paper), gap, str(len(curve.seeds))]
+
+
+def _figure2(found: Found) -> list[Part]:
+    parts: list[Part] = []
+    for panel in EXPERIMENTS["fig2"].panels[1:]:
+        names = [variant.name for variant in panel.variants if (panel.domain, variant.name) in found]
+        if not names:
+            continue
+        columns = ("who", "last score", "best score", "times fewer episodes to plain NAF's last score", "seeds")
+        rows = [_row_of_figure2(panel.domain, name, found) for name in names]
+        parts += [Table(panel.domain, columns, rows), _curves_of(found, panel.domain, names)]
+    return parts
+
+
+def _row_of_figure2(domain: str, name: str, found: Found) -> list[str | None]:
+    curve, plain = found[domain, name], plain_of(found, domain)
+    sooner = None if plain is None else str(times_sooner(found[domain, plain], curve))
+    return [NAMES[name], str(mean_score(curve.last)), str(mean_score(curve.best)), sooner, str(len(curve.seeds))]
+
+
+def _figure3(found: Found) -> list[Part]:
+    domains = [domain for domain in TABLE1 if (domain, "naf-p") in found]
+    return [_curves_of(found, domain, ("naf", "naf-p", "ddpg")) for domain in domains]
+
+
+def _search(found: Found) -> list[Part]:
+    rows: list[list[str | None]] = []
+    for domain in TABLE1:
+        for agent in AGENTS:
+            curves_of = {v.text: found[domain, v.name] for v in configurations(agent) if (domain, v.name) in found}
+            if len(curves_of) < 2:
+                continue
+            seeds = set.intersection(*(set(curve.seeds) for curve in curves_of.values()))
+            if not seeds:
+                continue
+            at = {text: [curve.seeds.index(seed) for seed in sorted(seeds)] for text, curve in curves_of.items()}
+            choice = choose({text: curve.best[at[text]] for text, curve in curves_of.items()})
+            figures = number(choice.as_paper), number(choice.honest), str(choice.seeds), str(len(curves_of))
+            rows.append([domain, choice.best, *figures])
+    columns = ("domain", "best configuration", "its score", "honest score", "seeds", "configurations")
+    note = (
+        "Its score: the mean of best test scores over the seeds that it was picked on, as the paper does. Honest: each seed "
+        "scored with the configuration that is best on the other seeds."
+    )
+    return [Table("The best of the paper's configurations", columns, rows, note)] if rows else []
+
+
+def _films(folders: Sequence[ResultsStore]) -> list[Part]:
+    films = []
+    for results, key in [(folder, key) for folder in folders for key in sorted(folder.cells)]:
+        file = results.film_file(key)
+        if results.is_done(key) and exists(file):
+            domain, name, seed = key
+            last = number(results.scores[key][-1]["return_mean"])
+            words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
+            films.append(Film(f"{domain}, {name}", words, read_whole(file)))
+    return [Films("Final policies", films)] if films else []
+
+
+def _made(folders: Sequence[ResultsStore]) -> list[Part]:
+    cells = [row for results in folders for row in results.cells.values()]
+    done = [row for row in cells if row["status"] == DONE]
+    failed = [row for row in cells if row["status"] == FAILED]
+    seconds = sum(row["seconds"] for row in done)
+    words = [f"{count(len(done), 'cell')} took {duration(seconds)} of one core's time in all."]
+    words += [f"On {machine}." for machine in sorted({row["machine"] for row in done})]
+    words += [f"With {software}." for software in sorted({row["software"] for row in done})]
+    report = shlex.join(["reverie", "report", *(str(results.path) for results in folders), "-o", "report.html"])
+    commands = [command for results in folders for command in results.commands]
+    parts: list[Part] = [Text(words), Commands([*commands, report])]
+    if failed:
+        rows = [[row["domain"], row["variant"], str(row["seed"]), row["error"]] for row in failed]
+        parts.append(Table("Cells that failed", ("domain", "who", "seed", "error"), rows))
+    pairs: dict[tuple[str, str], list[dict]] = {}
+    for row in done:
+        pairs.setdefault((row["domain"], row["variant"]), []).append(row)
+    rows = [
+        [
+            domain,
+            name,
+            str(len(own)),
+            str(own[0]["episodes"]),
+            duration(sum(r["seconds"] for r in own) / len(own)),
+        ]
+        for (domain, name), own in sorted(pairs.items())
+    ]
+    return [*parts, Table("Cells", ("domain", "who", "seeds", "episodes", "time of one"), rows)]

@@ -1,0 +1,1 @@
+"""Where runs of experiments are carried out, and the folder that keeps them."""

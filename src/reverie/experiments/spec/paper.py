@@ -1,0 +1,91 @@
+"""Tables 1 and 2 and figures 2 to 5 of Gu et al. 2016, as data.
+
+What the paper does not print, or we do otherwise (ours / the paper's):
+ 1. `paper(domain)` of an agent holds one configuration for each domain, out of the paper's 18 and what it leaves unprinted;
+    `--search` runs the 18 / the best of 18 per domain.
+ 2. Table 1: 1.1 times the episodes of whoever took longer there / not printed.
+ 3. Table 2, figures 2 and 5: two layers of 100 units in place of 200, for as many seeds as this; layer normalisation
+    in place of batch normalisation.  On the single-target arm and gripper plain NAF learns with and without it, and models
+    have to beat the better of the two.
+ 4. Figure 3: precision-shaped noise from the first step / from step 50,000.
+ 5. Figure 2: 100 episodes on the arm and 160 on the gripper / not printed.  Linear models have a prior from the last 20
+    episodes / not said.
+"""
+
+from typing import Any
+
+from reverie.experiments.spec.declaration import DomainExperiment, Experiment, Variant
+from reverie.experiments.spec.paper_numbers import TABLE1
+
+SMALL = {"hidden": (100, 100), "normalisation": "layer"}
+
+NAF = Variant("naf", "NAF", "naf")
+DDPG = Variant("ddpg", "DDPG", "ddpg")
+RANDOM = Variant("random", "acts at random", "random")
+SHAPED = Variant("naf-p", "NAF, noise shaped by P (appendix 8.2)", "naf", {"noise": "precision"})
+
+TABLE1_EPISODES = {
+    domain: -(-max(row.ddpg_episodes, row.naf_episodes) * 11 // 100) * 10 for domain, row in TABLE1.items()
+}  # 1.1 times, rounded up to tens
+TRUE = (
+    Variant("true-naf", "NAF", "naf", SMALL),
+    Variant(
+        "true-mpc",
+        "half of the episodes driven by MPC, no imagination",
+        "naf",
+        SMALL,
+        "exact",
+        imagination={"plan": "mpc", "mixture": 0.5, "rollout_length": 0},
+    ),
+    Variant("true-imagined", "imagination", "naf", SMALL, "exact"),
+    Variant(
+        "true-both", "imagination and half MPC", "naf", SMALL, "exact", imagination={"plan": "mpc", "mixture": 0.5}
+    ),
+    Variant(
+        "true-all-mpc", "imagination and MPC alone", "naf", SMALL, "exact", imagination={"plan": "mpc", "mixture": 0.0}
+    ),
+)
+
+LINEAR = {"episodes": 5}
+OFF = 130  # the episode that ends imagination on the gripper, in figure 2c
+PLAIN = ("small-naf", "layer-naf")
+
+
+def _fitted(**imagination: Any) -> tuple[Variant, ...]:
+    """Return figure 2's contenders on a single-target task, with settings of Algorithm 2."""
+    return (
+        Variant("small-naf", "NAF", "naf", {"hidden": (100, 100)}),
+        Variant("layer-naf", "NAF with layer normalisation", "naf", SMALL),
+        Variant("fitted", "imagination, linear models", "naf", SMALL, "linear", LINEAR, imagination=imagination),
+        Variant(
+            "neural", "imagination, a network as the model", "naf", SMALL, "neural", LINEAR, imagination=imagination
+        ),
+        Variant("recommended", "imagination as we recommend it", "naf", SMALL, "linear", LINEAR, as_paper=False),
+    )
+
+
+def _everywhere(*variants: Variant) -> tuple[DomainExperiment, ...]:
+    return tuple(DomainExperiment(domain, episodes, variants) for domain, episodes in TABLE1_EPISODES.items())
+
+
+REACHER, CANADA, CHEETAH = (
+    DomainExperiment("reacher", 810, TRUE, length=10),
+    DomainExperiment("canada2d", 2170, TRUE, length=10),
+    DomainExperiment("cheetah", 1190, TRUE),
+)
+ARM = DomainExperiment("reacher_single", 100, _fitted(), every=5, length=10)
+GRIPPER = DomainExperiment("gripper_single", 160, _fitted(until_episode=OFF), every=5)
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment(
+            "table1", "NAF and DDPG on the ten domains: scores, episodes to them", _everywhere(NAF, DDPG, RANDOM)
+        ),
+        Experiment("table2", "true dynamics: MPC data, imagination, both", (REACHER, CANADA, CHEETAH)),
+        Experiment("fig2", "imagination on true, fitted linear and network models", (REACHER, ARM, GRIPPER)),
+        Experiment("fig3", "exploration shaped by the precision P", _everywhere(NAF, DDPG, SHAPED)),
+        Experiment("fig4", "learning curves of table 1", _everywhere(NAF, DDPG)),
+        Experiment("fig5", "learning curves of table 2 beyond reacher", (CANADA, CHEETAH)),
+    )
+}

@@ -1,0 +1,1 @@
+"""Imagined transitions for any off-policy agent.  Gu et al. 2016, Algorithm 2."""

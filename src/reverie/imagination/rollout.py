@@ -1,0 +1,97 @@
+"""Rolling a model out from real states under the current policy.  Gu et al. 2016, Algorithm 2, the inner loop."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reverie.core.dynamics import Dynamics
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.types import EnvSpec, Transition
+from reverie.models.reward import RewardModel
+
+
+class StartStates(NamedTuple):
+    """Where rollouts begin."""
+
+    states: np.ndarray  # [B, n]
+    times: np.ndarray  # [B], the step within its episode
+    contexts: np.ndarray  # [B, k]
+
+
+class RolloutModel(NamedTuple):
+    """All that a rollout asks: the model, rewards and deaths by formula or fit, and how far to believe them."""
+
+    dynamics: Dynamics
+    observe: Callable  # (x, c) -> o
+    reward: Callable  # (x, u, x', c) -> [B]
+    terminated: Callable  # x' -> [B]
+    as_input: Callable  # an agent's actions [B, m] -> the model's
+    horizon: int  # steps of an episode
+    low: np.ndarray  # [n], the least and the greatest of each coordinate that a dream may reach
+    high: np.ndarray
+
+
+# Gu et al. 2016, Alg. 2: "Sample m (x, u, r, x', t) from B_old; for each, simulate l steps using M"
+def rollout(
+    model: RolloutModel,
+    act: Callable,
+    starts: StartStates,
+    memory: Any,
+    length: int,
+    generator: np.random.Generator,
+    noise: bool,
+) -> tuple[Transition, int, Any]:
+    """Return (imagined transitions, how many rollouts were cut, the noise processes' memory) of B rollouts side by side.
+
+    act: (memory, observations [B, o]) -> (actions [B, m], memory).  The transitions [N, …] have no gaps and no order.
+    """
+    x, t, contexts = starts
+    alive, cut, steps = t < model.horizon, 0, []
+    seen = model.observe(x, contexts)
+    for _ in range(length):
+        if not alive.any():
+            break
+        chosen, memory = act(memory, seen.astype(np.float32))
+        u = model.as_input(chosen)
+        clock = np.minimum(t, model.horizon - 1)  # of rows that are over: what they dream is dropped
+        with np.errstate(all="ignore"):
+            following = model.dynamics.sample(x, u, clock, generator) if noise else model.dynamics.mean(x, u, clock)
+            inside = np.all((following >= model.low) & (following <= model.high), axis=1)  # False where not finite
+        cut += int(np.sum(alive & ~inside))
+        alive = alive & inside
+        following = np.where(inside[:, None], following, x)
+        rewards, next_seen = model.reward(x, u, following, contexts), model.observe(following, contexts)
+        dead = model.terminated(following)
+        sane = np.isfinite(rewards) & np.isfinite(next_seen).all(axis=1)
+        cut += int(np.sum(alive & ~sane))
+        alive = alive & sane
+        steps.append([part[alive] for part in (seen, chosen, rewards, 1.0 - dead, next_seen)])
+        x, seen, t = following, next_seen, t + 1
+        alive = alive & ~dead & (t < model.horizon)
+    columns = [np.concatenate(parts) for parts in zip(*steps, strict=True)] if steps else [np.zeros((0, 0))] * 5
+    return Transition(*columns), cut, memory
+
+
+def rollout_model_of(
+    spec: EnvSpec,
+    task: KnownDynamics,
+    reward_model: RewardModel | None,
+    dynamics: Dynamics,
+    horizon: int,
+    low: Any,
+    high: Any,
+) -> RolloutModel:
+    """Return what rollouts ask: the task's own reward and death where it has them, else the fitted `outcome`'s."""
+
+    def reward(x, u, x_next, c):
+        del x_next, c
+        assert reward_model is not None
+        return reward_model.reward(x, u)
+
+    def terminated(x):
+        assert reward_model is not None
+        return reward_model.terminated(x)
+
+    known = task.observe, task.reward or reward, task.terminated or terminated
+    return RolloutModel(dynamics, *known, spec.as_input, horizon, low, high)

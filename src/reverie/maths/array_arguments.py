@@ -1,0 +1,74 @@
+"""What pure functions of arrays are given: arrays of NumPy or JAX as they are, and lists of numbers made arrays."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.argument_checks import shown
+from reverie.core.array_like import as_array
+from reverie.core.errors import SpaceError
+
+ARRAYS = np.ndarray, np.generic, jax.Array  # and what JAX traces
+NUMBERS = int, float
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def array(where: str, value: Any, wanted: str = "an array of real numbers") -> Any:
+    """Return an array as it is, anything else as NumPy's float64.  Raises SpaceError where it holds no real numbers."""
+    if isinstance(value, ARRAYS):
+        return value
+    found = as_array(value)
+    if found.dtype.kind not in "iufb":
+        raise SpaceError(f"{where} is {shown(value)}; give {wanted}")
+    return found.astype(float)
+
+
+def real(where: str, value: Any, wanted: str = "an array of real numbers") -> Any:
+    """Return an array of real floating-point numbers: as `array` does, and whole ones as floating-point numbers."""
+    found = array(where, value, wanted)
+    if jnp.issubdtype(found.dtype, np.floating):
+        return found
+    if found.dtype.kind not in "iub":
+        raise SpaceError(f"{where} is {shown(value)}; give {wanted}")
+    return found.astype(float)
+
+
+def of_arrays(function: Function) -> Function:
+    """Return `function`, which takes lists too wherever it takes arrays, also within tuples with names and dicts.
+
+    Numbers, texts and None are passed on as they are.  It raises SpaceError that names an argument which holds no numbers.
+    """
+    names, where = tuple(inspect.signature(function).parameters), f"{function.__module__.rpartition('.')[2]}."
+    where += function.__name__
+
+    @functools.wraps(function)
+    def run(*given: Any, **named: Any) -> Any:
+        found = [_within(f"{where}: {name}", value) for name, value in zip(names, given, strict=False)]
+        # what is too much is told by the function itself
+        return function(
+            *found,
+            *given[len(found) :],
+            **{name: _within(f"{where}: {name}", value) for name, value in named.items()},
+        )
+
+    return run  # type: ignore[return-value]
+
+
+def _within(where: str, value: Any) -> Any:
+    """Return `value` with its lists made arrays."""
+    if isinstance(value, ARRAYS) or value is None or isinstance(value, NUMBERS):
+        return value
+    if isinstance(value, dict):
+        return {name: _within(f"{where}[{name!r}]", part) for name, part in value.items()}
+    if hasattr(value, "_fields"):
+        parts = zip(value._fields, value, strict=True)
+        return type(value)(*(_within(f"{where}.{name}", part) for name, part in parts))
+    if callable(value):
+        return value
+    return array(where, value)

@@ -1,0 +1,156 @@
+"""Planning without the physics: real episodes, a fit, a step of the controller, and so on.
+
+The loop is the same for all methods: the first episodes are driven by noise, the others by a time-varying linear-Gaussian
+controller, which after each fit takes the step that the `Method` makes of it.  `LqrKl` is Levine & Abbeel's (2014): the
+step that the model likes best among those within a KL bound.  All episodes have one start.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from reverie.control.controller import Controller
+from reverie.core.dynamics import Episode, FitResult
+from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.seeds import EVALUATE, seed_of
+from reverie.core.status import Status
+from reverie.environments.exact_dynamics import known_dynamics_of
+from reverie.environments.simulator import DomainSimulator, state_of
+from reverie.models.linear_gaussian import LinearGaussian
+from reverie.planning.planners import IlqgPlanner
+from reverie.planning.policies import EpisodeStart, PlanPolicy
+
+NOISE = 0.3  # σ of the first episodes' actions, where the method has no controller of its own to begin with
+
+
+class ControllerUpdate(NamedTuple):
+    """What a method made of a fit; what it does not know of is None."""
+
+    status: Status  # of the step; of the fit where that was needed and is not good
+    eta: float | None = None  # multiplier of the KL bound
+    predicted: float | None = None  # return of the new controller under the model; None where no step was taken
+    kl: float | None = None  # of the new controller from the old one, nats a step
+    share: float | None = None  # of the episodes' cost that the model misses
+
+
+class Method(Protocol):
+    """How a controller gets better."""
+
+    @property
+    def controller(self) -> Controller | None:
+        """What drives the next episodes; None: noise does."""
+        ...
+
+    def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
+        """Take a step from the controller that drove `batch`; where that fails, keep it.
+
+        noise: the standard normal draws of each episode [T, m], before anything was clipped.
+        """
+        ...
+
+
+class LqrKl:
+    """One backward pass within .2 nats a step, the mean over an episode."""
+
+    def __init__(self, task: KnownDynamics, action_dim: int):
+        self._ilqg = IlqgPlanner(task, action_dim)
+
+    @property
+    def controller(self) -> Controller | None:
+        """None until the first step."""
+        return self._ilqg.controller
+
+    def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
+        """Take a step on the fitted dynamics."""
+        del noise
+        ilqg, before = self._ilqg, self.controller
+        if fit.dynamics is None:
+            return ControllerUpdate(fit.status, ilqg.eta)
+        ilqg.improve(fit.dynamics, batch, None)
+        status = ilqg.status if fit.status.good else fit.status
+        if ilqg.controller is before:
+            return ControllerUpdate(status, ilqg.eta)
+        return ControllerUpdate(status, ilqg.eta, ilqg.predicted, ilqg.kl)
+
+
+class Round(NamedTuple):
+    """Real episodes, a fit and a step; returns are of the controller before that step."""
+
+    returns: list[float]
+    fit: Status
+    update: ControllerUpdate
+    controller: Controller | None  # after it
+
+
+class ControllerPolicy(PlanPolicy):
+    """Follows the mean of a controller."""
+
+    def __init__(self, start: EpisodeStart, controller: Controller):
+        super().__init__(start)
+        self._controller = controller
+
+    def decide(self, x: np.ndarray, t: int) -> np.ndarray:
+        """Return K x + k; past the controller's last step, which a death may have brought early, those of that step."""
+        t = min(t, len(self._controller.k) - 1)
+        return self._controller.act(t, x, np.zeros_like(self._controller.k[t])).clip(-1.0, 1.0)
+
+
+def improve(
+    start: EpisodeStart,
+    rounds: int,
+    episodes: int,
+    seed: int,
+    method: Callable[[KnownDynamics, int], Method] = LqrKl,
+) -> Iterator[Round]:
+    """Return rounds of `episodes` real episodes, a fit and a step.  Raises ConfigError where the reward is no formula.
+
+    method: (task, action_dim) -> Method.
+    """
+    simulator = start.planning.simulator
+    if not isinstance(simulator, DomainSimulator):
+        raise ConfigError(f"{start.source}: fitted models need the reward as a formula, so a domain (`reverie list`)")
+    task = known_dynamics_of(start.make())
+    assert task is not None
+    return _rounds(start, simulator, method(task, simulator.action_dim), rounds, episodes, seed)
+
+
+def _rounds(
+    start: EpisodeStart, simulator: DomainSimulator, method: Method, rounds: int, episodes: int, seed: int
+) -> Iterator[Round]:
+    model = LinearGaussian(episodes=episodes)
+    generator, history, dynamics = np.random.default_rng(seed), [], None
+    for number in range(rounds):
+        driven = [_episode(start, simulator, method.controller, generator) for _ in range(episodes)]
+        batch, noise = [episode for episode, _ in driven], [drawn for _, drawn in driven]
+        history = [*history, *batch][-max(model.history, episodes) :]
+        fit = model.fit(batch, history, dynamics, seed_of(seed, EVALUATE, number))
+        dynamics = fit.dynamics or dynamics
+        move = method.improve(fit, batch, noise)
+        yield Round([float(episode.rewards.sum()) for episode in batch], fit.status, move, method.controller)
+
+
+def _episode(
+    start: EpisodeStart, simulator: DomainSimulator, controller: Controller | None, generator: np.random.Generator
+) -> tuple[Episode, np.ndarray]:
+    """Return a real episode and its noise [T, m], driven by the controller with its noise, or by noise alone."""
+    world = start.make()
+    world.reset(seed_of(start.seed, EVALUATE, start.episode))
+    context = np.array(simulator.target, float)
+    states, actions, noise, rewards, over, terminated = [state_of(world)], [], [], [], False, False
+    while not over and len(actions) < start.steps:
+        look()
+        noise.append(innovation := generator.standard_normal(simulator.action_dim))
+        u = NOISE * innovation
+        if controller is not None:
+            u = controller.act(min(len(actions), len(controller.k) - 1), states[-1], innovation)
+        u = u.clip(-1.0, 1.0)
+        reward, _, terminated, truncated = world.step(world.spec.to_world(u), len(actions) + 1)
+        states.append(state_of(world))
+        actions.append(u)
+        rewards.append(reward)
+        over = terminated or truncated
+    world.close()
+    return Episode(np.array(states), np.array(actions), np.array(rewards), terminated, context), np.array(noise)

@@ -1,0 +1,89 @@
+"""PILQR on real episodes: the `Method` of `planning/fitted.py` that keeps controller, bounds and multipliers between fits.
+
+Step order as in the authors' code, cbfinn/gps: costs and their residuals; bounds, from the second fit on; stage 1; stage 2.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reverie.control import kl_step, lqr, pilqr_step
+from reverie.control.controller import Controller
+from reverie.control.kl_step_per_time import start_of
+from reverie.control.lqr import QuadraticCost
+from reverie.control.pilqr_step import PILQR, Explained, Sampled, Update
+from reverie.core.dynamics import Episode, FitResult, Linear
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.maths.precision import double
+from reverie.planning.costs import quadratic_cost
+from reverie.planning.fitted import ControllerUpdate
+
+_expected_cost, _moments, _divergence = double(lqr.expected_cost), double(lqr.moments), double(kl_step.divergence)
+
+
+class Pilqr:
+    """Holds the controller, the bounds' multipliers and stage 1's η.  Episodes count up to the length of the shortest."""
+
+    def __init__(self, task: KnownDynamics, action_dim: int, settings: PILQR):
+        n, m = task.state_dim, action_dim
+        self._domain, self.settings = task.domain, settings
+        self.controller = Controller(np.zeros((1, m, n)), np.zeros((1, m)), settings.noise * np.eye(m)[None])
+        self.multiplier, self._eta = np.ones(1), None
+        self._fitted = False
+
+    def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
+        """Take a step; the old controller stays where the fit or a stage fails."""
+        length = min(map(len, batch))
+        old = Controller(*(_stretched(part, length) for part in self.controller))
+        starts = np.array([episode.states[0] for episode in batch])
+        costs = -np.array([episode.rewards[:length] for episode in batch])
+        sampled = Sampled(starts, np.array([drawn[:length] for drawn in noise]), costs)
+        self.multiplier, model, share = _stretched(self.multiplier, length), None, None
+        if self.settings.stages != "pi2":
+            if fit.dynamics is None:
+                return ControllerUpdate(fit.status)
+            model = pilqr_step.explain(*self._model(fit.dynamics, batch, length), old, sampled)
+            shares = pilqr_step.residual_share(costs, model.modelled)
+            share = float(shares[0]) if np.isfinite(shares[0]) else None
+            if self._fitted:
+                self.multiplier = self.settings.adapted(self.multiplier, shares)
+        self._fitted = True
+        eta = None if self._eta is None else _stretched(self._eta, length)
+        found = pilqr_step.update(self.settings, old, sampled, model, self.settings.bounds(self.multiplier), eta)
+        status = found.status if model is None or fit.status.good else fit.status
+        if found.controller is old:
+            return ControllerUpdate(status, share=share)
+        self.controller, self._eta = Controller(*map(np.asarray, found.controller)), found.eta
+        kl, predicted = _expected(model, self.controller, old, start_of(starts))
+        return ControllerUpdate(status, _middle(found), predicted, kl, share)
+
+    def _model(self, dynamics: Any, batch: list[Episode], length: int) -> tuple[Linear, QuadraticCost]:
+        """Return linear dynamics and a quadratic cost about the mean of the episodes."""
+        states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
+        actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
+        linear = dynamics.linearize(states, actions)
+        return linear, quadratic_cost(self._domain, linear, states, actions, batch[-1].context)
+
+
+def _expected(
+    model: Explained | None, new: Controller, old: Controller, start: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float | None]:
+    """Return KL, nats a step, and the return that the model predicts."""
+    if model is None:  # K is the same, so KL does not depend on states
+        T, _, n = old.K.shape
+        return float(_divergence(new, old, np.zeros((T, n)), np.zeros((T, n, n))).mean()), None
+    means, spreads, *_ = _moments(model.dynamics, new, *start)
+    kl = _divergence(new, old, means[:-1], spreads[:-1])
+    return float(kl.mean()), -float(_expected_cost(model.dynamics, model.cost, new, *start))
+
+
+def _stretched(array: Any, length: int) -> np.ndarray:
+    """Return rows t = 0 … length - 1, beyond the last that one again: what drove an episode longer than its controller."""
+    return np.asarray(array)[np.minimum(np.arange(length), len(array) - 1)]
+
+
+def _middle(found: Update) -> float | None:
+    """Return the median of the finite multipliers, of stage 1 where there is one."""
+    multipliers = found.temperature if found.eta is None else found.eta
+    finite = np.zeros(0) if multipliers is None else multipliers[np.isfinite(multipliers)]
+    return float(np.median(finite)) if len(finite) else None

@@ -1,0 +1,202 @@
+"""Who else drives real episodes: iLQG on the fitted model, or model predictive control.  Gu et al. 2016, Algorithm 2, π_iLQG.
+
+`IlqgPlanner` takes one step of its time-varying controller after each fit; where no earlier controller exists, the episodes
+themselves are read as one.  `MpcPlanner` plans anew at each step of an episode with exact physics, as in the paper's table 2.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from reverie.control.controller import Controller
+from reverie.control.kl_step import one_step
+from reverie.control.kl_step_per_time import start_of
+from reverie.control.lqr import QuadraticCost
+from reverie.core.dynamics import Episode, Linear
+from reverie.core.errors import ConfigError
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.status import Status
+from reverie.imagination.settings import Imagination
+from reverie.models.reward import RewardModel
+from reverie.planning.costs import quadratic_cost
+
+FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
+NEVER = -1.0  # in metrics, a figure that there is none for yet
+# What a driver tells of its plans, besides its controller.
+REPORTED = ("status", "failures", "repairs", "kl", "predicted", "eta")
+
+
+class IlqgPlanner:
+    """A linear-Gaussian controller, improved within `bound` nats a step ("kl") or without a bound ("plain") at each fit."""
+
+    def __init__(self, task: KnownDynamics, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
+        self._task, self._action_dim, self._bound = task, action_dim, bound
+        self._mode: Literal["kl", "plain"] = mode
+        self.controller: Controller | None = None
+        self.eta, self.kl, self.predicted, self.failures, self.repairs = 1.0, NEVER, 0.0, 0, 0
+        self.status = Status.DONE
+        self._t = 0
+
+    def rehearse(self) -> None:
+        """Do nothing: `improve` calls all that is compiled."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a controller."""
+        return self.controller is not None
+
+    def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
+        """Take one step on freshly fitted dynamics; where it fails the old controller stays, and that is counted."""
+        length = min(map(len, batch))
+        states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
+        actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
+        model = dynamics.linearize(states, actions)
+        cost = self._cost(model, states, actions, batch[-1].context, outcome)
+        old = self.controller
+        if old is None or len(old.k) != length:
+            old = read_controller(batch, length)
+        start = start_of(np.array([episode.states[0] for episode in batch]))
+        step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
+        self.status, self.repairs = step.status, self.repairs + step.repairs
+        # A step that stays short of its bound is one, too.
+        told = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
+        if not (step.status.good or step.status == Status.BOUND_UNMET) or not all(
+            np.isfinite(part).all() for part in told
+        ):
+            self.failures += 1
+            return
+        self.controller = Controller(*map(np.asarray, step.controller))
+        self.eta = step.eta if np.isfinite(step.eta) and step.eta > 0 else 1.0
+        self.kl = NEVER if step.kl is None else float(np.mean(step.kl))
+        self.predicted = -step.expected_new
+
+    def _cost(
+        self, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray, outcome: RewardModel | None
+    ) -> QuadraticCost:
+        """Return -r to second order along the batch's mean, convex, as a function of y = [x; u]."""
+        if self._task.domain is not None:
+            return quadratic_cost(self._task.domain, model, states, actions, context)
+        assert outcome is not None
+        T, n, d = model.F.shape
+        C, c, c0 = outcome.cost(self._action_dim)
+        end = np.zeros((n, n)), np.zeros(n), np.zeros(())
+        return QuadraticCost(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
+
+    def begin(self, context: np.ndarray) -> None:
+        """Start an episode."""
+        del context
+        self._t = 0
+
+    def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
+        """Return the action [m] in state x [n], with the controller's own noise."""
+        assert self.controller is not None
+        t = min(self._t, len(self.controller.k) - 1)
+        self._t += 1
+        return self.controller.act(t, x, innovation).clip(-1.0, 1.0)
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (the controller, what `metrics` tells), for a checkpoint."""
+        return {} if self.controller is None else self.controller._asdict(), reported(self)
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        self.controller = controller = Controller(**arrays) if arrays else None
+        if controller is not None:
+            acted = controller.act(0, np.zeros(self._task.state_dim), np.zeros(self._action_dim))
+            if acted.shape != (self._action_dim,) or len({len(part) for part in controller}) > 1:
+                raise ValueError(f"a controller of shapes {[part.shape for part in controller]}")
+        restore_reported(self, facts)
+
+
+class MpcPlanner:
+    """A plan of `plan_horizon` steps with exact physics, made anew at each step; noise is added to its first action."""
+
+    ready = True
+
+    def __init__(self, settings: Imagination, task: KnownDynamics, action_dim: int):
+        if task.domain is None or settings.model.name != "exact":
+            raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
+        from reverie.control import mpc
+        from reverie.environments.simulator import DomainSimulator  # MuJoCo is an extra
+        from reverie.planning import policies
+        from reverie.planning.problem import PlanningProblem
+
+        self.settings, self._horizon, self._action_dim = settings, task.domain.horizon, action_dim
+        self._start = lambda: task.domain.start(np.random.default_rng(0))
+        self._plan_for = lambda context: PlanningProblem(DomainSimulator(task.domain, tuple(context)))
+        self._first = lambda: mpc.begin(policies.first_actions(settings.plan_horizon, action_dim, seed=0))
+        self._replan = policies.replan
+        self._receding = mpc.MPCOptions(
+            horizon=settings.plan_horizon,
+            iterations=settings.plan_iterations,
+            options=policies.BOUNDED_OPTIONS,
+        )
+        self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
+
+    def rehearse(self) -> None:
+        """Plan once, from a start of the domain's."""
+        start = self._start()
+        self.begin(np.asarray(start.target, float))
+        self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
+
+    def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
+        """Do nothing: all planning is done while acting."""
+
+    def begin(self, context: np.ndarray) -> None:
+        """Start an episode."""
+        self._planning, self._t, self._memory = self._plan_for(context), 0, self._first()
+
+    def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
+        """Return the action [m] in state x [n]."""
+        steps = max(self._horizon, self._t + 1)
+        move = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
+        self._t, self._memory, self.status = self._t + 1, move.memory, move.status
+        self.failures += move.plan is None
+        return (move.action + self.settings.plan_noise * innovation).clip(-1.0, 1.0)
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (no arrays, what `metrics` tells): an episode that is gone on with begins anew."""
+        return {}, reported(self)
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave."""
+        del arrays
+        restore_reported(self, facts)
+
+
+def reported(driver: Any) -> dict[str, Any]:
+    """Return what a driver tells of its plans, for a checkpoint's header."""
+    return {name: getattr(driver, name) for name in REPORTED} | {"status": int(driver.status)}
+
+
+def restore_reported(driver: Any, facts: dict[str, Any]) -> None:
+    """Have a driver tell what `told` gave; older checkpoints lack some of it."""
+    for name in REPORTED:
+        setattr(driver, name, facts.get(name, getattr(driver, name)))
+    driver.status = Status(driver.status)
+
+
+def _ilqg(settings: Imagination, task: KnownDynamics, action_dim: int) -> IlqgPlanner:
+    return IlqgPlanner(task, action_dim, settings.plan_step, settings.kl_bound)
+
+
+PLANNERS = {"ilqg": _ilqg, "mpc": MpcPlanner}
+
+
+def read_controller(batch: list[Episode], length: int) -> Controller:
+    """Return the linear-Gaussian controller that the actions of episodes look like.
+
+    Deviations of u from their mean at each step are regressed on those of x, with one gain for all steps, since a step
+    alone has fewer samples than states.
+    """
+    states = np.array([episode.states[:length] for episode in batch])
+    actions = np.array([episode.actions[:length] for episode in batch])
+    x, u = (part - part.mean(0) for part in (states, actions))
+    x, u = x.reshape(-1, x.shape[2]), u.reshape(-1, u.shape[2])
+    scale = np.maximum(x.std(0), 1e-9)
+    gram = (x / scale).T @ (x / scale) + FLOOR * len(x) * np.eye(len(scale))
+    gain = (np.linalg.solve(gram, (x / scale).T @ u) / scale[:, None]).T
+    left = u - x @ gain.T
+    chol = np.linalg.cholesky(left.T @ left / len(left) + FLOOR * np.eye(u.shape[1]))
+    offset = actions.mean(0) - states.mean(0) @ gain.T
+    return Controller(np.tile(gain, (length, 1, 1)), offset, np.tile(chol, (length, 1, 1)))

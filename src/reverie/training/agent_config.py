@@ -1,0 +1,92 @@
+"""An agent as it is written down: its name, its settings, and what imagination adds.  The user's own classes too."""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from reverie.algorithms import ALGORITHMS
+from reverie.core.agent import Algorithm
+from reverie.core.checked_settings import Settings
+from reverie.core.errors import ConfigError, unknown
+from reverie.environments.imports import imported
+from reverie.imagination.settings import Imagination
+from reverie.models import MODELS
+from reverie.storage.config import Agent, Imagined, Part
+from reverie.storage.reading import convert
+
+
+def class_of(name: str) -> type:
+    """Return the algorithm that is called `name`, or is a "package.module:Class".  Raises ConfigError where there is none."""
+    found = _class_of(name, ALGORITHMS, "agent")
+    if not callable(getattr(found, "build", None)):
+        raise ConfigError(f"agent {name!r} has no `build(spec)`; see docs/architecture.md for what an algorithm is")
+    return found
+
+
+def _class_of(name: str, known: Mapping[str, type], what: str) -> type:
+    if name in known:
+        return known[name]
+    if ":" not in name:
+        raise unknown(what, name, known)
+    found = imported(name, what)
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found):
+        raise ConfigError(f'{what} {name!r} is no dataclass of settings; give one as "package.module:Class"')
+    return found
+
+
+def _name_of(settings: Any, known: Mapping[str, type]) -> str:
+    """Return the name by which `class_of` finds the class of `settings`."""
+    kind = type(settings)
+    return next((name for name, ours in known.items() if ours is kind), f"{kind.__module__}:{kind.__qualname__}")
+
+
+def written(algorithm: Any) -> Agent:
+    """Return settings for config.json; what is wrapped in imagination keeps its own name and settings.
+
+    Raises ConfigError where they are no dataclass.
+    """
+    if not dataclasses.is_dataclass(algorithm):
+        kind = type(algorithm).__name__
+        raise ConfigError(f"{kind} is no dataclass, so its settings cannot be written down; make it a frozen one")
+    if not isinstance(algorithm, Imagination):
+        return Agent(_name_of(algorithm, ALGORITHMS), dataclasses.asdict(algorithm))  # type: ignore[arg-type]
+    settings = dataclasses.asdict(algorithm.model)  # type: ignore[call-overload]
+    # A function (of Exact) cannot be written down: whoever goes on with the run binds it anew.
+    model = Part(_name_of(algorithm.model, MODELS), {k: v for k, v in settings.items() if not callable(v)})
+    numbers = {name: getattr(algorithm, name) for name in algorithm.numbers()}
+    inner = written(algorithm.agent)
+    inner.imagination = Imagined(model, numbers)
+    return inner
+
+
+def read(agent: Agent) -> Algorithm:
+    """Return the settings that `written` wrote.  Raises ConfigError, TypeError or ValueError where they do not fit."""
+    inner = _made(class_of(agent.name), agent.settings)
+    if agent.imagination is None:
+        return inner
+    model = agent.imagination.model
+    own = _made(_class_of(model.name, MODELS, "model"), model.settings)
+    _refuse_unknown(Imagination, agent.imagination.settings)
+    return Imagination(inner, own, **agent.imagination.settings)
+
+
+def _refuse_unknown(kind: Any, settings: dict[str, Any]) -> None:
+    """Raise ConfigError that names a setting which a class cannot be made of."""
+    parameters = inspect.signature(kind).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in settings:
+        if name not in parameters:
+            raise unknown("setting", name, parameters)
+
+
+def _made(kind: Any, settings: dict[str, Any]) -> Any:
+    """Return a dataclass of its settings; lists become what its fields say."""
+    _refuse_unknown(kind, settings)
+    if issubclass(kind, Settings) or set(settings) - {field.name for field in dataclasses.fields(kind)}:
+        return kind(**settings)
+    try:
+        return convert(settings, kind)
+    except (TypeError, ValueError):  # of fields that no schema describes
+        return kind(**settings)

@@ -1,0 +1,99 @@
+"""What becomes of a run whose directory is taken away while it is learnt: the truth is told, and what can be kept is kept."""
+
+import contextlib
+import os
+import warnings
+from pathlib import Path
+
+from reverie.core.errors import ReverieError, ReverieWarning, StorageError
+from reverie.core.words import count
+from reverie.storage.config import Config, read_config
+from reverie.storage.files import file_identity, io_errors, make_folder, read_regular, write_whole
+from reverie.storage.journal import Journal, recovery
+from reverie.storage.reading import exists
+from reverie.storage.run import RunDirectory, unused
+from reverie.training.resume_commands import resume_line
+
+
+class DirectoryWatch:
+    """Looks whether an open run is where it was opened, and keeps its journal where it is not."""
+
+    def __init__(self, run: RunDirectory, journal: Journal):
+        self._run, self._journal = run, journal
+        self._folder, self._here = file_identity(run.path), _working_folder()
+        self._path = Path(os.path.normpath(Path(self._here) / run.path))  # wherever this program goes
+        self._config: bytes | None = None
+        self._held: Config | None = None
+        with contextlib.suppress(OSError):  # a journal without one is kept all the same
+            self._config = read_regular(run.config_file)
+            self._held = read_config(run.config_file)
+
+    def look(self) -> str | None:
+        """Return None where all is in its place, else the sentence that says what happened and where the steps are now."""
+        run, journal = self._run, self._journal
+        with io_errors("look at", run.path):
+            if run.is_in_place and journal.is_in_place:
+                if journal.was_cut():
+                    return f"{journal.path} was cut by another program while it was learnt; {recovery(journal.path)}"
+                self._put_config_back()
+                return None
+            if (now := _working_folder()) != self._here and journal.is_at(Path(self._here) / journal.path):
+                return (
+                    f"{run.path} is not found any more, since this program went from {self._here} to {now}; all "
+                    f"{count(journal.count, 'step')} are in {self._path}: give out= as an absolute path"
+                )
+            if journal.is_in_place:
+                return (
+                    f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may "
+                    f"write there too; all {count(journal.count, 'step')} are there: see that nobody else does, and "
+                    f"go on with {self._line(run.path)}"
+                )
+            what = self._path if file_identity(self._path) != self._folder else journal.path
+            if (now := journal.moved_to) is not None:
+                return (
+                    f"{what} was moved or replaced while it was learnt; all {count(journal.count, 'step')} are in {now}"
+                )
+        return f"{what} was removed or replaced while it was learnt; {self._keep()}"
+
+    def _put_config_back(self) -> None:
+        """Write config.json again where it was removed: without it nobody could go on with the run."""
+        if self._config is not None and not exists(self._run.config_file):
+            warnings.warn(f"{self._run.config_file} was removed; it is written again", ReverieWarning, stacklevel=2)
+            write_whole(self._run.config_file, self._config)
+
+    def _keep(self) -> str:
+        """Write the journal's bytes, which only its open handle still has, where they can be gone on from; say where."""
+        run, journal = self._run, self._journal
+        steps = f"all {count(journal.count, 'step')}"
+        try:
+            if run.is_in_place and file_identity(journal.path) is None:
+                with io_errors("create", journal.path.parent):
+                    make_folder(journal.path.parent)
+                write_whole(journal.path, journal.content())
+                return f"{steps} are written there again: go on with {self._line(run.path)}"
+            kept = RunDirectory(unused(self._path.with_name(self._path.name + "-kept")))
+            self._write(kept)
+        except (StorageError, OSError) as error:
+            return f"{steps} are lost: they could not be kept, since {error}"
+        return f"{steps} are kept in {kept.path}: go on there with {self._line(kept.path)}"
+
+    def _line(self, path: Path) -> str:
+        """Return how to go on with the run at `path`."""
+        with contextlib.suppress(ReverieError, TypeError, ValueError):  # a config that nobody can read
+            if self._held is not None:
+                return resume_line(self._held, path)
+        return f"rv.Learner.load({str(path)!r})"
+
+    def _write(self, kept: RunDirectory) -> None:
+        with io_errors("create", kept.path):
+            make_folder(kept.journal_file.parent)
+        write_whole(kept.journal_file, self._journal.content())
+        if self._config is not None:
+            write_whole(kept.config_file, self._config)
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""

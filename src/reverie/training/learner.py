@@ -1,0 +1,410 @@
+"""`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reverie.core.agent import Algorithm
+from reverie.core.argument_checks import whole
+from reverie.core.errors import ConfigError, DivergedError, ReverieError
+from reverie.core.interrupts import look
+from reverie.core.seeds import RESET, seed_of
+from reverie.core.types import EnvSpec
+from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
+from reverie.environments.exact_dynamics import known_dynamics_of
+from reverie.environments.values import truth
+from reverie.storage.config import Config
+from reverie.storage.copy import copy_run
+from reverie.storage.run import RunDirectory, folder
+from reverie.training import (
+    agent_config,
+    evaluation,
+    learner_arguments,
+    provenance,
+    resource_estimates,
+    resume_commands,
+    resuming,
+)
+from reverie.training import callbacks as events
+from reverie.training import trust as trusted
+from reverie.training.deferred_interrupts import deferred_interrupts
+from reverie.training.recorded_trainer import RecordedTrainer
+from reverie.training.temporary_run import temporary_run
+from reverie.training.tensorboard import require as require_tensorboard
+from reverie.training.trainer import Trainer
+from reverie.training.units import Units
+
+
+class Learner:
+    """Learns, acts, and keeps a run directory from which it goes on exactly where it stopped.
+
+    config: an algorithm's settings, such as `rv.NAF()`.  env: a domain, a Gymnasium id, "package.module:callable", a
+    callable that returns an environment, or one itself; or `spec`, where your own program owns the loop.  seed: decides
+    every random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
+    another environment made as `env` was.  tensorboard: also write the tables' numbers there.  timed_checkpoints: also
+    checkpoint now and then, and when `learn` is stopped early; without, only when `learn` or `save` ends, and
+    `load(go_back=True)` can go back to there.
+
+    Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
+    """
+
+    def __init__(
+        self,
+        config: Algorithm,
+        env: EnvSource | None = None,
+        *,
+        spec: EnvSpec | None = None,
+        seed: int = 0,
+        out: str | Path | None = None,
+        evaluation_env: EnvSource | None = None,
+        tensorboard: bool = False,
+        timed_checkpoints: bool = True,
+    ):
+        if out is not None:
+            RunDirectory(out).require_new()
+        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints)
+
+    def _open(
+        self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, state_dim=0, take_up=None
+    ) -> None:
+        learner_arguments.require_possible(config, env, spec, seed)
+        if tensorboard:
+            require_tensorboard()
+        self.seed = int(seed)
+        self._source, self._evaluation_source = env, evaluation_env
+        self._world: EnvAdapter | None = None if env is None else make_env(env)
+        self._worlds = [] if self._world is None else [self._world]  # that learning steps in turns
+        self._evaluation_world: EnvAdapter | None = None
+        self.spec: EnvSpec = spec if self._world is None else self._world.spec
+        look()
+        config, agent = resource_estimates.fitting(config, self.spec)
+        self.config = config
+        self._worlds += learner_arguments.more_worlds(self.spec.name, env, agent.requirements.worlds - 1)
+        states = state_dim or agent.imagination is not None
+        self._task = known_dynamics_of(self._world) if self._world is not None and states else None
+        limit = None if self._world is None else self._world.time_limit
+        trainer = Trainer(
+            agent, self.seed, self._task, limit
+        )  # before the directory: what cannot work leaves no run behind
+        look()
+
+        self._units = Units(self.spec, self._world)
+        self._observations: list[np.ndarray | None] = [
+            None
+        ] * agent.requirements.worlds  # where an episode is under way
+        self._callbacks: Sequence[events.Callback] = ()
+        self._stop = False
+        self.best_return: float | None = None
+        self.evaluated_at = 0
+        self.evaluation_cut = 0  # greedy episodes that did not end, and so were cut
+
+        # One way of working for all: a run without a directory of its own lives in a passing one.
+        self._forget_passing: Callable[[], object] = bool  # nothing
+        self._kept = out is not None
+        if out is None:
+            out, self._forget_passing = temporary_run(self)
+        run = RunDirectory(out)
+        try:
+            run.open()
+            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
+            self._written = provenance.begin(run, new) if take_up is None else take_up(run, trainer)
+            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim)
+        except BaseException:
+            run.close()
+            self._forget_passing()
+            raise
+
+    # ---- what it knows
+
+    @property
+    def steps(self) -> int:
+        """Real steps learnt from."""
+        return self._session.trainer.steps
+
+    @property
+    def episodes(self) -> int:
+        """Episodes begun."""
+        return self._session.trainer.episodes
+
+    @property
+    def out(self) -> Path:
+        """The run directory."""
+        return self._session.records.run.path
+
+    @property
+    def keeps(self) -> Config | None:
+        """What decides the run, where its directory outlives this learner."""
+        return self._written if self._kept else None
+
+    @property
+    def cut_bytes(self) -> int:
+        """Bytes of a torn record that were cut from the journal's end when it was opened."""
+        return self._session.records.journal.cut_bytes
+
+    @property
+    def recent_returns(self) -> Sequence[float]:
+        """Returns of the last training episodes, at most 100, the newest last."""
+        return self._session.recent_returns
+
+    @property
+    def ills(self) -> list[str]:
+        """What is wrong with learning now, as the kinds of events.csv: "value", "dead weights", "mean stuck"."""
+        return self._session.trainer.health.ills()
+
+    @property
+    def newest_metrics(self) -> dict[str, float] | None:
+        """The newest row of metrics.csv, if one was written since this learner was made."""
+        return self._session.newest_metrics
+
+    @resume_commands.ends_with_line
+    def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
+        """Return the greedy action in the world's units; a batch of flat observations [B, n] gives actions [B, m].
+
+        explore: add exploration noise (one observation only), from a process of its own: looking changes nothing learnt.
+        """
+        self._session.owner.require_here()
+        flat = self._units.flat(observation)
+        if learner_arguments.flag("predict(explore)", explore):
+            if flat.ndim != 1:
+                raise ConfigError("predict(explore=True) takes one observation: noise runs along one episode")
+            return self._units.outside(self._session.trainer.explore(flat))
+        return self._units.outside(self._session.trainer.greedy(flat))
+
+    # ---- compiling
+
+    def compile(self, steps: float = float("inf")) -> "Learner":
+        """Compile now what the next `steps` steps call, so that none of them stalls; what is compiled stays so.
+
+        The first `ask` does it if you do not, and tells on stderr; `learn` does it before its first step.
+        """
+        if names := self._session.uncompiled(steps):
+            self._session.trainer.programs.compile(names)
+        return self
+
+    # ---- ask and tell
+
+    @resume_commands.ends_with_line
+    def ask(self, observation: Any) -> np.ndarray:
+        """Return the action to take now, in the world's units, exploration included; `tell` what came of it.
+
+        The first one compiles what learning will call, some seconds, unless `compile` did: then no later one stalls.
+        """
+        self._session.owner.require_here()
+        if self._session.uncompiled(float("inf")):
+            learner_arguments.tell_compiling(self.config.name)
+            with self._session.owner.using():
+                self.compile()
+        return self._units.outside(self._session.act(self._units.one(observation)))
+
+    @resume_commands.ends_with_line
+    def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
+        """Learn from what came of the last `ask`; the transition is on the disk when this returns.
+
+        terminated: the episode ended in a state of no further value.  truncated: it merely ran out of time.
+        Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
+        transition then does not count as told, unless `steps` rose: then it is kept, and what could not be written came after.
+        """
+        value = self._units.reward(reward, self.steps + 1)
+        after = self._units.one(next_observation)
+        terminated = truth(self.spec.name, "terminated", self.steps + 1, terminated)
+        truncated = truth(self.spec.name, "truncated", self.steps + 1, truncated)
+        self._session.record_and_learn(value, after, terminated, truncated, durable=True)
+
+    # ---- the loop over an environment
+
+    @resume_commands.ends_with_line
+    def learn(
+        self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[events.Callback] = ()
+    ) -> "Learner":
+        """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
+
+        At the end, on an error or on an interrupt (Ctrl-C, SIGTERM) journal and checkpoint are written first.
+        """
+        if self._world is None:
+            raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
+        learner_arguments.require_amount(steps, episodes)
+        steps_left = float("inf") if steps is None else steps
+        episodes_left = float("inf") if episodes is None else episodes
+        self._stop, self._callbacks = False, learner_arguments.callbacks_of(callbacks)
+        with self._session.owner.using(), deferred_interrupts(self.stop), self._saving_on_exit():
+            self._emit(events.Began(self.steps, None if steps is None else self.steps + int(steps)))
+            if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
+                self._emit(events.Compiling(self.steps))
+                self.compile(steps_left)
+            waited = 0
+            while steps_left > 0 and episodes_left > 0 and not self._stop:
+                row = self._step()
+                waited = 0 if row is not None else waited + 1
+                if waited == evaluation.LONGEST * self._session.worlds and steps is None:
+                    evaluation.warn_of_waiting(self.spec.name, waited)
+                steps_left -= 1
+                self._emit(events.StepEnded(self.steps))
+                self._emit_notices()
+                if row is not None:
+                    episodes_left -= 1
+                    self._emit(events.EpisodeEnded(row))
+        return self
+
+    def stop(self) -> None:
+        """End `learn` after the step under way."""
+        self._stop = True
+
+    def _step(self) -> dict[str, Any] | None:
+        turn = self._session.turn
+        world, observation = self._worlds[turn], self._observations[turn]
+        if observation is None:
+            self._session.leave_episode()
+            observation = world.reset(seed_of(self.seed, RESET, self.episodes + 1))
+        shows = self._task is not None
+        action = self._session.act(observation, world.state() if shows else ())
+        outcome = world.step(self.spec.to_world(action), self.steps + 1)
+        row = self._session.record_and_learn(*outcome, durable=False, next_state=world.state() if shows else ())
+        self._observations[turn] = None if row is not None else outcome[1]
+        return row
+
+    def _emit_notices(self) -> None:
+        while self._session.noticed:
+            self._emit(events.Noticed(*self._session.noticed.popleft()))
+
+    def _emit(self, event: events.Event) -> None:
+        for callback in self._callbacks:
+            self._stop |= events.asks_to_stop(callback(self, event))
+
+    @contextlib.contextmanager
+    def _saving_on_exit(self) -> Iterator[None]:
+        """Have everything on disk, whatever ends the block."""
+        try:
+            yield
+        except BaseException as error:
+            self._observations = [None] * len(self._observations)
+            self._session.forget_action()
+            with contextlib.suppress(ReverieError):  # the first error is the one to tell
+                self._session.records.sync()
+                # After divergence the last good checkpoint is the one to keep.
+                if self._session.may_checkpoint and not isinstance(error, DivergedError):
+                    self._session.checkpoint()
+            raise
+        else:
+            if self._session.may_checkpoint or not self._stop:
+                self.save()
+            else:
+                self._session.records.sync()
+        finally:
+            self._emit_notices()
+            self._emit(events.Ended(self.steps))
+
+    # ---- evaluation
+
+    @resume_commands.ends_with_line
+    def evaluate(self, episodes: int = 10) -> dict[str, Any]:
+        """Evaluate the greedy policy over whole episodes and append the result to evaluations.csv; return its summary.
+
+        The episodes start alike at every call, on an environment apart from the one that is learnt on.  Those that do not
+        end are cut (`evaluation.limit_for`): "cut" says how many, "cut_at" at how many steps.
+        """
+        with self._session.owner.using():
+            return self._evaluate(whole("evaluate(episodes)", episodes, 1))
+
+    def _evaluate(self, episodes: int) -> dict[str, Any]:
+        world, session = self._evaluator(), self._session
+        limit = evaluation.limit_for(world, [session.longest], session.ran_out)
+        found = evaluation.evaluate(session.trainer.greedy, world, episodes, self.seed, limit)
+        facts = found.facts
+        self.evaluation_cut += found.cut
+        row = found.row(self.steps, self.episodes)
+        self._session.records.write_evaluation(row)
+        self.evaluated_at = self.steps
+        best = self.best_return is None or facts["mean"] > self.best_return
+        self.best_return = facts["mean"] if best else self.best_return
+        said = evaluation.cut_line(found.cut, episodes, limit) if found.cut else ""
+        self._emit(events.Evaluated(row, best, said))
+        return facts
+
+    def _evaluator(self) -> EnvAdapter:
+        if self._evaluation_world is None:
+            self._evaluation_world = learner_arguments.evaluation_world(self._evaluation_source, self._source)
+        return self._evaluation_world
+
+    # ---- saving and going on
+
+    @resume_commands.ends_with_line
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is.
+
+        After an interrupt in the midst of a step that is the journal, which has it; `load` learns from it.  The copy is whole
+        or not there at all.  Raises StorageError where something is at `path` already, or `path` lies within the run.
+        """
+        with self._session.owner.using():
+            self._session.records.sync()
+            self._session.checkpoint()
+            return self.out if path is None else copy_run(self.out, folder("save(path)", path))
+
+    def save_best(self) -> None:
+        """Write the policy as it is now to checkpoint/best.safetensors."""
+        with self._session.owner.using():
+            self._session.checkpoint(best=True)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        env: EnvSource | None = None,
+        *,
+        evaluation_env: EnvSource | None = None,
+        go_back: bool = False,
+        config: Algorithm | None = None,
+        relearn: bool = False,
+        trust: bool = False,
+        allow_new_bounds: bool = False,
+    ) -> "Learner":
+        """Go on with the run in `path` exactly where it stopped, however it stopped.
+
+        Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same draws.
+        go_back: live them again instead, without `timed_checkpoints`: after a kill the very run that was not killed.
+        env: needed where the run was given an environment itself that no name can make again.  config: other settings from here
+        on.  relearn: learn the journal again from its start, as settings want under which what was learnt means nothing.
+        trust: import what config.json names, though it was written elsewhere.
+        allow_new_bounds: take the journal over into other action bounds.  docs/run-directory.md, docs/security.md.
+        """
+        wish = resuming.Wish(relearn, allow_new_bounds, trust)
+        return cls._load(path, env, evaluation_env, go_back, config, wish)
+
+    @classmethod
+    def _load(cls, path, env, evaluation_env, go_back: bool, config, wish: resuming.Wish) -> "Learner":
+        run = RunDirectory(path)
+        trusted.require(run, held := run.read_config(), wish.trust, agent=config is None, env=env is None)
+        algorithm = provenance.algorithm_of(held, run) if config is None else config
+        source, header = env if env is not None else held.env, resuming.header_of(run)
+        self = cls.__new__(cls)
+        with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
+            spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
+            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back)
+            self._open(*given, states, lambda run, trainer: resuming.take_up(run, held, algorithm, trainer, wish))
+            try:
+                evaluations = self._session.go_on(go_back)
+            except BaseException:
+                self.close()
+                raise
+        self.best_return, self.evaluated_at = resuming.standing(self._written, evaluations)
+        return self
+
+    def close(self) -> None:
+        """Close files and environments, and let others use the run directory.  A fork leaves that to its parent."""
+        if not self._session.owner.is_here:
+            return
+        with self._session.owner.using(), contextlib.ExitStack() as last:  # each, whatever another raises
+            last.callback(self._forget_passing)
+            for world in (self._evaluation_world, *reversed(self._worlds)):
+                if world is not None:
+                    last.callback(world.close)
+            last.callback(self._session.records.close)
+            self._session.owner.leave()
+
+    def __enter__(self) -> "Learner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,79 @@
+"""What a learner can be given.  Raises ConfigError with one sentence that says what to give instead."""
+
+import sys
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from reverie.core.agent import Algorithm
+from reverie.core.argument_checks import shown, whole
+from reverie.core.errors import ConfigError
+from reverie.core.types import EnvSpec
+from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
+from reverie.training.callbacks import Callback
+
+
+def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:
+    """Raise ConfigError unless these make a learner."""
+    if isinstance(config, type) or not isinstance(config, Algorithm):
+        raise ConfigError(f"the first argument is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
+    if (env is None) == (spec is None):
+        raise ConfigError(
+            "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
+        )
+    if spec is not None and not isinstance(spec, EnvSpec):
+        raise ConfigError(f"spec is {shown(spec)}; give an rv.EnvSpec")
+    if whole("seed", seed) >= 2**32:
+        raise ConfigError(f"seed is {shown(seed)}; give a whole number from 0 to 2**32 - 1")
+
+
+def require_amount(steps: Any, episodes: Any) -> None:
+    """Raise ConfigError unless one of these says how much to learn."""
+    if (steps is None) == (episodes is None):
+        raise ConfigError("learn() takes either a number of steps or episodes=")
+    whole("learn(steps)", steps) if steps is not None else whole("learn(episodes)", episodes)
+
+
+def callbacks_of(given: Any) -> tuple[Callback, ...]:
+    """Return what `learn` is to call.  Raises ConfigError unless each can be called."""
+    try:
+        found: tuple[Any, ...] = tuple(given)
+    except Exception:  # no sequence, or whatever a strange object raises
+        found = (None,)
+    if not all(map(callable, found)):
+        raise ConfigError(
+            f"callbacks is {shown(given)}; give a list of functions (learner, event), such as [rv.Progress()]"
+        )
+    return found
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a True or False, of Python or NumPy or as 1 or 0.  Raises ConfigError where it is neither."""
+    if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
+        raise ConfigError(f"{name} is {shown(value)}; give True or False")
+    return bool(value)
+
+
+def more_worlds(name: str, source: EnvSource | None, count: int) -> list[EnvAdapter]:
+    """Return so many more worlds such as the first, which came of `source`."""
+    if count and (source is None or isinstance(source, gym.Env)):
+        raise ConfigError(
+            f"{name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
+        )
+    return [make_env(source) for _ in range(count) if source is not None]
+
+
+def evaluation_world(given: EnvSource | None, source: EnvSource | None) -> EnvAdapter:
+    """Return the world to evaluate in: what was `given` for it, else another such as learning has."""
+    chosen = given if given is not None else source
+    if isinstance(chosen, gym.Env) and chosen is source:
+        chosen = None if chosen.spec is None else chosen.spec.id
+    if chosen is None:
+        raise ConfigError("evaluate() needs an environment of its own: give evaluation_env= to the Learner")
+    return make_env(chosen)
+
+
+def tell_compiling(name: str) -> None:
+    """Say on stderr why the first step takes some seconds."""
+    print(f"{name}: compiling what learning will call, before the first step", file=sys.stderr, flush=True)

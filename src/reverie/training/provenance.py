@@ -1,0 +1,95 @@
+"""What decides a run, written as config.json and read back."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from reverie.core.agent import Algorithm
+from reverie.core.errors import ConfigError, SpaceError, StorageError, going_on
+from reverie.core.types import EnvSpec
+from reverie.core.words import count
+from reverie.environments.env_adapter import EnvSource, describe
+from reverie.storage.config import FORMAT, RESTORE, Config
+from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
+from reverie.training import agent_config, trust
+
+PACKAGES = ("reverie", "jax", "jaxlib", "numpy", "optax", "gymnasium", "mujoco")
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of each package that can change a result; None where it is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def machine() -> str:
+    """Return what this machine computes with, in words."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{name}, {count(os.cpu_count() or 1, 'core')}"
+
+
+def command() -> str:
+    """Return the command line of this process, as one would type it."""
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
+    return shlex.join(words)
+
+
+def configuration(
+    algorithm: Algorithm, source: EnvSource | None, spec: EnvSpec, seed: int, tensorboard: bool
+) -> Config:
+    """Return the content of config.json for a new run."""
+    described = Spec.of(spec)
+    return Config(
+        format=FORMAT,
+        agent=agent_config.written(algorithm),
+        env=None if source is None else describe(source),
+        spec=described if source is None else None,
+        world=None if source is None else described,
+        seed=seed,
+        tensorboard=tensorboard,
+        versions=versions(),
+        command=command(),
+    )
+
+
+def begin(run: RunDirectory, config: Config) -> Config:
+    """Write config.json of a new run, signed where it names code.  Raises StorageError where another began one meanwhile."""
+    run.require_new()
+    run.write_config(config, sign=bool(trust.foreign_code(config)))
+    return config
+
+
+def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
+    """Return the settings that config.json holds.  Raises StorageError where no class that is known has such."""
+    try:
+        return agent_config.read(config.agent)
+    except (ConfigError, TypeError, ValueError) as error:
+        remedy = "it was written by another version of reverie, or edited"
+        if ":" not in config.agent.name:
+            remedy += "; a class of your own is given as Learner.load(path, config=YourClass(...))"
+        raise StorageError(f"{run.config_file}: {going_on(error, remedy)}") from error
+
+
+def spec_of(config: Config, run: RunDirectory, source: Any = None) -> EnvSpec | None:
+    """Return the EnvSpec of a run without an environment; None where it has one, or one is given: `source`.
+
+    Raises StorageError where it can be none.
+    """
+    try:
+        return None if config.spec is None or source is not None else config.spec.value()
+    except SpaceError as error:
+        raise StorageError(f"{run.config_file} is damaged ({error}); {RESTORE}") from error

@@ -1,0 +1,286 @@
+"""A run whose files are damaged, made anew elsewhere from what is whole.  Nothing of the damaged one is changed."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from reverie.core.errors import StorageError
+from reverie.core.interrupts import look
+from reverie.core.words import count
+from reverie.storage import checkpoint, events, tables
+from reverie.storage.config import Config, read_config
+from reverie.storage.copy import copy_others, new_folder
+from reverie.storage.files import LOCK, read_regular, write_whole
+from reverie.storage.journal import Header, first_line, read_header, record_dtype
+from reverie.storage.reading import exists
+from reverie.storage.run import RunDirectory, unused
+from reverie.storage.salvage import Renumbered, record_size, renumbered, sizes_of, whole_records
+from reverie.training import evaluation
+from reverie.training.resume_commands import resume_line
+from reverie.training.run_identity import begun, rebuilt, tells_all
+from reverie.training.run_logger import METRICS
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+@dataclasses.dataclass
+class Recovery:
+    """What was saved, and what was not."""
+
+    run: str
+    out: str
+    steps: int = 0
+    lost_steps: list[list[int]] = dataclasses.field(
+        default_factory=list
+    )  # [first, last] of each gap, as they were numbered
+    damaged_bytes: int = 0
+    doubled_records: int = 0
+    cut_episodes: list[int] = dataclasses.field(default_factory=list)
+    journal: str = "whole"
+    config: str = "whole"
+    checkpoint: str = "none"
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    to_go_on: str | None = None  # what to type
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether training can go on from it."""
+        return not self.config.startswith("lost")
+
+
+def recover(path: Path, out: Path | None = None) -> Recovery:
+    """Write what is whole of the run in `path` to a new directory: `out`, or `path`-recovered.
+
+    Raises StorageError where nothing can be saved, where the run is in use, or where something is at `out` already.
+    """
+    run = RunDirectory(path)
+    if not path.is_dir():
+        raise StorageError(f"there is no folder {path}; give the directory that training wrote")
+    if not run.holds_run:
+        raise StorageError(f"nothing can be saved from {path}: it holds neither config.json nor experience/journal.bin")
+    _refuse_used(run)
+    name = path if path.name not in ("", "..") else path.resolve()
+    out = unused(name.with_name(name.name + "-recovered")) if out is None else out
+    if out.resolve().is_relative_to(path.resolve()):
+        raise StorageError(f"cannot write {out}: it lies within the damaged run; choose another -o")
+    told = Recovery(str(path), str(out))
+    config = _config(run, told)
+    line, found = _experience(run, config, told)
+    with new_folder(out) as folder:
+        new = RunDirectory(folder)
+        for file in (new.journal_file, new.latest_file):
+            file.parent.mkdir()
+        write_whole(new.journal_file, line + found.records.tobytes())
+        if config is not None:
+            write_whole(new.config_file, _config_bytes(run, config, found, told))
+        _tables(run, new, found, told)
+        _checkpoints(run, new, found, told)
+        _call(run, new, found, told)
+        if config is not None and (exists(new.call_file) or told.checkpoint != f"of step {told.steps}"):
+            told.to_go_on = resume_line(config, out)
+        told.left_out += copy_others(run.path, folder, _written_anew(run))
+        look()
+    return told
+
+
+def _refuse_used(run: RunDirectory) -> None:
+    """Raise StorageError while a process learns in the directory; looking changes nothing there."""
+    lock = run.path / LOCK
+    if fcntl is None or not lock.is_file():
+        return
+    with open(lock, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(f"{run.path} is in use by another process; wait for it to end") from None
+
+
+def _config(run: RunDirectory, told: Recovery) -> Config | None:
+    try:
+        return read_config(run.config_file)
+    except StorageError as error:
+        reason = str(error)
+    header = None
+    with contextlib.suppress(StorageError, OSError):
+        header = read_header(run.journal_file)
+    for steps, place, facts in _copies(run, header):
+        with contextlib.suppress(ValueError):
+            config = rebuilt(facts, header)
+            told.config = f"made anew from {place}, as it was at step {steps}"
+            return config
+    told.config = f"lost, and nothing else holds it: {reason}"
+    return None
+
+
+def _copies(run: RunDirectory, header: Header | None) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return (step, place, what config.json held then) for all that tells, the newest first."""
+    found = []
+    for file in sorted(run.latest_file.parent.glob("*.safetensors")):
+        with contextlib.suppress(StorageError, OSError, KeyError, TypeError, ValueError):
+            facts = checkpoint.read(file)[1]
+            found.append((int(facts["steps"]), f"checkpoint/{file.name}", facts.get("config") or facts["identity"]))
+    if header is not None and header.begun is not None:
+        found.append((0, "the journal's first line", header.begun))
+    return sorted(found, key=lambda copy: copy[0], reverse=True)
+
+
+def _written_anew(run: RunDirectory) -> set[Path]:
+    """Return the files of a run that `recover` does not just copy."""
+    checkpoints = set(run.latest_file.parent.glob("*.safetensors"))
+    return run.own_files | checkpoints | {run.journal_file.with_name("journal.next")}
+
+
+def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+    """Keep the command that was cut short; the steps that it lost it learns anew."""
+    try:
+        call = run.read_call()
+    except StorageError:
+        told.left_out.append("call.json: damaged")
+        return
+    if call is not None:
+        new.write_call(msgspec.structs.replace(call, start=_now(call.start, found)))
+
+
+def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tuple[bytes, Renumbered]:
+    """Return a first line and the records that are whole.  Raises StorageError where there are none."""
+    try:
+        data = read_regular(run.journal_file)
+    except OSError as error:
+        raise StorageError(
+            f"nothing can be saved from {run.path}: {run.journal_file} cannot be read ({error.strerror or error})"
+        ) from None
+    line = data.partition(b"\n")[0] + b"\n"
+    try:
+        header = read_header(run.journal_file)
+        body = data[len(line) :]
+        if header.begun is not None and not tells_all(header.begun, config):
+            header = header._replace(begun=None if config is None else begun(config))
+            line, told.journal = first_line(header), "what its first line tells of how the run was begun was made anew"
+    except StorageError:
+        header, line, body = _header_anew(run, config, data, told)
+    found = whole_records(body, record_dtype(*header[:3]), header.actions)
+    if not len(found.records) and len(body):
+        raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is whole")
+    told.damaged_bytes, told.doubled_records = found.damaged_bytes, found.doubled
+    settings = {} if config is None else config.agent.settings
+    worlds = settings.get("worlds", 1)
+    new = renumbered(found.records, worlds if isinstance(worlds, int) and worlds > 0 else 1)
+    told.steps, told.cut_episodes, told.lost_steps = len(new.records), new.cut_episodes, _gaps(new.kept)
+    if told.journal == "whole" and (told.damaged_bytes or told.lost_steps or told.doubled_records):
+        told.journal = "damaged records"
+    return line, new
+
+
+def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Recovery) -> tuple[Header, bytes, bytes]:
+    """Return sizes, a first line and what may hold records, where the first line is damaged."""
+    size = record_size(data)
+    if size is None:
+        raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is whole")
+    spec = None if config is None else config.spec or config.world
+    known = None
+    if config is not None and spec is not None:
+        known = Header(spec.observation_dim, len(spec.action_low) or 1, 0, spec.actions, spec, begun(config))
+    header = sizes_of(data[:4096], size, known)
+    if header is None:
+        raise StorageError(
+            f"nothing can be saved from {run.path}: the first line of {run.journal_file} is damaged, and neither it nor "
+            f"config.json tells what a record of {count(size, 'byte')} holds"
+        )
+    told.journal = "the first line was made anew"
+    return header, first_line(header), data
+
+
+def _gaps(kept: np.ndarray) -> list[list[int]]:
+    steps = np.concatenate([[0], kept])
+    at = np.flatnonzero(np.diff(steps) > 1)
+    return [[int(steps[i]) + 1, int(steps[i + 1]) - 1] for i in at]
+
+
+def _config_bytes(run: RunDirectory, config: Config, found: Renumbered, told: Recovery) -> bytes:
+    """Return config.json; chapters of its history count the new steps."""
+    if told.config == "whole" and (not config.history or found.untouched == len(found.records)):
+        return read_regular(run.config_file)
+    chapters = [
+        msgspec.structs.replace(c, step=_now(c.step, found), learnt_from=_now(c.learnt_from, found))
+        for c in config.history
+    ]
+    config = config.changed(history=chapters, signature=None)
+    return (json.dumps(msgspec.to_builtins(config), indent=2) + "\n").encode()
+
+
+def _now(step: int, found: Renumbered) -> int:
+    """Return how many of the first `step` steps were kept."""
+    return int(np.searchsorted(found.kept, step, side="right"))
+
+
+def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+    """Copy rows that can be read, with their new steps; episodes.csv comes from the journal when the run is opened."""
+    for old, file, columns in (
+        (run.evaluations_file, new.evaluations_file, evaluation.COLUMNS),
+        (run.metrics_file, new.metrics_file, METRICS),
+        (run.events_file, new.events_file, events.COLUMNS),
+    ):
+        rows, lost = _rows(old, columns)
+        if rows and old == run.metrics_file:
+            rows = [row for row in rows if int(row["step"]) <= found.untouched]
+        for row in rows:
+            row["step"] = str(_now(int(row["step"]), found))
+        if rows:
+            write_whole(file, tables.table_of(rows[0], rows))
+        if lost:
+            told.left_out.append(f"{count(lost, 'row')} of {old.name}")
+
+
+def _rows(path: Path, columns: Mapping[str, Any]) -> tuple[list[dict[str, str]], int]:
+    """Return the rows of a table that are whole, as text, and how many are not."""
+    try:
+        lines = read_regular(path).decode(errors="replace").splitlines()
+    except OSError:
+        return [], 0
+    names = lines[0].split(",") if lines else []
+    if not set(columns) <= set(names):
+        return [], max(0, len(lines) - 1)
+    rows = []
+    for line in lines[1:]:
+        with contextlib.suppress(ValueError, csv.Error):
+            (fields,) = csv.reader(io.StringIO(line))
+            row = dict(zip(names, fields, strict=True))
+            for name, text in row.items():
+                columns.get(name, tables.figure)(text)
+            rows.append(row)
+    return rows, len(lines) - 1 - len(rows)
+
+
+def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+    """Keep the newest checkpoint that goes with the steps that were kept, and the best policy."""
+    fits: list[tuple[int, Path]] = []
+    for file in sorted(run.latest_file.parent.glob("*.safetensors")):
+        try:
+            _, facts = checkpoint.read(file)
+            steps, crc = int(facts["steps"]), facts["crc"]
+        except (StorageError, OSError, KeyError, TypeError, ValueError):
+            told.left_out.append(f"checkpoint/{file.name}: damaged")
+            continue
+        if file.name == run.best_file.name:
+            write_whole(new.best_file, read_regular(file))
+        elif 0 <= steps <= found.untouched and crc in (None, int(found.records["crc"][steps - 1]) if steps else None):
+            fits.append((steps, file))
+        else:
+            told.left_out.append(f"checkpoint/{file.name}: it has seen steps that are lost")
+            if not new.best_file.exists() and not run.best_file.exists():
+                write_whole(new.best_file, read_regular(file))  # a policy to act with, though not to learn on from
+    if fits:
+        steps, file = max(fits)
+        write_whole(new.latest_file, read_regular(file))
+        told.checkpoint = f"of step {steps}"

@@ -1,0 +1,102 @@
+"""What a user types to go on with a run: a line of the shell, or of Python where no command can."""
+
+import contextlib
+import dataclasses
+import functools
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import msgspec
+
+from reverie.core.errors import DivergedError, going_on
+from reverie.environments.env_adapter import OUR_IDS
+from reverie.storage.config import Config
+from reverie.training import agent_config
+
+
+def can_be_typed(env: str | None) -> bool:
+    """Return whether a command can make this environment again: not one's own program, nor what a function or script made."""
+    if env is None or "<" in env or env.startswith("__main__:"):
+        return False
+    return ":" in env or env in OUR_IDS or env in gym.registry
+
+
+def resume_line(config: Config, out: Path, settings: Mapping[str, Any] = MappingProxyType({}), *flags: str) -> str:
+    """Return the line that goes on with a run, with other settings where some are given."""
+    if not can_be_typed(config.env):
+        return _python_line(config, out, settings, "--relearn" in flags)
+    words = ["reverie", "train", config.agent.name, config.env, "--resume", *flags]
+    flat = config.agent.flat()
+    for name, value in settings.items():
+        if name not in ("agent", "model", "plan") and name in flat:
+            words += ["--set", f"{name}={_typed(value)}"]
+    if config.agent.imagination is not None:
+        words += ["--imagine", config.agent.imagination.model.name]
+        if flat["plan"] != "off":
+            words += ["--plan", flat["plan"]]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def _python_line(config: Config, out: Path, settings: Mapping[str, Any], relearn: bool) -> str:
+    """Return the call of `Learner.load` that goes on with a run with other settings."""
+    own = {name: value for name, value in settings.items() if name in config.agent.settings}
+    agent = msgspec.structs.replace(config.agent, settings=config.agent.settings | own)
+    words = [
+        repr(str(out)),
+        *(["env=…"] if config.env is not None else []),
+        *([f"config={_constructed(agent_config.read(agent))}"] if settings else []),
+    ]
+    return f"rv.Learner.load({', '.join([*words, 'relearn=True'] if relearn else words)})"
+
+
+def _constructed(value: Any) -> str:
+    """Return the expression that makes settings: those that are no defaults, by name."""
+    if not dataclasses.is_dataclass(value):
+        return repr(value)
+    fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    given = [f"{field.name}={_constructed(held)}" for field, held in fields if held != field.default]
+    kind = type(value)
+    place = "rv" if kind.__module__.startswith("reverie.") else kind.__module__
+    return f"{place}.{kind.__name__}({', '.join(given)})"
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (",".join(map(str, value)) or "()") if isinstance(value, list | tuple) else str(value)
+
+
+@contextlib.contextmanager
+def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
+    """Have a DivergedError end with the line that goes on with other settings.  config: None where nothing is kept."""
+    try:
+        yield
+    except DivergedError as error:
+        if config is None or error.line is not None:
+            raise
+        rate = config.agent.settings.get("learning_rate")
+        lower = {}
+        if isinstance(rate, float):
+            lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
+        line = resume_line(config, out, lower)
+        told = DivergedError(going_on(error, f"every step is kept, to go on with other settings: {line}"))
+        told.line = line
+        raise told from error
+
+
+def ends_with_line(method: Callable) -> Callable:
+    """Return a learner's method whose DivergedError ends with the line that goes on with other settings."""
+
+    @functools.wraps(method)
+    def told(self, *positional: Any, **named: Any) -> Any:
+        try:
+            return method(self, *positional, **named)
+        except DivergedError:
+            with diverging_with_line(self.keeps, self.out):
+                raise
+
+    return told

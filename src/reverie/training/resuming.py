@@ -1,0 +1,248 @@
+"""Going on with a run: as it was, with other settings, or learning its journal again from the start.
+
+All that decides which it is stands in config.json, which is replaced whole: a crash leaves the old settings or the new.  Where
+files are to be set aside, `moving` in it says so until they are.
+"""
+
+import contextlib
+import os
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from reverie.core.agent import Algorithm
+from reverie.core.errors import ConfigError, ReverieWarning, StorageError
+from reverie.core.words import count
+from reverie.storage import checkpoint, conversion
+from reverie.storage.config import Agent, Call, Chapter, Config, is_own
+from reverie.storage.files import io_errors, make_folder, sync_folder
+from reverie.storage.journal import Header, read_header, records_in
+from reverie.storage.reading import exists
+from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
+from reverie.storage.tables import read_rows
+from reverie.training import agent_config, provenance, trust
+from reverie.training.resume_commands import resume_line
+from reverie.training.run_identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
+from reverie.training.trainer import Trainer
+
+# What is learnt means something else under another one of these, though its arrays may have the same shapes.
+MEANING = {
+    "discount",
+    "reward_scale",
+    "observation_normalisation",
+    "normalisation",
+    "trunk",
+    "mean_bound",
+    "value_bound",
+}
+MEANING |= {"temperature", "std"}  # the first state is made of them
+MEANING |= {"fictional_capacity", "plan", "model"}  # imagination's
+ON_POLICY = {"rollout", "worlds"}
+
+
+class Wish(NamedTuple):
+    """What the user allows, beyond going on."""
+
+    relearn: bool = False
+    new_bounds: bool = False
+    trust: bool = False
+    call: Call | None = None  # what the command that wishes it is to learn, so that --resume finishes it after a kill
+
+
+def header_of(run: RunDirectory) -> Header | None:
+    """Return a journal's sizes, or None where there is none yet."""
+    return read_header(run.journal_file) if exists(run.journal_file) else None
+
+
+def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trainer, wish: Wish) -> Config:
+    """Make an open run directory ready to go on with these settings; return its config now.
+
+    held: config.json as it was read before.  Raises ConfigError or StorageError, with nothing changed, where that cannot be or
+    wants a word of the user's.
+    """
+    if run.read_config() != held:
+        raise StorageError(f"{run.config_file} was changed by another process just now; call again")
+    sign = wish.trust or is_own(held)
+    if held.is_changing:
+        held = _finish_change(run, held, sign)
+    elif exists(_next(run)):  # of a change that a crash prevented
+        _next(run).unlink()
+    header, world = header_of(run), Spec.of(trainer.agent.spec)
+    require_as_begun(run, held, header)
+    facts = facts_of(run)
+    if facts is not None:
+        require_same_run(run, held, facts)
+    moved = require_same_world(run.config_file, held.world or held.spec, world, wish.new_bounds)
+    warn_of_sensors(run.config_file, held.world or held.spec, world)
+    if header is not None and not moved:
+        require_same_world(run.journal_file, header.world, world, False)
+    new = agent_config.written(algorithm)
+    names = changed(held.agent, new)
+    if names or moved or wish.relearn:
+        return _turn(run, held, new, trainer, wish, names, moved, 0 if facts is None else facts["steps"])
+    if wish.trust and trust.foreign_code(held) and not is_own(held):
+        run.write_config(held, sign=True)
+    if wish.call is not None:
+        run.write_call(wish.call)
+    return held
+
+
+def facts_of(run: RunDirectory) -> dict[str, Any] | None:
+    """Return what the latest checkpoint says of itself; None where there is none, or it is damaged, which others tell."""
+    for file in (run.latest_file, run.previous_file):
+        if exists(file):
+            with contextlib.suppress(StorageError):
+                return checkpoint.read(file)[1]
+    return None
+
+
+def changed(held: Agent, new: Agent) -> dict[str, Any]:
+    """Return the settings that differ, by name, as they are to be."""
+    was, now = _flat(held), _flat(new)
+    return {name: now.get(name) for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
+
+
+def _flat(agent: Agent) -> dict[str, Any]:
+    found = {"agent": agent.name, "model": None, **agent.flat()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def _turn(
+    run: RunDirectory,
+    held: Config,
+    new: Agent,
+    trainer: Trainer,
+    wish: Wish,
+    names: dict[str, Any],
+    moved: bool,
+    learnt: int,
+) -> Config:
+    """Begin a chapter of other settings or bounds."""
+    steps = records_in(run.journal_file) if exists(run.journal_file) else 0
+    reason = "action bounds" if moved else _reason(held, trainer, names, run)
+    if reason and not wish.relearn and not moved:
+        asked = ["--steps", str(wish.call.steps)] if wish.call is not None and wish.call.steps else []
+        line = resume_line(held.changed(agent=new), run.path, names, "--relearn", *asked)
+        raise ConfigError(
+            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if "
+            f"that is meant, say so (from Python: relearn=True): {line}"
+        )
+    again = wish.relearn or moved
+    if again:
+        _refuse_what_cannot_learn_again(run, trainer)
+    world = Spec.of(trainer.agent.spec)
+    before = held.history or [Chapter(0, 0, held.agent, held.world or held.spec)]
+    evaluations = before[-1].evaluations
+    if again:
+        evaluations = 0 if moved else len(read_rows(run.evaluations_file))
+    config, call = held.changed(agent=new), wish.call
+    if moved:
+        kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or world, world)
+        taken = f"{count(kept, 'step')} taken over into the new action bounds"
+        said = f"{run.path}: {taken}, {out} left out, whose actions lie outside them"
+        warnings.warn(said, ReverieWarning, stacklevel=2)
+        config = config.changed(**({"world": world} if held.spec is None else {"spec": world}))
+        call = _from_end(call or run.read_call(), steps, kept)
+    chapter = Chapter(steps, 0 if again else learnt, new, config.world or config.spec, evaluations)
+    config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
+    sign = bool(trust.foreign_code(config)) and (wish.trust or is_own(held))
+    run.write_config(config, sign)
+    return _finish_change(run, config, sign) if config.is_changing else config
+
+
+def _from_end(call: Call | None, steps: int, kept: int) -> Call | None:
+    """Return a call that has as many steps left when `kept` of the `steps` steps stay."""
+    if call is None:
+        return None
+    start = kept - (steps - call.start)
+    return Call(max(0, start), call.steps + min(0, start))
+
+
+def _reason(held: Config, trainer: Trainer, names: dict[str, Any], run: RunDirectory) -> str:
+    """Return the setting because of which what was learnt cannot be gone on with, or ""."""
+    if "agent" in names:
+        return "agent"
+    for name in names:
+        if name in MEANING or name in ON_POLICY or name.startswith("model."):
+            return name
+    old = provenance.algorithm_of(held, run).build(trainer.agent.spec)
+    was, now = _shapes(old), _shapes(trainer.agent)
+    same = jax.tree.structure(was) == jax.tree.structure(now)
+    leaves = zip(jax.tree.leaves(was), jax.tree.leaves(now), strict=False)
+    if same and all((a.shape, a.dtype) == (b.shape, b.dtype) for a, b in leaves):
+        return ""
+    return next(iter(names), "settings")
+
+
+def _shapes(agent: Any) -> Any:
+    """Return shapes and dtypes of all that an agent learns and remembers."""
+    key = jax.random.key(0)
+    state = jax.eval_shape(agent.init, key)
+    return state, jax.eval_shape(agent.begin, state, key)
+
+
+def _refuse_what_cannot_learn_again(run: RunDirectory, trainer: Trainer) -> None:
+    if trainer.agent.requirements.rollout:
+        raise ConfigError(
+            f"{run.path}: an on-policy agent learns from what its own policy did and from nothing else; learn the journal "
+            "again with naf, ddpg or sac (dqn), or start another run"
+        )
+    header = header_of(run)
+    if header is not None and trainer.state_dim and not header.state_dim:
+        raise ConfigError(
+            f"{run.path}: its journal keeps no physical states, which imagination wants of this world; learn it again without "
+            "--imagine, or start another run"
+        )
+    _refuse_turns(run)
+
+
+def _refuse_turns(run: RunDirectory) -> None:
+    """Raise ConfigError where several worlds took turns: whoever learns again does so from one."""
+    worlds = run.read_config().agent.settings.get("worlds", 1)
+    if worlds != 1:
+        raise ConfigError(
+            f"{run.path} was learnt in {count(worlds, 'world')} that took turns; it cannot be learnt again as one"
+        )
+
+
+def _next(run: RunDirectory) -> Path:
+    return run.journal_file.with_name("journal.next")
+
+
+def _finish_change(run: RunDirectory, config: Config, sign: bool) -> Config:
+    """Do what config.json says is still to be done; return the config that says it is.  May be done again after a crash."""
+    if config.moving:
+        _set_aside(run, config.moving)
+    if config.call is not None:
+        run.write_call(config.call)
+    config = config.changed(moving=0, call=None)
+    run.write_config(config, sign)
+    return config
+
+
+def _set_aside(run: RunDirectory, number: int) -> None:
+    """Move what other settings learnt aside, and put a journal in other bounds into its place."""
+    with io_errors("set aside files of", run.path):
+        folder = run.set_aside(number)
+        make_folder(folder)
+        files = [file for file in run.latest_file.parent.iterdir() if file.is_file()]
+        for file in [*files, run.metrics_file]:
+            if exists(file):
+                os.replace(file, folder / file.name)
+        if exists(_next(run)):
+            for file in (run.journal_file, run.evaluations_file):
+                if exists(file) and not exists(folder / file.name):
+                    os.link(file, folder / file.name)
+            run.evaluations_file.unlink(missing_ok=True)
+            os.replace(_next(run), run.journal_file)
+        for touched in (folder, run.latest_file.parent, run.path, run.journal_file.parent):
+            sync_folder(touched)
+
+
+def standing(config: Config, evaluations: list[dict[str, Any]]) -> tuple[float | None, int]:
+    """Return (best mean return, step of the last evaluation) of the policy that these settings learnt."""
+    own = evaluations[config.history[-1].evaluations if config.history else 0 :]
+    return (max(row["return_mean"] for row in own), own[-1]["step"]) if own else (None, 0)

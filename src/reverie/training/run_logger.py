@@ -1,0 +1,244 @@
+"""Everything a learner writes down, in one place: journal, tables, charts, checkpoints."""
+
+import os
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reverie.core.errors import ReverieWarning, StorageError
+from reverie.core.types import Transition
+from reverie.core.words import count
+from reverie.storage import checkpoint, episodes, events, tables
+from reverie.storage.files import io_errors, sync_folder
+from reverie.storage.journal import TERMINATED, TRUNCATED, Journal, recovery
+from reverie.storage.reading import exists
+from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
+from reverie.training import evaluation
+from reverie.training.checkpoint_facts import Facts
+from reverie.training.directory_watch import DirectoryWatch
+from reverie.training.tensorboard import TensorBoard
+from reverie.training.trainer import IMAGINATION_PREFIX
+
+LOOK_SECONDS = 1.0  # between looks whether the run's directory is still there
+SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
+CHECKPOINT_SHARE = 0.1  # a crash costs at most this share of a session in learning done again from the journal,
+CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
+METRICS = {"step": tables.whole}  # the other columns are as the agent's metrics
+AFRESH = "mend that line, or delete the file: nothing is learnt from it"
+
+
+class RecordedStep(NamedTuple):
+    """One journal record."""
+
+    step: int
+    time: float
+    episode: int
+    flags: int
+    reward: float
+    action: np.ndarray
+    observation: np.ndarray
+    next_observation: np.ndarray
+    state: np.ndarray | tuple = ()  # with what is constant in the episode behind it; () where it is not kept
+    next_state: np.ndarray | tuple = ()
+
+    @classmethod
+    def of(cls, record: Any) -> "RecordedStep":
+        """Return a record that was read."""
+        names = [name for name in cls._fields if name in record.dtype.fields]
+        return cls(**{name: record[name] if record[name].shape else record[name].item() for name in names})
+
+    @property
+    def last(self) -> bool:
+        """Whether an episode ended here, of either kind."""
+        return bool(self.flags)
+
+    @property
+    def summary(self) -> tuple[int, float, int, int, float]:
+        """What a Tally counts."""
+        return self[:5]
+
+    def pack(self) -> np.ndarray:
+        """Return the transition as replay keeps it: a time-out is not a death."""
+        alive = 0.0 if self.flags & TERMINATED else 1.0
+        return Transition(self.observation, self.action, self.reward, alive, self.next_observation).pack()
+
+
+def packed(records: np.ndarray) -> np.ndarray:
+    """Return journal records [N] as replay rows [N, width]."""
+    alive = np.where(records["flags"] & TERMINATED, 0.0, 1.0)
+    return Transition(
+        records["observation"], records["action"], records["reward"], alive, records["next_observation"]
+    ).pack()
+
+
+def flags_of(terminated: bool, truncated: bool) -> int:
+    """Return a record's flags."""
+    return TERMINATED * terminated | TRUNCATED * truncated
+
+
+class RunLogger:
+    """The open files of one run.  Raises StorageError where one of them cannot be used or written."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        sizes: tuple[int, int, int],  # of observation, action and state (0: not kept)
+        actions: int,  # discrete ones; 0: continuous
+        worlds: int,  # that take turns
+        metric_names: Iterable[str],
+        charts: bool,
+        world: Spec | None = None,
+        begun: dict[str, Any] | None = None,
+    ):
+        self.run, self._worlds = run, worlds
+        self.journal = Journal(run.journal_file, *sizes, actions, world, begun)
+        self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
+        self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
+        self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
+        self.events = tables.Table(run.events_file, events.COLUMNS)
+        self._latest_is_good = True  # or it is not there
+        self.charts = TensorBoard(run.tensorboard_folder if charts else None)
+        self._synced = self._saved = self._began = self._looked = time.monotonic()
+        self.lost: str | None = None  # what to say where the directory was taken away
+        self._keeper = DirectoryWatch(run, self.journal)
+
+    def write_step(self, step: RecordedStep, durable: bool) -> None:
+        """Append a transition: with the operating system at once; `durable`: on the disk itself."""
+        self.journal.append(*step)
+        now = time.monotonic()
+        if durable or now - self._synced > SYNC_SECONDS:
+            self.journal.sync()
+            self._synced = now
+        if now - self._looked > LOOK_SECONDS:
+            self.look()
+            self._looked = now
+
+    def look(self) -> None:
+        """Raise StorageError where the directory, the journal or the lock was removed or replaced since they were opened.
+
+        What the open journal holds is kept elsewhere then; nothing more is written to what stands in its place.
+        """
+        if self.lost is None:
+            self.lost = self._keeper.look()
+        if self.lost is not None:
+            raise StorageError(self.lost)
+
+    def write_episode(self, row: dict[str, Any]) -> None:
+        """Append an episode's row."""
+        self.look()
+        self.episodes.append(row)
+        self.charts.add("episode", row["step"], {"return": row["return"], "length": row["length"]})
+
+    def write_evaluation(self, row: dict[str, Any]) -> None:
+        """Append an evaluation's row."""
+        self.look()
+        self.evaluations.append(row, durable=True)  # they cost episodes, and nothing could make them again
+        self.charts.add("evaluation", row["step"], row)
+
+    def write_metrics(self, row: dict[str, Any]) -> None:
+        """Append a row of metrics; those that it lacks stay empty."""
+        self.look()
+        self.metrics.append(row)
+        self.charts.add("metrics", row["step"], row)
+
+    def write_event(self, row: dict[str, Any]) -> None:
+        """Append what was noticed."""
+        self.events.append(row)
+
+    @property
+    def checkpoint_is_due(self) -> bool:
+        """Whether enough time has passed that the learning since the last checkpoint is worth one."""
+        now, (low, high) = time.monotonic(), CHECKPOINT_SECONDS
+        return now - self._saved > min(max(low, CHECKPOINT_SHARE * (now - self._began)), high)
+
+    def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
+        """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen.
+
+        The one before stays as the previous one, unless it was damaged.
+        """
+        self.look()
+        self.journal.sync()
+        crc = self.journal.crc if facts["steps"] == self.journal.count else None  # not while a run is taken up
+        checkpoint.save(self.run.best_file if best else self.run.next_file, arrays, facts | {"crc": crc})
+        if best:
+            return
+        with io_errors("write", self.run.latest_file):
+            if self._latest_is_good and exists(self.run.latest_file):
+                os.replace(self.run.latest_file, self.run.previous_file)
+            os.replace(self.run.next_file, self.run.latest_file)
+            sync_folder(self.run.latest_file.parent)
+        self._latest_is_good = True
+        self._saved = time.monotonic()
+
+    def read_checkpoint(self, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return (arrays, facts) of the latest checkpoint, or None; of the previous one where that is damaged or gone.
+
+        Raises StorageError if it is not this journal's, or where no good one is left.
+        """
+        latest, previous = self.run.latest_file, self.run.previous_file
+        if (good := checkpoint.newest_good(latest, previous, lambda file: self._read(file, like, agent))) is None:
+            return None
+        found, damage = good
+        if damage is not None:
+            self._latest_is_good = False
+            text = f"{damage}; gone on from {previous.name} and the journal instead"
+            warnings.warn(text, ReverieWarning, stacklevel=2)
+        return found
+
+    def _read(self, file: Path, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        fixed = {name: value for name, value in like.items() if not name.startswith(IMAGINATION_PREFIX)}
+        arrays, facts = checkpoint.load(file, fixed, free=IMAGINATION_PREFIX, kind=Facts)
+        if facts["steps"] > len(self.journal.records):
+            raise StorageError(
+                f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "
+                f"seen {facts['steps']}; restore the journal from a backup, or {recovery(self.journal.path)}"
+            )
+        last = self.journal.records[facts["steps"] - 1]["crc"] if facts["steps"] else None
+        if facts["agent"] != agent or facts["crc"] not in (None, last):
+            raise StorageError(
+                f"{file} is another run's: it does not go with {self.journal.path}; delete it, and the journal "
+                "alone restores the run"
+            )
+        if len(facts["in_episode"]) != self._worlds:
+            raise StorageError(
+                f"{file} is of {count(len(facts['in_episode']), 'world')}, this run has {self._worlds}; "
+                f"{checkpoint.REMEDY}"
+            )
+        return arrays, facts
+
+    def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Make the tables agree with the journal and a checkpoint of `learnt_steps`; return rows of (episodes, evaluations).
+
+        Episodes are computed anew; metrics and events of steps that will be learnt again go; evaluations cost real episodes
+        and stay, unless the journal was cut back before them.
+        """
+        rows = episodes.rows_of(self.journal.records, self._worlds)
+        self.episodes.replace(rows)
+        metrics = tables.read_table(self.metrics.path, METRICS, more=tables.figure, remedy=AFRESH)
+        self.metrics.replace(row for row in metrics if row["step"] <= learnt_steps)
+        noticed = tables.read_table(self.events.path, events.COLUMNS, remedy=AFRESH)
+        self.events.replace(row for row in noticed if row["step"] <= learnt_steps)
+        steps = len(self.journal.records)
+        evaluations = tables.read_table(self.evaluations.path, evaluation.COLUMNS)
+        evaluations = [row for row in evaluations if row["step"] <= steps]
+        self.evaluations.replace(evaluations)
+        return rows, evaluations
+
+    def sync(self) -> None:
+        """Return once the journal is on the disk itself."""
+        self.look()
+        self.journal.sync()
+        self.charts.flush()
+
+    def close(self) -> None:
+        """Close every file and give the directory's lock back."""
+        try:
+            for file in (self.charts, self.journal):
+                file.close()
+        finally:
+            self.run.close()

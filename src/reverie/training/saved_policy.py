@@ -1,0 +1,172 @@
+"""A policy read from a run directory, to act greedily and nothing else.  Takes no lock: the run may still be learning."""
+
+import re
+import shlex
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reverie.core.errors import ConfigError, ReverieWarning, StorageError
+from reverie.core.types import EnvSpec
+from reverie.core.words import count, listed
+from reverie.environments.env_adapter import EnvAdapter, make_env
+from reverie.storage import checkpoint
+from reverie.storage.config import Config
+from reverie.storage.episodes import COLUMNS
+from reverie.storage.journal import read_header
+from reverie.storage.reading import exists
+from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
+from reverie.storage.tables import table_at
+from reverie.training import provenance
+from reverie.training import trust as trusted
+from reverie.training.checkpoint_facts import Facts
+from reverie.training.evaluation import limit_for
+from reverie.training.finite_checks import finite_actions
+from reverie.training.resume_commands import resume_line
+from reverie.training.run_identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
+from reverie.training.trainer import IMAGINATION_PREFIX
+
+
+class SavedPolicy:
+    """The greedy policy of a run's latest (or best) checkpoint.  Raises StorageError where there is none.
+
+    path: the run's directory, or `checkpoint/before-relearn-N` in it: what was learnt before the journal was learnt again.
+    """
+
+    def __init__(self, path: str | Path, best: bool = False, *, trust: bool = False):
+        self._run, number = _places(path)
+        self._trust, run = trust, self._run
+        held = run.read_config()
+        self.written = held if number is None else _before(run, held, number)
+        # What is signed is the config as it is, so that only what it names still is known to be one's own.
+        self._signed = held if set(self.written.code) <= set(held.code) else self.written
+        trusted.require(run, self._signed, trust, env=False)
+        self.config = provenance.algorithm_of(self.written, run)
+        header = read_header(run.journal_file)
+        require_as_begun(run, held, header)
+        self._spec_name = str(run.path)
+        n, m = header.observation_dim, header.action_dim
+        m = 0 if header.actions else m
+        self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m, actions=header.actions)  # a greedy policy knows of [-1, 1] alone
+        agent = self.config.build(self.spec)
+        like = jax.eval_shape(agent.init, jax.random.key(0))
+        like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
+        arrays, facts = _read(run, held, number, like, best)
+        require_same_run(run, self.written, facts)
+        self._units: tuple[EnvSpec, EnvSpec] | None = None  # (the policy's, the world's) where their bounds differ
+        self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
+
+    def limit(self, world: EnvAdapter) -> int:
+        """Return after how many steps a greedy episode of `world` is cut (`limit_for`)."""
+        rows = table_at(self._run.episodes_file, COLUMNS)
+        return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
+
+    def greedy(self, observation: np.ndarray) -> np.ndarray:
+        """Return greedy actions [..., m] in [-1, 1] for observations [..., n].
+
+        In a world of other bounds they mean what they meant, in the world's units, as far as its bounds reach.
+        Raises DivergedError where one is not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            actions = self._agent.greedy(self._policy, observation)
+        finite = finite_actions(actions, self._spec_name, self.step, self._agent.requirements)
+        return finite if self._units is None else self._units[1].from_world(self._units[0].to_world(finite))
+
+    def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> EnvAdapter:
+        """Return the run's environment, or `source`; raises ConfigError where neither can be made, or it is another world."""
+        if source is None:
+            trusted.require(self._run, self._signed, self._trust)
+            source = self.written.env
+        if source is None:
+            raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
+        world = make_env(source, **options)
+        here, there = map(_sizes, (world.spec, self.spec))
+        if here != there:
+            raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
+        held = self.written.world or self.written.spec
+        require_same_world(self._run.config_file, held, Spec.of(world.spec), allow_new_bounds)
+        warn_of_sensors(self._run.config_file, held, Spec.of(world.spec))
+        if held is not None and (held.action_low, held.action_high) != (
+            list(world.spec.action_low),
+            list(world.spec.action_high),
+        ):
+            self._units = held.value(), world.spec
+        return world
+
+
+def _places(path: str | Path) -> tuple[RunDirectory, int | None]:
+    """Return a run, and the number of its change before which the policy was learnt, where `path` names one."""
+    run = RunDirectory(path)
+    number = re.fullmatch(r"before-relearn-(\d{1,9})", run.path.name)
+    if number is None or run.holds_run or run.path.parent.name != "checkpoint":
+        return run, None
+    return RunDirectory(run.path.parent.parent), int(number[1])
+
+
+def _before(run: RunDirectory, held: Config, number: int) -> Config:
+    relearnt = [n for n in range(1, len(held.history)) if held.history[n].learnt_from == 0]
+    if number not in relearnt:
+        names = listed(run.set_aside(n).name for n in relearnt)
+        there = (
+            f"the run has {names}; give one that it has, or" if names else "its journal was never learnt again; give"
+        )
+        raise StorageError(f"there is no {run.set_aside(number)}: {there} {run.path} itself")
+    try:
+        return held.before(number)
+    except ValueError as error:
+        raise StorageError(f"{run.set_aside(number)} does not go with {run.config_file}: {error}") from None
+
+
+def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: bool) -> tuple[Any, dict[str, Any]]:
+    """Return (arrays, facts) of the best or the latest checkpoint; of the previous where that is damaged or gone."""
+
+    def load(file: Path) -> tuple[Any, dict[str, Any]]:
+        return checkpoint.load(file, like, free=IMAGINATION_PREFIX, kind=Facts)
+
+    for folder in _folders(run, held, number):
+        latest, previous = folder / run.latest_file.name, folder / run.previous_file.name
+        if best:
+            file = folder / run.best_file.name
+            good = (load(file), None) if exists(file) else None
+        else:
+            good = checkpoint.newest_good(latest, previous, load)
+        if good is not None:
+            found, damage = good
+            if damage is not None:
+                warnings.warn(f"{damage}; {previous.name} acts instead", ReverieWarning, stacklevel=3)
+            return found
+    raise StorageError(_none(run, held, number, best))
+
+
+def _folders(run: RunDirectory, held: Config, number: int | None) -> list[Path]:
+    """Return where a policy may lie; while a change is under way its checkpoints are still on their way aside."""
+    aside, here = [] if number is None else [run.set_aside(number)], [run.latest_file.parent]
+    if held.moving:
+        return aside + (here if number == held.moving else [])
+    return aside or here
+
+
+def _none(run: RunDirectory, held: Config, number: int | None, best: bool) -> str:
+    """Return the sentence that says what to do where there is no checkpoint."""
+    if number is not None:
+        return f"{run.set_aside(number)} holds no {'best' if best else 'latest'} policy; give {run.path} itself"
+    file = run.best_file if best else run.latest_file
+    hint = "train with --evaluate-every" if best else f"go on with it: {resume_line(held, run.path)}"
+    older = [n for n in range(1, len(held.history)) if any(map(exists, _checkpoints(run, held, n, best)))]
+    if older:
+        hint += f"; to see what was learnt before: reverie evaluate {shlex.quote(str(run.set_aside(older[-1])))}"
+    return f"{file} does not exist yet; {hint}"
+
+
+def _checkpoints(run: RunDirectory, held: Config, number: int, best: bool) -> list[Path]:
+    names = [run.best_file.name] if best else [run.latest_file.name, run.previous_file.name]
+    return [folder / name for folder in _folders(run, held, number) for name in names]
+
+
+def _sizes(spec: EnvSpec) -> str:
+    actions = f"{count(spec.actions, 'discrete action')}" if spec.actions else count(spec.action_dim, "action")
+    return f"{count(spec.observation_dim, 'observation')} and {actions}"

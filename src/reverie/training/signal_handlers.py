@@ -1,0 +1,79 @@
+"""Signal handlers that stay: libraries that environments use (event loops, ROS, GUI toolkits) install their own.
+
+Somebody's handler would end the process with nothing said, or let the signal come to nothing.  So `signal.signal` leaves ours
+in place while a command line runs, and what gets round it is replaced again: after every making and reset, and now and then.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from reverie.core.errors import ReverieWarning
+from reverie.core.interrupts import FLAG
+from reverie.environments.blocking_calls import CALLS_UNDER_WAY
+
+HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal, or the connection to it, was closed
+STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None)
+EVERY = 0.5  # seconds between looks at what somebody installed, where no environment is made or reset
+
+Handler = Callable[[int, Any], object]
+
+
+def heard() -> tuple[int, ...]:
+    """Return the signals that stop: a hang-up does not where it is ignored, as `nohup` and `disown -h` have it."""
+    return tuple(n for n in STOPPING if n != HANG_UP or signal.getsignal(n) is not signal.SIG_IGN)
+
+
+class Held:
+    """Handlers of this process, in place until `give_back`.  for_all: `signal.signal` changes them for nobody."""
+
+    def __init__(self, ours: dict[int, Handler], for_all: bool):
+        self._ours, self._real, self._told = ours, signal.signal, False
+        self._before = {number: signal.signal(number, handler) for number, handler in ours.items()}
+        self._main = threading.get_ident()
+        if for_all:
+            signal.signal = self._signal
+
+    def give_back(self) -> None:
+        """Put back what was there before."""
+        signal.signal = self._real
+        for number, handler in self._before.items():
+            self._real(number, signal.SIG_DFL if handler is None else handler)
+
+    def restore(self) -> None:
+        """Put ours back where others are; in the main thread, where alone Python lets handlers be set."""
+        if not FLAG.handled or threading.get_ident() != self._main:
+            return
+        CALLS_UNDER_WAY.due = time.monotonic() + EVERY
+        for number, handler in self._ours.items():
+            # Also where the system's own entry was changed, which Python does not see.
+            found = self._real(number, handler)
+            if found is not handler:
+                self._tell(number, found)
+
+    def _signal(self, number: int, handler: Any) -> Any:
+        """Stand in for `signal.signal`."""
+        theirs = callable(handler) or handler in (signal.SIG_DFL, signal.SIG_IGN)
+        if not FLAG.handled or number not in self._ours or not theirs or threading.get_ident() != self._main:
+            return self._real(number, handler)
+        if CALLS_UNDER_WAY.call is not None:
+            self._tell(number, handler)
+        return self._ours[number]
+
+    def _tell(self, number: int, handler: Any) -> None:
+        """Warn once of a handler that somebody means to be called."""
+        usual = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None)
+        if self._told or handler in usual:
+            return
+        self._told = True
+        with contextlib.suppress(ReverieWarning):  # where warnings are errors, it is no error of this call
+            warnings.warn(
+                f"the environment's own handler of {signal.Signals(number).name} is not called: a signal ends the run "
+                "after the step and close() is called; what has to happen at a stop belongs there",
+                ReverieWarning,
+                stacklevel=3,
+            )

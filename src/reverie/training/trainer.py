@@ -1,0 +1,408 @@
+"""An agent at work on the host: acting, remembering and updating, with every random draw in its state.  No disk, no world."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.agent import Agent
+from reverie.core.errors import DivergedError
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.seeds import BEGIN, DRIVER, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
+from reverie.core.types import Transition, row_width
+from reverie.data.outliers import Outliers
+from reverie.data.replay import Replay
+from reverie.imagination.imagined_replay import ImaginedReplay
+from reverie.training import advice
+from reverie.training.compiled_programs import CompiledPrograms
+from reverie.training.finite_checks import finite_actions, within
+from reverie.training.flat_arrays import flat, splitter
+from reverie.training.health import NAMES, Health, Symptoms, still_shares, stuck_share
+
+METRICS_EVERY = 200  # steps between rows of metrics.csv
+DIAGNOSED = 256  # transitions that a diagnosis looks at; always so many, so that it is one program
+LARGE_METRIC = 1e15  # the state behind such a loss is looked at
+MOST = 1e20  # in the state: Adam takes the time of a run to forget a second moment beyond it
+IMAGINATION_PREFIX = "dreams/"  # where a snapshot keeps what imagination holds
+PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
+
+
+class Trainer:
+    """Holds an agent's state, replay, noise and generators.
+
+    A new policy is read back as one flat array, and only when it is next needed: the update runs on while the world
+    moves.  Acting on it is plain NumPy, since a compiled call costs more than the small network itself.
+    task: what is known of the world, for imagination; by default its observations are its state.  time_limit: the steps of an
+    episode, where the world says so: what is compiled ahead for planners is for that many.
+    """
+
+    def __init__(self, agent: Agent, seed: int, task: KnownDynamics | None = None, time_limit: int | None = None):
+        self.agent, self.seed = agent, seed
+        self.root = jax.random.key(seed)
+        n, m = agent.spec.observation_dim, agent.spec.action_dim
+        requirements = agent.requirements
+        # Operation by operation: as one program, deep networks compile for minutes, since each layer's draws are unrolled.
+        self.state = agent.init(jax.random.fold_in(self.root, INIT))
+        # On-policy agents keep one rollout of all their worlds, in time: at its end the rows stand as they came.
+        self.replay = Replay(
+            requirements.rollout * requirements.worlds or requirements.replay_capacity, row_width(n, m)
+        )
+        self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
+        self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
+        self.steps = self.episodes = self.updates = self.minibatches = self.owed = 0
+        self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
+        self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
+        self.dreams: ImaginedReplay | None = None
+        self.health, self.outliers = Health(agent), Outliers(self.replay, n, m)
+        self._diverged: str | None = None
+        self.driver: Any = None  # of some real episodes, in μ's stead
+        self._driven = False  # whether it drives this one
+        if agent.imagination is not None:
+            known = KnownDynamics.of_observations(n) if task is None else task
+            self.dreams = ImaginedReplay(agent, known, seed, lambda: self.policy)
+            if agent.imagination.plan != "off":
+                from reverie.planning.planners import PLANNERS  # planners and their compiled passes: few runs need them
+
+                self.driver = PLANNERS[agent.imagination.plan](agent.imagination, known, m)
+        self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim
+
+        def unpack(rows):
+            return Transition.unpack(rows, n, m)
+
+        def update(state, rows, number):
+            key = jax.random.fold_in(jax.random.fold_in(self.root, UPDATE), number)
+            state, metrics = agent.update(state, unpack(rows), key)
+            return state, flat(metrics, agent.policy(state))
+
+        lead = (requirements.rollout, requirements.worlds) if requirements.rollout else (1, 1)
+        rows = jax.ShapeDtypeStruct((*lead, row_width(n, m)), jnp.float32)
+        metrics = jax.eval_shape(lambda rows: agent.update(self.state, unpack(rows), self.root)[1], rows)
+        diagnosis = jax.eval_shape(lambda rows: agent.diagnose(self.state, unpack(rows[0])), rows)
+        self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
+        self._sums, self._count = np.zeros(len(metrics)), 0
+        self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
+        self._update = jax.jit(update)  # the state before stays, until it is known that the new one is sound
+        self._before: Any = None
+        self._updated_at = (0, 0)  # (step, episode)
+        self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
+        self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state)))
+        self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
+        self._flat: Any = None  # of the newest update, perhaps still being computed
+        self._policy = self._split(np.asarray(self._pack(self.state)))
+        self.programs = CompiledPrograms(self, time_limit)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The columns of `metrics`, in order."""
+        dreamt = () if self.dreams is None else self.dreams.metric_names
+        dreamt = dreamt if self.driver is None else (*dreamt, *PLANNED)
+        own = (*self._metric_names, *self._diagnosis_names, "exploration", "episode")
+        return ("step", "updates", *own, *NAMES, *dreamt)
+
+    @property
+    def policy(self) -> Any:
+        """What acting reads, as NumPy arrays, from the newest update that left all numbers sound.
+
+        Raises DivergedError where the last updates left some that are not.
+        """
+        if self._flat is not None:
+            self._end_update()
+        return self._policy
+
+    def _end_update(self) -> None:
+        """Take up what the newest update made, or undo it where it made numbers that no later one could mend."""
+        newest = np.asarray(self._flat)
+        values = newest[: len(self._metric_names)]
+        fault = self._fault(newest, values)
+        if fault is None:
+            self._flat = self._before = None
+            self.health.in_a_row = 0
+            self._sums += values
+            self._count += 1
+            self._policy = self._split(newest)
+            return
+        if self._diverged is None and self.health.undid(*self._updated_at, fault):
+            self._diverged = f"learning diverged: {fault} after step {self._updated_at[0]}; {self.advice}"
+        if self._diverged is not None:
+            raise DivergedError(self._diverged)
+        self.state, self._flat, self._before = self._before, None, None
+        self._set_outliers_aside()
+        if self.dreams is not None:
+            self.dreams.fictional.clear()
+
+    @property
+    def advice(self) -> str:
+        """What to do where learning diverged."""
+        n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
+        paid = max(-self.health.low, self.health.high)
+        return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
+
+    def _fault(self, newest: np.ndarray, values: np.ndarray) -> str | None:
+        """Return what is wrong with the state that an update left, or None."""
+        finite = np.isfinite(values)
+        if not finite.all():
+            return f"{self._metric_names[int(np.argmin(finite))]} is not finite"
+        with np.errstate(all="ignore"):
+            policy = newest[len(values) :]
+            squares = np.dot(policy, policy)
+        if not np.isfinite(squares):
+            return "a weight of the policy is not finite, or near it"
+        suspect = self.outliers.large or np.abs(values).max() > LARGE_METRIC
+        return (
+            "a number of the optimiser is not finite, or near it" if suspect and not within(self.state, MOST) else None
+        )
+
+    def _set_outliers_aside(self) -> None:
+        if found := self.outliers.set_aside():
+            self.health.set_aside(found, len(self.outliers.pairs), self.steps, self.episodes)
+
+    @property
+    def _looks_again(self) -> bool:
+        """Whether it is time to look at all of replay: what is far off is known only among others."""
+        return self.steps == self.first_update or self.steps & (self.steps - 1) == 0
+
+    def _look_for_outliers(self, row: np.ndarray) -> None:
+        """Set aside what the newest row, or a look at all of them, shows to be far off."""
+        _ = self.policy  # what the update before found comes first
+        self.health.see_clipped(row, self.steps, self.episodes)
+        if self._looks_again or self.outliers.is_far(row):
+            self._set_outliers_aside()
+
+    @property
+    def first_update(self) -> int:
+        """The step at which learning begins, at the soonest."""
+        requirements = self.agent.requirements
+        return (
+            len(self.replay.rows)
+            if requirements.rollout
+            else max(requirements.warmup_steps + 1, requirements.batch_size)
+        )
+
+    def begin_episode(self) -> None:
+        """Restart the exploration noise."""
+        if self.dreams is not None:
+            self.dreams.end_episode()  # one that was cut off
+            self._tell_of_dreams()
+        self.episodes += 1
+        key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
+        self.memory = np.asarray(self.agent.begin(self.state, key))
+        self._choose_driver()
+
+    def _choose_driver(self) -> None:
+        """Let μ drive the episode with probability p, else the planner.  Gu et al. 2016, Alg. 2."""
+        self._driven = False
+        if self.driver is not None and self.driver.ready and self.dreams is not None and self.dreams.on:
+            drawn = np.random.default_rng(seed_of(self.seed, DRIVER, self.episodes)).random()
+            self._driven = drawn >= self.dreams.settings.mixture
+        self._fresh = True
+
+    def act(self, observation: np.ndarray, state: Any = (), again: bool = False) -> np.ndarray:
+        """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on.
+
+        state: the world's [state_dim], where it is kept.  again: only draw what that takes; the action is known.
+        """
+        if self.steps < self.agent.requirements.warmup_steps:
+            return self.agent.spec.random(self.noise_generator)
+        innovation = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
+        if self._driven:
+            return innovation if again else self._finite(self._drive(observation, state, innovation))
+        action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
+        return action if again else self._finite(action)
+
+    def _drive(self, observation: np.ndarray, state: Any, innovation: np.ndarray) -> np.ndarray:
+        """Return the planner's action."""
+        assert self.dreams is not None
+        x = self.dreams.plausible_state(np.asarray(state if self.state_dim else observation, float))
+        size = self.dreams.task.state_dim
+        if self._fresh:
+            self.driver.begin(x[size:])
+            self._fresh = False
+        return self.driver.act(x[:size], innovation).astype(np.float32)
+
+    def explore(self, observation: np.ndarray) -> np.ndarray:
+        """Return an exploring action as `act` does after warm-up, but from a noise process apart: learning goes on unmoved."""
+        innovation = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
+        action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, innovation)
+        return self._finite(action)
+
+    def greedy(self, observation: np.ndarray) -> np.ndarray:
+        """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
+        return self._finite(self.agent.greedy(self.policy, observation))
+
+    def _finite(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions, or raise DivergedError where one is no number: clipping would let it pass."""
+        return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.requirements)
+
+    def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
+        """Take in one packed transition and run the updates that are due; return whether a model was fitted.
+
+        last: an episode ended, of either kind.  state, next_state: the world's [state_dim], where it is kept.
+        """
+        requirements = self.agent.requirements
+        self.replay.add(row)
+        self.steps += 1
+        self.health.see(row)
+        if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
+            self._look_for_outliers(row)
+        if requirements.rollout:
+            self.owed += self.steps % len(self.replay.rows) == 0
+        elif (
+            self.steps > requirements.warmup_steps
+            and self.steps >= requirements.batch_size
+            and requirements.updates_per_step
+        ):
+            self.owed += 1
+        if requirements.update_after == "step" or last:
+            for _ in range(self.owed):
+                self.run_update()
+            self.owed = 0
+        if self.dreams is None:
+            return False
+        if not self.state_dim:
+            step = Transition.unpack(row, self.agent.spec.observation_dim, self.agent.spec.action_dim)
+            state, next_state = step.observation, step.next_observation
+        refused = self.dreams.refused
+        fitted = self.dreams.observe(row, np.asarray(state), np.asarray(next_state), last)
+        self._tell_of_dreams()
+        taken = fitted and self.dreams.refused == refused
+        if taken and self.driver is not None and self.dreams.dynamics is not None:
+            self.driver.improve(self.dreams.dynamics, self.dreams.old, self.dreams.reward_model)
+        return fitted
+
+    def _tell_of_dreams(self) -> None:
+        """Note what imagination noticed."""
+        assert self.dreams is not None
+        while self.dreams.noticed:
+            self.health.note(self.steps, self.episodes, "outlier", self.dreams.noticed.pop(0))
+
+    def run_update(self) -> None:
+        """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits.
+
+        On-policy agents update on the rollout instead.
+        """
+        _ = self.policy  # counts the metrics of the update before, or undoes it
+        requirements = self.agent.requirements
+        if requirements.rollout:
+            rows = self.replay.rows.reshape(
+                requirements.rollout, requirements.worlds, -1
+            ).copy()  # computed on while the next come in
+        else:
+            rows = self._minibatches()
+        self._before, self._updated_at = self.state, (self.steps, self.episodes)
+        self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
+        self.updates += 1
+        self.minibatches += len(rows) if not requirements.rollout else requirements.updates_per_step
+
+    def _minibatches(self) -> np.ndarray:
+        """Return packed minibatches [I or (1 + l) I, B, width]."""
+        requirements = self.agent.requirements
+        rows = self.replay.sample(self.sample_generator, (requirements.updates_per_step, requirements.batch_size))
+        if self.dreams is not None:
+            dreamt = self.dreams.minibatches(requirements.updates_per_step, requirements.batch_size)
+            rows = rows if dreamt is None else np.concatenate([dreamt, rows])
+        return rows
+
+    def metrics(self) -> dict[str, float] | None:
+        """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt.
+
+        A figure that is not finite says nothing, and is left out.
+        """
+        policy = self.policy
+        if not self._count:
+            return None
+        size = len(self.replay)
+        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)  # covers old and new, and draws nothing
+        diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
+        newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
+        recent = Transition.unpack(
+            self.replay.rows[newest], self.agent.spec.observation_dim, self.agent.spec.action_dim
+        )
+        apart = recent.action - self.agent.greedy(policy, recent.observation)
+        means = dict(zip(self._metric_names, (self._sums / self._count).tolist(), strict=True))
+        self._sums, self._count = np.zeros(len(self._metric_names)), 0
+        counts = {"step": self.steps, "updates": self.minibatches}
+        exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
+        dreamt = {} if self.dreams is None else self.dreams.metrics()
+        if self.driver is not None:
+            told = (int(self.driver.status), self.driver.failures, self.driver.repairs, self.driver.kl)
+            dreamt |= dict(zip(PLANNED, (*map(float, told), self.driver.predicted, float(self._driven)), strict=True))
+        row = counts | means | diagnosis | exploration
+        row |= self.health.judge(row, self._ailing(policy, spread)) | dreamt
+        return {name: value for name, value in row.items() if np.isfinite(value)}
+
+    def _ailing(self, policy: Any, spread: np.ndarray) -> Symptoms:
+        """Return what the state, and the policy on some rows of replay, tell of how learning is."""
+        actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
+        stuck = 0.0 if self.agent.spec.actions else stuck_share(actions)
+        return Symptoms(len(self.outliers.pairs), *still_shares(self.state), stuck)
+
+    def sound(self, arrays: dict[str, Any]) -> bool:
+        """Return whether a snapshot's state and memory are finite, and the policy's actions on the newest observations too."""
+        if not within((arrays["state"], arrays["memory"])):
+            return False
+        newest = (self.replay.added - 1 - np.arange(min(len(self.replay), 8))) % len(self.replay.rows)
+        seen = self.replay.rows[newest, : self.agent.spec.observation_dim]
+        with np.errstate(all="ignore"):
+            return not len(seen) or bool(np.isfinite(self.agent.greedy(self._policy, seen)).all())
+
+    def acting(self) -> tuple[int, Any, Any]:
+        """Return what `begin_episode` and `act` move, for `rewind`."""
+        return self.episodes, self.memory, self.noise_generator.bit_generator.state
+
+    def rewind(self, acting: tuple[int, Any, Any]) -> None:
+        """Take `begin_episode` and `act` back to where `acting` stood: what they drew will be drawn again."""
+        self.episodes, self.memory, self.noise_generator.bit_generator.state = acting
+
+    def snapshot(self, acting: tuple[int, Any, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Return (arrays, facts): everything but replay, which the journal holds; acting: as it stood then, if not now."""
+        _ = self.policy
+        episodes, memory, noise = self.acting() if acting is None else acting
+        facts = {
+            "steps": self.steps,
+            "episodes": episodes,
+            "updates": self.updates,
+            "minibatches": self.minibatches,
+            "owed": self.owed,
+            "noise_generator": noise,
+            "sample_generator": self.sample_generator.bit_generator.state,
+            "metric_sums": self._sums.tolist(),
+            "metric_count": self._count,
+            "health": self.health.facts(),
+            "set_aside": [list(pair) for pair in self.outliers.pairs],
+        }
+        arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
+        if self.dreams is not None:
+            dreamt, facts["dreams"] = self.dreams.snapshot()
+            arrays |= {IMAGINATION_PREFIX + name: value for name, value in dreamt.items()}
+        if self.driver is not None:
+            plans, facts["plan"] = self.driver.snapshot()
+            arrays |= {f"{IMAGINATION_PREFIX}plan/{name}": value for name, value in plans.items()}
+        return arrays, facts
+
+    def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
+        """Become what `snapshot` saw; rows: packed transitions [steps, width] of all experience until then."""
+        self.state = jax.tree.map(jnp.asarray, arrays["state"])
+        self.memory = arrays["memory"]
+        self.noise_generator.bit_generator.state = facts["noise_generator"]
+        self.sample_generator.bit_generator.state = facts["sample_generator"]
+        for name in ("steps", "episodes", "updates", "minibatches", "owed"):
+            setattr(self, name, facts[name])
+        self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
+        if self._sums.shape != (len(self._metric_names),):
+            raise ValueError(f"{len(self._sums)} metric_sums of {len(self._metric_names)} metrics")
+        self._flat, self._policy = None, self._split(np.asarray(self._pack(self.state)))
+        self.health.restore(facts.get("health"), rows)
+        self.outliers.restore(facts.get("set_aside", []), rows)
+        self.replay.extend(rows)
+        if self.dreams is not None:
+            dreamt = {
+                name.removeprefix(IMAGINATION_PREFIX): value
+                for name, value in arrays.items()
+                if name.startswith(IMAGINATION_PREFIX)
+            }
+            self.dreams.restore(dreamt, facts["dreams"])
+            if self.driver is not None:
+                plans = {k.removeprefix("plan/"): v for k, v in dreamt.items() if k.startswith("plan/")}
+                self.driver.restore(plans, facts["plan"])
+            self._choose_driver()
