@@ -21,7 +21,7 @@ def test_any_agent_with_replay_learns_from_dreams_too(name, tmp_path):
     with rv.Learner(config, WORLDS.get(name, "Pendulum-v1"), seed=0, out=tmp_path) as learner:
         learner.learn(episodes=7)
         trainer = learner._session.trainer
-        dreams, spec = trainer.dreams, learner.spec
+        dreams, spec = trainer.source.replay, learner.spec
         assert len(dreams.fictional) > 20 and trainer.minibatches > 0
         dreamt = Transition.unpack(dreams.fictional.rows[: len(dreams.fictional)], spec.observation_dim, 1)
         if spec.actions:
@@ -78,8 +78,8 @@ def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
         trainer = learner._session.trainer
         _, facts = trainer.snapshot()
         facts["plan"] = {name: facts["plan"][name] for name in ("eta", "failures", "repairs")}  # as they once were
-        trainer.driver.restore({}, facts["plan"])
-        assert trainer.driver.eta == facts["plan"]["eta"]
+        trainer.source.planner.restore({}, facts["plan"])
+        assert trainer.source.planner.eta == facts["plan"]["eta"]
 
 
 COMPILED = []  # names of what JAX has traced or compiled
@@ -106,7 +106,7 @@ def test_no_fit_and_no_plan_compiles_in_mid_episode(model, plan, world, monkeypa
     counts = []
     with rv.Learner(config, world) as learner:
         learner.learn(400 if world == "worlds:LinearWorld" else 90, callbacks=[lambda *_: counts.append(len(COMPILED))])
-        assert learner._session.trainer.dreams.fits > 3
-        assert plan == "off" or learner._session.trainer.driver.ready
+        assert learner._session.trainer.source.replay.fits > 3
+        assert plan == "off" or learner._session.trainer.source.planner.ready
     begun = counts[5]  # Began, Compiling, and the first step, whose episode folds a key
     assert begun > 0 and counts[-1] == begun

@@ -68,12 +68,12 @@ def dreaming(model, env, out=None, plan="off", **changes):
 def require_ordinary(learner, most=1e4):
     """Fail where anything that imagination or planning holds, or the agent learnt, was touched by something absurd."""
     trainer = learner._session.trainer
-    arrays, _ = trainer.dreams.snapshot()
+    arrays, _ = trainer.source.replay.snapshot()
     for name, values in arrays.items():
         if not name.startswith(("now/", "outcome/", "dynamics/whiten")):
             assert np.abs(values).max(initial=0.0) < most, name
-    assert np.isfinite(trainer.dreams.low).all() and within(trainer.state, 1e8)
-    if (controller := getattr(trainer.driver, "controller", None)) is not None:
+    assert np.isfinite(trainer.source.replay.low).all() and within(trainer.state, 1e8)
+    if (controller := getattr(trainer.source.planner, "controller", None)) is not None:
         assert all(np.abs(part).max() < most for part in controller)  # gains reach 133 without any spike
 
 
@@ -92,7 +92,7 @@ EVERYWHERE += [(model, place, "observation", 3e38) for model in MODELS for place
 def test_one_absurd_number_reaches_no_model(model, place, of, value, tmp_path):
     with dreaming(model, Spiked(PLACES[place], value, of), tmp_path, observation_normalisation=True) as learner:
         learner.learn(130)
-        dreams = learner._session.trainer.dreams
+        dreams = learner._session.trainer.source.replay
         require_ordinary(learner)
         assert learner._session.trainer.health.skipped == 0
         assert model in ("exact", "recent") or dreams.dynamics is not None
@@ -105,7 +105,7 @@ def test_one_absurd_number_reaches_no_model(model, place, of, value, tmp_path):
 @pytest.mark.parametrize("place", ["the first", "a reset", "the middle", "several"])
 def test_one_absurd_number_reaches_no_plan(model, place):
     with dreaming(model, Spiked(PLACES[place], 3e38), plan="ilqg") as learner:
-        driver = learner._session.trainer.driver
+        driver = learner._session.trainer.source.planner
         seen, act = [], driver.act
         driver.act = lambda x, innovation: seen.append(x) or act(x, innovation)
         learner.learn(130)

@@ -269,10 +269,10 @@ def undermine(trainer, value):
     diagnose = trainer._diagnose
     trainer._diagnose = lambda state, rows: {name: value for name in diagnose(state, rows)}
     trainer._sums = trainer._sums + value
-    if trainer.dreams is not None:
-        trainer.dreams.report = dict.fromkeys(trainer.dreams.report, value)
-    if trainer.driver is not None:
-        trainer.driver.kl = trainer.driver.predicted = value
+    if trainer.source is not None:
+        trainer.source.replay.report = dict.fromkeys(trainer.source.replay.report, value)
+        if trainer.source.planner is not None:
+            trainer.source.planner.kl = trainer.source.planner.predicted = value
 
 
 @pytest.mark.parametrize(("name", "model", "plan"), PLANNING)
@@ -303,7 +303,7 @@ def test_a_plan_that_promises_no_number_is_a_failed_one(monkeypatch):
     monkeypatch.setattr(planners, "one_step", lambda *a, **k: step(*a, **k)._replace(expected_new=np.inf))
     with rv.Learner(config, "worlds:Line") as one:
         one.learn(40)
-        plans = one._session.trainer.driver
+        plans = one._session.trainer.source.planner
         assert plans.failures and not plans.ready and np.isfinite(plans.predicted)
 
 

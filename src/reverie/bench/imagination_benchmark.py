@@ -40,7 +40,7 @@ def imagine(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 def _parts(name: str, learner: Learner) -> list[Contender]:
     trainer = learner._session.trainer
-    dreams, steps = trainer.dreams, trainer.dreams.settings.rollouts  # type: ignore[union-attr]
+    dreams, steps = trainer.source.replay, trainer.source.replay.settings.rollouts  # type: ignore[union-attr]
     horizon = len(dreams.history[-1])  # type: ignore[union-attr]
     found = [
         Contender(f"rollouts, {name}", dreams.imagine, steps),  # type: ignore[union-attr]

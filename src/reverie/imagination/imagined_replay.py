@@ -1,23 +1,26 @@
-"""Algorithm 2 at work: real episodes in, models fitted now and then, imagined transitions out.  No disk, no world.
+"""Algorithm 2 at work: real episodes in, models fitted now and then, imagined transitions out.  No disk, no environment.
 
-Everything is explicit and in `snapshot`, so that a resumed run dreams the very same dreams.
+Everything is explicit and in `snapshot`, so that a resumed run imagines the very same transitions.
 """
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reverie.core.agent import Agent
 from reverie.core.dynamics import Episode
 from reverie.core.known_dynamics import KnownDynamics
-from reverie.core.seeds import DREAM, MODEL, seed_of
+from reverie.core.seeds import IMAGINED, MODEL, seed_of
 from reverie.core.status import Status
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import without_outliers
 from reverie.data.replay import Replay
-from reverie.imagination.settings import RANGE_MARGIN, Imagination, StartStates, rollout, rollout_model_of
+from reverie.imagination.open_episode import OpenEpisode
+from reverie.imagination.rollout import RANGE_MARGIN, StartStates, rollout, rollout_model_of
+from reverie.imagination.settings import Imagination
 from reverie.imagination.snapshot_checks import require_matching_shapes, require_working_models
 from reverie.models import prediction_errors, reward, screening
 from reverie.models.exact import Exact
@@ -27,32 +30,39 @@ from reverie.models.reward import RewardModel
 NEVER = -1.0  # in metrics, a figure that there is no measurement for yet
 
 
+class FitOutcome(NamedTuple):
+    """What became of the fit that an episode's end made due."""
+
+    tried: bool = False
+    accepted: bool = False  # and there are new dynamics
+
+
 class ImaginedReplay:
     """Holds B_f (the newest of the last episodes), B_old, R_f, the fitted models and the switch.
 
-    task: what is known of the world.  policy: () -> what acting reads now.
+    known: what is known of the environment's dynamics.
     """
 
-    def __init__(self, agent: Agent, task: KnownDynamics, seed: int, policy: Callable[[], Any]):
+    def __init__(self, agent: Agent, known: KnownDynamics, seed: int):
         assert agent.imagination is not None
         self.settings: Imagination = agent.imagination
-        self.agent, self.task, self._seed, self._policy = agent, task, seed, policy
+        self.agent, self.known, self._seed = agent, known, seed
         model = self.settings.model
-        self.model = model = model.bind(task) if isinstance(model, Exact) else model
+        self.model = model = model.bind(known) if isinstance(model, Exact) else model
         self.history: deque[Episode] = deque(maxlen=max(getattr(model, "history", 0), model.episodes + 1))
         self._rows: deque[np.ndarray] = deque(maxlen=model.episodes)  # packed, for a model that replays
         self.fictional = Replay(
             self.settings.fictional_capacity, row_width(agent.spec.observation_dim, agent.spec.action_dim)
         )
-        self.generator = np.random.default_rng(seed_of(seed, DREAM))
+        self.generator = np.random.default_rng(seed_of(seed, IMAGINED))
         self.dynamics: Any = None
         self.old: list[Episode] = []  # B_old: what `dynamics` was fitted to
-        self.reward_model: RewardModel | None = None  # of rewards and deaths, where the task does not know them
+        self.reward_model: RewardModel | None = None  # of rewards and deaths, where the environment does not know them
         self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
         self.filled = self.left_out = 0  # steps with outliers that were filled in; episodes that had too many
         self.noticed: list[str] = []  # until somebody tells of them
-        self.trust, self.status, self.report = 1.0, Status.DONE, {}
-        self.low = np.full(task.state_dim, np.inf)
+        self.imagined_fraction, self.status, self.report = 1.0, Status.DONE, {}
+        self.low = np.full(known.state_dim, np.inf)
         self.high = -self.low
         start = np.asarray(agent.begin(None, None))
         self.memory = np.repeat(start[None], self.settings.rollouts, axis=0)
@@ -60,11 +70,7 @@ class ImaginedReplay:
 
     def _begin(self, context: Any = ()) -> None:
         self._large = screening.Large(self.history)
-        self._states: list[np.ndarray] = []
-        self._actions: list[np.ndarray] = []
-        self._rewards: list[float] = []
-        self._packed: list[np.ndarray] = []
-        self._context = np.asarray(context, float)
+        self._now = OpenEpisode(context)
 
     # ---- what it tells
 
@@ -78,7 +84,7 @@ class ImaginedReplay:
         """Return the newest fit's held-out errors (-1: none yet), its status, and what became of dreams."""
         found = [self.report.get(name, NEVER) for name in ("nrmse_1", f"nrmse_{self._far}", "reward")]
         cut = self.cut / self.rolled if self.rolled else 0.0
-        values = (*found, int(self.status), self.fits, self.refused, self.trust, self.imagined, cut)
+        values = (*found, int(self.status), self.fits, self.refused, self.imagined_fraction, self.imagined, cut)
         return dict(zip(self.metric_names, map(float, values), strict=True))
 
     @property
@@ -88,27 +94,32 @@ class ImaginedReplay:
 
     # ---- what it is told
 
-    def observe(self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool) -> bool:
-        """Take in a real transition, packed and as states (with context behind them); return whether a model was fitted."""
+    def observe(
+        self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool, policy: Callable[[], Any]
+    ) -> FitOutcome:
+        """Take in a real transition, packed and as states (with context behind them); return what became of a fit.
+
+        policy: () -> what acting reads now.
+        """
         n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
-        step, size = Transition.unpack(row, n, m), self.task.state_dim
-        if not self._states:
+        step, size = Transition.unpack(row, n, m), self.known.state_dim
+        if not self._now.states:
             self._begin(x[size:])
             self._add_state(x[:size])
         self._add_state(x_next[:size])
-        self._actions.append(np.asarray(self.agent.spec.as_input(step.action), float))
-        self._rewards.append(float(step.reward))
+        self._now.actions.append(np.asarray(self.agent.spec.as_input(step.action), float))
+        self._now.rewards.append(float(step.reward))
         if self._replays:
-            self._packed.append(row)
-        fitted = self.end_episode(terminated=step.discount == 0) if last else False
+            self._now.packed.append(row)
+        fit = self.end_episode(terminated=step.discount == 0) if last else FitOutcome()
         self.waited += 1
         if self.waited % self.settings.rollouts == 0:
-            self.imagine()
-        return fitted
+            self.imagine(policy)
+        return fit
 
     def _add_state(self, x: np.ndarray) -> None:
         """Take in the next state of the episode under way; what is far off waits for the episode's end."""
-        self._states.append(np.asarray(x, float))
+        self._now.states.append(np.asarray(x, float))
         if not self._large.is_far(x):
             self._widen(x, x)
 
@@ -120,49 +131,46 @@ class ImaginedReplay:
         """Return x, a state with its context; the newest good one in its stead where it is far off, if there is one."""
         if not self._large.is_far(x):
             return x
-        now = [(state, self._context) for state in reversed(self._states)]
+        now = [(state, self._now.context) for state in reversed(self._now.states)]
         before = [(episode.states[0], episode.context) for episode in reversed(self.history)]
         good = (np.concatenate(pair) for pair in (*now, *before))
         return next((pair for pair in good if not self._large.is_far(pair)), x)
 
-    def end_episode(self, terminated: bool = False) -> bool:
-        """Close the episode under way, if there is one, and fit if it is time; return whether a fit was tried."""
-        if not self._actions:
-            return False
-        states, actions = np.array(self._states), np.array(self._actions)
-        told = Episode(states, actions, np.array(self._rewards), terminated, self._context)
-        episode, filled, text = screening.screen(told, list(self.history), self.filled, self.waited + 1)
+    def end_episode(self, terminated: bool = False) -> FitOutcome:
+        """Close the episode under way, if there is one, and fit if it is time; return what became of the fit."""
+        if not self._now.actions:
+            return FitOutcome()
+        seen = self._now.closed(terminated)
+        episode, filled, text = screening.screen(seen, list(self.history), self.filled, self.waited + 1)
         self.filled += filled
         self.noticed += [text] if text else []
         if self._replays:
             sizes = self.agent.spec.observation_dim, self.agent.spec.action_dim
-            self._rows.append(without_outliers(np.array(self._packed), list(self._rows), *sizes))
+            self._rows.append(without_outliers(np.array(self._now.packed), list(self._rows), *sizes))
         self._begin()
         self.episodes += 1
         if episode is None:
             self.left_out += 1
-            return False
+            return FitOutcome()
         self._widen(episode.states.min(axis=0), episode.states.max(axis=0))
         self.history.append(episode)
         whole, wanted = self.episodes - self.left_out, self.model.episodes
         due = whole >= wanted and (whole - wanted) % self.settings.refit_every == 0
-        if due and self.on:
-            self.refit()
-        return due and self.on
+        return FitOutcome(tried=True, accepted=self.refit()) if due and self.on else FitOutcome()
 
     # ---- Algorithm 2
 
-    def refit(self) -> None:
+    def refit(self) -> bool:
         """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen.
 
-        A fit that is refused leaves both as they were.
+        Returns whether the fit was accepted; one that is refused leaves both as they were.
         """
         model, settings = self.model, self.settings
         history = list(self.history)
         batch = history[-model.episodes :]
         self.fits += 1
         if isinstance(model, Recent):
-            return
+            return False
         held_out = batch[-settings.refit_every :]
         judged, known = self.dynamics, history[: len(history) - len(held_out)]
         if judged is None and len(batch) > 1:  # nothing yet to judge: leave the last episode out of a fit
@@ -174,13 +182,16 @@ class ImaginedReplay:
             self.fictional.clear()
         fit = model.fit(batch, history, self.dynamics, seed_of(self._seed, MODEL, self.fits))
         self.status = fit.status
-        if fit.dynamics is not None and fit.status != Status.UNSTABLE and self._explains(fit.dynamics, batch[-1:]):
+        accepted = fit.dynamics is not None and fit.status != Status.UNSTABLE
+        accepted = accepted and self._explains(fit.dynamics, batch[-1:])
+        if accepted:
             self.dynamics, self.old = fit.dynamics, batch
         else:
             self.refused += 1
         self._fit_reward_model(history)
-        if self.trust == 0.0:
-            self.fictional.clear()  # so that a model which recovers is not followed by what it dreamt before
+        if self.imagined_fraction == 0.0:
+            self.fictional.clear()  # so that a model which recovers is not followed by what the one before imagined
+        return accepted
 
     def _explains(self, dynamics: Any, seen: list[Episode]) -> bool:
         """Return whether dynamics come near even what they were fitted to."""
@@ -193,38 +204,44 @@ class ImaginedReplay:
         return max(self.settings.rollout_length, 2)
 
     def _judge(self, dynamics: Any, held_out: list[Episode], before: list[Episode]) -> None:
-        """Set `report` and `trust` from a model's errors on episodes it was not fitted to."""
+        """Set `report` and `imagined_fraction` from a model's errors on episodes it was not fitted to."""
         self.report = prediction_errors.predictions(dynamics, held_out, (1, self._far))
-        if self.task.reward is None:
+        if self.known.reward is None:
             self._fit_reward_model(before)
             self.report["reward"] = 1.0 if self.reward_model is None else self.reward_model.error(held_out)
         worst = max(self.report.get(f"nrmse_{self._far}", 0.0), self.report.get("reward", 0.0))
-        self.trust = self.settings.imagined_fraction(worst)
+        self.imagined_fraction = self.settings.imagined_fraction(worst)
 
     def _fit_reward_model(self, episodes: list[Episode]) -> None:
-        if self.task.reward is None or self.task.terminated is None:
+        if self.known.reward is None or self.known.terminated is None:
             self.reward_model = (
                 reward.fit(episodes, seed_of(self._seed, MODEL, self.fits)).dynamics or self.reward_model
             )
 
-    def imagine(self) -> None:
-        """Sample m states of B_old, roll the model out from each, store in R_f."""
-        unknown = self.reward_model is None and (self.task.reward is None or self.task.terminated is None)
-        if self.dynamics is None or unknown or not self.on or self.trust == 0.0 or not self.settings.rollout_length:
+    def imagine(self, policy: Callable[[], Any]) -> None:
+        """Sample m states of B_old, roll the model out from each, store in R_f.  policy: () -> what acting reads now."""
+        unknown = self.reward_model is None and (self.known.reward is None or self.known.terminated is None)
+        if (
+            self.dynamics is None
+            or unknown
+            or not self.on
+            or self.imagined_fraction == 0.0
+            or not self.settings.rollout_length
+        ):
             return
         longest = max(map(len, self.old))
         horizon = longest if self.dynamics.horizon is None else min(longest, self.dynamics.horizon)
         margin = RANGE_MARGIN * (self.high - self.low)
         low, high = self.low - margin, self.high + margin
-        known = rollout_model_of(self.agent.spec, self.task, self.reward_model, self.dynamics, horizon, low, high)
-        policy = self._policy()
+        model = rollout_model_of(self.agent.spec, self.known, self.reward_model, self.dynamics, horizon, low, high)
+        now = policy()
 
         def act(memory, observations):
-            innovation = self.generator.standard_normal((len(observations), self.agent.spec.action_dim), np.float32)
-            return self.agent.explore(policy, memory, observations, innovation)
+            noise = self.generator.standard_normal((len(observations), self.agent.spec.action_dim), np.float32)
+            return self.agent.explore(now, memory, observations, noise)
 
-        dreams, cut, self.memory = rollout(
-            known,
+        imagined, cut, self.memory = rollout(
+            model,
             act,
             self._start_states(horizon),
             self.memory,
@@ -232,9 +249,9 @@ class ImaginedReplay:
             self.generator,
             self.settings.model_noise,
         )
-        if len(dreams.reward):
-            self.fictional.extend(dreams.pack())
-        self.imagined += len(dreams.reward)
+        if len(imagined.reward):
+            self.fictional.extend(imagined.pack())
+        self.imagined += len(imagined.reward)
         self.cut += cut
         self.rolled += self.settings.rollouts
 
@@ -258,7 +275,9 @@ class ImaginedReplay:
         shape = self.minibatches_per_real * count, batch_size
         if not self.on or not self.fits or not shape[0]:
             return None
-        imagined = len(self.fictional) and (self.trust == 1.0 or self.generator.random() < self.trust)
+        imagined = len(self.fictional) and (
+            self.imagined_fraction == 1.0 or self.generator.random() < self.imagined_fraction
+        )
         if imagined:
             return self.fictional.sample(self.generator, shape)
         return self._sample_recent(shape) if self._replays else None
@@ -275,18 +294,11 @@ class ImaginedReplay:
 
     # ---- saving
 
-    COUNTS = (
-        "episodes",
-        "fits",
-        "refused",
-        "waited",
-        "imagined",
-        "cut",
-        "rolled",
-        "trust",
-        "report",
-        "filled",
-        "left_out",
+    # Attribute → its name in a checkpoint.
+    FACTS = MappingProxyType(
+        {name: name for name in ("episodes", "fits", "refused", "waited", "imagined", "cut", "rolled")}
+        | {"imagined_fraction": "trust"}
+        | {name: name for name in ("report", "filled", "left_out")}
     )
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -302,13 +314,8 @@ class ImaginedReplay:
                 arrays |= {f"{place}{i}/{name}": np.asarray(value) for name, value in vars(episode).items()}
         for i, rows in enumerate(self._rows):
             arrays[f"rows{i}"] = rows
-        if self._actions:
-            now = (self._states, self._actions, self._rewards, self._context)
-            names = ("states", "actions", "rewards", "context")
-            arrays |= {f"now/{name}": np.array(value) for name, value in zip(names, now, strict=True)}
-            if self._packed:
-                arrays["now/packed"] = np.array(self._packed)
-        facts = {name: getattr(self, name) for name in self.COUNTS}
+        arrays |= {f"now/{name}": value for name, value in self._now.arrays().items()}
+        facts = {name: getattr(self, attribute) for attribute, name in self.FACTS.items()}
         facts |= {"status": int(self.status), "added": self.fictional.added, "known": self.dynamics is not None}
         return arrays, facts | {"generator": self.generator.bit_generator.state}
 
@@ -319,7 +326,12 @@ class ImaginedReplay:
             return {key.removeprefix(f"{name}/"): v for key, v in arrays.items() if key.startswith(f"{name}/")}
 
         n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
-        sizes = self.task.state_dim, self.agent.spec.as_input(np.zeros(m)).size, self.task.context_dim, row_width(n, m)
+        sizes = (
+            self.known.state_dim,
+            self.agent.spec.as_input(np.zeros(m)).size,
+            self.known.context_dim,
+            row_width(n, m),
+        )
         require_matching_shapes(arrays, sizes, self.memory, len(self.fictional.rows))
         if len(arrays["fictional"]) != min(facts["added"], len(self.fictional.rows)):
             raise ValueError(f"{len(arrays['fictional'])} imagined rows, where {facts['added']} were added")
@@ -327,8 +339,8 @@ class ImaginedReplay:
         self.fictional.rows[: len(arrays["fictional"])] = arrays["fictional"]
         self.fictional.added = facts["added"]
         self.dynamics = self.model.restore(part("dynamics")) if facts["known"] else None
-        outcome = part("outcome")
-        self.reward_model = RewardModel.restore(outcome) if outcome else None
+        rewards = part("outcome")
+        self.reward_model = RewardModel.restore(rewards) if rewards else None
         for place, episodes in (("episode", self.history), ("old", self.old)):
             for i in range(self.history.maxlen or 0):
                 if found := part(f"{place}{i}"):
@@ -338,10 +350,9 @@ class ImaginedReplay:
             if f"rows{i}" in arrays:
                 self._rows.append(arrays[f"rows{i}"])
         if now := part("now"):
-            self._states, self._actions, self._packed = (list(now.get(k, ())) for k in ("states", "actions", "packed"))
-            self._rewards, self._context = now["rewards"].tolist(), now["context"]
+            self._now = OpenEpisode.restored(now)
         require_working_models(self.dynamics, self.reward_model, self.old)
-        for name in self.COUNTS:
-            setattr(self, name, facts.get(name, 0))  # older checkpoints do not count outliers
+        for attribute, name in self.FACTS.items():
+            setattr(self, attribute, facts.get(name, 0))  # older checkpoints do not count outliers
         self.status = Status(facts["status"])
         self.generator.bit_generator.state = facts["generator"]

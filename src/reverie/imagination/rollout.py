@@ -10,6 +10,8 @@ from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.types import EnvSpec, Transition
 from reverie.models.reward import RewardModel
 
+RANGE_MARGIN = 0.5  # of the range ever seen of each coordinate, to either side: beyond it a model guesses
+
 
 class StartStates(NamedTuple):
     """Where rollouts begin."""
@@ -28,7 +30,7 @@ class RolloutModel(NamedTuple):
     terminated: Callable  # x' -> [B]
     as_input: Callable  # an agent's actions [B, m] -> the model's
     horizon: int  # steps of an episode
-    low: np.ndarray  # [n], the least and the greatest of each coordinate that a dream may reach
+    low: np.ndarray  # [n], the least and the greatest of each coordinate that an imagined state may reach
     high: np.ndarray
 
 
@@ -54,7 +56,7 @@ def rollout(
             break
         chosen, memory = act(memory, seen.astype(np.float32))
         u = model.as_input(chosen)
-        clock = np.minimum(t, model.horizon - 1)  # of rows that are over: what they dream is dropped
+        clock = np.minimum(t, model.horizon - 1)  # of rows that are over: what they imagine is dropped
         with np.errstate(all="ignore"):
             following = model.dynamics.sample(x, u, clock, generator) if noise else model.dynamics.mean(x, u, clock)
             inside = np.all((following >= model.low) & (following <= model.high), axis=1)  # False where not finite
@@ -75,14 +77,14 @@ def rollout(
 
 def rollout_model_of(
     spec: EnvSpec,
-    task: KnownDynamics,
+    known: KnownDynamics,
     reward_model: RewardModel | None,
     dynamics: Dynamics,
     horizon: int,
     low: Any,
     high: Any,
 ) -> RolloutModel:
-    """Return what rollouts ask: the task's own reward and death where it has them, else the fitted `outcome`'s."""
+    """Return what rollouts ask: reward and death by the environment's own formulas, else by `reward_model`."""
 
     def reward(x, u, x_next, c):
         del x_next, c
@@ -93,5 +95,5 @@ def rollout_model_of(
         assert reward_model is not None
         return reward_model.terminated(x)
 
-    known = task.observe, task.reward or reward, task.terminated or terminated
-    return RolloutModel(dynamics, *known, spec.as_input, horizon, low, high)
+    formulas = known.observe, known.reward or reward, known.terminated or terminated
+    return RolloutModel(dynamics, *formulas, spec.as_input, horizon, low, high)

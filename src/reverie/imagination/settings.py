@@ -11,7 +11,7 @@ What the paper leaves open, or we differ in (ours / the paper's):
  5. Next states are the model's mean (`model_noise`: drawn with its covariance) / not said.
  6. R_f keeps the last `fictional_capacity` transitions over refits (`fresh`: emptied at each) / not said.
  7. A rollout ends at the episode's time limit, and at the first state outside the range of real ones, widened by
-    `MARGIN`: what is beyond is counted and dropped / not said.
+    `RANGE_MARGIN`: what is beyond is counted and dropped / not said.
  8. `rollouts` of them begin every `rollouts` real steps / m, which is the minibatch size as well.
  9. The model is refitted after every `refit_every` episodes on the last n / after every n.
 10. `adaptive`: the share of updates that use imagined data falls with the model's held-out error, and the last real
@@ -35,9 +35,8 @@ from reverie.core.argument_checks import shown
 from reverie.core.checked_settings import coerce
 from reverie.core.dynamics import Model
 from reverie.core.errors import ConfigError, SpaceError
+from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.types import EnvSpec
-
-RANGE_MARGIN = 0.5  # of the range ever seen of each coordinate, to either side: beyond it a model guesses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,3 +153,15 @@ class Imagination:
         if not self.adaptive:
             return 1.0
         return float(np.clip((self.error_high - error) / (self.error_high - self.error_low), 0.0, 1.0))
+
+
+def source_for(agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None) -> Any:
+    """Return the `ImaginationSource` that an agent's settings ask for, or None.
+
+    known: what the environment shows of its dynamics.  time_limit: the steps of an episode, where that is known.
+    """
+    if agent.imagination is None:
+        return None
+    from reverie.imagination.source import ImaginationSource  # models and planners: few runs need them
+
+    return ImaginationSource(agent, known, seed, time_limit)

@@ -1,10 +1,13 @@
-"""Who else drives real episodes: iLQG on the fitted model, or model predictive control.  Gu et al. 2016, Algorithm 2, π_iLQG.
+"""Planners that act in some real episodes: iLQG on the fitted model, or model predictive control.
+
+Gu et al. 2016, Algorithm 2, π_iLQG.
 
 `IlqgPlanner` takes one step of its time-varying controller after each fit; where no earlier controller exists, the episodes
 themselves are read as one.  `MpcPlanner` plans anew at each step of an episode with exact physics, as in the paper's table 2.
 """
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -12,25 +15,98 @@ from reverie.control.controller import Controller
 from reverie.control.kl_step import one_step
 from reverie.control.kl_step_per_time import start_of
 from reverie.control.lqr import QuadraticCost
-from reverie.core.dynamics import Episode, Linear
+from reverie.core.dynamics import Episode, Linear, Model
 from reverie.core.errors import ConfigError
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.status import Status
-from reverie.imagination.settings import Imagination
 from reverie.models.reward import RewardModel
 from reverie.planning.costs import quadratic_cost
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
 NEVER = -1.0  # in metrics, a figure that there is none for yet
-# What a driver tells of its plans, besides its controller.
+# What a planner tells of its plans, besides its controller.
 REPORTED = ("status", "failures", "repairs", "kl", "predicted", "eta")
+
+
+class PlannerSettings(Protocol):
+    """What planners read of `rv.Imagination`, which documents it."""
+
+    @property
+    def model(self) -> Model:
+        """The dynamics model."""
+        ...
+
+    @property
+    def plan_step(self) -> Literal["kl", "plain"]:
+        """The step of iLQG: within a KL bound, or plain."""
+        ...
+
+    @property
+    def kl_bound(self) -> float:
+        """The bound, nats a step."""
+        ...
+
+    @property
+    def plan_horizon(self) -> int:
+        """Steps that mpc looks ahead."""
+        ...
+
+    @property
+    def plan_iterations(self) -> int:
+        """Of mpc at each step."""
+        ...
+
+    @property
+    def plan_noise(self) -> float:
+        """σ of the noise on mpc's actions."""
+        ...
+
+
+class Planner(Protocol):
+    """Acts in some real episodes in the policy's stead."""
+
+    status: Status  # of the newest plan
+    failures: int  # plans that could not be made
+    repairs: int  # matrices that were made positive definite
+    kl: float  # of the newest controller from the one before, nats a step
+    predicted: float  # return of the newest controller under the model
+    eta: float  # multiplier of the KL bound
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can act."""
+        ...
+
+    def rehearse(self) -> None:
+        """Call what acting calls, so that it is compiled."""
+        ...
+
+    def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
+        """Take in freshly fitted dynamics and the episodes that they were fitted to."""
+        ...
+
+    def begin(self, context: np.ndarray) -> None:
+        """Start an episode with this context [k]."""
+        ...
+
+    def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return the action [m] in [-1, 1] in state x [n]; noise: standard normal [m]."""
+        ...
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (arrays by name, facts), for a checkpoint."""
+        ...
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Take back what `snapshot` gave.  Raises ValueError where shapes do not fit."""
+        ...
 
 
 class IlqgPlanner:
     """A linear-Gaussian controller, improved within `bound` nats a step ("kl") or without a bound ("plain") at each fit."""
 
-    def __init__(self, task: KnownDynamics, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
-        self._task, self._action_dim, self._bound = task, action_dim, bound
+    def __init__(self, known: KnownDynamics, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
+        self._known, self._action_dim, self._bound = known, action_dim, bound
         self._mode: Literal["kl", "plain"] = mode
         self.controller: Controller | None = None
         self.eta, self.kl, self.predicted, self.failures, self.repairs = 1.0, NEVER, 0.0, 0, 0
@@ -45,13 +121,13 @@ class IlqgPlanner:
         """Whether there is a controller."""
         return self.controller is not None
 
-    def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
+    def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
         """Take one step on freshly fitted dynamics; where it fails the old controller stays, and that is counted."""
         length = min(map(len, batch))
         states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
         actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
         model = dynamics.linearize(states, actions)
-        cost = self._cost(model, states, actions, batch[-1].context, outcome)
+        cost = self._cost(model, states, actions, batch[-1].context, reward_model)
         old = self.controller
         if old is None or len(old.k) != length:
             old = read_controller(batch, length)
@@ -59,9 +135,9 @@ class IlqgPlanner:
         step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
         self.status, self.repairs = step.status, self.repairs + step.repairs
         # A step that stays short of its bound is one, too.
-        told = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
+        parts = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
         if not (step.status.good or step.status == Status.BOUND_UNMET) or not all(
-            np.isfinite(part).all() for part in told
+            np.isfinite(part).all() for part in parts
         ):
             self.failures += 1
             return
@@ -71,14 +147,19 @@ class IlqgPlanner:
         self.predicted = -step.expected_new
 
     def _cost(
-        self, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray, outcome: RewardModel | None
+        self,
+        model: Linear,
+        states: np.ndarray,
+        actions: np.ndarray,
+        context: np.ndarray,
+        reward_model: RewardModel | None,
     ) -> QuadraticCost:
         """Return -r to second order along the batch's mean, convex, as a function of y = [x; u]."""
-        if self._task.domain is not None:
-            return quadratic_cost(self._task.domain, model, states, actions, context)
-        assert outcome is not None
+        if self._known.domain is not None:
+            return quadratic_cost(self._known.domain, model, states, actions, context)
+        assert reward_model is not None
         T, n, d = model.F.shape
-        C, c, c0 = outcome.cost(self._action_dim)
+        C, c, c0 = reward_model.cost(self._action_dim)
         end = np.zeros((n, n)), np.zeros(n), np.zeros(())
         return QuadraticCost(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
 
@@ -87,12 +168,12 @@ class IlqgPlanner:
         del context
         self._t = 0
 
-    def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
+    def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return the action [m] in state x [n], with the controller's own noise."""
         assert self.controller is not None
         t = min(self._t, len(self.controller.k) - 1)
         self._t += 1
-        return self.controller.act(t, x, innovation).clip(-1.0, 1.0)
+        return self.controller.act(t, x, noise).clip(-1.0, 1.0)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return (the controller, what `metrics` tells), for a checkpoint."""
@@ -102,7 +183,7 @@ class IlqgPlanner:
         """Take back what `snapshot` gave."""
         self.controller = controller = Controller(**arrays) if arrays else None
         if controller is not None:
-            acted = controller.act(0, np.zeros(self._task.state_dim), np.zeros(self._action_dim))
+            acted = controller.act(0, np.zeros(self._known.state_dim), np.zeros(self._action_dim))
             if acted.shape != (self._action_dim,) or len({len(part) for part in controller}) > 1:
                 raise ValueError(f"a controller of shapes {[part.shape for part in controller]}")
         restore_reported(self, facts)
@@ -113,17 +194,17 @@ class MpcPlanner:
 
     ready = True
 
-    def __init__(self, settings: Imagination, task: KnownDynamics, action_dim: int):
-        if task.domain is None or settings.model.name != "exact":
+    def __init__(self, settings: PlannerSettings, known: KnownDynamics, action_dim: int):
+        if known.domain is None or settings.model.name != "exact":
             raise ConfigError("plan 'mpc' plans with exact physics: use it with a domain and --imagine exact")
         from reverie.control import mpc
         from reverie.environments.simulator import DomainSimulator  # MuJoCo is an extra
         from reverie.planning import policies
         from reverie.planning.problem import PlanningProblem
 
-        self.settings, self._horizon, self._action_dim = settings, task.domain.horizon, action_dim
-        self._start = lambda: task.domain.start(np.random.default_rng(0))
-        self._plan_for = lambda context: PlanningProblem(DomainSimulator(task.domain, tuple(context)))
+        self.settings, self._horizon, self._action_dim = settings, known.domain.horizon, action_dim
+        self._start = lambda: known.domain.start(np.random.default_rng(0))
+        self._plan_for = lambda context: PlanningProblem(DomainSimulator(known.domain, tuple(context)))
         self._first = lambda: mpc.begin(policies.first_actions(settings.plan_horizon, action_dim, seed=0))
         self._replan = policies.replan
         self._receding = mpc.MPCOptions(
@@ -139,20 +220,20 @@ class MpcPlanner:
         self.begin(np.asarray(start.target, float))
         self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
 
-    def improve(self, dynamics: Any, batch: list[Episode], outcome: RewardModel | None) -> None:
+    def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
         """Do nothing: all planning is done while acting."""
 
     def begin(self, context: np.ndarray) -> None:
         """Start an episode."""
         self._planning, self._t, self._memory = self._plan_for(context), 0, self._first()
 
-    def act(self, x: np.ndarray, innovation: np.ndarray) -> np.ndarray:
+    def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return the action [m] in state x [n]."""
         steps = max(self._horizon, self._t + 1)
-        move = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
-        self._t, self._memory, self.status = self._t + 1, move.memory, move.status
-        self.failures += move.plan is None
-        return (move.action + self.settings.plan_noise * innovation).clip(-1.0, 1.0)
+        step = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
+        self._t, self._memory, self.status = self._t + 1, step.memory, step.status
+        self.failures += step.plan is None
+        return (step.action + self.settings.plan_noise * noise).clip(-1.0, 1.0)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return (no arrays, what `metrics` tells): an episode that is gone on with begins anew."""
@@ -164,23 +245,23 @@ class MpcPlanner:
         restore_reported(self, facts)
 
 
-def reported(driver: Any) -> dict[str, Any]:
-    """Return what a driver tells of its plans, for a checkpoint's header."""
-    return {name: getattr(driver, name) for name in REPORTED} | {"status": int(driver.status)}
+def reported(planner: Planner) -> dict[str, Any]:
+    """Return what a planner tells of its plans, for a checkpoint's header."""
+    return {name: getattr(planner, name) for name in REPORTED} | {"status": int(planner.status)}
 
 
-def restore_reported(driver: Any, facts: dict[str, Any]) -> None:
-    """Have a driver tell what `told` gave; older checkpoints lack some of it."""
+def restore_reported(planner: Planner, facts: dict[str, Any]) -> None:
+    """Have a planner report what `reported` gave; older checkpoints lack some of it."""
     for name in REPORTED:
-        setattr(driver, name, facts.get(name, getattr(driver, name)))
-    driver.status = Status(driver.status)
+        setattr(planner, name, facts.get(name, getattr(planner, name)))
+    planner.status = Status(planner.status)
 
 
-def _ilqg(settings: Imagination, task: KnownDynamics, action_dim: int) -> IlqgPlanner:
-    return IlqgPlanner(task, action_dim, settings.plan_step, settings.kl_bound)
+def _ilqg(settings: PlannerSettings, known: KnownDynamics, action_dim: int) -> IlqgPlanner:
+    return IlqgPlanner(known, action_dim, settings.plan_step, settings.kl_bound)
 
 
-PLANNERS = {"ilqg": _ilqg, "mpc": MpcPlanner}
+PLANNERS: dict[str, Callable[[PlannerSettings, KnownDynamics, int], Planner]] = {"ilqg": _ilqg, "mpc": MpcPlanner}
 
 
 def read_controller(batch: list[Episode], length: int) -> Controller:

@@ -11,11 +11,10 @@ from reverie.core.agent import Algorithm
 from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
-from reverie.core.seeds import RESET, seed_of
 from reverie.core.types import EnvSpec
 from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
-from reverie.environments.exact_dynamics import known_dynamics_of
 from reverie.environments.values import truth
+from reverie.imagination.settings import source_for
 from reverie.storage.config import Config
 from reverie.storage.copy import copy_run
 from reverie.storage.run import RunDirectory, folder
@@ -31,6 +30,7 @@ from reverie.training import (
 from reverie.training import callbacks as events
 from reverie.training import trust as trusted
 from reverie.training.deferred_interrupts import deferred_interrupts
+from reverie.training.env_turns import EnvTurns
 from reverie.training.recorded_trainer import RecordedTrainer
 from reverie.training.temporary_run import temporary_run
 from reverie.training.tensorboard import require as require_tensorboard
@@ -74,27 +74,24 @@ class Learner:
         if tensorboard:
             require_tensorboard()
         self.seed = int(seed)
-        self._source, self._evaluation_source = env, evaluation_env
-        self._world: EnvAdapter | None = None if env is None else make_env(env)
-        self._worlds = [] if self._world is None else [self._world]  # that learning steps in turns
-        self._evaluation_world: EnvAdapter | None = None
-        self.spec: EnvSpec = spec if self._world is None else self._world.spec
+        self._env_source, self._evaluation_env_source = env, evaluation_env
+        first = None if env is None else make_env(env)
+        self._evaluation_env: EnvAdapter | None = None
+        self.spec: EnvSpec = spec if first is None else first.spec
         look()
         config, agent = resource_estimates.fitting(config, self.spec)
         self.config = config
-        self._worlds += learner_arguments.more_worlds(self.spec.name, env, agent.requirements.worlds - 1)
-        states = state_dim or agent.imagination is not None
-        self._task = known_dynamics_of(self._world) if self._world is not None and states else None
-        limit = None if self._world is None else self._world.time_limit
-        trainer = Trainer(
-            agent, self.seed, self._task, limit
-        )  # before the directory: what cannot work leaves no run behind
+        self._turns: EnvTurns | None = None
+        if first is not None:
+            others = learner_arguments.more_envs(self.spec.name, env, agent.requirements.worlds - 1)
+            reads_states = bool(state_dim) or agent.imagination is not None
+            self._turns = EnvTurns([first, *others], self.seed, reads_states)
+        known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
+        # Before the directory: what cannot work leaves no run behind.
+        trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
         look()
 
-        self._units = Units(self.spec, self._world)
-        self._observations: list[np.ndarray | None] = [
-            None
-        ] * agent.requirements.worlds  # where an episode is under way
+        self._units = Units(self.spec, first)
         self._callbacks: Sequence[events.Callback] = ()
         self._stop = False
         self.best_return: float | None = None
@@ -223,7 +220,7 @@ class Learner:
 
         At the end, on an error or on an interrupt (Ctrl-C, SIGTERM) journal and checkpoint are written first.
         """
-        if self._world is None:
+        if self._turns is None:
             raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
         learner_arguments.require_amount(steps, episodes)
         steps_left = float("inf") if steps is None else steps
@@ -236,7 +233,7 @@ class Learner:
                 self.compile(steps_left)
             waited = 0
             while steps_left > 0 and episodes_left > 0 and not self._stop:
-                row = self._step()
+                row = self._turns.step(self._session)
                 waited = 0 if row is not None else waited + 1
                 if waited == evaluation.LONGEST * self._session.worlds and steps is None:
                     evaluation.warn_of_waiting(self.spec.name, waited)
@@ -252,19 +249,6 @@ class Learner:
         """End `learn` after the step under way."""
         self._stop = True
 
-    def _step(self) -> dict[str, Any] | None:
-        turn = self._session.turn
-        world, observation = self._worlds[turn], self._observations[turn]
-        if observation is None:
-            self._session.leave_episode()
-            observation = world.reset(seed_of(self.seed, RESET, self.episodes + 1))
-        shows = self._task is not None
-        action = self._session.act(observation, world.state() if shows else ())
-        outcome = world.step(self.spec.to_world(action), self.steps + 1)
-        row = self._session.record_and_learn(*outcome, durable=False, next_state=world.state() if shows else ())
-        self._observations[turn] = None if row is not None else outcome[1]
-        return row
-
     def _emit_notices(self) -> None:
         while self._session.noticed:
             self._emit(events.Noticed(*self._session.noticed.popleft()))
@@ -279,7 +263,8 @@ class Learner:
         try:
             yield
         except BaseException as error:
-            self._observations = [None] * len(self._observations)
+            if self._turns is not None:
+                self._turns.leave_episodes()
             self._session.forget_action()
             with contextlib.suppress(ReverieError):  # the first error is the one to tell
                 self._session.records.sync()
@@ -324,9 +309,9 @@ class Learner:
         return facts
 
     def _evaluator(self) -> EnvAdapter:
-        if self._evaluation_world is None:
-            self._evaluation_world = learner_arguments.evaluation_world(self._evaluation_source, self._source)
-        return self._evaluation_world
+        if self._evaluation_env is None:
+            self._evaluation_env = learner_arguments.evaluation_env(self._evaluation_env_source, self._env_source)
+        return self._evaluation_env
 
     # ---- saving and going on
 
@@ -397,9 +382,9 @@ class Learner:
             return
         with self._session.owner.using(), contextlib.ExitStack() as last:  # each, whatever another raises
             last.callback(self._forget_passing)
-            for world in (self._evaluation_world, *reversed(self._worlds)):
-                if world is not None:
-                    last.callback(world.close)
+            for env in (self._evaluation_env, *reversed([] if self._turns is None else self._turns.envs)):
+                if env is not None:
+                    last.callback(env.close)
             last.callback(self._session.records.close)
             self._session.owner.leave()
 

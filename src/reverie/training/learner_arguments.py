@@ -55,7 +55,7 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def more_worlds(name: str, source: EnvSource | None, count: int) -> list[EnvAdapter]:
+def more_envs(name: str, source: EnvSource | None, count: int) -> list[EnvAdapter]:
     """Return so many more worlds such as the first, which came of `source`."""
     if count and (source is None or isinstance(source, gym.Env)):
         raise ConfigError(
@@ -64,7 +64,7 @@ def more_worlds(name: str, source: EnvSource | None, count: int) -> list[EnvAdap
     return [make_env(source) for _ in range(count) if source is not None]
 
 
-def evaluation_world(given: EnvSource | None, source: EnvSource | None) -> EnvAdapter:
+def evaluation_env(given: EnvSource | None, source: EnvSource | None) -> EnvAdapter:
     """Return the world to evaluate in: what was `given` for it, else another such as learning has."""
     chosen = given if given is not None else source
     if isinstance(chosen, gym.Env) and chosen is source:

@@ -17,11 +17,12 @@ from reverie.storage.episodes import EpisodeSummary
 from reverie.storage.reading import said
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
+from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.health import Notice
 from reverie.training.owner import Owner, exclusive
 from reverie.training.run_identity import begun, identity
 from reverie.training.run_logger import RecordedStep, RunLogger, flags_of, packed
-from reverie.training.trainer import IMAGINATION_PREFIX, METRICS_EVERY, Trainer
+from reverie.training.trainer import METRICS_EVERY, Trainer
 
 
 class RecordedTrainer:
@@ -82,9 +83,10 @@ class RecordedTrainer:
         end = self.trainer.steps + steps
         written = (
             end >= self.trainer.steps // METRICS_EVERY * METRICS_EVERY + METRICS_EVERY
-            or self.trainer.dreams is not None
+            or self.trainer.source is not None
         )
-        return self.trainer.programs.missing(end, diagnosed=written and end >= self.trainer.first_update)
+        diagnosed = written and end >= self.trainer.first_update
+        return self.trainer.programs.missing(self.trainer.programs_called(end, diagnosed))
 
     @exclusive
     def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
@@ -245,7 +247,7 @@ class RecordedTrainer:
                 f"not finite; that was not saved, the last good checkpoint is kept: {self.trainer.advice}"
             )
         if best:  # a policy to act with, not to learn on from
-            arrays = {name: part for name, part in arrays.items() if not name.startswith(IMAGINATION_PREFIX)}
+            arrays = {name: part for name, part in arrays.items() if not name.startswith(SOURCE_PREFIX)}
         facts |= {"agent": self._name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
 

@@ -21,8 +21,8 @@ from reverie.storage.spec import Spec
 from reverie.training import evaluation
 from reverie.training.checkpoint_facts import Facts
 from reverie.training.directory_watch import DirectoryWatch
+from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.tensorboard import TensorBoard
-from reverie.training.trainer import IMAGINATION_PREFIX
 
 LOOK_SECONDS = 1.0  # between looks whether the run's directory is still there
 SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
@@ -191,8 +191,8 @@ class RunLogger:
         return found
 
     def _read(self, file: Path, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        fixed = {name: value for name, value in like.items() if not name.startswith(IMAGINATION_PREFIX)}
-        arrays, facts = checkpoint.load(file, fixed, free=IMAGINATION_PREFIX, kind=Facts)
+        fixed = {name: value for name, value in like.items() if not name.startswith(SOURCE_PREFIX)}
+        arrays, facts = checkpoint.load(file, fixed, free=SOURCE_PREFIX, kind=Facts)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
                 f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "

@@ -25,10 +25,10 @@ from reverie.training import provenance
 from reverie.training import trust as trusted
 from reverie.training.checkpoint_facts import Facts
 from reverie.training.evaluation import limit_for
+from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.finite_checks import finite_actions
 from reverie.training.resume_commands import resume_line
 from reverie.training.run_identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
-from reverie.training.trainer import IMAGINATION_PREFIX
 
 
 class SavedPolicy:
@@ -125,7 +125,7 @@ def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: 
     """Return (arrays, facts) of the best or the latest checkpoint; of the previous where that is damaged or gone."""
 
     def load(file: Path) -> tuple[Any, dict[str, Any]]:
-        return checkpoint.load(file, like, free=IMAGINATION_PREFIX, kind=Facts)
+        return checkpoint.load(file, like, free=SOURCE_PREFIX, kind=Facts)
 
     for folder in _folders(run, held, number):
         latest, previous = folder / run.latest_file.name, folder / run.previous_file.name

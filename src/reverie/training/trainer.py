@@ -1,4 +1,7 @@
-"""An agent at work on the host: acting, remembering and updating, with every random draw in its state.  No disk, no world."""
+"""An agent at work on the host: acting, remembering and updating, with every random draw in its state.
+
+No disk, no environment, no models: whoever else feeds the agent is an `ExperienceSource`.
+"""
 
 from typing import Any
 
@@ -8,14 +11,13 @@ import numpy as np
 
 from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
-from reverie.core.known_dynamics import KnownDynamics
-from reverie.core.seeds import BEGIN, DRIVER, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
+from reverie.core.seeds import BEGIN, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
-from reverie.imagination.imagined_replay import ImaginedReplay
 from reverie.training import advice
 from reverie.training.compiled_programs import CompiledPrograms
+from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
 from reverie.training.finite_checks import finite_actions, within
 from reverie.training.flat_arrays import flat, splitter
 from reverie.training.health import NAMES, Health, Symptoms, still_shares, stuck_share
@@ -24,8 +26,6 @@ METRICS_EVERY = 200  # steps between rows of metrics.csv
 DIAGNOSED = 256  # transitions that a diagnosis looks at; always so many, so that it is one program
 LARGE_METRIC = 1e15  # the state behind such a loss is looked at
 MOST = 1e20  # in the state: Adam takes the time of a run to forget a second moment beyond it
-IMAGINATION_PREFIX = "dreams/"  # where a snapshot keeps what imagination holds
-PLANNED = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
 
 
 class Trainer:
@@ -33,11 +33,10 @@ class Trainer:
 
     A new policy is read back as one flat array, and only when it is next needed: the update runs on while the world
     moves.  Acting on it is plain NumPy, since a compiled call costs more than the small network itself.
-    task: what is known of the world, for imagination; by default its observations are its state.  time_limit: the steps of an
-    episode, where the world says so: what is compiled ahead for planners is for that many.
+    source: what else feeds the agent, and acts in some episodes.
     """
 
-    def __init__(self, agent: Agent, seed: int, task: KnownDynamics | None = None, time_limit: int | None = None):
+    def __init__(self, agent: Agent, seed: int, source: ExperienceSource | None = None):
         self.agent, self.seed = agent, seed
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
@@ -50,22 +49,13 @@ class Trainer:
         )
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
-        self.steps = self.episodes = self.updates = self.minibatches = self.owed = 0
+        self.steps = self.episodes = self.updates = self.minibatches = self.pending_updates = 0
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
-        self.dreams: ImaginedReplay | None = None
+        self.source = source
         self.health, self.outliers = Health(agent), Outliers(self.replay, n, m)
         self._diverged: str | None = None
-        self.driver: Any = None  # of some real episodes, in μ's stead
-        self._driven = False  # whether it drives this one
-        if agent.imagination is not None:
-            known = KnownDynamics.of_observations(n) if task is None else task
-            self.dreams = ImaginedReplay(agent, known, seed, lambda: self.policy)
-            if agent.imagination.plan != "off":
-                from reverie.planning.planners import PLANNERS  # planners and their compiled passes: few runs need them
-
-                self.driver = PLANNERS[agent.imagination.plan](agent.imagination, known, m)
-        self.state_dim = 0 if self.dreams is None or task is None else task.state_dim + task.context_dim
+        self.state_dim = 0 if source is None else source.state_dim
 
         def unpack(rows):
             return Transition.unpack(rows, n, m)
@@ -90,15 +80,15 @@ class Trainer:
         self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
         self._flat: Any = None  # of the newest update, perhaps still being computed
         self._policy = self._split(np.asarray(self._pack(self.state)))
-        self.programs = CompiledPrograms(self, time_limit)
+        own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
+        self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The columns of `metrics`, in order."""
-        dreamt = () if self.dreams is None else self.dreams.metric_names
-        dreamt = dreamt if self.driver is None else (*dreamt, *PLANNED)
+        others = () if self.source is None else self.source.metric_names
         own = (*self._metric_names, *self._diagnosis_names, "exploration", "episode")
-        return ("step", "updates", *own, *NAMES, *dreamt)
+        return ("step", "updates", *own, *NAMES, *others)
 
     @property
     def policy(self) -> Any:
@@ -128,8 +118,8 @@ class Trainer:
             raise DivergedError(self._diverged)
         self.state, self._flat, self._before = self._before, None, None
         self._set_outliers_aside()
-        if self.dreams is not None:
-            self.dreams.fictional.clear()
+        if self.source is not None:
+            self.source.clear()
 
     @property
     def advice(self) -> str:
@@ -169,6 +159,33 @@ class Trainer:
         if self._looks_again or self.outliers.is_far(row):
             self._set_outliers_aside()
 
+    def programs_called(self, step: float, diagnosed: bool) -> list[str]:
+        """Return the names of programs that steps up to `step` may call; diagnosed: a row of metrics is among them."""
+        learns = bool(self.agent.requirements.updates_per_step) and step >= self.first_update
+        called = {"update": learns, "diagnosis": diagnosed}
+        if self.source is not None:
+            called |= dict.fromkeys(self.source.programs(), step >= self.source.first_fit)
+        return [name for name, needed in called.items() if needed]
+
+    def _compile_updates(self) -> None:
+        """Compile updates on real minibatches alone, and with those of the source."""
+        requirements = self.agent.requirements
+        if requirements.rollout:
+            shapes = [(requirements.rollout, requirements.worlds)]
+        else:
+            each = 1 if self.source is None else 1 + self.source.minibatches_per_real
+            count, size = requirements.updates_per_step, requirements.batch_size
+            shapes = [(times * count, size) for times in dict.fromkeys((1, each))]
+        for shape in shapes:
+            self._update.lower(self.state, self._rows_of(*shape), np.uint32(0)).compile()
+
+    def _compile_diagnosis(self) -> None:
+        self._diagnose.lower(self.state, self._rows_of(self._diagnosed)).compile()
+
+    def _rows_of(self, *lead: int) -> Any:
+        """Return what packed transitions [*lead, width] look like."""
+        return jax.ShapeDtypeStruct((*lead, self.replay.rows.shape[1]), jnp.float32)
+
     @property
     def first_update(self) -> int:
         """The step at which learning begins, at the soonest."""
@@ -181,21 +198,14 @@ class Trainer:
 
     def begin_episode(self) -> None:
         """Restart the exploration noise."""
-        if self.dreams is not None:
-            self.dreams.end_episode()  # one that was cut off
-            self._tell_of_dreams()
+        if self.source is not None:
+            self.source.end_episode()  # one that was cut off
+            self._note_what_source_noticed()
         self.episodes += 1
         key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
         self.memory = np.asarray(self.agent.begin(self.state, key))
-        self._choose_driver()
-
-    def _choose_driver(self) -> None:
-        """Let μ drive the episode with probability p, else the planner.  Gu et al. 2016, Alg. 2."""
-        self._driven = False
-        if self.driver is not None and self.driver.ready and self.dreams is not None and self.dreams.on:
-            drawn = np.random.default_rng(seed_of(self.seed, DRIVER, self.episodes)).random()
-            self._driven = drawn >= self.dreams.settings.mixture
-        self._fresh = True
+        if self.source is not None:
+            self.source.begin_episode(self.episodes)
 
     def act(self, observation: np.ndarray, state: Any = (), again: bool = False) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on.
@@ -204,26 +214,16 @@ class Trainer:
         """
         if self.steps < self.agent.requirements.warmup_steps:
             return self.agent.spec.random(self.noise_generator)
-        innovation = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
-        if self._driven:
-            return innovation if again else self._finite(self._drive(observation, state, innovation))
-        action, self.memory = self.agent.explore(self.policy, self.memory, observation, innovation)
+        noise = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
+        if self.source is not None and self.source.planner_acts:
+            return noise if again else self._finite(self.source.override(observation, state, noise))
+        action, self.memory = self.agent.explore(self.policy, self.memory, observation, noise)
         return action if again else self._finite(action)
-
-    def _drive(self, observation: np.ndarray, state: Any, innovation: np.ndarray) -> np.ndarray:
-        """Return the planner's action."""
-        assert self.dreams is not None
-        x = self.dreams.plausible_state(np.asarray(state if self.state_dim else observation, float))
-        size = self.dreams.task.state_dim
-        if self._fresh:
-            self.driver.begin(x[size:])
-            self._fresh = False
-        return self.driver.act(x[:size], innovation).astype(np.float32)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
         """Return an exploring action as `act` does after warm-up, but from a noise process apart: learning goes on unmoved."""
-        innovation = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
-        action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, innovation)
+        noise = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
+        action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, noise)
         return self._finite(action)
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
@@ -246,35 +246,27 @@ class Trainer:
         if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
             self._look_for_outliers(row)
         if requirements.rollout:
-            self.owed += self.steps % len(self.replay.rows) == 0
+            self.pending_updates += self.steps % len(self.replay.rows) == 0
         elif (
             self.steps > requirements.warmup_steps
             and self.steps >= requirements.batch_size
             and requirements.updates_per_step
         ):
-            self.owed += 1
+            self.pending_updates += 1
         if requirements.update_after == "step" or last:
-            for _ in range(self.owed):
+            for _ in range(self.pending_updates):
                 self.run_update()
-            self.owed = 0
-        if self.dreams is None:
+            self.pending_updates = 0
+        if self.source is None:
             return False
-        if not self.state_dim:
-            step = Transition.unpack(row, self.agent.spec.observation_dim, self.agent.spec.action_dim)
-            state, next_state = step.observation, step.next_observation
-        refused = self.dreams.refused
-        fitted = self.dreams.observe(row, np.asarray(state), np.asarray(next_state), last)
-        self._tell_of_dreams()
-        taken = fitted and self.dreams.refused == refused
-        if taken and self.driver is not None and self.dreams.dynamics is not None:
-            self.driver.improve(self.dreams.dynamics, self.dreams.old, self.dreams.reward_model)
+        fitted = self.source.observe(row, state, next_state, last, lambda: self.policy)
+        self._note_what_source_noticed()
         return fitted
 
-    def _tell_of_dreams(self) -> None:
-        """Note what imagination noticed."""
-        assert self.dreams is not None
-        while self.dreams.noticed:
-            self.health.note(self.steps, self.episodes, "outlier", self.dreams.noticed.pop(0))
+    def _note_what_source_noticed(self) -> None:
+        assert self.source is not None
+        for text in self.source.notices():
+            self.health.note(self.steps, self.episodes, "outlier", text)
 
     def run_update(self) -> None:
         """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits.
@@ -298,9 +290,9 @@ class Trainer:
         """Return packed minibatches [I or (1 + l) I, B, width]."""
         requirements = self.agent.requirements
         rows = self.replay.sample(self.sample_generator, (requirements.updates_per_step, requirements.batch_size))
-        if self.dreams is not None:
-            dreamt = self.dreams.minibatches(requirements.updates_per_step, requirements.batch_size)
-            rows = rows if dreamt is None else np.concatenate([dreamt, rows])
+        if self.source is not None:
+            others = self.source.minibatches(requirements.updates_per_step, requirements.batch_size)
+            rows = rows if others is None else np.concatenate([others, rows])
         return rows
 
     def metrics(self) -> dict[str, float] | None:
@@ -323,12 +315,10 @@ class Trainer:
         self._sums, self._count = np.zeros(len(self._metric_names)), 0
         counts = {"step": self.steps, "updates": self.minibatches}
         exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
-        dreamt = {} if self.dreams is None else self.dreams.metrics()
-        if self.driver is not None:
-            told = (int(self.driver.status), self.driver.failures, self.driver.repairs, self.driver.kl)
-            dreamt |= dict(zip(PLANNED, (*map(float, told), self.driver.predicted, float(self._driven)), strict=True))
         row = counts | means | diagnosis | exploration
-        row |= self.health.judge(row, self._ailing(policy, spread)) | dreamt
+        row |= self.health.judge(row, self._ailing(policy, spread)) | (
+            {} if self.source is None else self.source.metrics()
+        )
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
     def _ailing(self, policy: Any, spread: np.ndarray) -> Symptoms:
@@ -363,7 +353,7 @@ class Trainer:
             "episodes": episodes,
             "updates": self.updates,
             "minibatches": self.minibatches,
-            "owed": self.owed,
+            "owed": self.pending_updates,
             "noise_generator": noise,
             "sample_generator": self.sample_generator.bit_generator.state,
             "metric_sums": self._sums.tolist(),
@@ -372,12 +362,10 @@ class Trainer:
             "set_aside": [list(pair) for pair in self.outliers.pairs],
         }
         arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
-        if self.dreams is not None:
-            dreamt, facts["dreams"] = self.dreams.snapshot()
-            arrays |= {IMAGINATION_PREFIX + name: value for name, value in dreamt.items()}
-        if self.driver is not None:
-            plans, facts["plan"] = self.driver.snapshot()
-            arrays |= {f"{IMAGINATION_PREFIX}plan/{name}": value for name, value in plans.items()}
+        if self.source is not None:
+            others, known = self.source.snapshot()
+            arrays |= {SOURCE_PREFIX + name: value for name, value in others.items()}
+            facts |= known
         return arrays, facts
 
     def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
@@ -386,8 +374,9 @@ class Trainer:
         self.memory = arrays["memory"]
         self.noise_generator.bit_generator.state = facts["noise_generator"]
         self.sample_generator.bit_generator.state = facts["sample_generator"]
-        for name in ("steps", "episodes", "updates", "minibatches", "owed"):
+        for name in ("steps", "episodes", "updates", "minibatches"):
             setattr(self, name, facts[name])
+        self.pending_updates = facts["owed"]
         self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
         if self._sums.shape != (len(self._metric_names),):
             raise ValueError(f"{len(self._sums)} metric_sums of {len(self._metric_names)} metrics")
@@ -395,14 +384,7 @@ class Trainer:
         self.health.restore(facts.get("health"), rows)
         self.outliers.restore(facts.get("set_aside", []), rows)
         self.replay.extend(rows)
-        if self.dreams is not None:
-            dreamt = {
-                name.removeprefix(IMAGINATION_PREFIX): value
-                for name, value in arrays.items()
-                if name.startswith(IMAGINATION_PREFIX)
-            }
-            self.dreams.restore(dreamt, facts["dreams"])
-            if self.driver is not None:
-                plans = {k.removeprefix("plan/"): v for k, v in dreamt.items() if k.startswith("plan/")}
-                self.driver.restore(plans, facts["plan"])
-            self._choose_driver()
+        if self.source is not None:
+            others = {k.removeprefix(SOURCE_PREFIX): v for k, v in arrays.items() if k.startswith(SOURCE_PREFIX)}
+            self.source.restore(others, facts)
+            self.source.begin_episode(self.episodes)

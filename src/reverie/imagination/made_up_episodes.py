@@ -1,0 +1,49 @@
+"""Made-up episodes on which fits and planners are rehearsed, so that whatever they call is compiled before it is needed."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from reverie.core.dynamics import Episode, Linear
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.types import EnvSpec
+from reverie.planning.planners import Planner
+
+SHORT = 25  # steps of a made-up episode where nobody knows how long one is
+
+
+class MadeUpEpisodes:
+    """Random episodes of an environment's sizes.  `length`: steps of its episodes, where that is known."""
+
+    def __init__(self, known: KnownDynamics, spec: EnvSpec, time_limit: int | None):
+        self._known, self._spec = known, spec
+        self.length: int | None = time_limit or (None if known.domain is None else known.domain.horizon)
+
+    def _episodes(self, count: int, length: int) -> list[Episode]:
+        generator, spec = np.random.default_rng(0), self._spec
+        n, c = self._known.state_dim, self._known.context_dim
+        m = spec.as_input(np.zeros(spec.action_dim)).size
+        states, actions = generator.normal(size=(count, length + 1, n)), generator.uniform(-1, 1, (count, length, m))
+        rewards = generator.normal(size=(count, length))
+        return [Episode(*parts, False, np.zeros(c)) for parts in zip(states, actions, rewards, strict=True)]
+
+    def rehearse_fit(self, model: Any) -> None:
+        """Have a model compile what its fit calls."""
+        model.rehearse(self._episodes(1, max(SHORT, self.length or 0))[0])
+
+    def rehearse_plan(self, planner: Planner | None) -> None:
+        """Have a new planner compile what its improvement and its acting call."""
+        assert planner is not None and self.length is not None
+        batch = self._episodes(2, self.length)
+        n, d = batch[0].states.shape[1], batch[0].states.shape[1] + batch[0].actions.shape[1]
+        steps = self.length
+        still = Linear(np.tile(np.eye(n, d), (steps, 1, 1)), np.zeros((steps, n)), np.tile(np.eye(n), (steps, 1, 1)))
+        reward_model = None if self._known.domain is not None else _no_reward(d)
+        planner.improve(SimpleNamespace(linearize=lambda states, actions: still), batch, reward_model)
+        planner.rehearse()
+
+
+def _no_reward(d: int) -> Any:
+    """Return a reward model under which nothing is any better than anything else, as planners see one."""
+    return SimpleNamespace(cost=lambda m: (np.eye(d), np.zeros(d), np.zeros(())))

@@ -1,0 +1,152 @@
+"""Algorithm 2 as the trainer sees it: a source of minibatches beside real ones, and a planner for some of the episodes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reverie.core.agent import Agent
+from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.seeds import PLANNED_EPISODES, seed_of
+from reverie.core.types import Transition
+from reverie.imagination.imagined_replay import ImaginedReplay
+from reverie.imagination.made_up_episodes import MadeUpEpisodes
+from reverie.planning.planners import PLANNERS, Planner
+
+PLANNER_METRICS = ("plan_status", "plan_failures", "plan_repairs", "plan_kl", "plan_predicted_return", "plan_drives")
+PLAN_PREFIX = "plan/"  # of the planner's arrays in a snapshot
+
+
+class ImaginationSource:
+    """Fulfils `reverie.training.experience_source.ExperienceSource`.
+
+    known: what the environment shows of its dynamics; None: its observations are its state.
+    time_limit: the steps of an episode, where the environment says so.
+    """
+
+    def __init__(self, agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None):
+        dynamics = KnownDynamics.of_observations(agent.spec.observation_dim) if known is None else known
+        self.state_dim = 0 if known is None else known.state_dim + known.context_dim
+        self.replay = ImaginedReplay(agent, dynamics, seed)
+        self.planner: Planner | None = self._new_planner()
+        self.planner_acts = False  # in the episode under way
+        self._planner_has_begun = False  # that episode
+        self._agent, self._seed, self._time_limit = agent, seed, time_limit
+
+    def _new_planner(self) -> Planner | None:
+        settings, known, spec = self.replay.settings, self.replay.known, self.replay.agent.spec
+        return None if settings.plan == "off" else PLANNERS[settings.plan](settings, known, spec.action_dim)
+
+    # ---- episodes
+
+    def end_episode(self) -> None:
+        """Close an episode that was cut off."""
+        self.replay.end_episode()
+
+    def begin_episode(self, number: int) -> None:
+        """Let the policy act in this episode with probability p, else the planner.  Gu et al. 2016, Alg. 2."""
+        self.planner_acts, self._planner_has_begun = False, False
+        if self.planner is not None and self.planner.ready and self.replay.on:
+            drawn = np.random.default_rng(seed_of(self._seed, PLANNED_EPISODES, number)).random()
+            self.planner_acts = drawn >= self.replay.settings.mixture
+
+    def override(self, observation: np.ndarray, state: Any, noise: np.ndarray) -> np.ndarray:
+        """Return the planner's action [m], with its noise added; asked for while `planner_acts`.
+
+        state: the environment's [state_dim], where it shows one.  noise: standard normal [m].
+        """
+        assert self.planner is not None
+        x = self.replay.plausible_state(np.asarray(state if self.state_dim else observation, float))
+        size = self.replay.known.state_dim
+        if not self._planner_has_begun:
+            self.planner.begin(x[size:])
+            self._planner_has_begun = True
+        return self.planner.act(x[:size], noise).astype(np.float32)
+
+    # ---- learning
+
+    def observe(self, row: np.ndarray, state: Any, next_state: Any, last: bool, policy: Callable[[], Any]) -> bool:
+        """Take in a real transition, fit and imagine where it is time; return whether a fit was tried.
+
+        row: packed [width].  state, next_state: the environment's [state_dim], where it shows them.
+        policy: () -> what acting reads now.
+        """
+        if not self.state_dim:
+            step = Transition.unpack(row, self._agent.spec.observation_dim, self._agent.spec.action_dim)
+            state, next_state = step.observation, step.next_observation
+        fit = self.replay.observe(row, np.asarray(state), np.asarray(next_state), last, policy)
+        if fit.accepted and self.planner is not None:
+            self.planner.improve(self.replay.dynamics, self.replay.old, self.replay.reward_model)
+        return fit.tried
+
+    @property
+    def minibatches_per_real(self) -> int:
+        """Imagined minibatches for each real one, where there are any."""
+        return self.replay.minibatches_per_real
+
+    def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
+        """Return packed imagined minibatches for `count` real ones, or None where this update has none."""
+        return self.replay.minibatches(count, batch_size)
+
+    def clear(self) -> None:
+        """Forget what was imagined: an update on it had to be undone."""
+        self.replay.fictional.clear()
+
+    # ---- what it reports
+
+    def notices(self) -> list[str]:
+        """Return what was noticed since the last call."""
+        found, self.replay.noticed = self.replay.noticed, []
+        return found
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The columns of `metrics`."""
+        return (*self.replay.metric_names, *(() if self.planner is None else PLANNER_METRICS))
+
+    def metrics(self) -> dict[str, float]:
+        """Return how good the newest model is, what was imagined, and how planning went."""
+        row = self.replay.metrics()
+        if (planner := self.planner) is not None:
+            counts = (int(planner.status), planner.failures, planner.repairs, planner.kl)
+            values = (*map(float, counts), planner.predicted, float(self.planner_acts))
+            row |= dict(zip(PLANNER_METRICS, values, strict=True))
+        return row
+
+    # ---- compiling
+
+    @property
+    def first_fit(self) -> int:
+        """The step at which a model can be fitted at the soonest."""
+        return self.replay.model.episodes
+
+    def programs(self) -> Mapping[str, Callable[[], None]]:
+        """Return what compiles a fit and a planner's passes, by name.
+
+        Both are rehearsed on made-up episodes, by objects of their own; what they learn is thrown away.
+        """
+        made_up = MadeUpEpisodes(self.replay.known, self._agent.spec, self._time_limit)
+        found: dict[str, Callable[[], None]] = {}
+        if hasattr(self.replay.model, "rehearse"):
+            found["fit"] = lambda: made_up.rehearse_fit(self.replay.model)
+        if self.planner is not None and made_up.length is not None:
+            found["plan"] = lambda: made_up.rehearse_plan(self._new_planner())
+        return found
+
+    # ---- saving
+
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return (arrays by name, facts): all that it holds."""
+        arrays, imagined = self.replay.snapshot()
+        facts: dict[str, Any] = {"dreams": imagined}
+        if self.planner is not None:
+            plans, facts["plan"] = self.planner.snapshot()
+            arrays |= {PLAN_PREFIX + name: value for name, value in plans.items()}
+        return arrays, facts
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+        """Become what `snapshot` saw."""
+        self.replay.restore(arrays, facts["dreams"])
+        if self.planner is not None:
+            plans = {k.removeprefix(PLAN_PREFIX): v for k, v in arrays.items() if k.startswith(PLAN_PREFIX)}
+            self.planner.restore(plans, facts["plan"])
