@@ -1,6 +1,7 @@
 """Imports point down, and rooms keep to what is theirs."""
 
 import ast
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -139,3 +140,16 @@ with rv.Learner(agent, "worlds:LinearWorld") as learner:
     tests = pathlib.Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tests)
     assert done.stdout.strip() == "60", done.stderr
+
+
+def test_the_picture_of_packages_is_drawn_from_the_imports_of_today():
+    folder = SRC.parents[1] / "docs"
+    loader = importlib.util.spec_from_file_location("packages", folder / "packages.py")
+    assert loader is not None and loader.loader is not None
+    packages = importlib.util.module_from_spec(loader)
+    loader.loader.exec_module(packages)
+    arrows = packages.without_implied(packages.imports())
+    assert packages.described(arrows) in (folder / "packages.svg").read_text(), "draw it: python docs/packages.py"
+    assert [
+        row.split("`")[1] for row in (folder / "architecture.md").read_text().splitlines() if row.startswith("| `")
+    ][: len(ROOMS)] == ROOMS
