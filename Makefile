@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
+READY_TO_RUN := $(VENV)/.ready-run
 
 .PHONY: help demo test test-slow fuzz lint format docs results bench dist pins clean
 
@@ -14,17 +15,22 @@ help:
 	@echo "docs       the site, in site/index.html"
 	@echo "results    the learning curves under results/, again (about an hour)"
 	@echo "bench      speed against this machine's own limit and, where installed, SB3 and SBX"
-	@echo "dist       wheel and sdist  pins       requirements.txt again    clean"
+	@echo "dist       wheel and sdist  pins       the requirements files again    clean"
 
-# Pinned versions with hashes, then the package itself; done again only when either changes.
-$(READY): requirements.txt pyproject.toml
+# Pinned versions with hashes, then the package itself; done again only when one of these files changes.
+# `make demo` installs what running needs; the other targets add what tests and documents need.
+$(READY_TO_RUN): requirements.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'reverie needs Python 3.11 or newer: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(PYTHON) -c "import pathlib; pathlib.Path('$@').touch()"
 
-demo: $(READY)
+$(READY): $(READY_TO_RUN) requirements-test.txt requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-test.txt -r requirements-docs.txt
+	$(PYTHON) -c "import pathlib; pathlib.Path('$@').touch()"
+
+demo: $(READY_TO_RUN)
 	@$(BIN)/python examples/demo.py
 
 test: $(READY)
@@ -57,9 +63,17 @@ bench: $(READY)
 dist: $(READY)
 	$(BIN)/python -m build --no-isolation
 
+# One resolution for all three files, so that they agree on every version; each then keeps the part it needs.
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --quiet
 pins:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-header --quiet --upgrade -o requirements.txt
+	mkdir -p build
+	$(COMPILE) --upgrade --extra dev -o build/pins.txt
+	cp build/pins.txt requirements.txt
+	cp build/pins.txt requirements-test.txt
+	cp build/pins.txt requirements-docs.txt
+	$(COMPILE) --generate-hashes --extra mujoco --extra video --extra plot --extra editable -o requirements.txt
+	$(COMPILE) --generate-hashes --extra test -o requirements-test.txt
+	$(COMPILE) --generate-hashes --extra docs -o requirements-docs.txt
 
 clean:
 	rm -rf $(VENV) build dist
