@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from typing import NamedTuple
 
 import pytest
@@ -19,7 +20,8 @@ from reverie.domains import DOMAINS
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 TOUR = (DOCS / "tour.md").read_text()
 SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TOUR, re.DOTALL | re.MULTILINE)}
 AGENDA = [
@@ -66,16 +68,62 @@ def domains_afterwards_as_before():
     DOMAINS.update(known)
 
 
-def test_the_readmes_own_environment_learns(tmp_path, monkeypatch, capsys):
+def run_python(block, page):
+    old, _, new = block.cut.partition(" -> ")
+    assert old in block.text
+    names = {"__name__": page.stem}  # each block is copied on its own
+    exec(compile(block.text.replace(old, new) if old else block.text, page.name, "exec"), names)
+    return names
+
+
+def test_the_readme_is_two_screens_long():
+    assert len(README.read_text().splitlines()) <= 90
+    assert all(
+        (ROOT / name).stat().st_size < 1_000_000 for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README.read_text())
+    )
+
+
+def test_the_readmes_five_lines_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    example = next(block.text for block in blocks((ROOT / "README.md").read_text()) if block.language == "python")
+    (block,) = [block for block in blocks(README.read_text()) if block.language == "python"]
+    assert len([line for line in block.text.splitlines() if line]) <= 5
+    assert "learn(5_000," in block.text and "episodes=10" in block.text
+    quick = block.text.replace("learn(5_000,", "learn(220,").replace("episodes=10", "episodes=1")
+    names = run_python(Block("", "python", "", quick), README)
+    names["learner"].close()
+    assert float(capsys.readouterr().out) < 0  # no reward of Pendulum is above 0
+
+
+def test_the_kettle_of_the_how_to_learns(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "how-to" / "environment.md"
+    example = next(block.text for block in blocks(page.read_text()) if "class Kettle" in block.text)
     assert 15 <= len(example.strip().splitlines()) <= 30
-    names = {"__name__": "readme"}
-    exec(compile(example.replace("episodes=30", "episodes=15"), "README.md", "exec"), names)
+    assert "episodes=30" in example
+    names = run_python(Block("episodes=30 -> episodes=15", "python", "", example), page)
     names["learner"].close()
     mean, action = capsys.readouterr().out.split(maxsplit=1)
     assert -15 < float(mean) < 0  # full power for ever scores -27, a proportional controller -9.7
     assert 0 <= float(action.strip("[] \n")) <= 2
+
+
+def test_the_citation_names_this_version_and_the_paper():
+    yaml = pytest.importorskip("yaml")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)  # what version 1.2.0 of the format requires
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    assert citation["references"][0]["url"] == project["urls"]["Paper"]
+
+
+def test_algorithm_2_names_functions_that_exist():
+    rows = re.findall(r"\[`(\S+): ([\w.]+)`\]\((\S+)\)", (DOCS / "algorithm-2.md").read_text())
+    assert len(rows) == 15
+    for file, name, link in rows:
+        assert link.endswith(file)
+        assert f"def {name.rpartition('.')[2]}(" in (DOCS / link).read_text(), f"{file}: {name}"
 
 
 def test_the_tour_follows_the_talk():
@@ -112,10 +160,7 @@ def test_how_tos_run(page, tmp_path, monkeypatch, domains_afterwards_as_before):
             (tmp_path / block.file).write_text(block.text)
             importlib.invalidate_caches()
         elif block.language == "python":
-            old, _, new = block.cut.partition(" -> ")
-            assert old in block.text
-            names = {"__name__": page.stem}  # each block is copied on its own
-            exec(compile(block.text.replace(old, new) if old else block.text, page.name, "exec"), names)
+            run_python(block, page)
         elif block.language == "sh":
             for line in block.text.splitlines():
                 command(line, block.cut)
