@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -71,7 +71,7 @@ def domains_afterwards_as_before():
 def run_python(block, page):
     old, _, new = block.cut.partition(" -> ")
     assert old in block.text
-    names = {"__name__": page.stem}  # each block is copied on its own
+    names: dict[str, Any] = {"__name__": page.stem}  # each block is copied on its own
     exec(compile(block.text.replace(old, new) if old else block.text, page.name, "exec"), names)
     return names
 
