@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import itertools
 import pathlib
 import re
 import shlex
@@ -116,6 +117,30 @@ def test_the_citation_names_this_version_and_the_paper():
     assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
     assert citation["references"][0]["url"] == project["urls"]["Paper"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_have_at_most_six_columns(page):
+    for row in re.findall(r"^\|.*\|$", without_code(page.read_text()), re.MULTILINE):
+        assert len(re.split(r"(?<!\\)\|", row)) - 2 <= 6, row
+
+
+def pins(text):
+    """Return each package's versions: two, where Pythons need different ones."""
+    found = {}
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def test_pins_of_all_requirements_files_agree():
+    files = [path.read_text() for path in sorted(ROOT.glob("requirements*.txt"))]
+    assert len(files) == 3
+    for text in files:
+        assert sum(map(len, pins(text).values())) == len(re.findall(r"^\w", text, re.MULTILINE)) > 20  # all are hashed
+        assert "http" not in text  # no index: users have their own
+    for one, other in itertools.combinations(map(pins, files), 2):
+        assert {name: one[name] for name in one.keys() & other} == {name: other[name] for name in one.keys() & other}
 
 
 def test_algorithm_2_names_functions_that_exist():
