@@ -11,15 +11,15 @@ from plants import definite, random_lqr
 from reverie.control import kl_step, kl_step_per_time, lqr, path_integral, pilqr_step
 from reverie.control.controller import Controller
 from reverie.control.pilqr_step import PILQR, Sampled
-from reverie.core.dynamics import Fit
+from reverie.core.dynamics import FitResult
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
-from reverie.environments.env_adapter import make_world
-from reverie.environments.exact_dynamics import task_of
+from reverie.environments.env_adapter import make_env
+from reverie.environments.exact_dynamics import known_dynamics_of
 from reverie.maths.precision import double
 from reverie.planning.fitted import improve
 from reverie.planning.pilqr import Pilqr
-from reverie.planning.policies import Start
+from reverie.planning.policies import EpisodeStart
 from systems import linear_episodes
 
 N, M, T, SAMPLES = 3, 2, 10, 12
@@ -392,7 +392,7 @@ def test_settings_that_cannot_be(settings, sentence):
 
 @pytest.fixture
 def method():
-    return Pilqr(task_of(make_world("point_mass")), 2, PILQR())
+    return Pilqr(known_dynamics_of(make_env("point_mass")), 2, PILQR())
 
 
 def batch_of(generator, number, steps):
@@ -402,25 +402,25 @@ def batch_of(generator, number, steps):
 
 def test_a_fit_that_fails_leaves_the_controller(method, generator):
     before = method.controller
-    move = method.improve(Fit(None, Status.SINGULAR), *batch_of(generator, 4, 8))
+    move = method.improve(FitResult(None, Status.SINGULAR), *batch_of(generator, 4, 8))
     assert move.status == Status.SINGULAR and move.predicted is None and move.kl is None
     assert method.controller is before
 
 
 def test_episodes_count_up_to_the_shortest_and_longer_ones_find_a_controller(generator):
-    method = Pilqr(task_of(make_world("point_mass")), 2, PILQR(stages="pi2"))
+    method = Pilqr(known_dynamics_of(make_env("point_mass")), 2, PILQR(stages="pi2"))
     for steps, length in (((9, 7), 7), ((12, 12), 12)):
         episodes, noise = batch_of(generator, 3, steps[0])
         more, rest = batch_of(generator, 3, steps[1])
         old = method.controller
-        move = method.improve(Fit(None, Status.TOO_FEW_SAMPLES), episodes + more, noise + rest)
+        move = method.improve(FitResult(None, Status.TOO_FEW_SAMPLES), episodes + more, noise + rest)
         assert move.status == Status.DONE and len(method.controller.k) == length and move.kl > 0
         # The last step's feedback goes on.
         np.testing.assert_array_equal(method.controller.K[-1], old.K[-1])
 
 
 def test_bounds_adapt_from_the_second_fit_on(method):
-    start = Start("point_mass", 0, steps=12)
+    start = EpisodeStart("point_mass", 0, steps=12)
     seen = []
     for _ in improve(start, 3, 4, 0, lambda task, m: method):
         seen.append(method.multiplier[0])
