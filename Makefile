@@ -5,7 +5,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
 READY_TO_RUN := $(VENV)/.ready-run
 
-.PHONY: help demo test test-slow fuzz lint format docs results bench dist pins clean
+.PHONY: help demo test test-slow fuzz lint format docs studies bench dist pins clean
 
 help:
 	@echo "demo       NAF learns a MuJoCo task in about two minutes: score, curve, film"
@@ -13,7 +13,7 @@ help:
 	@echo "fuzz       random damage to whatever is read, for ten minutes (FUZZ_SECONDS, FUZZ_SEED)"
 	@echo "lint       style and types  format     mend style"
 	@echo "docs       the site, in site/index.html"
-	@echo "results    the learning curves under results/, again (about an hour)"
+	@echo "studies    NAF's learning curves that studies/data lacks (all studies: python -m studies list)"
 	@echo "bench      speed against this machine's own limit and, where installed, SB3 and SBX"
 	@echo "dist       wheel and sdist  pins       the requirements files again    clean"
 
@@ -54,8 +54,8 @@ format: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-results: $(READY)
-	$(BIN)/python results/learn.py
+studies: $(READY)
+	$(BIN)/python -m studies run normalisation
 
 bench: $(READY)
 	$(BIN)/reverie bench $(if $(AGAINST),--against $(AGAINST))

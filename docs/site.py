@@ -1,6 +1,6 @@
 """The site's own step of `make docs`: README becomes its front page, and files outside docs/ that pages link to come along.
 
-Pages are written to be read in the repository as well, so they link to ../src/… and ../results/….  Each such file gets a
+Pages are written to be read in the repository as well, so they link to ../src/… and ../studies/….  Each such file gets a
 page of its own under files/ (tables, JSON and films are copied as they are, a folder shows its README or its list), and
 the links are turned there.
 """

@@ -12,8 +12,8 @@ from reverie.maths.networks import Normalisation
 
 # By domain: the configuration out of the paper's 18, and what it leaves unprinted, for NAF and DDPG alike.  Reward scales
 # bring the return of a good episode to some tens.  Those of reacher, cartpole and peg were chosen with NAF
-# (`results/learn.py`; why not .99 on cartpole: `results/values.py`), the gripper's on its single start (`results/imagine.py`),
-# those of swimmer6 and cheetah on one seed of NAF (`results/trials.csv`).
+# (`studies/catalogue/naf.py`; why not .99 on cartpole: `studies/analyses/values.py`), the gripper's on its single start
+# (`studies/catalogue/imagine.py`), those of swimmer6 and cheetah on one seed of NAF (`studies/data/trials/trials.csv`).
 ARM = {
     "normalisation": "none",
     "discount": 0.95,

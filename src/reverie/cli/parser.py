@@ -337,7 +337,7 @@ def _add_reproduce(add: Callable[..., Any]) -> None:
         "report",
         "report",
         "one page about results of `reproduce`, or about runs",
-        "reverie report results/paper -o report.html",
+        "reverie report studies/data/paper -o report.html",
     )
     report.add_argument(
         "directories", type=arguments.path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"

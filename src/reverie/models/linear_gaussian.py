@@ -83,7 +83,7 @@ class LinearGaussian(Settings):
     """What stands behind each step's few samples: neighbouring steps, one Gaussian of all steps, or a mixture."""
     prior_strength: float = 10.0
     """Weight of the prior in imagined episodes; with "window" that of a neighbour's samples beside the step's own.
-    1 (Levine & Abbeel's) is too weak where states are many: `results/priors.csv`."""
+    1 (Levine & Abbeel's) is too weak where states are many: `studies/data/priors/priors.csv`."""
     ridge: float = 1e-6
     """Added to the variances of states and actions, in units of their variance over all steps."""
     history: int = 20

@@ -2,7 +2,7 @@
 
 "Held" and "did not hold" need intervals that lie on one side of the line, at least `DECIDING` seeds of everybody, and at least
 half of the domains that the claim is about; the rest is "undecided".  Between equals an interval from fewer seeds excludes zero
-far too often (`results/intervals.py` counts).
+far too often (`studies/analyses/intervals.py` counts).
 """
 
 from collections.abc import Callable, Mapping, Sequence

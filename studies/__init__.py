@@ -1,0 +1,1 @@
+"""Studies: the questions that were asked of reverie, how each was measured, and what came out."""
