@@ -17,7 +17,17 @@ from reverie.control.box_qp import BoxSolution
 from reverie.control.problem import problem
 from reverie.core.errors import ReverieError, SpaceError
 from reverie.core.status import Status
-from reverie.maths import bootstrap, exploration, gaussian, linalg, networks, normalise, quadratic, returns, squashed
+from reverie.maths import (
+    bootstrap,
+    bounded_gaussian,
+    exploration,
+    gaussian,
+    linalg,
+    networks,
+    normalise,
+    quadratic,
+    returns,
+)
 from reverie.maths.array_arguments import of_arrays
 
 RANDOM = np.random.default_rng(0)
@@ -80,7 +90,7 @@ MATHS = {
         {"groups": np.stack([q])},
     ),
     "bootstrap.probability_of_improvement": (bootstrap.probability_of_improvement, {"x": q, "y": q[:2]}),
-    "exploration.uniform": (exploration.uniform, {"innovation": k}),
+    "exploration.uniform": (exploration.uniform, {"noise": k}),
     "exploration.step": (lambda z: NOISE.step(NOISE.begin(M), z, 0.2)[0], {"z": k}),
     "exploration.gaussian": (lambda z: GAUSSIAN.step(GAUSSIAN.begin(M), z, 0.2)[0], {"z": k}),
     "gaussian.outer": (gaussian.outer, {"a": q}),
@@ -106,15 +116,18 @@ MATHS = {
     "normalise.apply": (lambda x: normalise.apply(MOMENTS, x), {"x": np.ones(N)}),
     "quadratic.lower_triangle": (lambda flat: quadratic.lower_triangle(flat, M), {"flat": np.ones(3)}),
     "quadratic.advantage": (quadratic.advantage, {"action": k, "mean": k + 1, "lower": LOWER[0]}),
-    "quadratic.precision_noise": (quadratic.precision_noise, {"lower": LOWER[0], "innovation": k}),
+    "quadratic.precision_noise": (quadratic.precision_noise, {"lower": LOWER[0], "noise": k}),
     "returns.gae": (
         returns.gae,
         {name: RANDOM.random(T) for name in ("rewards", "discounts", "values", "next_values")}
         | {"goes_on": np.ones(T), "trace": 0.9},
     ),
-    "squashed.sample": (squashed.sample, {"mean": k, "log_std": -k, "innovation": k}),
-    "squashed.clipped_log_density": (squashed.clipped_log_density, {"mean": k, "log_std": -k, "action": k}),
-    "squashed.entropy": (squashed.entropy, {"log_std": k}),
+    "bounded_gaussian.sample": (bounded_gaussian.sample, {"mean": k, "log_std": -k, "noise": k}),
+    "bounded_gaussian.clipped_log_density": (
+        bounded_gaussian.clipped_log_density,
+        {"mean": k, "log_std": -k, "action": k},
+    ),
+    "bounded_gaussian.entropy": (bounded_gaussian.entropy, {"log_std": k}),
 }
 # What takes numbers, sizes, keys or whole pytrees; and steps of a search, which hand arrays of their own to one another.
 NO_ARRAYS = {

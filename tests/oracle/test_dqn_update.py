@@ -3,9 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from transcription import Adam, as_float64, gradient, mlp
+from scipy import stats
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
-from reverie.algorithms import ALGORITHMS
+from reverie.algorithms import ALGORITHMS, dqn
 from reverie.core.types import EnvSpec, Transition
 
 N, ACTIONS, B, I = 3, 4, 5, 3
@@ -91,3 +92,67 @@ def test_exploration_draws_each_action_alike_and_as_often_as_epsilon_says():
     share = np.bincount(actions[:, 0].astype(int), minlength=3) / len(draws)
     expected = np.full(3, 0.8 / 3) + 0.2 * (np.arange(3) == best)
     np.testing.assert_allclose(share, expected, atol=0.01)
+
+
+# ---- each equation alone
+
+
+def made(normalisation, generator):
+    """Parameters, target and moments far from the first ones, float32; a minibatch's x, u and y in float64."""
+    config = ALGORITHMS["dqn"](hidden=(4, 3), normalisation=normalisation)
+    state = config.build(EnvSpec(N, actions=ACTIONS)).init(jax.random.key(0))
+    far = [perturbed(part, generator, 0.5) for part in (state.params, state.target, state.moments)]
+    u = generator.integers(ACTIONS, size=(B, 1)).astype(float)
+    return *far, *as_float64(as_float32((generator.standard_normal((B, N)), u, 3.0 * generator.standard_normal(B))))
+
+
+def test_the_entries_of_actions_are_taken():
+    values = np.float32([[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(dqn.of_action(values, np.array([[2], [0]])), [3, 4])
+
+
+@pytest.mark.parametrize("normalisation", ["none", "batch"])
+def test_the_next_value_is_the_targets_of_the_action_that_is_chosen(normalisation, generator):
+    params, target, moments, x, _, _ = made(normalisation, generator)
+    given = (params, target, moments, as_float32(x))
+    later, _ = mlp(as_float64(target), as_float64(moments), x, normalisation, True)
+    online, _ = mlp(as_float64(params), as_float64(moments), x, normalisation, False)
+    assert (online.argmax(1) != later.argmax(1)).any()  # else the two would be the same
+    assert_close(dqn.next_value(*given, False, normalisation), later.max(1))
+    assert_close(dqn.next_value(*given, True, normalisation), later[np.arange(B), online.argmax(1)])
+
+
+@pytest.mark.parametrize("huber", [False, True])
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+def test_the_loss_and_its_gradient_equal_the_equation(normalisation, huber, generator):
+    params, _, moments, x, u, y = made(normalisation, generator)
+    exact, exact_moments = as_float64(params), as_float64(moments)
+
+    def errors(p):
+        return y - mlp(p, exact_moments, x, normalisation, True)[0][np.arange(B), u[:, 0].astype(int)]
+
+    def loss(p):
+        size = np.abs(errors(p))
+        return np.mean(np.where(size < 1, 0.5 * size**2, size - 0.5) if huber else size**2)
+
+    assert 0 < np.sum(np.abs(errors(exact)) < 1) < B
+    given = (moments, *as_float32((x, u, y)), huber, normalisation)
+    (found, (used, q_mean)), slope = jax.value_and_grad(dqn.q_loss, has_aux=True)(params, *given)
+    assert_close((found, q_mean), (loss(exact), np.mean(y - errors(exact))))
+    assert_close(used, mlp(exact, exact_moments, x, normalisation, True)[1])
+    assert_close(slope, gradient(loss, exact), rtol=1e-3, atol=1e-4)
+
+
+def test_epsilon_falls_along_a_line_and_stays():
+    found = [float(dqn.epsilon(np.float32(done), 20, 0.8, 0.2)) for done in (0, 10, 20, 1000)]
+    np.testing.assert_allclose(found, [0.8, 0.5, 0.2, 0.2], rtol=1e-6)
+
+
+def test_an_epsilon_greedy_action_by_hand():
+    """ε = .5 of 4 actions: a draw p < .5 gives action floor(8 p), any other the greedy one."""
+    p = np.float32([[0.01], [0.2], [0.49], [0.51], [0.9]])
+    noise = stats.norm.ppf(p).astype(np.float32)
+    found = dqn.epsilon_greedy(np.full((5, 1), 2, np.float32), np.float32(0.5), noise, 4)
+    np.testing.assert_array_equal(found[:, 0], [0, 1, 3, 2, 2])
+    never = dqn.epsilon_greedy(np.full((5, 1), 2, np.float32), np.float32(0.0), noise, 4)
+    assert (never == 2).all()

@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from transcription import Adam, as_float64, gradient, hidden_layer, mlp
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, hidden_layer, mlp, perturbed
 
-from reverie.algorithms import ALGORITHMS
+from reverie.algorithms import ALGORITHMS, naf
 from reverie.core.types import EnvSpec, Transition
+from reverie.maths import networks
 
 N, M, B, I = 3, 2, 4, 3
 SETTINGS = {
@@ -106,3 +107,117 @@ def test_three_updates_equal_the_equations(name, generator):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=3e-5), ours, theirs)
     moved = jax.tree.map(lambda a, b: np.abs(np.asarray(a) - np.asarray(b)).max(), found.params, state.params)
     assert min(jax.tree.leaves(moved)) > 1e-6  # every parameter took part: the comparison above could have failed
+
+
+# ---- each equation alone
+
+ONE = [
+    ("none", "separate", "tanh"),
+    ("layer", "shared", "clip"),
+    ("batch", "separate", "tanh"),
+    ("batch", "shared", "clip"),
+]
+each_network = pytest.mark.parametrize(("normalisation", "trunk", "bound"), ONE)
+
+
+def parts(normalisation, trunk, generator):
+    """Parameters and running moments far from their first values, float32 and float64."""
+    params = naf.init_params(jax.random.key(0), N, M, (4, 3), trunk, normalisation)
+    assert bool(params["trunk"]) == (trunk == "shared")
+    moments = {
+        name: networks.init_moments(layers if name == "trunk" else layers[:-1]) for name, layers in params.items()
+    }
+    params, moments = perturbed(params, generator), perturbed(moments, generator)
+    return params, moments, as_float64(params), as_float64(moments)
+
+
+def drawn(generator):
+    return as_float32(generator.standard_normal((B, N))), as_float32(generator.uniform(-1, 1, (B, M)))
+
+
+@each_network
+@pytest.mark.parametrize("training", [False, True])
+def test_value_and_heads_equal_the_networks(normalisation, trunk, bound, training, generator):
+    params, moments, exact, exact_moments = parts(normalisation, trunk, generator)
+    x, u = drawn(generator)
+    out, used = network(exact, exact_moments, x, naf.HEADS, normalisation, training)
+    of_v = naf.value_part(params), naf.value_part(moments)
+    assert_close(naf.value(*of_v, x, normalisation, training), out["value"][:, 0])
+    v, mean, lower, found = naf.heads(params, moments, x, normalisation, bound, training)
+    assert_close((v, found), (out["value"][:, 0], used))
+    assert_close(mean, np.tanh(out["mean"]) if bound == "tanh" else out["mean"])
+    assert_close(naf.q_value(v, mean, lower, u), q_value(out, u, bound))
+    assert (np.asarray(lower)[:, 0, 1] == 0).all() and lower.shape == (B, M, M)
+
+
+def test_q_is_the_value_at_the_mean_and_less_elsewhere(generator):
+    lower = np.float32([[[1.0, 0.0], [0.5, 2.0]]])
+    mean, v = np.float32([[0.2, -0.1]]), np.float32([3.0])
+    assert float(naf.q_value(v, mean, lower, mean)[0]) == 3.0
+    u = mean + np.float32([[1.0, 0.0]])  # ½ (u - μ)ᵀ L Lᵀ (u - μ) = ½ · 1
+    assert float(naf.q_value(v, mean, lower, u)[0]) == pytest.approx(2.5)
+
+
+@each_network
+def test_the_loss_and_its_gradient_equal_the_equation(normalisation, trunk, bound, generator):
+    params, moments, exact, exact_moments = parts(normalisation, trunk, generator)
+    x, u, y = as_float64((*drawn(generator), generator.standard_normal(B)))
+
+    def loss(p):
+        out, _ = network(p, exact_moments, x, naf.HEADS, normalisation, True)
+        return np.mean((y - q_value(out, u, bound)) ** 2)
+
+    out, used = network(exact, exact_moments, x, naf.HEADS, normalisation, True)
+    given = (moments, *as_float32((x, u, y)), normalisation, bound)
+    (found, besides), slope = jax.value_and_grad(naf.q_loss, has_aux=True)(params, *given)
+    assert_close((found, besides), (loss(exact), (used, q_value(out, u, bound).mean())), rtol=1e-3)
+    scale = max(np.abs(leaf).max() for leaf in jax.tree.leaves(slope))
+    assert_close(slope, gradient(loss, exact), rtol=2e-3, atol=1e-4 * scale)
+
+
+def test_no_gradient_passes_the_target():
+    params, moments, _, _ = parts("none", "separate", np.random.default_rng(1))
+    x, u = drawn(np.random.default_rng(2))
+    slope = jax.grad(lambda y: naf.q_loss(params, moments, x, u, y, "none", "tanh")[0])(np.zeros(B, np.float32))
+    assert not np.any(slope)
+
+
+def test_rewards_seen_bound_values():
+    rewards = naf.track_rewards(np.zeros(2, np.float32), np.float32([0.5, 2.0]))
+    np.testing.assert_array_equal(rewards, [0.0, 2.0])  # 0 counts as seen: an episode may end
+    rewards = naf.track_rewards(rewards, np.float32([-1.0, 1.0]))
+    np.testing.assert_array_equal(rewards, [-1.0, 2.0])
+    # Σ γᵗ r lies between -1/(1 - .75) and 2/(1 - .75).
+    np.testing.assert_array_equal(naf.clip_value(np.float32([-9.0, 1.0, 9.0]), rewards, 0.75), [-4.0, 1.0, 8.0])
+
+
+def test_shaped_noise_has_the_covariance_of_the_inverse_precision(generator):
+    """ε = √c L⁻ᵀ z with c = m / tr P⁻¹ and P = L Lᵀ, so that E|ε|² = m."""
+    agent = ALGORITHMS["naf"](hidden=(4, 3), noise="precision").build(EnvSpec(N, [-1] * M, [1] * M))
+    state = agent.init(jax.random.key(0))
+    policy = agent.policy(state._replace(params=perturbed(state.params, generator)))
+    x, z = np.float32(generator.standard_normal(N)), np.float32(generator.standard_normal(M))
+    a, b, c = np.float64(naf.read(policy, policy.lower, x, "layer"))
+    lower = np.array([[np.exp(a), 0], [b, np.exp(c)]])
+    inverse = np.linalg.inv(lower @ lower.T)
+    expected = np.sqrt(M / np.trace(inverse)) * np.linalg.inv(lower).T @ z
+    assert_close(naf.shape_noise(policy, x, z, "layer"), expected)
+
+
+def test_diagnosis_equals_its_definitions(generator):
+    config = ALGORITHMS["naf"](hidden=(4, 3), normalisation="none")
+    agent = config.build(EnvSpec(N, [-1] * M, [1] * M))
+    state = agent.init(jax.random.key(0))
+    params = {
+        name: perturbed(layers, generator, 1.5 if name == "mean" else 0.3) for name, layers in state.params.items()
+    }
+    state = state._replace(params=params)
+    batch = Transition(*(field[0] for field in batches(generator)))
+    found = agent.diagnose(state, as_float32(batch))
+    v, mean, lower, _ = naf.heads(state.params, state.moments, np.float32(batch.observation), "none", "tanh")
+    lower = np.float64(lower)
+    assert float(found["value_mean"]) == pytest.approx(float(np.mean(v)), rel=1e-5)
+    assert float(found["p_condition"]) == pytest.approx(
+        np.median(np.linalg.cond(lower @ lower.swapaxes(1, 2))), rel=1e-3
+    )
+    assert 0 < float(found["mean_saturated"]) == pytest.approx(np.mean(np.abs(mean) > 0.97))

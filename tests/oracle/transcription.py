@@ -11,6 +11,31 @@ def as_float64(tree):
     return jax.tree.map(lambda leaf: np.array(leaf, np.float64), tree)
 
 
+def as_float32(tree):
+    import jax
+
+    return jax.tree.map(lambda leaf: jax.numpy.asarray(leaf, np.float32), tree)
+
+
+def perturbed(tree, generator, size=0.3):
+    """First weights far from zero and unlike one another, float32; variances of running moments stay positive."""
+    import jax
+
+    def moved(path, leaf):
+        change = size * generator.standard_normal(np.shape(leaf))
+        positive = str(getattr(path[-1], "key", "")) == "var"
+        return np.float32(np.exp(change) if positive else np.asarray(leaf) + change)
+
+    return jax.tree_util.tree_map_with_path(moved, tree)
+
+
+def assert_close(ours, theirs, rtol=2e-4, atol=2e-5):
+    """Leaf by leaf, float32 against float64."""
+    import jax
+
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), ours, theirs)
+
+
 def mlp(layers, moments, x, normalisation, training):
     """All layers but the last are hidden; a trunk is given with last=None appended by the caller."""
     used = []

@@ -4,7 +4,7 @@ import itertools
 import pytest
 
 from reverie.algorithms import ALGORITHMS
-from reverie.algorithms.settings import CHOSEN, OWN
+from reverie.algorithms.tuned import TUNED, TUNED_PER_AGENT
 from reverie.cli.parser import build_parser
 from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError
@@ -89,18 +89,20 @@ def test_baselines_have_their_own_papers_settings(kind):
 
 def test_paper_settings_of_a_domain_are_ours_out_of_the_papers_18():
     assert NAF.paper("peg").normalisation == "none" and NAF.paper("peg").reward_scale == 5.0
-    assert all(domain in DOMAINS for domain in CHOSEN)
-    for kind, domain in itertools.product((NAF, DDPG), CHOSEN):
+    assert all(domain in DOMAINS for domain in TUNED)
+    for kind, domain in itertools.product((NAF, DDPG), TUNED):
         config = kind.paper(domain)
         assert config.normalisation in ("none", "batch")
-        assert config.learning_rate in (1e-4, 1e-3, 1e-2) or "learning_rate" in OWN.get((kind.name, domain), {})
+        assert config.learning_rate in (1e-4, 1e-3, 1e-2) or "learning_rate" in TUNED_PER_AGENT.get(
+            (kind.name, domain), {}
+        )
         assert config.noise_scale in (0.1, 0.3, 1.0) and config.updates_per_step == 5 and config.hidden == (200, 200)
         assert config.noise == "ou" and (kind is DDPG or config.trunk == "separate")
     assert NAF.paper("peg", noise_scale=1.0).noise_scale == 1.0
 
 
 def test_what_one_agent_has_alone_is_not_the_others():
-    assert all(agent in ("naf", "ddpg") and domain in CHOSEN for agent, domain in OWN)
+    assert all(agent in ("naf", "ddpg") and domain in TUNED for agent, domain in TUNED_PER_AGENT)
     assert NAF.paper("swimmer6").learning_rate == 3e-3 and DDPG.paper("swimmer6").learning_rate == 1e-3
     assert NAF.paper("swimmer6", learning_rate=1e-2).learning_rate == 1e-2
 

@@ -1,4 +1,4 @@
-"""Acting: by a deterministic policy with noise added, or by draws from a stochastic one."""
+"""Acting: by a deterministic policy with noise added, or by draws from a stochastic policy."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,37 +18,38 @@ class Acting(NamedTuple):
     explore: Callable
 
 
-def _unshaped(policy, observation, innovation):
+def _unshaped(policy, observation, noise):
     del policy, observation
-    return innovation
+    return noise
 
 
 def acting(
-    noise: exploration.Noise,
+    kind: exploration.Noise,
     scale: float,
     action_dim: int,
     policy: Callable,
     greedy: Callable,
     shape: Callable = _unshaped,
 ) -> Acting:
-    """Return `begin`, `act` and `explore` of an agent: u = clip(μ(x) + noise), noise restarted each episode.
+    """Return `begin`, `act` and `explore` of an agent whose action is u = clip(μ(x) + noise process).
 
-    policy, greedy: as in `Agent`.  shape: (policy, observation, innovation) -> innovation, may bend the noise to the state.
+    The process restarts at each episode.  kind, scale: which process, and its σ.  policy, greedy: as in `Agent`.
+    shape: (policy, observation [..., n], noise [..., m]) -> noise [..., m], may bend standard normal noise to the state.
     """
-    process = exploration.process(noise)
+    process = exploration.process(kind)
 
     def begin(state, key=None):
         del state, key
         return process.begin(action_dim)
 
-    def explore(policy_arrays, memory, observation, innovation):
-        added, memory = process.step(memory, shape(policy_arrays, observation, innovation), scale)
+    def explore(policy_arrays, memory, observation, noise):
+        added, memory = process.step(memory, shape(policy_arrays, observation, noise), scale)
         return (greedy(policy_arrays, observation) + added).clip(-1.0, 1.0), memory
 
     def act(state, memory, observation, key, explore_now=True):
         reads = policy(state)
-        noisy, moved = explore(reads, memory, observation, jax.random.normal(key, (action_dim,), jnp.float32))
-        action = jnp.where(explore_now, noisy, greedy(reads, observation))
+        explored, moved = explore(reads, memory, observation, jax.random.normal(key, (action_dim,), jnp.float32))
+        action = jnp.where(explore_now, explored, greedy(reads, observation))
         return action, jnp.where(explore_now, moved, memory)
 
     return Acting(begin, act, explore)
@@ -57,15 +58,15 @@ def acting(
 def drawing(action_dim: int, policy: Callable, act_with: Callable) -> Acting:
     """Return `begin`, `act` and `explore` of an agent that explores by drawing from its policy; nothing is remembered.
 
-    act_with: (policy, observation, innovation) -> action; an innovation of 0 gives the greedy one.
+    act_with: (policy, observation [..., n], standard normal noise [..., m]) -> action [..., m]; with noise 0 the greedy one.
     """
 
-    def explore(policy_arrays, memory, observation, innovation):
-        return act_with(policy_arrays, observation, innovation), memory
+    def explore(policy_arrays, memory, observation, noise):
+        return act_with(policy_arrays, observation, noise), memory
 
     def act(state, memory, observation, key, explore_now=True):
-        innovation = jax.random.normal(key, (action_dim,), jnp.float32)
-        return act_with(policy(state), observation, jnp.where(explore_now, innovation, 0.0)), memory
+        noise = jax.random.normal(key, (action_dim,), jnp.float32)
+        return act_with(policy(state), observation, jnp.where(explore_now, noise, 0.0)), memory
 
     return Acting(forgetful, act, explore)
 

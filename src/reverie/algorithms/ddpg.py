@@ -16,22 +16,25 @@ Differences (ours / the paper's):
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
-from reverie.algorithms.settings import Noisy
+from reverie.algorithms.settings import DeterministicPolicySettings
 from reverie.core.agent import Agent, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise
+from reverie.maths.networks import Normalisation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DDPG(Noisy):
+class DDPG(DeterministicPolicySettings):
     """Settings of DDPG.  `build(spec)` returns its pure functions."""
 
     name = "ddpg"
@@ -42,7 +45,7 @@ class DDPG(Noisy):
             raise ConfigError("noise is 'precision'; DDPG has no precision matrix: use 'ou' or 'gaussian'")
 
     def build(self, spec: EnvSpec) -> Agent:
-        """Return DDPG's pure functions for a world of `spec`."""
+        """Return DDPG's pure functions for an environment of `spec`."""
         return _build(self, spec)
 
 
@@ -64,94 +67,128 @@ class Policy(NamedTuple):
 
     actor: Any
     moments: Any
-    observations: Any
+    observations: Any  # running moments; None where observations are not normalised
+
+
+# ---- the networks
+
+
+def critic_normalisation(normalisation: Normalisation) -> Normalisation:
+    """Return that of the critic's layers, which all come after the action: never a batch's moments.
+
+    Those of policies' actions are not those of replayed ones.  Lillicrap et al. 2016, section 3.
+    """
+    return "none" if normalisation == "batch" else normalisation
+
+
+def mu(actor, moments, x, normalisation: Normalisation, training: bool = False):
+    """Return (μ(x) [..., m], in [-1, 1] by tanh, the moments used).
+
+    x: [..., n].  training: normalise by the minibatch's own moments.
+    """
+    out, used = networks.forward(actor, moments, x, normalisation, training)
+    return out.__array_namespace__().tanh(out), used
+
+
+def q_value(critic, x, u, normalisation: Normalisation):
+    """Return Q(x, u) [...], of x [..., n] and u [..., m]; normalisation: the critic's own."""
+    unread = [None] * (len(critic) - 1)  # the critic has no running moments
+    return networks.forward(critic, unread, jnp.concatenate([x, u], axis=-1), normalisation)[0][..., 0]
+
+
+# ---- the update.  Lillicrap et al. 2016, Algorithm 1
+
+
+def next_value(target, moments, x_next, normalisation: Normalisation):
+    """Return Q'(x', μ'(x')) [B], by the target networks.  Eq. 5, its second term."""
+    u_next, _ = mu(target["actor"], moments, x_next, normalisation, training=True)
+    return q_value(target["critic"], x_next, u_next, critic_normalisation(normalisation))
+
+
+def critic_loss(critic, x, action, y, normalisation: Normalisation):
+    """Return mean (y - Q(x, u))², and besides mean Q.  Eq. 4.
+
+    x: [B, n].  action: [B, m], in [-1, 1].  y: [B]; no gradient passes it.  normalisation: the critic's own.
+    """
+    q = q_value(critic, x, action, normalisation)
+    return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), jnp.mean(q)
+
+
+def actor_loss(actor, critic, moments, x, normalisation: Normalisation):
+    """Return -mean Q(x, μ(x)), and besides the moments used.  Its gradient is minus that of eq. 6."""
+    u, used = mu(actor, moments, x, normalisation, training=True)
+    return -jnp.mean(q_value(critic, x, u, critic_normalisation(normalisation))), used
+
+
+def update_critic(optimiser, state: DDPGState, x, action, y, normalisation: Normalisation):
+    """Return (critic, its optimiser's state, loss, mean Q) after one step down `critic_loss`."""
+    given = (x, action, y, critic_normalisation(normalisation))
+    return updates.gradient_step(critic_loss, optimiser, state.critic, state.critic_optimiser, *given)
+
+
+def update_actor(optimiser, state: DDPGState, critic, x, normalisation: Normalisation):
+    """Return (actor, its optimiser's state, loss, moments used) after one step down `actor_loss`, by the critic given."""
+    given = (critic, state.moments, x, normalisation)
+    return updates.gradient_step(actor_loss, optimiser, state.actor, state.actor_optimiser, *given)
+
+
+def update_once(config: DDPG, optimiser: optax.GradientTransformation, state: DDPGState, batch: Transition):
+    """Return (state, metrics) after one minibatch [B, ...]: the loop of Algorithm 1 without its acting."""
+    kind = config.normalisation
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    after = next_value(state.target, state.moments, x_next, kind)
+    y = updates.td_target(batch, after, config.discount, config.reward_scale)
+    critic, critic_optimiser, error, q_mean = update_critic(optimiser, state, x, batch.action, y, kind)
+    actor, actor_optimiser, _, used = update_actor(optimiser, state, critic, x, kind)
+    moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
+    target = networks.move_towards(state.target, {"actor": actor, "critic": critic}, config.target_rate)
+    new = DDPGState(actor, critic, moments, target, actor_optimiser, critic_optimiser, observations, state.updates + 1)
+    return new, {"loss": error, "q_mean": q_mean}
+
+
+def diagnose(config: DDPG, state: DDPGState, batch: Transition):
+    """Return mean Q(x, μ(x)) and the share of saturated entries of μ, at states of `batch`."""
+    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    x = updates.normalise_observation(moments, batch.observation)
+    u, _ = mu(state.actor, state.moments, x, config.normalisation)
+    value = q_value(state.critic, x, u, critic_normalisation(config.normalisation))
+    return {"value_mean": jnp.mean(value), "mean_saturated": updates.saturated_share(u)}
+
+
+# ---- the agent
+
+
+def _init(config: DDPG, optimiser: optax.GradientTransformation, n: int, m: int, key) -> DDPGState:
+    keys, kind = jax.random.split(key, 4), config.normalisation
+    actor = networks.init_network(keys[:2], (n, *config.hidden, m), kind)
+    critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), critic_normalisation(kind))
+    moments = networks.init_moments(actor[:-1])
+    target = updates.target_copy({"actor": actor, "critic": critic})
+    optimisers = optimiser.init(actor), optimiser.init(critic)
+    return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
 
 
 def _build(config: DDPG, spec: EnvSpec) -> Agent:
     require_continuous(spec, "ddpg")
-    n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
-    # Not by a batch's moments: those of policies' actions are not those of replayed ones.  Lillicrap et al. 2016, section 3.
-    behind_actions = "none" if config.normalisation == "batch" else config.normalisation
 
     def init(key) -> DDPGState:
-        keys = jax.random.split(key, 4)
-        actor = networks.init_network(keys[:2], (n, *config.hidden, m), config.normalisation)
-        critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), behind_actions)
-        moments = networks.init_moments(actor[:-1])
-        target = jax.tree.map(jnp.copy, {"actor": actor, "critic": critic})
-        optimisers = optimiser.init(actor), optimiser.init(critic)
-        return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
-
-    def see(observations, x):
-        return normalise.apply(observations, x) if config.observation_normalisation else x
-
-    def mu(actor, moments, x, training=False):
-        """μ(x) [..., m], in [-1, 1] by tanh, and the moments used."""
-        out, used = networks.forward(actor, moments, x, config.normalisation, training)
-        return out.__array_namespace__().tanh(out), used
-
-    def q(critic, x, u):
-        """Q(x, u) [...]."""
-        unread = [None] * len(config.hidden)
-        return networks.forward(critic, unread, jnp.concatenate([x, u], axis=-1), behind_actions)[0][..., 0]
-
-    # Lillicrap et al. 2016, Alg. 1: y = r + γ Q'(x', μ'(x')), L = mean (y - Q(x, u))²
-    def critic_loss(critic, moments, target, batch: Transition, x, x_next):
-        u_next, _ = mu(target["actor"], moments, x_next, training=True)
-        discount_t = config.discount * batch.discount
-        y = jax.lax.stop_gradient(config.reward_scale * batch.reward + discount_t * q(target["critic"], x_next, u_next))
-        value = q(critic, x, batch.action)
-        return jnp.mean((y - value) ** 2), jnp.mean(value)
-
-    # Lillicrap et al. 2016, eq. 6: ∇J = mean ∇_u Q(x, u)|u=μ(x) ∇_θ μ(x)
-    def actor_loss(actor, critic, moments, x):
-        u, used = mu(actor, moments, x, training=True)
-        return -jnp.mean(q(critic, x, u)), used
-
-    def step(gradient, opt_state, params):
-        change, opt_state = optimiser.update(gradient, opt_state, params)
-        return optax.apply_updates(params, change), opt_state
-
-    def update_once(state: DDPGState, batch: Transition):
-        observations = state.observations
-        if config.observation_normalisation:
-            observations = normalise.update(observations, batch.observation)
-        x, x_next = see(observations, batch.observation), see(observations, batch.next_observation)
-
-        (error, value), gradient = jax.value_and_grad(critic_loss, has_aux=True)(
-            state.critic, state.moments, state.target, batch, x, x_next
-        )
-        critic, critic_optimiser = step(gradient, state.critic_optimiser, state.critic)
-        (_, used), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor, critic, state.moments, x)
-        actor, actor_optimiser = step(gradient, state.actor_optimiser, state.actor)
-
-        moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-        target = networks.move_towards(state.target, {"actor": actor, "critic": critic}, config.target_rate)
-        new = DDPGState(
-            actor, critic, moments, target, actor_optimiser, critic_optimiser, observations, state.updates + 1
-        )
-        return new, {"loss": error, "q_mean": value}
+        return _init(config, optimiser, spec.observation_dim, spec.action_dim, key)
 
     def update(state: DDPGState, batches: Transition, key=None):
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         del key  # the update draws nothing
-        state, metrics = jax.lax.scan(update_once, state, batches)
-        return state, jax.tree.map(jnp.mean, metrics)
-
-    def diagnose(state: DDPGState, batch: Transition):
-        x = see(state.observations, batch.observation)
-        u, _ = mu(state.actor, state.moments, x)
-        value = q(state.critic, x, u)
-        return {"value_mean": jnp.mean(value), "mean_saturated": jnp.mean(jnp.abs(u) > 0.97)}
+        return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
 
     def policy(state: DDPGState) -> Policy:
-        seen = state.observations if config.observation_normalisation else None
+        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.actor, state.moments, seen)
 
     def greedy(policy: Policy, observation):
         """μ(x)."""
-        return mu(policy.actor, policy.moments, see(policy.observations, observation))[0]
+        x = updates.normalise_observation(policy.observations, observation)
+        return mu(policy.actor, policy.moments, x, config.normalisation)[0]
 
-    begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)
+    begin, act, explore = acting(config.noise, config.noise_scale, spec.action_dim, policy, greedy)
+    look = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)

@@ -14,6 +14,7 @@ Differences (ours / the paper's):
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -21,15 +22,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reverie.algorithms import updates
 from reverie.algorithms.acting import forgetful
-from reverie.algorithms.settings import OffPolicy
+from reverie.algorithms.settings import OffPolicySettings
 from reverie.core.agent import Agent, require_discrete
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import exploration, networks, normalise
+from reverie.maths.networks import Normalisation
+
+LEAST_EPSILON = 1e-9  # what ε is divided by at least, so that an ε of 0 can be divided by
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DQN(OffPolicy):
+class DQN(OffPolicySettings):
     """Settings of DQN.  `build(spec)` returns its pure functions."""
 
     learning_rate: float = 3e-4
@@ -60,7 +65,7 @@ class DQN(OffPolicy):
         return cls(**{**printed, **changes})
 
     def build(self, spec: EnvSpec) -> Agent:
-        """Return DQN's pure functions for a world of `spec`."""
+        """Return DQN's pure functions for an environment of `spec`."""
         return _build(self, spec)
 
 
@@ -80,95 +85,136 @@ class Policy(NamedTuple):
 
     params: Any
     moments: Any
-    observations: Any
+    observations: Any  # running moments; None where observations are not normalised
     epsilon: Any  # []
+
+
+# ---- the update.  Mnih et al. 2015, Algorithm 1
+
+
+def q_values(params, moments, x, normalisation: Normalisation, training: bool = False):
+    """Return (Q(x, ·) [..., actions], the moments used).
+
+    x: [..., n].  training: normalise by the minibatch's own moments.
+    """
+    return networks.forward(params, moments, x, normalisation, training)
+
+
+def of_action(values, action):
+    """Return the entries [B] of values [B, actions] that belong to the actions [B, 1]."""
+    return jnp.take_along_axis(values, action, axis=-1)[..., 0]
+
+
+def next_value(params, target, moments, x_next, double: bool, normalisation: Normalisation):
+    """Return max_u' Q'(x', u') [B], by the target network.
+
+    double: Q'(x', argmax_u' Q(x', u')), chosen by the online network.  van Hasselt et al. 2016, eq. 4.
+    """
+    later, _ = q_values(target, moments, x_next, normalisation, training=True)
+    choosing = q_values(params, moments, x_next, normalisation)[0] if double else later
+    return of_action(later, jnp.argmax(choosing, axis=-1, keepdims=True))
+
+
+def q_loss(params, moments, x, action, y, huber: bool, normalisation: Normalisation):
+    """Return mean (y - Q(x, u))², or of Huber's loss of it, and besides (moments used, mean Q).
+
+    x: [B, n].  action: [B, 1], whole numbers.  y: r + γ max_u' Q'(x', u') [B].
+    """
+    values, used = q_values(params, moments, x, normalisation, training=True)
+    value = of_action(values, action.astype(jnp.int32))
+    errors = optax.huber_loss(value, y) if huber else (y - value) ** 2
+    return jnp.mean(errors), (used, jnp.mean(value))
+
+
+def update_once(config: DQN, optimiser: optax.GradientTransformation, state: DQNState, batch: Transition):
+    """Return (state, metrics) after one minibatch [B, ...]: the gradient step of Algorithm 1."""
+    kind = config.normalisation
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    after = next_value(state.params, state.target, state.moments, x_next, config.double, kind)
+    y = updates.td_target(batch, after, config.discount, config.reward_scale)
+    given = (state.moments, x, batch.action, y, config.huber, kind)
+    params, opt_state, error, (used, q_mean) = updates.gradient_step(
+        q_loss, optimiser, state.params, state.optimiser, *given
+    )
+    moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
+    target = networks.move_towards(state.target, params, config.target_rate)
+    new = DQNState(params, moments, target, opt_state, observations, state.updates + 1)
+    return new, {"loss": error, "q_mean": q_mean}
+
+
+def diagnose(config: DQN, state: DQNState, batch: Transition):
+    """Return the mean value of the best action, how far it lies above the others' mean, and ε, at states of `batch`."""
+    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    x = updates.normalise_observation(moments, batch.observation)
+    values, _ = q_values(state.params, state.moments, x, config.normalisation)
+    best = jnp.max(values, axis=-1)
+    gap = best - jnp.mean(values, axis=-1)
+    return {"value_mean": jnp.mean(best), "advantage_of_best": jnp.mean(gap), "epsilon": _epsilon(config, state)}
+
+
+# ---- acting
+
+
+def epsilon(updates_done, epsilon_updates: int, start: float, end: float):
+    """Return ε []: a straight line from `start` to `end` over `epsilon_updates` updates, and `end` from there on."""
+    done = updates_done / epsilon_updates
+    return end + (start - end) * jnp.clip(1.0 - done, 0.0, 1.0)
+
+
+def _epsilon(config: DQN, state: DQNState):
+    over = config.epsilon_steps * max(config.updates_per_step, 1)
+    return epsilon(state.updates, over, config.epsilon_start, config.epsilon_end)
+
+
+def epsilon_greedy(greedy_action, epsilon, noise, actions: int):
+    """Return an action [..., 1] drawn uniformly from `actions` with probability ε, else the greedy one.
+
+    noise: standard normal [..., 1]; one draw decides both whether and which.
+    """
+    drawn = exploration.uniform(noise)
+    at_random = (drawn * (actions / epsilon.clip(LEAST_EPSILON))).clip(0, actions - 1).astype(np.int32)
+    return drawn.__array_namespace__().where(drawn < epsilon, at_random.astype(np.float32), greedy_action)
+
+
+# ---- the agent
+
+
+def _init(config: DQN, optimiser: optax.GradientTransformation, n: int, actions: int, key) -> DQNState:
+    params = networks.init_network(jax.random.split(key), (n, *config.hidden, actions), config.normalisation)
+    moments, target = networks.init_moments(params[:-1]), updates.target_copy(params)
+    return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 
 
 def _build(config: DQN, spec: EnvSpec) -> Agent:
     require_discrete(spec, "dqn")
-    n, actions = spec.observation_dim, spec.actions
     optimiser = optax.adam(config.learning_rate)
-    sizes = (n, *config.hidden, actions)
 
     def init(key) -> DQNState:
-        params = networks.init_network(jax.random.split(key), sizes, config.normalisation)
-        moments = networks.init_moments(params[:-1])
-        target = jax.tree.map(jnp.copy, params)
-        return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
-
-    def see(observations, x):
-        return normalise.apply(observations, x) if config.observation_normalisation else x
-
-    def q(params, moments, x, training=False):
-        """Return Q(x, ·) [..., actions] and the moments used."""
-        return networks.forward(params, moments, x, config.normalisation, training)
-
-    # Mnih et al. 2015, Alg. 1: y = r + γ max_u' Q'(x', u'); van Hasselt et al. 2016, eq. 4, for `double`
-    def goal(state: DQNState, batch: Transition, x_next):
-        later, _ = q(state.target, state.moments, x_next, training=True)
-        choosing = q(state.params, state.moments, x_next)[0] if config.double else later
-        chosen = jnp.argmax(choosing, axis=-1, keepdims=True)
-        best = jnp.take_along_axis(later, chosen, axis=-1)[..., 0]
-        return config.reward_scale * batch.reward + config.discount * batch.discount * best
-
-    def loss(params, moments, y, batch: Transition, x):
-        values, used = q(params, moments, x, training=True)
-        value = jnp.take_along_axis(values, batch.action.astype(jnp.int32), axis=-1)[..., 0]
-        errors = optax.huber_loss(value, y) if config.huber else (y - value) ** 2
-        return jnp.mean(errors), (used, jnp.mean(value))
-
-    def update_once(state: DQNState, batch: Transition):
-        observations = state.observations
-        if config.observation_normalisation:
-            observations = normalise.update(observations, batch.observation)
-        x, x_next = see(observations, batch.observation), see(observations, batch.next_observation)
-        y = goal(state, batch, x_next)
-        (error, (used, value)), gradient = jax.value_and_grad(loss, has_aux=True)(
-            state.params, state.moments, y, batch, x
-        )
-        change, opt_state = optimiser.update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, change)
-        moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-        target = networks.move_towards(state.target, params, config.target_rate)
-        new = DQNState(params, moments, target, opt_state, observations, state.updates + 1)
-        return new, {"loss": error, "q_mean": value}
+        return _init(config, optimiser, spec.observation_dim, spec.actions, key)
 
     def update(state: DQNState, batches: Transition, key=None):
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         del key  # the update draws nothing
-        state, metrics = jax.lax.scan(update_once, state, batches)
-        return state, jax.tree.map(jnp.mean, metrics)
-
-    def diagnose(state: DQNState, batch: Transition):
-        values, _ = q(state.params, state.moments, see(state.observations, batch.observation))
-        best = jnp.max(values, axis=-1)
-        gap = best - jnp.mean(values, axis=-1)
-        return {"value_mean": jnp.mean(best), "advantage_of_best": jnp.mean(gap), "epsilon": epsilon(state)}
-
-    def epsilon(state: DQNState):
-        """ε now: a straight line over the steps that updates were made in."""
-        done = state.updates / (config.epsilon_steps * max(config.updates_per_step, 1))
-        return config.epsilon_end + (config.epsilon_start - config.epsilon_end) * jnp.clip(1.0 - done, 0.0, 1.0)
+        return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
 
     def policy(state: DQNState) -> Policy:
-        seen = state.observations if config.observation_normalisation else None
-        return Policy(state.params, state.moments, seen, epsilon(state))
+        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+        return Policy(state.params, state.moments, seen, _epsilon(config, state))
 
     def greedy(policy: Policy, observation):
         """argmax_u Q(x, u) [..., 1]."""
-        values, _ = q(policy.params, policy.moments, see(policy.observations, observation))
+        x = updates.normalise_observation(policy.observations, observation)
+        values, _ = q_values(policy.params, policy.moments, x, config.normalisation)
         return values.argmax(-1)[..., None].astype(np.float32)
 
-    def explore(policy: Policy, memory, observation, innovation):
-        """Return an action drawn uniformly with probability ε, else the greedy one; nothing to remember."""
-        drawn = exploration.uniform(innovation)  # below ε it tells both that and which
-        at_random = (drawn * (actions / policy.epsilon.clip(1e-9))).astype(np.int32).clip(0, actions - 1)
-        xp = drawn.__array_namespace__()
-        return xp.where(drawn < policy.epsilon, at_random.astype(np.float32), greedy(policy, observation)), memory
+    def explore(policy: Policy, memory, observation, noise):
+        """Return an ε-greedy action; nothing is remembered."""
+        return epsilon_greedy(greedy(policy, observation), policy.epsilon, noise, spec.actions), memory
 
     def act(state: DQNState, memory, observation, key, explore_now=True):
         reads = policy(state)
-        noisy, memory = explore(reads, memory, observation, jax.random.normal(key, (1,), jnp.float32))
-        return jnp.where(explore_now, noisy, greedy(reads, observation)), memory
+        explored, memory = explore(reads, memory, observation, jax.random.normal(key, (1,), jnp.float32))
+        return jnp.where(explore_now, explored, greedy(reads, observation)), memory
 
-    return Agent(spec, config.requirements, init, forgetful, act, update, diagnose, policy, greedy, explore)
+    look = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, forgetful, act, update, look, policy, greedy, explore)

@@ -11,33 +11,36 @@ Where the paper is silent or we differ (ours / the paper's):
  5. The first `warmup_steps` actions are uniform / not mentioned; 0 in `NAF.paper()`.
  6. Batch normalisation: before each ReLU of hidden layers.  V' standardises by its minibatch's own moments: running ones
     come too late for weights that move, and learning stalls (docs/naf.md) / where and how is not printed.
- 7. noise_scale is σ of the Ornstein-Uhlenbeck innovations with θ = .15 / only "noise scale" is printed.
+ 7. noise_scale is σ of an Ornstein-Uhlenbeck process with θ = .15 / only "noise scale" is printed.
  8. Hidden layers have layer normalisation by default (docs/naf.md says why) / batch normalisation or none; `NAF.paper()`
-    has batch normalisation, as table 2, or what `CHOSEN` says for a domain.
+    has batch normalisation, as table 2, or what `tuned.TUNED` has for a domain.
  9. V' may be clipped to what can be earned (`value_bound`; after Andrychowicz et al. 2017, arXiv 1707.01495, who clip
     targets of DDPG so) / not mentioned.
 """
 
 import dataclasses
+import functools
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
-from reverie.algorithms.settings import Noisy
+from reverie.algorithms.settings import DeterministicPolicySettings
 from reverie.core.agent import Agent, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, quadratic
+from reverie.maths.networks import Normalisation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NAF(Noisy):
+class NAF(DeterministicPolicySettings):
     """Settings of NAF.  `build(spec)` returns its pure functions."""
 
-    normalisation: networks.Normalisation = "layer"
+    normalisation: Normalisation = "layer"
     """Of hidden layers: "layer" (without it tanh saturates more easily and μ stays stuck), "none" or "batch"."""
     trunk: Literal["separate", "shared"] = "separate"
     """V, μ and L as a network each (the paper's), or as heads of one."""
@@ -54,7 +57,7 @@ class NAF(Noisy):
             raise ConfigError("value_bound needs a discount below 1: rewards that never fade bound no value")
 
     def build(self, spec: EnvSpec) -> Agent:
-        """Return NAF's pure functions for a world of `spec`."""
+        """Return NAF's pure functions for an environment of `spec`."""
         return _build(self, spec)
 
 
@@ -76,130 +79,182 @@ class Policy(NamedTuple):
     trunk: Any  # (layers, moments)
     mean: Any
     lower: Any  # None unless the noise is shaped by it
-    observations: Any
+    observations: Any  # running moments; None where observations are not normalised
 
 
 HEADS = ("value", "mean", "lower")
 
 
+# ---- the network.  Gu et al. 2016, section 4
+
+
+def init_params(
+    key, observation_dim: int, action_dim: int, hidden: tuple[int, ...], trunk: str, normalisation: Normalisation
+):
+    """Return the first parameters: a trunk, empty where the parts have none in common, and layers of V, μ and L."""
+    k_trunk, *k_heads = jax.random.split(key, 1 + len(HEADS))
+    outputs = {"value": 1, "mean": action_dim, "lower": quadratic.entries(action_dim)}
+    sizes, shared = (observation_dim, *hidden), trunk == "shared"
+    params = {"trunk": networks.init_layers(k_trunk, sizes, normalisation) if shared else []}
+    for name, k in zip(HEADS, k_heads, strict=True):
+        own = (*(sizes[-1:] if shared else sizes), outputs[name])
+        params[name] = networks.init_network(jax.random.split(k), own, normalisation)
+    return params
+
+
+def bound_mean(mean, mean_bound: str):
+    """Return μ [..., m] of its network's output: by tanh, or as it is where actions are clipped later ("clip")."""
+    return mean.__array_namespace__().tanh(mean) if mean_bound == "tanh" else mean
+
+
+def value(params, moments, x, normalisation: Normalisation, training: bool = False):
+    """Return V(x) [...], which is max_u Q(x, u).
+
+    params, moments: with trunk and value, or more.  x: [..., n].  training: normalise by the minibatch's own moments.
+    """
+    features, _ = networks.hidden(params["trunk"], moments["trunk"], x, normalisation, training)
+    return networks.forward(params["value"], moments["value"], features, normalisation, training)[0][..., 0]
+
+
+def heads(params, moments, x, normalisation: Normalisation, mean_bound: str, training: bool = False):
+    """Return V [...], μ [..., m], L [..., m, m] at x [..., n], and the moments used; arguments as of `value`."""
+    features, trunk = networks.hidden(params["trunk"], moments["trunk"], x, normalisation, training)
+    out, used = {}, {"trunk": trunk}
+    for name in HEADS:
+        out[name], used[name] = networks.forward(params[name], moments[name], features, normalisation, training)
+    lower = quadratic.lower_triangle(out["lower"], out["mean"].shape[-1])
+    return out["value"][..., 0], bound_mean(out["mean"], mean_bound), lower, used
+
+
+def q_value(v, mean, lower, action):
+    """Return Q(x, u) = V(x) + A(x, u) [B], of V [B], μ [B, m], L [B, m, m] and u [B, m]."""
+    return v + jax.vmap(quadratic.advantage)(action, mean, lower)
+
+
+# ---- the update.  Gu et al. 2016, Algorithm 1
+
+
+def track_rewards(rewards, reward):
+    """Return the lowest and the highest reward seen, or 0 [2], after those of a minibatch [B]; both scaled."""
+    return jnp.stack([jnp.minimum(rewards[0], reward.min()), jnp.maximum(rewards[1], reward.max())])
+
+
+def clip_value(v, rewards, discount: float):
+    """Return V' [B] clipped to [low, high]/(1 - γ): Σ γᵗ r lies between, ended early or not.  Difference 9."""
+    return v.clip(*(rewards / (1 - discount)))
+
+
+def q_loss(params, moments, x, action, y, normalisation: Normalisation, mean_bound: str):
+    """Return mean (y - Q(x, u))², and besides (moments used, mean Q).  Algorithm 1, "minimizing the loss L".
+
+    x: [B, n].  action: [B, m], in [-1, 1].  y: r + γ V'(x') [B]; no gradient passes it.
+    """
+    v, mean, lower, used = heads(params, moments, x, normalisation, mean_bound, training=True)
+    q = q_value(v, mean, lower, action)
+    return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), (used, jnp.mean(q))
+
+
+def update_once(config: NAF, optimiser: optax.GradientTransformation, state: NAFState, batch: Transition):
+    """Return (state, metrics) after one minibatch [B, ...]: the innermost loop of Algorithm 1."""
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    rewards, next_value = state.rewards, value(state.target, state.moments, x_next, config.normalisation, training=True)
+    if config.value_bound:
+        rewards = track_rewards(rewards, config.reward_scale * batch.reward)
+        next_value = clip_value(next_value, rewards, config.discount)
+    y = updates.td_target(batch, next_value, config.discount, config.reward_scale)
+    params, opt_state, error, (used, q_mean) = updates.gradient_step(
+        q_loss, optimiser, state.params, state.optimiser,
+        state.moments, x, batch.action, y, config.normalisation, config.mean_bound,
+    )  # fmt: skip
+    moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
+    target = networks.move_towards(state.target, value_part(params), config.target_rate)
+    new = NAFState(params, moments, target, opt_state, observations, rewards, state.updates + 1)
+    return new, {"loss": error, "q_mean": q_mean}
+
+
+def value_part(params):
+    """Return what V reads: the trunk and its own layers."""
+    return {name: params[name] for name in ("trunk", "value")}
+
+
+def diagnose(config: NAF, state: NAFState, batch: Transition):
+    """Return mean V, the median condition number of P, and the share of saturated entries of μ, at states of `batch`."""
+    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    x = updates.normalise_observation(moments, batch.observation)
+    values, mean, lower, _ = heads(state.params, state.moments, x, config.normalisation, config.mean_bound)
+    scales = jnp.linalg.svd(lower, compute_uv=False)  # κ(P) = κ(L)²
+    return {
+        "value_mean": jnp.mean(values),
+        "p_condition": jnp.median((scales[..., 0] / scales[..., -1]) ** 2),
+        "mean_saturated": updates.saturated_share(mean),
+    }
+
+
+# ---- acting
+
+
+def read(policy: Policy, part, observation, normalisation: Normalisation):
+    """Return the output [..., o] of one part of a policy, μ or L, at an observation [..., n]."""
+    layers, moments = policy.trunk
+    x = updates.normalise_observation(policy.observations, observation)
+    features, _ = networks.hidden(layers, moments, x, normalisation)
+    layers, moments = part
+    return networks.forward(layers, moments, features, normalisation)[0]
+
+
+def shape_noise(policy: Policy, observation, noise, normalisation: Normalisation):
+    """Return standard normal `noise` [..., m] bent to a draw from N(0, c P⁻¹).  Gu et al. 2016, appendix 8.2."""
+    flat = read(policy, policy.lower, observation, normalisation)
+    return quadratic.precision_noise(quadratic.lower_triangle(flat, noise.shape[-1]), noise)
+
+
+# ---- the agent
+
+
+def _init(config: NAF, optimiser: optax.GradientTransformation, observation_dim: int, action_dim: int, key) -> NAFState:
+    params = init_params(key, observation_dim, action_dim, config.hidden, config.trunk, config.normalisation)
+    moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
+    target = updates.target_copy(value_part(params))
+    rewards = jnp.zeros(2, jnp.float32) if config.value_bound else None
+    zero = jnp.zeros((), jnp.int32)
+    return NAFState(params, moments, target, optimiser.init(params), normalise.init(observation_dim), rewards, zero)
+
+
+def _policy(config: NAF, state: NAFState) -> Policy:
+    part = {name: (state.params[name], state.moments[name]) for name in state.params}
+    lower = part["lower"] if config.noise == "precision" else None
+    seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+    return Policy(part["trunk"], part["mean"], lower, seen)
+
+
 def _build(config: NAF, spec: EnvSpec) -> Agent:
     require_continuous(spec, "naf")
     n, m = spec.observation_dim, spec.action_dim
-    outputs = {"value": 1, "mean": m, "lower": quadratic.entries(m)}
     optimiser = optax.adam(config.learning_rate)
-    sizes = (n, *config.hidden)
 
     def init(key) -> NAFState:
-        k_trunk, *k_heads = jax.random.split(key, 1 + len(HEADS))
-        shared = config.trunk == "shared"
-        params = {"trunk": networks.init_layers(k_trunk, sizes, config.normalisation) if shared else []}
-        for name, k in zip(HEADS, k_heads, strict=True):
-            own = (*(sizes[-1:] if shared else sizes), outputs[name])
-            params[name] = networks.init_network(jax.random.split(k), own, config.normalisation)
-        moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
-        target = jax.tree.map(jnp.copy, _value_part(params))
-        rewards = jnp.zeros(2, jnp.float32) if config.value_bound else None
-        updates = jnp.zeros((), jnp.int32)
-        return NAFState(params, moments, target, optimiser.init(params), normalise.init(n), rewards, updates)
-
-    def see(observations, x):
-        return normalise.apply(observations, x) if config.observation_normalisation else x
-
-    def head(layers, moments, features, training=False):
-        """Return (output [..., o], moments used) of one of V, μ, L."""
-        return networks.forward(layers, moments, features, config.normalisation, training)
-
-    def bounded(mean):
-        return mean.__array_namespace__().tanh(mean) if config.mean_bound == "tanh" else mean
-
-    def heads(params, moments, x, training=False):
-        """Return V [..., 1], μ [..., m], L [..., m, m] and the moments used."""
-        features, trunk = networks.hidden(params["trunk"], moments["trunk"], x, config.normalisation, training)
-        out, used = {}, {"trunk": trunk}
-        for name in HEADS:
-            out[name], used[name] = head(params[name], moments[name], features, training)
-        return out["value"], bounded(out["mean"]), quadratic.lower_triangle(out["lower"], m), used
-
-    def target_value(params, moments, x):
-        """V'(x) [B], by the target network and the minibatch's own moments."""
-        features, _ = networks.hidden(params["trunk"], moments["trunk"], x, config.normalisation, training=True)
-        return head(params["value"], moments["value"], features, training=True)[0][..., 0]
-
-    # Gu et al. 2016, Alg. 1: y = r + γ V'(x'), loss = mean (y - Q(x, u))²
-    def loss(params, state: NAFState, batch: Transition, observations, rewards):
-        discount_t = config.discount * batch.discount
-        best = target_value(state.target, state.moments, see(observations, batch.next_observation))
-        if config.value_bound:
-            best = best.clip(*(rewards / (1 - config.discount)))  # Σ γᵗ r lies between its extremes, ended early or not
-        y = config.reward_scale * batch.reward + discount_t * best
-        value, mean, lower, used = heads(params, state.moments, see(observations, batch.observation), training=True)
-        q = value[..., 0] + jax.vmap(quadratic.advantage)(batch.action, mean, lower)
-        return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), (used, jnp.mean(q))
-
-    def update_once(state: NAFState, batch: Transition):
-        observations = state.observations
-        if config.observation_normalisation:
-            observations = normalise.update(observations, batch.observation)
-        rewards = state.rewards
-        if config.value_bound:
-            reward = config.reward_scale * batch.reward
-            rewards = jnp.stack([jnp.minimum(rewards[0], reward.min()), jnp.maximum(rewards[1], reward.max())])
-        (error, (used, q)), gradient = jax.value_and_grad(loss, has_aux=True)(
-            state.params, state, batch, observations, rewards
-        )
-        step, opt_state = optimiser.update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, step)
-        moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-        target = networks.move_towards(state.target, _value_part(params), config.target_rate)
-        new = NAFState(params, moments, target, opt_state, observations, rewards, state.updates + 1)
-        return new, {"loss": error, "q_mean": q}
+        return _init(config, optimiser, n, m, key)
 
     def update(state: NAFState, batches: Transition, key=None):
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         del key  # Q-learning's update draws nothing
-        state, metrics = jax.lax.scan(update_once, state, batches)
-        return state, jax.tree.map(jnp.mean, metrics)
-
-    def diagnose(state: NAFState, batch: Transition):
-        x = see(state.observations, batch.observation)
-        value, mean, lower, _ = heads(state.params, state.moments, x)
-        scales = jnp.linalg.svd(lower, compute_uv=False)  # κ(P) = κ(L)²
-        return {
-            "value_mean": jnp.mean(value),
-            "p_condition": jnp.median((scales[..., 0] / scales[..., -1]) ** 2),
-            "mean_saturated": jnp.mean(jnp.abs(mean) > 0.97),
-        }
+        return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
 
     def policy(state: NAFState) -> Policy:
-        part = {name: (state.params[name], state.moments[name]) for name in state.params}
-        shaped = config.noise == "precision"
-        seen = state.observations if config.observation_normalisation else None
-        return Policy(part["trunk"], part["mean"], part["lower"] if shaped else None, seen)
-
-    def read(policy: Policy, part, observation):
-        """Return the output of one part, μ or L, of a policy."""
-        layers, moments = policy.trunk
-        features, _ = networks.hidden(layers, moments, see(policy.observations, observation), config.normalisation)
-        layers, moments = part
-        return head(layers, moments, features)[0]
+        return _policy(config, state)
 
     def greedy(policy: Policy, observation):
         """argmax_u Q(x, u) = μ(x)."""
-        return bounded(read(policy, policy.mean, observation)).clip(-1.0, 1.0)
+        mean = read(policy, policy.mean, observation, config.normalisation)
+        return bound_mean(mean, config.mean_bound).clip(-1.0, 1.0)
 
-    def shape(policy: Policy, observation, innovation):
-        """Innovations drawn from N(0, c P⁻¹).  Gu et al. 2016, appendix 8.2."""
-        flat = read(policy, policy.lower, observation)
-        return quadratic.precision_noise(quadratic.lower_triangle(flat, m), innovation)
+    def shape(policy: Policy, observation, noise):
+        return shape_noise(policy, observation, noise, config.normalisation)
 
     shaping = {"shape": shape} if config.noise == "precision" else {}
     begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy, **shaping)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)
-
-
-def _value_part(params):
-    """Return what V reads: the trunk and its own layers."""
-    return {name: params[name] for name in ("trunk", "value")}
+    look = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)
 
 
 __all__ = ["NAF", "NAFState"]

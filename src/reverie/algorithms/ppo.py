@@ -1,21 +1,22 @@
 """PPO: proximal policy optimisation with generalised advantages.  Schulman et al. 2017 (arXiv 1707.06347), Algorithm 1.
 
-The policy (a Gaussian around a network's mean) gathers T steps in each of E worlds, then climbs a surrogate of the return
-in several passes over them; the surrogate is clipped so that nothing is gained by moving the policy far.  On-policy:
-nothing older than the last rollout is ever used, which is why it takes no part in imagination.
+The policy (a Gaussian around a network's mean) gathers T steps in each of E environments.  Then it climbs a surrogate of
+the return in several passes over them.  The surrogate is clipped so that nothing is gained by moving the policy far.
+PPO is on-policy: nothing older than the last rollout is ever used.  So imagination cannot be used with it.
 
 Differences (ours / the paper's):
- 1. Executed actions are clipped to the bounds and their probability is that of clipped ones, `squashed.clipped_log_density` /
-    a Gaussian's density (implementations take it of the unclipped draw).
+ 1. Executed actions are clipped to the bounds.  Their probability is that of clipped actions
+    (`bounded_gaussian.clipped_log_density`) / a Gaussian's density (implementations take it of the unclipped draw).
  2. Advantages are standardised in each minibatch, gradients clipped in norm, Adam's ε is 1e-5, weights start orthogonal
     and the mean's output small / not said (the authors' code does so).
  3. Separate networks for policy and value; no annealing of step size and clip range / the same on MuJoCo, annealed on Atari.
  4. Behind a time-out the true successor's value is bootstrapped, within the rollout too / not said.
  5. Observations are standardised with moments from before the rollout / not said.
- 6. Worlds take turns, step by step, in one process / in parallel.
+ 6. Environments take turns, step by step, in one process / in parallel.
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -23,24 +24,30 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
-from reverie.algorithms.settings import Learning
+from reverie.algorithms.settings import AlgorithmSettings
 from reverie.core.agent import Agent, DataRequirements, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
-from reverie.maths import networks, normalise, returns, squashed
+from reverie.maths import bounded_gaussian, networks, normalise, returns
+
+# Difference 2: what the authors' code has and the paper does not print.
+ADAM_EPSILON = 1e-5
+HIDDEN_GAIN, MEAN_GAIN = 2.0**0.5, 0.01  # of orthogonal weights
+LEAST_STD = 1e-8  # added to the standard deviation of advantages, which may be 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PPO(Learning):
+class PPO(AlgorithmSettings):
     """Settings of PPO.  `build(spec)` returns its pure functions."""
 
     learning_rate: float = 3e-4
     hidden: tuple[int, ...] = (64, 64)
     rollout: int = 2048
-    """T: real steps of each world to one update."""
+    """T: real steps of each environment to one update."""
     worlds: int = 1
-    """E: worlds that take turns; episodes of several are less alike than as many of one."""
+    """E: environments that take turns; episodes of several are less alike than as many of one."""
     epochs: int = 10
     """Passes over a rollout."""
     batch_size: int = 64
@@ -80,10 +87,12 @@ class PPO(Learning):
         """What training needs to know of these settings."""
         updates = self.epochs * (self.rollout * self.worlds // self.batch_size)
         size = self.rollout * self.worlds
-        return DataRequirements(self.batch_size, updates, 0, size, "step", self.rollout, self.worlds, **self._judged)
+        return DataRequirements(
+            self.batch_size, updates, 0, size, "step", self.rollout, self.worlds, **self._for_checks
+        )
 
     def build(self, spec: EnvSpec) -> Agent:
-        """Return PPO's pure functions for a world of `spec`."""
+        """Return PPO's pure functions for an environment of `spec`."""
         return _build(self, spec)
 
 
@@ -101,10 +110,10 @@ class Policy(NamedTuple):
 
     mean: Any
     log_std: Any
-    observations: Any
+    observations: Any  # running moments; None where observations are not normalised
 
 
-class Samples(NamedTuple):
+class RolloutSamples(NamedTuple):
     """What a pass reads of the rollout, [N, ...]."""
 
     x: Any
@@ -114,119 +123,167 @@ class Samples(NamedTuple):
     returns: Any
 
 
+# ---- the networks
+
+
+def value(params, x):
+    """Return V(x) [...] of x [..., n]."""
+    return networks.tanh_network(params["value"], x)[..., 0]
+
+
+def log_density(params, x, action):
+    """Return log π(u|x) [...] of x [..., n] and clipped actions u [..., m].  Difference 1."""
+    return bounded_gaussian.clipped_log_density(networks.tanh_network(params["mean"], x), params["log_std"], action)
+
+
+# ---- the update.  Schulman et al. 2017, Algorithm 1
+
+
+def goes_on(rollout: Transition):
+    """Return [T, E], True where the next row begins where this one ended: the trajectory goes on there."""
+    joined = jnp.all(rollout.observation[1:] == rollout.next_observation[:-1], axis=-1)
+    return jnp.concatenate([joined, jnp.zeros_like(joined, shape=(1, *joined.shape[1:]))])
+
+
+def rollout_samples(config: PPO, params, observations, rollout: Transition) -> RolloutSamples:
+    """Return what passes read of a rollout [T, E, ...], flat [T·E, ...]: advantages are those of Schulman et al. 2016, eq. 16.
+
+    params: of the policy that acted.  observations: moments from before the rollout.
+    """
+    moments = updates.moments_in_use(observations, config.observation_normalisation)
+    x, x_next = (updates.normalise_observation(moments, o) for o in (rollout.observation, rollout.next_observation))
+    values = value(params, x)
+    advantages = returns.gae(
+        config.reward_scale * rollout.reward,
+        config.discount * rollout.discount,
+        values,
+        value(params, x_next),
+        goes_on(rollout),
+        config.trace,
+    )
+    density = log_density(params, x, rollout.action)
+    samples = RolloutSamples(x, rollout.action, density, advantages, advantages + values)
+    return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), samples)
+
+
+def standardised(advantage):
+    """Return advantages [B] less their mean, over their standard deviation.  Difference 2."""
+    return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + LEAST_STD)
+
+
+def clipped_surrogate(ratio, advantage, clip: float):
+    """Return L^CLIP = mean min(ρ A, clip(ρ, 1 - ε, 1 + ε) A), of ρ = π(u|x)/π_old(u|x) [B] and A [B].  Eq. 7."""
+    clipped = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
+    return jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
+
+
+def value_loss(params, x, goal):
+    """Return L^VF = mean (R - V(x))², of x [B, n] and returns R [B].  Below eq. 9."""
+    return jnp.mean((goal - value(params, x)) ** 2)
+
+
+def loss(params, batch: RolloutSamples, clip: float, value_weight: float, entropy_weight: float):
+    """Return -(L^CLIP - c_1 L^VF + c_2 S), and besides metrics.  Eq. 9."""
+    advantage = standardised(batch.advantage)
+    log_ratio = log_density(params, batch.x, batch.action) - batch.log_density
+    ratio = jnp.exp(log_ratio)
+    surrogate = clipped_surrogate(ratio, advantage, clip)
+    error = value_loss(params, batch.x, batch.returns)
+    entropy = bounded_gaussian.entropy(params["log_std"])
+    whole = -surrogate + value_weight * error - entropy_weight * entropy
+    metrics = {
+        "loss": error,
+        "surrogate": surrogate,
+        "entropy": entropy,
+        "clipped": jnp.mean(jnp.abs(ratio - 1.0) > clip),
+        "kl": jnp.mean(ratio - 1.0 - log_ratio),  # an unbiased, positive estimate of KL(old, new)
+    }
+    return whole, metrics
+
+
+def minibatch_order(key, size: int, batch_size: int, epochs: int):
+    """Return the rows of each minibatch [epochs · size/batch_size, batch_size]: every pass in an order of its own."""
+    count = size // batch_size
+
+    def shuffled(key):
+        return jax.random.permutation(key, size)[: count * batch_size].reshape(count, batch_size)
+
+    return jax.vmap(shuffled)(jax.random.split(key, epochs)).reshape(-1, batch_size)
+
+
+def _update(config: PPO, optimiser: optax.GradientTransformation, state: PPOState, rollout: Transition, key):
+    samples = rollout_samples(config, state.params, state.observations, rollout)
+
+    def step(carry, rows):
+        part = jax.tree.map(lambda part: part[rows], samples)
+        weights = (config.clip, config.value_weight, config.entropy_weight)
+        params, opt_state, _, metrics = updates.gradient_step(loss, optimiser, *carry, part, *weights)
+        return (params, opt_state), metrics
+
+    order = minibatch_order(key, samples.advantage.shape[0], config.batch_size, config.epochs)
+    (params, opt_state), metrics = updates.over_minibatches(step, (state.params, state.optimiser), order)
+    observations = state.observations
+    if config.observation_normalisation:
+        observations = normalise.update(observations, rollout.observation.reshape(-1, rollout.observation.shape[-1]))
+    metrics |= {"q_mean": jnp.mean(samples.returns)}
+    return PPOState(params, opt_state, observations, state.updates + len(order)), metrics
+
+
+def diagnose(config: PPO, state: PPOState, batch: Transition):
+    """Return mean V, mean σ and the share of means beyond the bounds, at states of `batch`."""
+    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    x = updates.normalise_observation(moments, batch.observation)
+    mean = networks.tanh_network(state.params["mean"], x)
+    return {
+        "value_mean": jnp.mean(value(state.params, x)),
+        "std_mean": jnp.mean(jnp.exp(state.params["log_std"])),
+        "mean_saturated": jnp.mean(jnp.abs(mean) > 1.0),
+    }
+
+
+# ---- the agent
+
+
+def _init(config: PPO, optimiser: optax.GradientTransformation, n: int, m: int, key) -> PPOState:
+    keys = jax.random.split(key, 4)
+
+    def network(k_layers, k_out, outputs: int, gain: float):
+        layers = networks.init_orthogonal(k_layers, (n, *config.hidden), HIDDEN_GAIN)
+        return [*layers, *networks.init_orthogonal(k_out, ((n, *config.hidden)[-1], outputs), gain)]
+
+    params = {
+        "mean": network(keys[0], keys[1], m, MEAN_GAIN),
+        "value": network(keys[2], keys[3], 1, 1.0),
+        "log_std": jnp.full(m, np.log(config.std), jnp.float32),
+    }
+    return PPOState(params, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
+
+
 def _build(config: PPO, spec: EnvSpec) -> Agent:
     require_continuous(spec, "ppo")
-    n, m = spec.observation_dim, spec.action_dim
-    optimiser = optax.chain(optax.clip_by_global_norm(config.gradient_norm), optax.adam(config.learning_rate, eps=1e-5))
+    adam = optax.adam(config.learning_rate, eps=ADAM_EPSILON)
+    optimiser = optax.chain(optax.clip_by_global_norm(config.gradient_norm), adam)
 
     def init(key) -> PPOState:
-        keys = jax.random.split(key, 4)
-
-        def network(k_layers, k_out, outputs, gain):
-            layers = networks.init_orthogonal(k_layers, (n, *config.hidden), 2.0**0.5)
-            return [*layers, *networks.init_orthogonal(k_out, ((n, *config.hidden)[-1], outputs), gain)]
-
-        params = {
-            "mean": network(keys[0], keys[1], m, 0.01),
-            "value": network(keys[2], keys[3], 1, 1.0),
-            "log_std": jnp.full(m, np.log(config.std), jnp.float32),
-        }
-        return PPOState(params, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
-
-    def see(observations, x):
-        return normalise.apply(observations, x) if config.observation_normalisation else x
-
-    def value(params, x):
-        """V(x) [...]."""
-        return networks.tanh_network(params["value"], x)[..., 0]
-
-    def log_density(params, x, action):
-        """Log π(u|x) [...]."""
-        return squashed.clipped_log_density(networks.tanh_network(params["mean"], x), params["log_std"], action)
-
-    # Schulman et al. 2017, eqs 7 and 9
-    def loss(params, batch: Samples):
-        advantage = (batch.advantage - jnp.mean(batch.advantage)) / (jnp.std(batch.advantage) + 1e-8)
-        log_ratio = log_density(params, batch.x, batch.action) - batch.log_density
-        ratio = jnp.exp(log_ratio)
-        clipped = jnp.clip(ratio, 1.0 - config.clip, 1.0 + config.clip)
-        surrogate = jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
-        error = jnp.mean((batch.returns - value(params, batch.x)) ** 2)
-        entropy = squashed.entropy(params["log_std"])
-        whole = -surrogate + config.value_weight * error - config.entropy_weight * entropy
-        facts = {
-            "loss": error,
-            "surrogate": surrogate,
-            "entropy": entropy,
-            "clipped": jnp.mean(jnp.abs(ratio - 1.0) > config.clip),
-            "kl": jnp.mean(ratio - 1.0 - log_ratio),  # an unbiased, positive estimate of KL(old, new)
-        }
-        return whole, facts
-
-    def samples_of(params, observations, rollout: Transition) -> Samples:
-        """Return what passes read of a rollout [T, E, ...], flat."""
-        x, x_next = see(observations, rollout.observation), see(observations, rollout.next_observation)
-        values = value(params, x)
-        # A trajectory goes on where the next row begins where this one ended.
-        joined = jnp.all(rollout.observation[1:] == rollout.next_observation[:-1], axis=-1)
-        goes_on = jnp.concatenate([joined, jnp.zeros_like(joined, shape=(1, *joined.shape[1:]))])
-        advantages = returns.gae(
-            config.reward_scale * rollout.reward,
-            config.discount * rollout.discount,
-            values,
-            value(params, x_next),
-            goes_on,
-            config.trace,
-        )
-        density = log_density(params, x, rollout.action)
-        samples = Samples(x, rollout.action, density, advantages, advantages + values)
-        return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), samples)
+        return _init(config, optimiser, spec.observation_dim, spec.action_dim, key)
 
     def update(state: PPOState, rollout: Transition, key):
         """Return the state after `epochs` passes over a rollout [T, E, ...] in time, and the mean of each metric."""
-        samples = samples_of(state.params, state.observations, rollout)
-        count = samples.advantage.shape[0] // config.batch_size
-
-        def step(carry, rows):
-            params, opt_state = carry
-            (_, facts), gradient = jax.value_and_grad(loss, has_aux=True)(
-                params, jax.tree.map(lambda part: part[rows], samples)
-            )
-            change, opt_state = optimiser.update(gradient, opt_state, params)
-            return (optax.apply_updates(params, change), opt_state), facts
-
-        def shuffled(key):
-            order = jax.random.permutation(key, samples.advantage.shape[0])
-            return order[: count * config.batch_size].reshape(count, config.batch_size)
-
-        order = jax.vmap(shuffled)(jax.random.split(key, config.epochs)).reshape(-1, config.batch_size)
-        (params, opt_state), metrics = jax.lax.scan(step, (state.params, state.optimiser), order)
-        observations = state.observations
-        if config.observation_normalisation:
-            observations = normalise.update(observations, rollout.observation.reshape(-1, n))
-        metrics = jax.tree.map(jnp.mean, metrics) | {"q_mean": jnp.mean(samples.returns)}
-        return PPOState(params, opt_state, observations, state.updates + len(order)), metrics
-
-    def diagnose(state: PPOState, batch: Transition):
-        x = see(state.observations, batch.observation)
-        mean = networks.tanh_network(state.params["mean"], x)
-        return {
-            "value_mean": jnp.mean(value(state.params, x)),
-            "std_mean": jnp.mean(jnp.exp(state.params["log_std"])),
-            "mean_saturated": jnp.mean(jnp.abs(mean) > 1.0),
-        }
+        return _update(config, optimiser, state, rollout, key)
 
     def policy(state: PPOState) -> Policy:
-        seen = state.observations if config.observation_normalisation else None
+        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.params["mean"], state.params["log_std"], seen)
 
-    def act_with(policy: Policy, observation, innovation):
-        mean = networks.tanh_network(policy.mean, see(policy.observations, observation))
-        return (mean + mean.__array_namespace__().exp(policy.log_std) * innovation).clip(-1.0, 1.0)
+    def act_with(policy: Policy, observation, noise):
+        x = updates.normalise_observation(policy.observations, observation)
+        mean = networks.tanh_network(policy.mean, x)
+        return (mean + mean.__array_namespace__().exp(policy.log_std) * noise).clip(-1.0, 1.0)
 
     def greedy(policy: Policy, observation):
         """Return the policy's mean, clipped."""
         return act_with(policy, observation, 0.0)
 
-    begin, act, explore = drawing(m, policy, act_with)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)
+    begin, act, explore = drawing(spec.action_dim, policy, act_with)
+    look = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)

@@ -4,14 +4,15 @@ Two critics Q_i(x, u) learn the return plus α times the policy's entropy; the p
 the lesser of the two plus α times its own entropy; α is moved so that the entropy stays near a target.
 
 Differences (ours / the paper's):
- 1. One critic's, the actor's and the temperature's step follow each other on the minibatch; each uses what the one before
-    left, and all the temperature from before the minibatch / not said.
+ 1. On each minibatch the critics' step comes first, then the actor's, then the temperature's.  Each uses what the steps
+    before it left, but all three use the temperature from before the minibatch / not said.
  2. log σ is clipped to [-20, 2] / not said there (the authors' code does so).
  3. The first `warmup_steps` actions are uniform / not mentioned.
  4. `updates_per_step` is 1 by default / 1; I of the other algorithms here is 5.
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -19,17 +20,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
-from reverie.algorithms.settings import OffPolicy
+from reverie.algorithms.settings import OffPolicySettings
 from reverie.core.agent import Agent, require_continuous
 from reverie.core.types import EnvSpec, Transition
-from reverie.maths import networks, normalise, squashed
+from reverie.maths import bounded_gaussian, networks, normalise
+from reverie.maths.networks import Normalisation
 
 LOG_STD = (-20.0, 2.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SAC(OffPolicy):
+class SAC(OffPolicySettings):
     """Settings of SAC.  `build(spec)` returns its pure functions."""
 
     learning_rate: float = 3e-4
@@ -55,7 +58,7 @@ class SAC(OffPolicy):
         return cls(**changes)
 
     def build(self, spec: EnvSpec) -> Agent:
-        """Return SAC's pure functions for a world of `spec`."""
+        """Return SAC's pure functions for an environment of `spec`."""
         return _build(self, spec)
 
 
@@ -77,138 +80,182 @@ class Policy(NamedTuple):
 
     actor: Any
     moments: Any
-    observations: Any
+    observations: Any  # running moments; None where observations are not normalised
+
+
+# ---- the networks
+
+
+def gaussian(actor, moments, x, normalisation: Normalisation, training: bool = False):
+    """Return (mean [..., m], log σ [..., m], the moments used) of the policy before tanh.
+
+    x: [..., n].  training: normalise by the minibatch's own moments.
+    """
+    out, used = networks.forward(actor, moments, x, normalisation, training)
+    m = out.shape[-1] // 2
+    return out[..., :m], out[..., m:].clip(*LOG_STD), used
+
+
+def sample_action(actor, moments, x, key, normalisation: Normalisation, training: bool = False):
+    """Return (u = tanh(mean + σ ε) [..., m], log π(u|x) [...], the moments used).  Appendix C; ε is drawn from `key`."""
+    mean, log_std, used = gaussian(actor, moments, x, normalisation, training)
+    u, log_density = bounded_gaussian.sample(mean, log_std, jax.random.normal(key, mean.shape, mean.dtype))
+    return u, log_density, used
+
+
+def q_values(critics, moments, x, u, normalisation: Normalisation, training: bool = False):
+    """Return ([Q_1(x, u), Q_2(x, u)], each [...], and the moments used) of x [..., n] and u [..., m]."""
+    both = jnp.concatenate([x, u], axis=-1)
+    pairs = zip(critics, moments, strict=True)
+    outs = [networks.forward(critic, running, both, normalisation, training) for critic, running in pairs]
+    return [out[..., 0] for out, _ in outs], [used for _, used in outs]
+
+
+# ---- the update.  Haarnoja et al. 2018b, Algorithm 1
+
+
+def soft_value(actor, target, moments, temperature, x, key, normalisation: Normalisation):
+    """Return min_i Q'_i(x, u) - α log π(u|x) [B] with u ~ π(x), by the target critics.  Eq. 3.
+
+    moments: {"actor": …, "critics": …}, as in the state.  temperature: α [].  x: [B, n].
+    """
+    u, log_density, _ = sample_action(actor, moments["actor"], x, key, normalisation)
+    (one, two), _ = q_values(target, moments["critics"], x, u, normalisation, training=True)
+    return jnp.minimum(one, two) - temperature * log_density
+
+
+def critic_loss(critics, moments, x, action, y, normalisation: Normalisation):
+    """Return Σ_i ½ mean (y - Q_i(x, u))², and besides (moments used, mean Q_1).  Eq. 5.
+
+    moments: the critics'.  x: [B, n].  action: [B, m], in [-1, 1].  y: r + γ V'(x') [B], of eq. 6.
+    """
+    values, used = q_values(critics, moments, x, action, normalisation, training=True)
+    errors = sum(jnp.mean((y - value) ** 2) for value in values)
+    return 0.5 * errors, (used, jnp.mean(values[0]))
+
+
+def actor_loss(actor, critics, moments, temperature, x, key, normalisation: Normalisation):
+    """Return mean [α log π(u|x) - min_i Q_i(x, u)], u = tanh(mean + σ ε).  Eq. 9.
+
+    Besides (moments used, mean log π).  moments, temperature, x: as in `soft_value`.
+    """
+    u, log_density, used = sample_action(actor, moments["actor"], x, key, normalisation, training=True)
+    (one, two), _ = q_values(critics, moments["critics"], x, u, normalisation)
+    return jnp.mean(temperature * log_density - jnp.minimum(one, two)), (used, jnp.mean(log_density))
+
+
+def update_critics(optimiser, state: SACState, x, action, y, normalisation: Normalisation):
+    """Return (critics, their optimiser's state, loss, (moments used, mean Q_1)) after one step down `critic_loss`."""
+    given = (state.moments["critics"], x, action, y, normalisation)
+    return updates.gradient_step(critic_loss, optimiser, state.critics, state.optimisers[1], *given)
+
+
+def update_actor(optimiser, state: SACState, critics, x, key, normalisation: Normalisation):
+    """Return (actor, its optimiser's state, loss, (moments used, mean log π)) after one step down `actor_loss`.
+
+    By the critics given, and the temperature of the state.
+    """
+    given = (critics, state.moments, jnp.exp(state.log_temperature), x, key, normalisation)
+    return updates.gradient_step(actor_loss, optimiser, state.actor, state.optimisers[0], *given)
+
+
+def update_temperature(optimiser, log_temperature, optimiser_state, log_density, target_entropy: float):
+    """Return (log α, its optimiser's state) after one step along -(mean log π + target entropy), both in nats.
+
+    Eq. 18 for log α: its gradient is α's times α, which Adam hardly sees.  log_density: mean log π(u|x) [].
+    """
+    return updates.apply_gradient(optimiser, -(log_density + target_entropy), optimiser_state, log_temperature)
+
+
+def update_once(config: SAC, optimiser: optax.GradientTransformation, target_entropy: float, state: SACState, given):
+    """Return (state, metrics) after one minibatch: the gradient step of Algorithm 1.
+
+    target_entropy: nats, of all actuators together.  given: (Transition [B, ...], key).
+    """
+    batch, key = given
+    k_next, k_actor = jax.random.split(key)
+    kind, temperature = config.normalisation, jnp.exp(state.log_temperature)
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    after = soft_value(state.actor, state.target, state.moments, temperature, x_next, k_next, kind)
+    y = updates.td_target(batch, after, config.discount, config.reward_scale)
+
+    critics, opt_critics, error, (used_critics, q_mean) = update_critics(optimiser, state, x, batch.action, y, kind)
+    actor, opt_actor, _, (used_actor, log_density) = update_actor(optimiser, state, critics, x, k_actor, kind)
+    log_temperature, opt_temperature = state.log_temperature, state.optimisers[2]
+    if config.learn_temperature:
+        log_temperature, opt_temperature = update_temperature(
+            optimiser, log_temperature, opt_temperature, log_density, target_entropy
+        )
+    used = {"actor": used_actor, "critics": used_critics}
+    moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
+    target = networks.move_towards(state.target, critics, config.target_rate)
+    optimisers = opt_actor, opt_critics, opt_temperature
+    new = SACState(actor, critics, log_temperature, moments, target, optimisers, observations, state.updates + 1)
+    return new, {"loss": error, "q_mean": q_mean, "entropy": -log_density, "temperature": temperature}
+
+
+def diagnose(config: SAC, state: SACState, batch: Transition):
+    """Return the lesser Q, how far the critics lie apart, mean σ and the share of saturated means, at states of `batch`."""
+    running = updates.moments_in_use(state.observations, config.observation_normalisation)
+    x, kind = updates.normalise_observation(running, batch.observation), config.normalisation
+    mean, log_std, _ = gaussian(state.actor, state.moments["actor"], x, kind)
+    (one, two), _ = q_values(state.critics, state.moments["critics"], x, jnp.tanh(mean), kind)
+    return {
+        "value_mean": jnp.mean(jnp.minimum(one, two)),
+        "critics_apart": jnp.mean(jnp.abs(one - two)),
+        "std_mean": jnp.mean(jnp.exp(log_std)),
+        "mean_saturated": updates.saturated_share(jnp.tanh(mean)),
+    }
+
+
+# ---- the agent
+
+
+def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, key) -> SACState:
+    k_actor, *k_critics = jax.random.split(key, 3)
+
+    def network(key, inputs: int, outputs: int):
+        sizes = (inputs, *config.hidden, outputs)
+        return networks.init_network(jax.random.split(key), sizes, config.normalisation, small=False)
+
+    actor, critics = network(k_actor, n, 2 * m), [network(k, n + m, 1) for k in k_critics]
+    moments = {
+        "actor": networks.init_moments(actor[:-1]),
+        "critics": [networks.init_moments(critic[:-1]) for critic in critics],
+    }
+    log_temperature = jnp.asarray(np.log(config.temperature), jnp.float32)
+    optimisers = tuple(optimiser.init(part) for part in (actor, critics, log_temperature))
+    target, zero = updates.target_copy(critics), jnp.zeros((), jnp.int32)
+    return SACState(actor, critics, log_temperature, moments, target, optimisers, normalise.init(n), zero)
 
 
 def _build(config: SAC, spec: EnvSpec) -> Agent:
     require_continuous(spec, "sac")
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
-    target_entropy = config.target_entropy * m
+    one = functools.partial(update_once, config, optimiser, config.target_entropy * m)
 
     def init(key) -> SACState:
-        k_actor, *k_critics = jax.random.split(key, 3)
-
-        def network(key, i, o):
-            sizes = (i, *config.hidden, o)
-            return networks.init_network(jax.random.split(key), sizes, config.normalisation, small=False)
-
-        actor, critics = network(k_actor, n, 2 * m), [network(k, n + m, 1) for k in k_critics]
-        moments = {
-            "actor": networks.init_moments(actor[:-1]),
-            "critics": [networks.init_moments(critic[:-1]) for critic in critics],
-        }
-        target = jax.tree.map(jnp.copy, critics)
-        log_temperature = jnp.asarray(np.log(config.temperature), jnp.float32)
-        optimisers = tuple(optimiser.init(part) for part in (actor, critics, log_temperature))
-        zero = jnp.zeros((), jnp.int32)
-        return SACState(actor, critics, log_temperature, moments, target, optimisers, normalise.init(n), zero)
-
-    def see(observations, x):
-        return normalise.apply(observations, x) if config.observation_normalisation else x
-
-    def forward(layers, moments, x, training=False):
-        return networks.forward(layers, moments, x, config.normalisation, training)
-
-    def gaussian(actor, moments, x, training=False):
-        """Return mean and log σ [..., m] of the policy before tanh, and the moments used."""
-        out, used = forward(actor, moments, x, training)
-        return out[..., :m], out[..., m:].clip(*LOG_STD), used
-
-    def sample(actor, moments, x, key, training=False):
-        """Return u = tanh(mean + σ ε) [..., m], log π(u|x) [...] and the moments used."""
-        mean, log_std, used = gaussian(actor, moments, x, training)
-        u, log_density = squashed.sample(mean, log_std, jax.random.normal(key, mean.shape, mean.dtype))
-        return u, log_density, used
-
-    def q(critics, moments, x, u, training=False):
-        """Return [Q_1(x, u), Q_2(x, u)], each [...], and the moments used."""
-        both = jnp.concatenate([x, u], axis=-1)
-        outs = [forward(*part, both, training) for part in zip(critics, moments, strict=True)]
-        return [out[..., 0] for out, _ in outs], [used for _, used in outs]
-
-    # Haarnoja et al. 2018b, eqs 5 and 6: y = r + γ (min_i Q'_i(x', u') - α log π(u'|x')), u' ~ π
-    def critic_loss(critics, moments, y, batch: Transition, x):
-        values, used = q(critics, moments, x, batch.action, training=True)
-        errors = sum(jnp.mean((y - value) ** 2) for value in values)
-        return 0.5 * errors, (used, jnp.mean(values[0]))
-
-    # eq. 9: E [α log π(u|x) - min_i Q_i(x, u)], u = tanh(mean + σ ε)
-    def actor_loss(actor, critics, moments, temperature, x, key):
-        u, log_density, used = sample(actor, moments["actor"], x, key, training=True)
-        (one, two), _ = q(critics, moments["critics"], x, u)
-        return jnp.mean(temperature * log_density - jnp.minimum(one, two)), (used, jnp.mean(log_density))
-
-    def step(gradient, opt_state, params):
-        change, opt_state = optimiser.update(gradient, opt_state, params)
-        return optax.apply_updates(params, change), opt_state
-
-    def update_once(state: SACState, given):
-        batch, key = given
-        k_next, k_actor = jax.random.split(key)
-        observations = state.observations
-        if config.observation_normalisation:
-            observations = normalise.update(observations, batch.observation)
-        x, x_next = see(observations, batch.observation), see(observations, batch.next_observation)
-        temperature = jnp.exp(state.log_temperature)
-        opt_actor, opt_critics, opt_temperature = state.optimisers
-
-        u_next, log_density_next, _ = sample(state.actor, state.moments["actor"], x_next, k_next)
-        (one, two), _ = q(state.target, state.moments["critics"], x_next, u_next, training=True)
-        soft_value = jnp.minimum(one, two) - temperature * log_density_next
-        y = config.reward_scale * batch.reward + config.discount * batch.discount * soft_value
-
-        (error, (used_critics, value)), gradient = jax.value_and_grad(critic_loss, has_aux=True)(
-            state.critics, state.moments["critics"], y, batch, x
-        )
-        critics, opt_critics = step(gradient, opt_critics, state.critics)
-        (_, (used_actor, log_density)), gradient = jax.value_and_grad(actor_loss, has_aux=True)(
-            state.actor, critics, state.moments, temperature, x, k_actor
-        )
-        actor, opt_actor = step(gradient, opt_actor, state.actor)
-
-        # eq. 18, for log α: its gradient is α's times α, which Adam hardly sees
-        log_temperature: Any = state.log_temperature
-        if config.learn_temperature:
-            surplus = -(log_density + target_entropy)
-            log_temperature, opt_temperature = step(surplus, opt_temperature, log_temperature)
-
-        moments = {"actor": used_actor, "critics": used_critics}
-        moments = networks.move_towards(state.moments, moments, networks.MOMENTS_RATE)
-        target = networks.move_towards(state.target, critics, config.target_rate)
-        optimisers = opt_actor, opt_critics, opt_temperature
-        new = SACState(actor, critics, log_temperature, moments, target, optimisers, observations, state.updates + 1)
-        return new, {"loss": error, "q_mean": value, "entropy": -log_density, "temperature": temperature}
+        return _init(config, optimiser, n, m, key)
 
     def update(state: SACState, batches: Transition, key):
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
-        keys = jax.random.split(key, batches.reward.shape[0])
-        state, metrics = jax.lax.scan(update_once, state, (batches, keys))
-        return state, jax.tree.map(jnp.mean, metrics)
-
-    def diagnose(state: SACState, batch: Transition):
-        x = see(state.observations, batch.observation)
-        mean, log_std, _ = gaussian(state.actor, state.moments["actor"], x)
-        (one, two), _ = q(state.critics, state.moments["critics"], x, jnp.tanh(mean))
-        return {
-            "value_mean": jnp.mean(jnp.minimum(one, two)),
-            "critics_apart": jnp.mean(jnp.abs(one - two)),
-            "std_mean": jnp.mean(jnp.exp(log_std)),
-            "mean_saturated": jnp.mean(jnp.abs(jnp.tanh(mean)) > 0.97),
-        }
+        return updates.over_minibatches(one, state, (batches, jax.random.split(key, batches.reward.shape[0])))
 
     def policy(state: SACState) -> Policy:
-        seen = state.observations if config.observation_normalisation else None
+        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.actor, state.moments["actor"], seen)
 
-    def act_with(policy: Policy, observation, innovation):
-        mean, log_std, _ = gaussian(policy.actor, policy.moments, see(policy.observations, observation))
+    def act_with(policy: Policy, observation, noise):
+        x = updates.normalise_observation(policy.observations, observation)
+        mean, log_std, _ = gaussian(policy.actor, policy.moments, x, config.normalisation)
         xp = mean.__array_namespace__()
-        return xp.tanh(mean + xp.exp(log_std) * innovation)
+        return xp.tanh(mean + xp.exp(log_std) * noise)
 
     def greedy(policy: Policy, observation):
         """Return the tanh of the policy's mean."""
         return act_with(policy, observation, 0.0)
 
     begin, act, explore = drawing(m, policy, act_with)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)
+    look = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)

@@ -1,44 +1,19 @@
 """Hyper-parameters that algorithms share, their meaning and their checks."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from reverie.algorithms.tuned import TUNED, TUNED_PER_AGENT
 from reverie.core.agent import DataRequirements
 from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
 from reverie.maths.exploration import Noise
 from reverie.maths.networks import Normalisation
 
-# By domain: the configuration out of the paper's 18, and what it leaves unprinted, for NAF and DDPG alike.  Reward scales
-# bring the return of a good episode to some tens.  Those of reacher, cartpole and peg were chosen with NAF
-# (`studies/catalogue/naf.py`; why not .99 on cartpole: `studies/analyses/values.py`), the gripper's on its single start
-# (`studies/catalogue/imagine.py`), those of swimmer6 and cheetah on one seed of NAF (`studies/data/trials/trials.csv`).
-ARM = {
-    "normalisation": "none",
-    "discount": 0.95,
-    "batch_size": 100,
-    "target_rate": 0.005,
-    "observation_normalisation": True,
-}
-CHOSEN: Mapping[str, Mapping[str, Any]] = {
-    "cartpole": {"normalisation": "none", "discount": 0.97, "reward_scale": 30.0},
-    "peg": {**ARM, "reward_scale": 5.0},
-    "reacher": {**ARM, "reward_scale": 20.0},
-    "reacher_single": {**ARM, "reward_scale": 20.0},
-    "gripper": {**ARM, "reward_scale": 5.0},
-    "gripper_single": {**ARM, "reward_scale": 5.0},
-    "swimmer6": {"batch_size": 100, "target_rate": 0.005, "observation_normalisation": True, "reward_scale": 0.1},
-    "cheetah": {"batch_size": 100, "target_rate": 0.02, "observation_normalisation": True, "reward_scale": 10.0},
-}
-# One agent's alone, by (agent, domain): the paper searched for each of them apart.  swimmer6's learning rate lies between two
-# of the 18 configurations'.  Why: docs/naf.md, docs/reproduce.md.
-OWN: Mapping[tuple[str, str], Mapping[str, Any]] = {("naf", "swimmer6"): {"learning_rate": 3e-3}}
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Learning(Settings):
-    """What every algorithm here has.  Raises ConfigError where a value cannot work."""
+class AlgorithmSettings(Settings):
+    """Settings of every algorithm here.  Raises ConfigError where a value cannot work."""
 
     learning_rate: float = 1e-3
     """Adam's step size, for all networks."""
@@ -59,8 +34,8 @@ class Learning(Settings):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
 
     @property
-    def _judged(self) -> dict[str, Any]:
-        """What learning is judged by, and what may be said of it, as DataRequirements has it."""
+    def _for_checks(self) -> dict[str, Any]:
+        """What checks of learning need to know, as named in `DataRequirements`."""
         names = ("discount", "reward_scale", "learning_rate", "observation_normalisation")
         return {name: getattr(self, name) for name in names}
 
@@ -79,7 +54,7 @@ class Learning(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OffPolicy(Learning):
+class OffPolicySettings(AlgorithmSettings):
     """Settings of algorithms that learn from replay."""
 
     target_rate: float = 0.005
@@ -89,7 +64,7 @@ class OffPolicy(Learning):
     updates_per_step: int = 5
     """I: minibatch updates for each real step."""
     update_after: Literal["step", "episode"] = "step"
-    """When they run: "episode" is for machines with no time between ticks."""
+    """When they run.  "episode": after each episode, for loops that have no spare time between steps."""
     warmup_steps: int = 200
     """Real steps of uniformly random actions before the first update."""
     replay_capacity: int = 1_000_000
@@ -111,12 +86,12 @@ class OffPolicy(Learning):
             self.warmup_steps,
             self.replay_capacity,
             self.update_after,
-            **self._judged,
+            **self._for_checks,
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Noisy(OffPolicy):
+class DeterministicPolicySettings(OffPolicySettings):
     """Settings of the paper's two algorithms: a deterministic policy, with noise to explore."""
 
     name = ""
@@ -124,7 +99,7 @@ class Noisy(OffPolicy):
     noise: Noise = "ou"
     """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2)."""
     noise_scale: float = 0.3
-    """σ of the noise's innovations, where actions span [-1, 1]."""
+    """σ: what each standard normal draw of the noise is multiplied by, where actions span [-1, 1]."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -135,10 +110,11 @@ class Noisy(OffPolicy):
         """Return the settings that Gu et al. 2016 print, and for what they do not print those of the DDPG paper.
 
         They searched learning rate, batch normalisation and noise per domain, 18 configurations, and printed only those of
-        table 2 (batch normalisation on, 1e-3, 0.3).  For a `domain` in `CHOSEN` the configuration is ours out of those 18;
-        for others it is table 2's.  What one of the two agents has alone is in `OWN`.  `changes` override.
+        table 2 (batch normalisation on, 1e-3, 0.3).  For a `domain` in `tuned.TUNED` the configuration is our choice out of
+        those 18; for others it is table 2's.  `tuned.TUNED_PER_AGENT` has what only one of the two agents uses.
+        `changes` override.
         """
         printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
         unprinted = {"target_rate": 0.001, "batch_size": 64}
-        chosen = {**CHOSEN.get(domain or "", {}), **OWN.get((cls.name, domain or ""), {})}
-        return cls(**{**printed, **unprinted, **chosen, **changes})
+        tuned = {**TUNED.get(domain or "", {}), **TUNED_PER_AGENT.get((cls.name, domain or ""), {})}
+        return cls(**{**printed, **unprinted, **tuned, **changes})

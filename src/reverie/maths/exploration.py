@@ -1,7 +1,8 @@
-"""Exploration noise added to the greedy action, as processes over standard normal innovations [m].
+"""Exploration noise: what is added to the greedy action, made of standard normal draws.
 
-A process is a pair of functions: `begin(m) -> memory` at an episode's start and
-`step(memory, innovation, scale) -> (noise, memory)` at each step.  NumPy or JAX arrays.
+A process is a pair of functions: `begin(m) -> memory` at the start of an episode, and
+`step(memory, noise, scale) -> (added, memory)` at each step.  noise: standard normal [..., m].  added: [..., m], where
+actions span [-1, 1].  NumPy or JAX arrays.
 """
 
 from collections.abc import Callable
@@ -28,29 +29,29 @@ def _begin(action_dim: int):
     return np.zeros(action_dim, np.float32)
 
 
-def _ornstein_uhlenbeck(memory, innovation, scale):
+def _ornstein_uhlenbeck(memory, noise, scale):
     """N ← (1 - θ) n + σ ε: correlated in time, restarted at zero each episode.  σ = scale; it settles at 1.90 σ."""
-    innovation = array("exploration: innovation", innovation)
-    memory = (1.0 - THETA) * memory + scale * innovation
+    noise = array("exploration: noise", noise)
+    memory = (1.0 - THETA) * memory + scale * noise
     return memory, memory
 
 
-def _gaussian(memory, innovation, scale):
+def _gaussian(memory, noise, scale):
     """N = σ ε: independent from step to step."""
-    return scale * array("exploration: innovation", innovation), memory
+    return scale * array("exploration: noise", noise), memory
 
 
-def uniform(innovation):
+def uniform(noise):
     """Return draws from [0, 1] made of standard normal ones, by their distribution function."""
-    if isinstance(innovation, jax.Array):
-        return jax.scipy.special.ndtr(innovation)
-    return scipy.special.ndtr(array("exploration.uniform: innovation", innovation))
+    if isinstance(noise, jax.Array):
+        return jax.scipy.special.ndtr(noise)
+    return scipy.special.ndtr(array("exploration.uniform: noise", noise))
 
 
 ORNSTEIN_UHLENBECK = Process(_begin, _ornstein_uhlenbeck)
 GAUSSIAN = Process(_begin, _gaussian)
 
 
-def process(noise: Noise) -> Process:
-    """Return the process in time of a kind of noise; "precision" is Ornstein-Uhlenbeck over shaped innovations."""
-    return GAUSSIAN if noise == "gaussian" else ORNSTEIN_UHLENBECK
+def process(kind: Noise) -> Process:
+    """Return the process in time of a kind of noise; "precision" is Ornstein-Uhlenbeck over shaped draws."""
+    return GAUSSIAN if kind == "gaussian" else ORNSTEIN_UHLENBECK

@@ -36,16 +36,17 @@ def advantage(action, mean, lower):
     return -0.5 * z @ z
 
 
-def precision_noise(lower, innovation):
-    """Return ε ~ N(0, c P⁻¹) with c = m / tr P⁻¹, from standard normals [..., m].  Gu et al. 2016, appendix 8.2.
+def precision_noise(lower, noise):
+    """Return ε ~ N(0, c P⁻¹) [..., m] with c = m / tr P⁻¹, from standard normal `noise` [..., m].
 
+    Gu et al. 2016, appendix 8.2.  lower: L [..., m, m] with P = L Lᵀ.
     The paper leaves the adaptive rescaling of c open.  Here E|ε|² = m at every state, the size of plain unit noise, so
     precision gives the noise its shape and never its size: noise_scale keeps one meaning for all kinds of noise.
     """
-    lower, innovation = (array("quadratic.precision_noise", part) for part in (lower, innovation))
-    xp = innovation.__array_namespace__()
+    lower, noise = (array("quadratic.precision_noise", part) for part in (lower, noise))
+    xp = noise.__array_namespace__()
     # c makes the result independent of L's scale; this only avoids overflow
     scaled = lower / xp.max(xp.abs(lower), axis=(-2, -1), keepdims=True)
     inverse = xp.linalg.inv(scaled)  # P⁻¹ = L⁻ᵀ L⁻¹, so L⁻ᵀ z has covariance P⁻¹
-    size = xp.sqrt(innovation.shape[-1] / xp.sum(inverse * inverse, axis=(-2, -1)))  # tr P⁻¹ = |L⁻¹|²
-    return size[..., None] * (inverse.mT @ innovation[..., None])[..., 0]
+    size = xp.sqrt(noise.shape[-1] / xp.sum(inverse * inverse, axis=(-2, -1)))  # tr P⁻¹ = |L⁻¹|²
+    return size[..., None] * (inverse.mT @ noise[..., None])[..., 0]

@@ -143,7 +143,7 @@ def _require_possible(world: Any, settings: Any, seed: Any) -> int:
     if not possible:
         raise ConfigError(f"the world is {shown(world)}; give one with states, actions, reset and step, see `Samples`")
     if not isinstance(settings, QLearningSettings):
-        raise ConfigError(f"the settings are {shown(settings)}; give Learning(…)")
+        raise ConfigError(f"the settings are {shown(settings)}; give QLearningSettings(…)")
     return whole("seed", seed)
 
 

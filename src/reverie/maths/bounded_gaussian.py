@@ -9,13 +9,15 @@ LOG_ROOT_TWO_PI = 0.9189385332046727  # ½ log 2π
 
 
 @of_arrays
-def sample(mean, log_std, innovation):
-    """Return u = tanh(mean + σ ε) [..., m] and its log density [...].  Haarnoja et al. 2018b, appendix C, eq. 26.
+def sample(mean, log_std, noise):
+    """Return u = tanh(mean + σ ε) [..., m] and its log density [...], of standard normal `noise` ε [..., m].
+
+    Haarnoja et al. 2018b, appendix C, eq. 26.
 
     log |du/dz| = log (1 - tanh² z) = 2 (log 2 - z - softplus(-2 z)), which does not cancel where tanh saturates.
     """
-    z = mean + jnp.exp(log_std) * innovation
-    normal = -0.5 * innovation**2 - log_std - LOG_ROOT_TWO_PI
+    z = mean + jnp.exp(log_std) * noise
+    normal = -0.5 * noise**2 - log_std - LOG_ROOT_TWO_PI
     return jnp.tanh(z), jnp.sum(normal - 2.0 * (jnp.log(2.0) - z - jax.nn.softplus(-2.0 * z)), axis=-1)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reverie.maths import squashed
+from reverie.maths import bounded_gaussian
 
 SETTINGS = [(0.0, 0.5), (0.8, 0.3), (-1.5, 1.0), (0.2, 2.0)]  # mean, σ
 
@@ -19,7 +19,7 @@ def integral(values, points):
 def test_a_squashed_density_is_that_of_tanh_and_integrates_to_one(mean, std):
     """p(u) = p(z) / (1 - u²) at z = artanh u: the change of variables, and a draw is tanh of one."""
     z = np.linspace(mean - 8 * std, mean + 8 * std, 40_001)
-    u, log_density = squashed.sample(
+    u, log_density = bounded_gaussian.sample(
         jnp.full((len(z), 1), mean), jnp.full((len(z), 1), np.log(std)), jnp.asarray((z - mean) / std)[:, None]
     )
     np.testing.assert_allclose(u[:, 0], np.tanh(z), atol=1e-6)
@@ -31,13 +31,13 @@ def test_a_squashed_density_is_that_of_tanh_and_integrates_to_one(mean, std):
 
 
 def test_a_squashed_density_sums_over_actuators_and_holds_where_tanh_is_flat():
-    mean, log_std, innovation = jnp.array([20.0, -25.0]), jnp.array([0.0, -1.0]), jnp.array([0.5, -0.3])
-    _, log_density = squashed.sample(mean, log_std, innovation)
+    mean, log_std, noise = jnp.array([20.0, -25.0]), jnp.array([0.0, -1.0]), jnp.array([0.5, -0.3])
+    _, log_density = bounded_gaussian.sample(mean, log_std, noise)
     z = np.array([20.5, -25.0 - 0.3 * np.exp(-1)])
     slope = np.log(4.0) - 2 * np.abs(z)  # log (1 - tanh² z) for large |z|
     expected = (stats.norm.logpdf([0.5, -0.3]) - np.array([0.0, -1.0]) - slope).sum()
     assert float(log_density) == pytest.approx(expected, rel=1e-6)
-    slopes = jax.grad(lambda mean: squashed.sample(mean, log_std, innovation)[1])(mean)
+    slopes = jax.grad(lambda mean: bounded_gaussian.sample(mean, log_std, noise)[1])(mean)
     np.testing.assert_allclose(slopes, [2.0, -2.0], rtol=1e-5)  # - d/dz log (1 - tanh² z)
 
 
@@ -45,7 +45,7 @@ def test_a_squashed_density_sums_over_actuators_and_holds_where_tanh_is_flat():
 def test_a_clipped_density_is_a_gaussian_within_and_the_mass_beyond_at_the_bounds(mean, std):
     log_std = jnp.array([np.log(std)])
     u = np.linspace(-1, 1, 20_001)
-    logs = squashed.clipped_log_density(jnp.full((len(u), 1), mean), log_std[None], jnp.asarray(u)[:, None])
+    logs = bounded_gaussian.clipped_log_density(jnp.full((len(u), 1), mean), log_std[None], jnp.asarray(u)[:, None])
     density = np.exp(np.asarray(logs, float))
     np.testing.assert_allclose(logs[1:-1], stats.norm.logpdf(u[1:-1], mean, std), rtol=1e-4, atol=1e-4)
     assert density[0] == pytest.approx(stats.norm.cdf(-1, mean, std), rel=1e-4)
@@ -74,9 +74,9 @@ def test_the_gradient_of_clipped_actions_is_unbiased(mean, std):
         (expected(mean, log_std + h) - expected(mean, log_std - h)) / (2 * h),
     ]
     u = np.linspace(-1, 1, 20_001)
-    score = jax.vmap(jax.grad(lambda p, u: squashed.clipped_log_density(p[:1], p[1:], u[None])), in_axes=(None, 0))(
-        jnp.array([mean, log_std]), jnp.asarray(u)
-    )
+    score = jax.vmap(
+        jax.grad(lambda p, u: bounded_gaussian.clipped_log_density(p[:1], p[1:], u[None])), in_axes=(None, 0)
+    )(jnp.array([mean, log_std]), jnp.asarray(u))
     score = np.asarray(score, float)
     masses = np.array([stats.norm.cdf(-1, mean, std), stats.norm.sf(1, mean, std)])
     found = masses @ (f(u[[0, -1]])[:, None] * score[[0, -1]])
@@ -88,7 +88,7 @@ def test_the_gradient_of_clipped_actions_is_unbiased(mean, std):
 
 @pytest.mark.parametrize("action", [-1.0, 0.3, 1.0])
 def test_a_clipped_gradient_is_finite_far_from_the_action(action):
-    slopes = jax.grad(squashed.clipped_log_density, argnums=(0, 1))(
+    slopes = jax.grad(bounded_gaussian.clipped_log_density, argnums=(0, 1))(
         jnp.array([-60.0, 60.0]), jnp.array([-2.0, -2.0]), jnp.array([action, action])
     )
     assert all(np.isfinite(slope).all() for slope in slopes)
@@ -96,6 +96,6 @@ def test_a_clipped_gradient_is_finite_far_from_the_action(action):
 
 def test_entropy_is_the_gaussians():
     log_std = np.array([0.3, -1.2])
-    assert float(squashed.entropy(jnp.asarray(log_std))) == pytest.approx(
+    assert float(bounded_gaussian.entropy(jnp.asarray(log_std))) == pytest.approx(
         sum(stats.norm.entropy(0, np.exp(log_std))), rel=1e-6
     )
