@@ -84,7 +84,24 @@ def finished(tmp_path):
                 ["solve", "x", "--method", "dyna-q"],
             )
         ),
-        (["list", "more"], "unrecognized arguments: more (see `reverie list --help`)"),
+        (["list", "naf", "more"], "unrecognized arguments: more (see `reverie list --help`)"),
+        (["list", "nothing-like-it"], "unknown name 'nothing-like-it'; known: "),
+        (
+            ["train", "naf", "E", "--lr", "1"],
+            "unrecognized arguments: --lr 1; a setting is given as --set learning_rate=VALUE",
+        ),
+        (["train", "naf", "E", "--total-timesteps=9"], "did you mean --steps? (see `reverie train --help`)"),
+        (["train", "naf", "E", "--evalute-every", "9"], "did you mean --evaluate-every?"),
+        (["solve", "E", "--method", "q-learning", "--gamma", "1"], "--gamma 1; did you mean --discount?"),
+        (["train", "naf", "Pendulum-v1", "--set", "lr=1e-3"], "unknown setting 'lr'; lr is called learning_rate here"),
+        (
+            ["train", "naf", "Pendulum-v1", "--imagine", "neural", "--set", "model.lr=1"],
+            "is called model.learning_rate here",
+        ),
+        (
+            ["train", "naf", "Pendulum-v1", "--steps", "10000.5"],
+            "'10000.5' is no whole number of at least 0, such as 10000",
+        ),
         (["--bogus"], "(see `reverie --help`)"),
         (
             ["train", "naf", "Pendulum-v1", "--set", "hidden="],
@@ -529,7 +546,7 @@ LONG = "x" * 300
         ),
         *(
             ["train", "naf", "worlds:LinearWorld", "--steps", number]
-            for number in ("-1", "1.5", "\u0661", "1e3", "", "9" * 40)
+            for number in ("-1", "1.5", "\u0661", "1e3.5", "", "9" * 40)
         ),
         *(
             ["train", "naf", "worlds:LinearWorld", "--stop-at", number]

@@ -1,23 +1,31 @@
 """The `reverie` command: what each verb prints, writes and returns."""
 
+import argparse
 import contextlib
 import dataclasses
+import inspect
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import warnings
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 
 import reverie as rv
-from reverie.cli import main
+from reverie.cli import VERBS, build_parser, main
+from reverie.maths.exploration import Noise
 from reverie.storage import checkpoint, journal
 from reverie.storage.tables import read_rows
+from reverie.tabular.policy_iteration import policy_iteration
+from reverie.tabular.q_learning import QLearningSettings as QLearning
+from reverie.tabular.value_iteration import value_iteration
 
 STEPS = 400  # two of Pendulum's episodes
 SETTINGS = ("hidden=16,16", "warmup_steps=50", "updates_per_step=1", "batch_size=16")
@@ -98,6 +106,17 @@ def assert_same_run(one, other):
         assert arrays[0][name].tobytes() == arrays[1][name].tobytes(), name
 
 
+def verbs_of(parser):
+    """Return the parser of each verb."""
+    (verbs,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return verbs.choices
+
+
+def choices(verb, name):
+    (action,) = [action for action in verb._actions if action.dest == name]
+    return list(action.choices)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The directory of a finished run, and the JSON that its command printed."""
@@ -110,7 +129,7 @@ def run(trained):
     return trained[0]
 
 
-@pytest.mark.parametrize("verb", ["list", "train", "evaluate", "video", "check", "plan", "bench"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself_with_an_example(verb):
     text = done(verb, "--help")
     assert f"usage: reverie {verb}" in text and f"example: reverie {verb}" in text and "--json" in text
@@ -119,8 +138,54 @@ def test_every_verb_explains_itself_with_an_example(verb):
 def test_the_command_explains_itself_and_names_every_verb():
     text = done("--help")
     assert "example: reverie train" in text
-    for verb in ("list", "train", "evaluate", "video", "check", "bench"):
-        assert f"\n    {verb} " in text
+    for verb in VERBS:
+        assert re.search(rf"^    {verb}\s", text, re.MULTILINE)
+
+
+# ---- completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_verbs_options_names_and_files(shell):
+    pytest.importorskip("shtab")
+    text = done("--print-completion", shell)
+    for word in (*VERBS, "evaluate-every", "value-iteration", "table1", "naf", "reacher", "dyna-maze"):
+        assert word in text, word
+
+
+COMPLETE = """
+eval "$({python} -m reverie --print-completion bash)"
+complete -p reverie
+ask() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _shtab_reverie; echo "${{COMPREPLY[@]}}"; }}
+ask reverie tr
+ask reverie train n
+ask reverie train naf reacher_
+ask reverie solve E --method pol
+ask reverie list pil
+ask reverie train naf E --evaluate-
+"""
+
+
+def test_bash_completes():
+    pytest.importorskip("shtab")
+    if shutil.which("bash") is None:
+        pytest.skip("there is no bash")
+    words = ["bash", "--norc", "-c", COMPLETE.format(python=shlex.quote(sys.executable))]
+    asked = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines()[1:] == [
+        "train",
+        "naf",
+        "reacher_single",
+        "policy-iteration",
+        "pilqr",
+        "--evaluate-every --evaluate-episodes",
+    ]
+
+
+def test_completion_without_its_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert refusal("--print-completion", "bash").endswith("pip install shtab\n")
+    assert "invalid choice: 'fishy'" in refusal("--print-completion", "fishy")
 
 
 # ---- list and check
@@ -137,7 +202,62 @@ def test_list_names_each_algorithm_with_one_line():
     assert all(text and "\n" not in text for group in facts.values() for text in group.values())
     lines = done("list").splitlines()
     for name, text in facts["algorithms"].items():
-        assert f"  {name:14} {text}" in lines
+        assert f"  {name:17} {text}" in lines
+
+
+def test_list_names_whatever_a_verb_offers():
+    facts = one_object("list")
+    verbs = verbs_of(build_parser())
+    assert list(facts["solvers"]) == choices(verbs["solve"], "method")
+    assert list(facts["planners"]) == choices(verbs["plan"], "method")
+    assert {"off", *facts["models"]} - {"imagination"} == set(choices(verbs["train"], "imagine"))
+    assert {*facts["experiments"], "all"} == set(choices(verbs["reproduce"], "experiment"))
+    assert set(choices(verbs["train"], "plan")) == set(get_args(get_type_hints(rv.Imagination)["plan"]))
+    assert facts["noises"].keys() == set(get_args(Noise))
+    assert facts["callbacks"].keys() == {"Evaluate", "SaveBest", "StopAtReturn", "Progress"}
+    names = [name for group in facts.values() for name in group]
+    assert len(names) == len(set(names)), "`reverie list NAME` must know which is meant"
+
+
+def test_list_of_every_name_says_what_it_can_be_set_to():
+    for group, members in one_object("list").items():
+        assert one_object("list", group) == {group: members}
+        for name, text in members.items():
+            facts = one_object("list", name)
+            assert (facts["name"], facts["group"], facts["text"]) == (name, group, text)
+            for setting in facts["settings"]:
+                assert setting.keys() >= {"name", "default", "choices", "text"} and setting["text"], (name, setting)
+            if group in ("algorithms", "models", "noises", "solvers", "planners") and name != "exact":
+                assert facts["settings"], name
+
+
+def test_list_of_an_agent_shows_each_setting_with_default_and_meaning():
+    settings = {setting["name"]: setting for setting in one_object("list", "naf")["settings"]}
+    assert settings.keys() == {field.name for field in dataclasses.fields(rv.NAF)}
+    assert settings["hidden"]["default"] == [200, 200] and settings["hidden"]["text"] == "Units of each hidden layer."
+    assert settings["noise"]["choices"] == ["ou", "gaussian", "precision"]
+    lines = done("list", "naf").splitlines()
+    assert "  hidden                     200,200      Units of each hidden layer." in lines
+    assert "  value_bound                false        Clip V' to" in "\n".join(lines)
+    assert "--planning-steps" in done("list", "dyna-q") and "--set stages" in done("list", "pilqr")
+
+
+def test_list_knows_the_defaults_that_the_verbs_have():
+    learning = {field.name: field.default for field in dataclasses.fields(QLearning)}
+    for setting in one_object("list", "q-learning")["settings"]:
+        assert setting["default"] == learning[setting["name"].removeprefix("--").replace("-", "_")]
+    for name, solver in (("value-iteration", value_iteration), ("policy-iteration", policy_iteration)):
+        (most,) = [row["default"] for row in one_object("list", name)["settings"] if row["name"] == "--iterations"]
+        assert most == inspect.signature(solver).parameters["iterations"].default
+
+
+def test_list_of_environments_names_gymnasiums_ids():
+    facts = one_object("list", "environments")["environments"]
+    assert facts["Pendulum-v1"] == "gymnasium.envs.classic_control.pendulum" and "reverie/Reacher-v0" in facts
+
+
+def test_list_of_an_unknown_name_gets_the_nearest():
+    assert refusal("list", "nav") == "reverie: unknown name 'nav'; did you mean 'naf'?\n"
 
 
 def test_check_of_a_fit_environment():
@@ -408,7 +528,8 @@ def process(*words, **options):
 def test_a_wrong_word_gets_one_line_and_with_debug_a_traceback(tmp_path):
     wrong = process("train", "naf", "Pendulun-v1", "--out", "run", cwd=tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "") and not list(tmp_path.iterdir())
-    assert wrong.stderr == "reverie: unknown environment 'Pendulun-v1'; did you mean 'Pendulum-v1'?\n"
+    assert wrong.stderr.startswith("reverie: unknown environment 'Pendulun-v1'; did you mean 'Pendulum-v1'? (near it: ")
+    assert wrong.stderr.count("\n") == 1
     traced = process("--debug", "train", "naf", "Pendulum-v1", "--steps", "many")
     assert traced.returncode not in (0, 2) and "Traceback (most recent call last)" in traced.stderr
     assert "'many' is no whole number" in traced.stderr

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from test_results_folder import filled, outcome
 
-from reverie.algorithms import DDPG, NAF
+from reverie.algorithms.ddpg import DDPG
+from reverie.algorithms.naf import NAF
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
 from reverie.environments.env_adapter import make_env

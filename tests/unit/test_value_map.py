@@ -1,7 +1,11 @@
 """Drawings of tables: what stands in which cell."""
 
+import io
+import re
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from reverie.core.errors import ReverieError
 from reverie.environments.toy_text import DiscreteEnvAdapter
@@ -37,6 +41,29 @@ def test_walls_are_blank_and_all_lines_are_alike(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * 13 and {len(line) for line in lines} == {6 * 13}
     assert not lines[0].strip() and lines[2][:12] == " " * 6 + " S ↓  "
+
+
+def test_walls_and_cliffs_have_no_colour_and_no_value(monkeypatch):
+    for name in ("four-rooms", "CliffWalking-v1"):
+        grid, values, policy, terminal = solved(name, 0.9)
+        out = io.StringIO()
+        console = Console(file=out, force_terminal=True, color_system="truecolor", highlight=False, soft_wrap=True)
+        monkeypatch.setattr(value_map, "Console", lambda console=console, **_: console)
+        value_map.show(grid, values, policy, terminal)
+        rows = [re.findall(r"(\x1b\[[\d;]*m)?([^\x1b]+)(?:\x1b\[0m)?", line) for line in out.getvalue().splitlines()]
+        for number, states in enumerate(grid.cells[0]):
+            for line in rows[2 * number : 2 * number + 2]:
+                coloured = "".join(("x" if style else " ") * len(text) for style, text in line)
+                assert coloured == "".join((" " if state < 0 else "x") * 6 for state in states)
+    assert "".join(text for _, text in rows[6]) == " S ↑  " + 10 * " C    " + " G    "
+    assert not "".join(text for _, text in rows[7])[6:66].strip()
+
+
+def test_what_a_cliff_is_worth_does_not_stretch_the_colours():
+    grid, values, _, _ = solved("CliffWalking-v1", 0.9)
+    inside = values[[state for state in grid.cells.ravel() if state >= 0]]
+    values = np.where(np.isin(np.arange(len(values)), grid.cells), values, -1e9)
+    assert value_map._range(grid, values) == (inside.min(), inside.max())
 
 
 def test_cells_of_a_taxi_belong_to_its_titles():

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import dataclasses
 import itertools
 import re
 
@@ -9,11 +10,13 @@ import pytest
 
 import reverie as rv
 from conftest import ROOT
+from reverie.algorithms import ALGORITHMS
 from reverie.cli.parser import UsageError, build_parser
 from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError, going_on, unknown
+from reverie.core.other_names import called_here
 from reverie.core.status import Status
-from reverie.core.words import count, listed, mean_of_last, number, size
+from reverie.core.words import count, either, listed, mean_of_last, number, size, whole_number
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
 NOUNS = (
@@ -55,7 +58,7 @@ def test_only_a_name_that_may_be_meant_is_proposed(name, known, proposed):
 @pytest.mark.parametrize("option", ["train naf E --steps", "train naf E --stop-at", "video R --seconds"])
 def test_numbers_are_written_in_plain_digits_wherever_they_are_given(option, text):
     with pytest.raises(
-        UsageError, match=r"is no (whole number .* written in digits alone|finite number|number of seconds)"
+        UsageError, match=r"is no (whole number .* such as 10000 or 1e4|finite number|number of seconds)"
     ):
         build_parser().parse_args([*option.split(), text])
     build_parser().parse_args([*option.split(), "10"])
@@ -63,6 +66,81 @@ def test_numbers_are_written_in_plain_digits_wherever_they_are_given(option, tex
         with pytest.raises(ConfigError, match=f"{name} is .*; it must be"):
             coerce(rv.NAF, name, text)
         assert coerce(rv.NAF, name, "10") == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e4", 10_000),
+        ("2.5e3", 2500),
+        ("10000.0", 10_000),
+        ("0", 0),
+        ("007", 7),
+        ("1E4", 10_000),
+        ("+5", 5),
+        ("1" * 12, int("1" * 12)),
+    ],
+)
+def test_whole_numbers_are_taken_however_they_are_written(text, value):
+    assert whole_number(text) == value
+    assert build_parser().parse_args(["train", "naf", "E", "--steps", text]).steps == value
+
+
+@pytest.mark.parametrize(
+    "text", ["10000.5", "-1", "1e-3", "1e400", "nan", "inf", "many", "", "1_0", "0x10", "1e300", "1e17"]
+)
+def test_what_is_no_whole_number_is_refused(text):
+    with pytest.raises(ValueError, match=r"."):
+        whole_number(text)
+    with pytest.raises(UsageError, match=r"no whole number of at least 0, such as 10000 or 1e4|expected one argument"):
+        build_parser().parse_args(["train", "naf", "E", "--steps", text])
+
+
+def test_ways_to_write_either():
+    assert [either("abc"[:n]) for n in (1, 2, 3)] == ["a", "a or b", "a, b or c"]
+
+
+ELSEWHERE = [
+    ("naf", "lr", "learning_rate"),
+    ("naf", "gamma", "discount"),
+    ("naf", "γ", "discount"),
+    ("naf", "tau", "target_rate"),
+    ("naf", "sigma", "noise_scale"),
+    ("ppo", "sigma", "std"),
+    ("naf", "normalization", "normalisation"),
+    ("naf", "observation_normalization", "observation_normalisation"),
+    ("ppo", "normalize_obs", "observation_normalisation"),
+    ("naf", "Batch-Size", "batch_size"),
+    ("naf", "buffer_size", "replay_capacity"),
+    ("naf", "I", "updates_per_step"),
+    ("ddpg", "utd", "updates_per_step"),
+    ("sac", "alpha", "temperature"),
+    ("naf", "alpha", "learning_rate"),
+    ("sac", "ent_coef", "temperature"),
+    ("ppo", "ent_coef", "entropy_weight"),
+    ("ppo", "n_steps", "rollout"),
+    ("ppo", "gae_lambda", "trace"),
+    ("dqn", "exploration_final_eps", "epsilon_end"),
+    ("dqn", "net_arch", "hidden"),
+]
+
+
+@pytest.mark.parametrize(("agent", "name", "ours"), ELSEWHERE)
+def test_names_that_settings_have_elsewhere_are_told(agent, name, ours):
+    with pytest.raises(ConfigError) as caught:
+        coerce(ALGORITHMS[agent], name, "1")
+    assert str(caught.value) == f"unknown setting {name!r}; {name} is called {ours} here"
+
+
+def test_our_own_names_of_settings_are_nobody_elses():
+    for kind in (*ALGORITHMS.values(), rv.Imagination):
+        names = [field.name for field in dataclasses.fields(kind)]
+        assert not [name for name in names if called_here(name, names)]
+
+
+def test_what_is_meant_by_a_setting_that_an_agent_lacks_is_not_made_up():
+    assert called_here("gae_lambda", ["discount", "hidden"]) is None and called_here("", ["a"]) is None
+    assert str(unknown("verb", "lr", ["train", "list"])) == "unknown verb 'lr'; known: list, train"
 
 
 def test_lists_in_messages_stay_short():

@@ -1,9 +1,13 @@
 """The algorithms, by the name users type.  Adding one is its file and one line here."""
 
-from reverie.algorithms.ddpg import DDPG
-from reverie.algorithms.dqn import DQN
-from reverie.algorithms.naf import NAF
-from reverie.algorithms.ppo import PPO
-from reverie.algorithms.sac import SAC
+from reverie.core.registry import Registry
 
-ALGORITHMS = {"naf": NAF, "ddpg": DDPG, "sac": SAC, "ppo": PPO, "dqn": DQN}
+ALGORITHMS = Registry(
+    {
+        "naf": "reverie.algorithms.naf:NAF",
+        "ddpg": "reverie.algorithms.ddpg:DDPG",
+        "sac": "reverie.algorithms.sac:SAC",
+        "ppo": "reverie.algorithms.ppo:PPO",
+        "dqn": "reverie.algorithms.dqn:DQN",
+    }
+)

@@ -1,1 +1,15 @@
 """Speed, always as a ratio against a peer or a limit, measured side by side in one call."""
+
+from reverie.core.registry import Registry
+
+BENCHMARKS = Registry(  # what `reverie bench` measures, by name: functions (peers, rounds) -> facts
+    {
+        "update": "reverie.bench.benchmarks:update",
+        "step": "reverie.bench.benchmarks:step",
+        "act": "reverie.bench.benchmarks:act",
+        "fit": "reverie.bench.fit_benchmark:fit",
+        "plan": "reverie.bench.planner_benchmark:plan",
+        "imagine": "reverie.bench.imagination_benchmark:imagine",
+        "solve": "reverie.bench.tabular_benchmark:solve",
+    }
+)

@@ -18,6 +18,7 @@ from reverie.algorithms import ALGORITHMS
 from reverie.bench.timing import Contender
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.types import EnvSpec
+from reverie.environments.mujoco_messages import without_others_warnings
 from reverie.training.trainer import Trainer
 
 ENV = "HalfCheetah-v5"
@@ -143,9 +144,11 @@ def peer(name: str, work: BenchmarkCase) -> Any:
     """Return Stable-Baselines3's or SBX's algorithm at the same work, warmed up."""
     module = importlib.import_module(PEERS[name])
     config = work.config
+    with without_others_warnings():
+        env = gym.make(work.env)
     model = getattr(module, work.peer)(
         "MlpPolicy",
-        gym.make(work.env),
+        env,
         policy_kwargs={"net_arch": list(config.hidden)},
         device="cpu",
         seed=0,

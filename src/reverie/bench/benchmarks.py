@@ -1,4 +1,4 @@
-"""The contests of `reverie bench`: update, step, act, fit, plan, imagine, solve."""
+"""The contests of `reverie bench` in learning and acting: update, step, act."""
 
 import tempfile
 from collections.abc import Sequence
@@ -24,10 +24,6 @@ from reverie.bench.benchmark_cases import (
     peer,
     peer_update,
 )
-from reverie.bench.fit_benchmark import fit
-from reverie.bench.imagination_benchmark import imagine
-from reverie.bench.planner_benchmark import plan
-from reverie.bench.tabular_benchmark import solve
 from reverie.bench.timing import Contender, interleave, table
 from reverie.environments.env_adapter import make_env
 from reverie.storage.journal import Journal
@@ -146,6 +142,3 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     result = {"unit": "one action", "rows": table(interleave(contenders, rounds), "naf")}
     learner.close()
     return result
-
-
-BENCHMARKS = {"update": update, "step": step, "act": act, "fit": fit, "plan": plan, "imagine": imagine, "solve": solve}

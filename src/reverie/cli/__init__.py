@@ -39,7 +39,7 @@ def _run(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-") and words[0] not in VERBS:
         raise unknown("verb", words[0], VERBS)
     try:
-        options = build_parser().parse_args(words)
+        options = build_parser(words[0] if words and words[0] in VERBS else None).parse_args(words)
     except SystemExit as asked:  # --help and --version have printed what was asked for
         return asked.code if isinstance(asked.code, int) else DONE
     from reverie.cli.output import warnings_in_one_line

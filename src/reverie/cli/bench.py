@@ -1,19 +1,24 @@
 """`reverie bench`."""
 
+import argparse
 import warnings
 from typing import Any
 
-from reverie.bench.benchmark_cases import check_peers, peers_of
-from reverie.bench.benchmarks import BENCHMARKS
-from reverie.bench.physics_benchmark import chosen, domains
+from reverie.bench import BENCHMARKS
+from reverie.cli import argument_types as types
 from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.errors import ConfigError
-from reverie.training.provenance import machine, versions
+from reverie.core.interrupts import look
 
 
 def run(options: Any) -> None:
     """Print a table per contest: medians, and each contender's time over ours."""
+    from reverie.bench.benchmark_cases import check_peers, peers_of
+    from reverie.bench.physics_benchmark import chosen, domains
+    from reverie.training.provenance import machine, versions
+
+    look()
     peers = [name for name in options.against.split(",") if name]
     check_peers(peers, options.what)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # peers' own
@@ -37,6 +42,30 @@ def run(options: Any) -> None:
                 which = "" if part == "rows" else f" {part.replace('_', ' ')}"
                 lines += ["", f"{name}{which}: {facts[name]['unit']}", *_lines(rows)]
     emit(options, facts, *lines)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    parser.add_argument(
+        "what", nargs="?", choices=tuple(BENCHMARKS), metavar="|".join(BENCHMARKS), help="all if left out"
+    )
+    parser.add_argument(
+        "--against",
+        default="",
+        metavar="sb3,sbx",
+        help="peers to measure beside (pip install 'reverie[bench]'); of plan: crocoddyl, mim, diffilqrax; of solve: "
+        "mdptoolbox",
+    )
+    parser.add_argument(
+        "--domains", metavar="all|reacher,peg", help="time steps of our domains instead, against bare physics"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=types.up_to(10**6, least=1),
+        default=15,
+        metavar="N",
+        help="interleaved rounds; medians count (15)",
+    )
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[str]:

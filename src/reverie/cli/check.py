@@ -1,15 +1,20 @@
 """`reverie check`."""
 
+import argparse
 from typing import Any
 
-from reverie.cli import stopping
+from reverie.cli import argument_types as types
+from reverie.cli import groups, stopping
 from reverie.cli.output import emit, note
 from reverie.core.errors import one_line
-from reverie.environments.environment_check import check
+from reverie.core.interrupts import look
 
 
 def run(options: Any) -> int | None:
     """Print what was found; exit status 2 where learning cannot work."""
+    from reverie.environments.environment_check import check
+
+    look()
     stopping.say("a check saves nothing")
     findings, figures = check(options.env, options.steps)
     wrong = [finding for finding in findings if finding.verdict == "wrong"]
@@ -20,3 +25,11 @@ def run(options: Any) -> int | None:
         note(one_line(f"reverie: {options.env} is not fit to learn on: {wrong[0].text}"))
         return 2
     return None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    parser.add_argument("env", metavar="ENV", help=groups.ENV)
+    parser.add_argument(
+        "--steps", type=types.up_to(10**7, least=1), default=1000, metavar="N", help="random steps to try (1000)"
+    )

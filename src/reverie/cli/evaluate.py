@@ -1,16 +1,21 @@
 """`reverie evaluate`."""
 
+import argparse
 from typing import Any
 
-from reverie.cli import stopping
+from reverie.cli import argument_types as types
+from reverie.cli import groups, stopping
 from reverie.cli.output import emit
+from reverie.core.interrupts import look
 from reverie.core.words import count
-from reverie.training.evaluation import cut_line, evaluate
-from reverie.training.saved_policy import SavedPolicy
 
 
 def run(options: Any) -> None:
     """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
+    from reverie.training.evaluation import cut_line, evaluate
+    from reverie.training.saved_policy import SavedPolicy
+
+    look()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     world = saved.world(options.env, options.allow_new_bounds)
     stopping.say("an evaluation saves nothing")
@@ -27,4 +32,12 @@ def run(options: Any) -> None:
         f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}{interval}",
         "returns " + " ".join(f"{value:.4g}" for value in facts["returns"]),
         *([cut_line(found.cut, options.episodes, found.limit)] if found.cut else []),
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    groups.add_run(parser)
+    parser.add_argument(
+        "--episodes", type=types.up_to(10**8, least=1), default=10, metavar="N", help="whole episodes (10)"
     )

@@ -1,23 +1,39 @@
 """`reverie recover`."""
 
+import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from reverie.cli import argument_types as types
 from reverie.cli import stopping
 from reverie.cli.output import emit
+from reverie.core.interrupts import look
 from reverie.core.words import count, listed
-from reverie.training.recovery import Recovery, recover
+
+if TYPE_CHECKING:
+    from reverie.training.recovery import Recovery
 
 
 def run(options: Any) -> None:
     """Save what is whole of a damaged run in a new directory, and tell what is not."""
+    from reverie.training.recovery import recover
+
+    look()
     stopping.say(f"nothing was recovered; {options.run_directory} is as it was")
     found = recover(Path(options.run_directory), None if options.output is None else Path(options.output))
     emit(options, dataclasses.asdict(found) | {"goes_on": found.goes_on}, *_lines(found))
 
 
-def _lines(found: Recovery) -> list[str]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    parser.add_argument(
+        "run_directory", type=types.path, metavar="RUN", help="the damaged directory; nothing in it is changed"
+    )
+    parser.add_argument("-o", "--output", type=types.path, metavar="DIR", help="a new directory (RUN-recovered)")
+
+
+def _lines(found: "Recovery") -> list[str]:
     lost = sum(last - first + 1 for first, last in found.lost_steps)
     lines = [f"{found.out}: {count(found.steps, 'step')} saved from {found.run}, which is as it was"]
     if found.journal != "whole":

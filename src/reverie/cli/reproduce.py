@@ -1,125 +1,44 @@
-"""`reverie reproduce`."""
+"""`reverie reproduce`: its arguments."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from functools import partial
-from pathlib import Path
+import argparse
 from typing import Any
 
-from reverie.cli import report, stopping
-from reverie.cli.output import emit, note
-from reverie.core.errors import ConfigError
-from reverie.core.words import count
-from reverie.experiments.analysis.statistics import number
-from reverie.experiments.execution.missing_runs import chosen, fill, prepare, require_backend
-from reverie.experiments.execution.results_store import Key, ResultsStore, RunResult
-from reverie.experiments.execution.time_estimates import estimates
-from reverie.experiments.execution.worker import begun as begun_of
-from reverie.experiments.spec.declaration import RunSpec, cells_of
-from reverie.experiments.spec.hyperparameter_search import searched
+from reverie.cli import argument_types as types
+from reverie.core.interrupts import look
 from reverie.experiments.spec.paper import EXPERIMENTS
-from reverie.report.multi_progress import MultiProgress, duration
-
-FAILED = 1  # exit status: some cell failed
 
 
 def run(options: Any) -> int:
-    """Run the cells of an experiment that are missing, then write the report."""
-    require_backend(options.backend)
-    cells, results = _cells(options), ResultsStore(Path(options.out))
-    missing = prepare(results, cells)
-    jobs = options.jobs or _cores()
-    begun = {cell.key: begun_of(results.work / cell.folder_name) for cell in missing if options.backend == "local"}
-    costs = estimates(missing, results.cells, begun)
-    facts: dict[str, Any] = {"experiment": options.experiment, "out": options.out, "cells": len(cells)}
-    facts |= {"done": len(cells) - len(missing), "jobs": jobs, "estimated_seconds": round(sum(costs.values()))}
-    if options.dry_run:
-        emit(options, facts, *_plan(cells, missing, costs, jobs if options.backend == "local" else None))
-        return 0
-    failed = _fill(options, results, missing, jobs, partial(MultiProgress, costs, begun, options.quiet))
-    facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
-    lines = [f"{facts['done']} of {count(len(cells), 'cell')} done: {options.out}"]
-    try:
-        facts |= report.write([ResultsStore(results.path)], [], results.path / report.OUTPUT)[0]
-        lines += [
-            f"{name} {claim['outcome']}: {' '.join(claim['evidence'])}" for name, claim in facts["claims"].items()
-        ]
-        lines.append(f"the report: {facts['report']}")
-    except ConfigError as error:  # the package that draws it is an extra
-        note(str(error))
-    emit(options, facts, *lines)
-    return FAILED if failed else 0
+    """Run the cells of an experiment that are missing, then write the report; exit status 1 where some failed."""
+    from reverie.cli.run_reproduce import reproduce
+
+    look()
+    return reproduce(options)
 
 
-def _cells(options: Any) -> list[RunSpec]:
-    names = list(EXPERIMENTS) if options.experiment == "all" else [options.experiment]
-    panels = [panel for name in names for panel in EXPERIMENTS[name].panels]
-    panels = chosen(panels, options.domains, options.variants)
-    if options.search:
-        found = [panel for panel in map(searched, panels) if panel.variants]
-        if not found:
-            raise ConfigError(
-                "--search tries settings of naf and ddpg, and neither is among these cells; table1 has both"
-            )
-        panels += found
-    return cells_of(panels, options.seeds, options.episodes)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _plan(
-    cells: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Mapping[Key, float], jobs: int | None
-) -> list[str]:
-    """Return a line per contender and domain, and what all will cost.  jobs: how many at a time, where we know."""
-    wanted: dict[tuple[str, str], list[RunSpec]] = {}
-    for cell in cells:
-        wanted.setdefault(cell.key[:2], []).append(cell)
-    lines = [f"{'domain':15}{'who':24}{'episodes':>9}{'cells':>7}{'missing':>9}  time of one"]
-    for (domain, name), own in wanted.items():
-        left = [cell for cell in own if cell.key in costs]
-        time = duration(costs[left[0].key]) if left else "-"
-        lines.append(f"{domain:15}{name:24}{own[0].episodes:>9}{len(own):>7}{len(left):>9}  {time}")
-    total = sum(costs.values())
-    words = f"{len(missing)} of {count(len(cells), 'cell')} to do: about {duration(total)} of one core's time"
-    if jobs is not None:
-        longest = max(costs.values(), default=0.0)  # a cell is one process's
-        words += f", {duration(max(total / jobs, longest))} with {jobs} at a time"
-    return [*lines, "", words]
-
-
-def _fill(
-    options: Any, results: ResultsStore, missing: Sequence[RunSpec], jobs: int, show: Callable[[], MultiProgress]
-) -> list[RunSpec]:
-    """Run cells; return those that failed."""
-    if not missing:
-        return []
-    results.open()
-    stopping.say(f"what is done is kept in {results.path}, and the same command goes on from there")
-    board, failed = show(), []
-    try:
-        missing = prepare(results, missing)  # another call may have done some while we waited to begin
-
-        def tell(cell: RunSpec, row: dict[str, Any]) -> None:
-            board.score(cell.key, int(row["episode"]), cell.episodes, float(row["return_mean"]))
-
-        with closing(fill(results, missing, options.backend, jobs, tell)) as run:
-            for cell, outcome in run:
-                board.end(cell.key, _words(outcome))
-                if outcome.error:
-                    failed.append(cell)
-    finally:
-        board.stop()
-        results.close()
-    return failed
-
-
-def _words(outcome: RunResult) -> str:
-    """Return how a cell ended, in words."""
-    if outcome.error:
-        return f"failed: {outcome.error}"
-    best = max(float(row["return_mean"]) for row in outcome.rows)
-    return f"best {number(best)} in {duration(float(outcome.rows[-1]['seconds']))}"
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    parser.add_argument(
+        "experiment",
+        choices=(*EXPERIMENTS, "all"),
+        metavar="|".join((*EXPERIMENTS, "all")),
+        help="which; all of them fill one report",
+    )
+    parser.add_argument("--domains", type=types.names, default=[], metavar="reacher,peg", help="these alone (all)")
+    parser.add_argument("--variants", type=types.names, default=[], metavar="naf,ddpg", help="these alone (all)")
+    parser.add_argument(
+        "--seeds", type=types.up_to(10_000, least=1), default=5, metavar="N", help="seeds 0 to N - 1 (5)"
+    )
+    parser.add_argument(
+        "--episodes", type=types.up_to(10**8, least=1), metavar="N", help="real ones to a cell (as the paper)"
+    )
+    parser.add_argument("--search", action="store_true", help="run the paper's 18 configurations of each agent too")
+    parser.add_argument("--backend", default="local", metavar="local|ray", help="where cells run (local)")
+    parser.add_argument(
+        "--jobs", type=types.up_to(10_000, least=1), metavar="N", help="local: so many at a time (one per core)"
+    )
+    parser.add_argument(
+        "--out", type=types.path, default="reproduction", metavar="DIR", help="the folder of results (reproduction)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, and for how long")
+    parser.add_argument("--quiet", action="store_true", help="no progress")

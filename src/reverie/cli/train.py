@@ -1,212 +1,88 @@
-"""`reverie train`."""
+"""`reverie train`: its arguments."""
 
-import contextlib
-import shlex
-from pathlib import Path
+import argparse
 from typing import Any
 
-import reverie as rv
-from reverie.cli import stopping
-from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
-from reverie.cli.output import emit, note
-from reverie.core.errors import ConfigError, ReverieError, going_on
-from reverie.core.words import count, mean_of_last
-from reverie.report.progress import Progress
-from reverie.storage.config import Call, Config
-from reverie.storage.journal import records_in
-from reverie.storage.reading import exists
-from reverie.storage.run import RunDirectory, unused
-from reverie.training.resume_commands import resume_line
-from reverie.training.resuming import Wish, facts_of, header_of
-from reverie.training.run_identity import require_as_begun
+from reverie.algorithms import ALGORITHMS
+from reverie.cli import argument_types as types
+from reverie.cli import groups
+from reverie.core.interrupts import look
+from reverie.core.words import either
+from reverie.models import MODELS
 
 STEPS = 20_000  # where --steps is left out
+PLANNERS = ("ilqg", "mpc")  # that drive real episodes: those of `Imagination.plan`
 
 
-def run(options: Any) -> int | None:
+def run(options: Any) -> None:
     """Learn as the options say."""
-    _refuse_without_resume(options)
-    agent, _ = agent_of(options)
-    out = Path(options.out) if options.out else _new_directory(options)
-    directory = RunDirectory(out)
-    if options.resume and directory.holds_run:
-        held = directory.read_config()
-        require_as_begun(directory, held, header_of(directory))
-        _refuse_other(directory, options, held)
-        call = _call(directory, held, options)
-        line = _resume_line(options, call.steps, out)
-        stopping.say(lambda how_far: _while_taken_up(directory, held, options, line))
-        wish = Wish(options.relearn, options.allow_new_bounds, options.trust, call)
-        agent = agent_to_go_on_with(options, held.agent)
-        learner = rv.Learner._load(out, options.env, None, False, agent, wish)
-        if learner.cut_bytes:
-            cut = count(learner.cut_bytes, "byte")
-            note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
-    else:
-        if options.resume:
-            _begin_there(directory, options)
-        amount = STEPS if options.steps is None else options.steps
-        line = _resume_line(options, amount, out)
-        nothing = f"reverie: interrupted; {stopping.NOTHING}"
-        stopping.say(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
-        learner = rv.Learner(agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard)
-        directory.write_call(Call(learner.steps, amount))
-    with learner:
-        call = directory.read_call() or Call(learner.steps, 0)
-        goal = call.start + call.steps
-        stopping.say(lambda how_far: _saved(learner.steps, how_far, line))
-        try:
-            learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
-        except rv.WorldError as error:
-            raise rv.WorldError(
-                going_on(error, "what came before is saved: mend it and go on with --resume")
-            ) from error
-        directory.end_call()
-        if options.resume and goal <= call.start:
-            note("no more steps were asked for: --steps M learns M more")
-        _report(options, learner)
-    return None
+    from reverie.cli.run_train import train
+
+    look()
+    train(options)
 
 
-def _refuse_without_resume(options: Any) -> None:
-    """Raise ConfigError where an option needs another one: what would be ignored is refused."""
-    for flag in _about_a_run(options):
-        if not options.resume:
-            raise ConfigError(f"{flag} is about a run that is gone on with: give --resume, too")
-    if options.resume and options.out is None:
-        raise ConfigError("--resume needs --out: the directory of the run to go on with")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    parser.add_argument("agent", metavar="AGENT", help=f"{either(ALGORITHMS)}, or package.module:Class")
+    parser.add_argument("env", metavar="ENV", help=groups.ENV)
+    parser.add_argument("--steps", type=types.whole, metavar="N", help=f"steps to learn for ({STEPS})")
+    groups.add_seed(parser, default=None)
+    parser.add_argument("--out", type=types.folder, metavar="DIR", help="the run directory (one under runs/)")
+    groups.add_settings(parser, "a setting of the agent, of imagination or of its model (`reverie list AGENT`)")
+    _add_imagination(parser)
+    _add_resuming(parser)
+    _add_evaluation(parser)
+    parser.add_argument(
+        "--stop-at", type=types.number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
+    )
+    parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _about_a_run(options: Any) -> list[str]:
-    """Return which of the options are given that mean nothing but with --resume, as they are typed."""
-    given = {"--relearn": options.relearn, "--allow-new-bounds": options.allow_new_bounds, "--trust": options.trust}
-    return [flag for flag, is_given in given.items() if is_given]
+def _add_imagination(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--imagine",
+        choices=("off", *MODELS),
+        default="off",
+        metavar="MODEL",
+        help=f"learn from imagined rollouts too, by the model {either(MODELS)}; "
+        "recent: no model, the last real episodes again (off)",
+    )
+    parser.add_argument(
+        "--plan",
+        choices=("off", *PLANNERS),
+        default="off",
+        metavar="|".join(PLANNERS),
+        help="let a planner drive a share of the episodes: ilqg on the fitted model, mpc on exact physics (off)",
+    )
 
 
-def _begin_there(directory: RunDirectory, options: Any) -> None:
-    """Say that --resume finds no run, and begins one.  Raises ConfigError unless --steps say that so many are meant."""
-    if options.steps is None or options.relearn or options.allow_new_bounds:
-        raise ConfigError(
-            f"{directory.path} holds no run to go on with; give the directory that training wrote, or --steps N to begin one"
-        )
-    note(f"{directory.path} holds no run yet: one of {count(options.steps, 'step')} begins there")
+def _add_resuming(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on in DIR: finish a call that was cut short, or learn N steps more; with --set, with other settings",
+    )
+    for flag, text in (
+        ("--relearn", "with --resume: learn the journal again from its start, as the command says"),
+        ("--allow-new-bounds", "with --resume: take the journal over into other action bounds"),
+        ("--trust", "with --resume: import what the run names besides AGENT and ENV"),
+    ):
+        parser.add_argument(flag, action="store_true", help=text)
 
 
-def _saved(steps: int, how_far: str, line: str) -> str:
-    return f"interrupted at step {steps}{how_far and ', ' + how_far}; all of it is saved. To go on:\n{line}"
-
-
-def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
-    """Return what is said while a run is taken up, with the line that goes on to what was asked for.
-
-    held: what config.json said before; once it says otherwise the wish is written down, and need not be repeated.
-    """
-    changed = True
-    with contextlib.suppress(ReverieError):
-        changed = directory.read_config() != held
-    if changed:
-        return f"interrupted while the journal was learnt again; all of it is saved. To go on:\n{line}"
-    line = " ".join([line, *_about_a_run(options)])
-    return f"interrupted while the run was taken up; it is as it was. To go on:\n{line}"
-
-
-def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
-    """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added.
-
-    Where a finished run is but to have other settings, or to learn what its journal holds, none.  Raises ConfigError where a
-    run did all that it was asked, and the command does not say how much more.
-    """
-    before = held.call or directory.read_call()
-    stands = records_in(directory.journal_file) if exists(directory.journal_file) else 0
-    start = stands if before is None else before.start
-    if options.steps is not None:
-        return Call(start, options.steps)
-    if before is not None:
-        return before
-    if not stands:
-        return Call(0, _asked(held.command))
-    changes = options.settings or options.relearn or options.allow_new_bounds or held.is_changing
-    facts = None if changes else facts_of(directory)
-    if facts is not None and facts["steps"] >= stands:
-        raise ConfigError(f"{directory.path} is finished at step {stands}; give --steps M to learn M more")
-    return Call(start, 0)
-
-
-def _asked(command: str) -> int:
-    """Return the steps that the command asked for which began a run; it was killed before it noted them."""
-    words = shlex.split(command)
-    for word, value in zip(words, [*words[1:], ""], strict=True):
-        text = value if word == "--steps" else word.removeprefix("--steps=")
-        if word.startswith("--steps") and text.replace("_", "").isdecimal():
-            return int(text)
-    return STEPS
-
-
-def _callbacks(options: Any, goal: int) -> list[Any]:
-    every = options.evaluate_every
-    if every is None:  # episodes of somebody's own world may cost money: they are spent only when asked for
-        own = ":" in options.env
-        every = 0 if own else max(1000, goal // 20)
-    callbacks: list[Any] = []
-    if every:
-        callbacks += [rv.Evaluate(every, options.evaluate_episodes), rv.SaveBest()]
-    if options.stop_at is not None:
-        callbacks.append(rv.StopAtReturn(options.stop_at))
-    if not options.quiet:
-        callbacks.append(Progress())
-    return callbacks
-
-
-def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
-    """Raise ConfigError if the run there is not the one that the command line describes."""
-    if held.env is None:
-        raise ConfigError(
-            f"{directory.path} is a run of a program of yours that asks and tells; go on with it there: "
-            f"{resume_line(held, directory.path)}"
-        )
-    there: dict[str, tuple[Any, Any]] = {"env": (held.env, options.env)}
-    there["seed"] = (held.seed, held.seed if options.seed is None else options.seed)
-    other = {name: pair for name, pair in there.items() if pair[0] != pair[1]}
-    remedy = "resume with the same, or choose another --out"
-    if not other and not options.relearn:
-        other = differences(options, held.agent)
-        remedy += ", or learn the journal again with --relearn"
-    for name, (found, asked) in other.items():
-        raise ConfigError(f"{directory.path} holds a run with {name} {found!r}, the command says {asked!r}; {remedy}")
-
-
-def _new_directory(options: Any) -> Path:
-    stem = f"{options.env.replace(':', '-').replace('/', '-')}-{options.agent}-{options.seed or 0}".lower()
-    return unused(Path("runs") / stem)
-
-
-def _resume_line(options: Any, amount: int, out: Path) -> str:
-    words = ["reverie", "train", options.agent, options.env, "--steps", str(amount)]
-    for name, value in options.settings:
-        words += ["--set", f"{name}={value}"]
-    for name in ("imagine", "plan"):
-        if (value := getattr(options, name)) != "off":
-            words += ["--" + name, value]
-    for name in ("seed", "evaluate_every", "evaluate_episodes", "stop_at"):
-        if (value := getattr(options, name)) is not None:
-            words += ["--" + name.replace("_", "-"), str(value)]
-    return shlex.join([*words, "--out", str(out), "--resume"])
-
-
-def _report(options: Any, learner: rv.Learner) -> None:
-    recent = list(learner.recent_returns)[-10:]
-    mean = sum(recent) / len(recent) if recent else None
-    facts = {
-        "run": str(learner.out),
-        "steps": learner.steps,
-        "episodes": learner.episodes,
-        "recent_return_mean": mean,
-        "best_evaluation": learner.best_return,
-        "evaluation_episodes_cut": learner.evaluation_cut,
-    }
-    lines = [f"{count(learner.steps, 'step')}, {count(learner.episodes, 'episode')}: {learner.out}"]
-    if mean is not None:
-        lines.append(f"{mean_of_last(len(recent))}, exploring: {mean:.4g}")
-    if learner.best_return is not None:
-        lines.append(f"best evaluation: {learner.best_return:.4g}")
-    emit(options, facts, *lines)
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--evaluate-every",
+        type=types.whole,
+        metavar="N",
+        help="steps between evaluations; 0: none (a twentieth of the steps; none for package.module:callable)",
+    )
+    parser.add_argument(
+        "--evaluate-episodes",
+        type=types.up_to(10**6, least=1),
+        default=5,
+        metavar="N",
+        help="greedy episodes each (5)",
+    )

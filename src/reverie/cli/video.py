@@ -1,17 +1,22 @@
 """`reverie video`."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
-from reverie.cli import stopping
+from reverie.cli import argument_types as types
+from reverie.cli import groups, stopping
 from reverie.cli.output import emit, note, room_for
-from reverie.report.film import SKETCHED, TRACED, record
-from reverie.training.evaluation import cut_line
-from reverie.training.saved_policy import SavedPolicy
+from reverie.core.interrupts import look
 
 
 def run(options: Any) -> None:
     """Film one greedy episode."""
+    from reverie.report.film import SKETCHED, TRACED, record
+    from reverie.training.evaluation import cut_line
+    from reverie.training.saved_policy import SavedPolicy
+
+    look()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
     stopping.say(f"no film was written to {output}")
@@ -43,3 +48,14 @@ def run(options: Any) -> None:
             f"{output}: one greedy episode of the policy of step {saved.step}, return {played.total:.4g}",
             *words,
         )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` reads."""
+    groups.add_run(parser)
+    parser.add_argument(
+        "-o", "--output", type=types.file, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)"
+    )
+    parser.add_argument(
+        "--seconds", type=types.seconds, default=20.0, metavar="S", help="cut the film after so long (20)"
+    )

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, unknown
+from reverie.core.setting_docs import document_settings
 from reverie.core.words import plain
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")  # as they are typed
@@ -15,6 +16,10 @@ TRUTHS: dict[str, bool] = {word: word in TRUE for word in (*TRUE, *FALSE)}
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """Base of settings that have no other.  Raises ConfigError where a value is not of its field's type."""
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        document_settings(cls)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
+from reverie.core.other_names import called_here
 from reverie.core.words import listed
 
 LIKENESS = 0.55  # of a name to the one that is proposed instead: no 'os' for 'nosuch', but 'ppo' for 'trpo'
@@ -67,11 +68,15 @@ class DivergedError(ReverieError, ArithmeticError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str], listing: str = "") -> ConfigError:
-    """Return the error for a `name` that is no known `kind`: the nearest right one, else `listing`, which says where all are.
+    """Return the error for a `name` that is no known `kind`.
 
-    Without a listing the first of them are named.
+    It says what that is called here, else the nearest right name, else `listing`, which says where all are; without a listing
+    the first of them are named.
     """
     names = sorted(known)
+    ours = called_here(name, names)
+    if ours is not None:
+        return ConfigError(f"unknown {kind} {name!r}; {name} is called {ours} here")
     close = difflib.get_close_matches(name, names, n=1, cutoff=LIKENESS)
     if close:
         return ConfigError(f"unknown {kind} {name!r}; did you mean {close[0]!r}?")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+LARGEST_FLOAT = 2.0**53  # beyond it floats skip whole numbers
 SHOWN, LONGEST = 12, 300  # names of a list, and characters of them, at most
 
 
@@ -23,6 +24,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def whole_number(text: str) -> int:
+    """Return the whole number of at least 0 that text says: 10000, 1e4 or 2.5e3.  Raises ValueError where it says none."""
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    value = float(plain(text))
+    if not 0 <= value <= LARGEST_FLOAT or value != int(value):
+        raise ValueError(f"{text!r} is no whole number")
+    return int(value)
+
+
 def listed(names: Iterable[object], most: int = SHOWN) -> str:
     """Return "a, b, c", or "a, b and 310 more" where there are more than `most`, or more than fit into a message."""
     found = [str(name) for name in names]
@@ -31,6 +42,12 @@ def listed(names: Iterable[object], most: int = SHOWN) -> str:
         shown.pop()
     rest = len(found) - len(shown)
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
+def either(names: Iterable[object]) -> str:
+    """Return "a", "a or b", "a, b or c"."""
+    *others, last = map(str, names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def number(value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.envs.registration import parse_env_id
 from gymnasium.spaces import utils as space_utils
 
-from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, sentence, unknown
+from reverie.core.errors import ConfigError, DivergedError, ReverieError, SpaceError, WorldError, sentence
 from reverie.core.finite import all_finite
 from reverie.core.types import EnvSpec
 from reverie.domains import DOMAINS, MAZES
@@ -18,6 +18,8 @@ from reverie.environments.blocking_calls import CLOSE, MAKE, RENDER, RESET, STEP
 from reverie.environments.clipped_values import ClippedValues, sensor_of
 from reverie.environments.imports import imported, imported_module
 from reverie.environments.layout import bounds_of, layout_of
+from reverie.environments.mujoco_messages import without_others_warnings
+from reverie.environments.unknown_names import no_environment
 from reverie.environments.values import (
     RESET_GIVES,
     STEP_GIVES,
@@ -33,9 +35,6 @@ from reverie.environments.values import (
 LONGEST_LIMIT = 1_000_000  # steps; a longer limit is none that anybody waits for
 LARGEST_SPACE = 10_000_000  # numbers in an observation, or choices of action
 OUR_IDS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
-WHERE_ALL = (
-    "`reverie list` names the domains, gymnasium.pprint_registry() Gymnasium's ids; your own is package.module:callable"
-)
 
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
@@ -239,15 +238,15 @@ def _registered(name: str, options: dict) -> gym.Env:
     try:
         parse_env_id(known.rpartition(":")[2])
     except gym.error.Error:  # of no form that an id has
-        raise _no_environment(name) from None
+        raise no_environment(name, [*OUR_IDS, *gym.registry]) from None
     with warnings.catch_warnings():
         # Gymnasium hints at newer versions, but the user chose this one.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            with MAKE:
+            with MAKE, without_others_warnings():
                 return gym.make(known, disable_env_checker=True, **options)
         except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound):
-            raise _no_environment(name) from None
+            raise no_environment(name, [*OUR_IDS, *gym.registry]) from None
         except gym.error.DeprecatedEnv:
             raise _outdated(name, known) from None
         except gym.error.DependencyNotInstalled as error:
@@ -262,10 +261,6 @@ def _registered(name: str, options: dict) -> gym.Env:
 def _given(options: dict) -> str:
     """Return the options with which an environment was to be made: perhaps one of them is the cause."""
     return "".join(f"{', ' if i else ' with '}{name}={shown(value)}" for i, (name, value) in enumerate(options.items()))
-
-
-def _no_environment(name: str) -> ConfigError:
-    return unknown("environment", name, [*OUR_IDS, *gym.registry], WHERE_ALL)
 
 
 def _outdated(name: str, known: str) -> ConfigError:
@@ -288,7 +283,7 @@ def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
     if not callable(maker):
         raise ConfigError(f"{name} is a {type(maker).__name__}; give a callable that returns a gymnasium.Env")
     try:
-        with MAKE:
+        with MAKE, without_others_warnings():
             env = maker(**options)
     except BaseException as error:
         raise failed(name, f"raised when called{_given(options)}", error) from error

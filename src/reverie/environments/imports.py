@@ -27,6 +27,9 @@ def imported(source: str, what: str) -> Any:
         raise ConfigError(
             f"{what} {source!r} lacks the {'name' if module_name else 'module'}; give package.module:name"
         )
+    if module_name.endswith(".py"):
+        module = module_name.removesuffix(".py").replace("/", ".").lstrip(".")
+        raise ConfigError(f"{what} {source!r} names a file; give the module: {module}:{attribute}")
     if "<" in attribute:
         raise ConfigError(
             f"{what} {source!r} was made inside a function, where no other program finds it; give it again"

@@ -154,7 +154,8 @@ class DiscreteEnvAdapter:
             letters[3, 0], letters[3, 1:-1], letters[3, -1] = "S", "C", "G"
         else:
             letters = np.where(np.isin(env.desc.astype(str), ("F", ".")), " ", env.desc.astype(str))
-        cells = np.where(letters == "#", -1, np.arange(letters.size).reshape(letters.shape))
+        nobody = np.isin(letters, ("#", "C"))  # the cliff sends back to the start whoever steps over its edge
+        cells = np.where(nobody, -1, np.arange(letters.size).reshape(letters.shape))
         return Grid(cells[None], letters, ("",), arrows)
 
 

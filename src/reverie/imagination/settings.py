@@ -36,9 +36,11 @@ from reverie.core.checked_settings import coerce
 from reverie.core.dynamics import Model
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.setting_docs import document_settings
 from reverie.core.types import EnvSpec
 
 
+@document_settings
 @dataclasses.dataclass(frozen=True)
 class Imagination:
     """Algorithm 2 round `agent`.  Raises ConfigError where a value cannot work."""

@@ -1,8 +1,12 @@
 """Dynamics models by the name users type.  Adding one is its file and one line here."""
 
-from reverie.models.exact import Exact
-from reverie.models.linear_gaussian import LinearGaussian
-from reverie.models.neural import Neural
-from reverie.models.recent import Recent
+from reverie.core.registry import Registry
 
-MODELS = {"linear": LinearGaussian, "neural": Neural, "exact": Exact, "recent": Recent}
+MODELS = Registry(
+    {
+        "linear": "reverie.models.linear_gaussian:LinearGaussian",
+        "neural": "reverie.models.neural:Neural",
+        "exact": "reverie.models.exact:Exact",
+        "recent": "reverie.models.recent:Recent",
+    }
+)

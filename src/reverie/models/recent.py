@@ -18,6 +18,7 @@ class Recent(Settings):
     """Replay of the last `episodes` real episodes beside replay of all."""
 
     episodes: int = 5
+    """Real episodes that are replayed: the last n."""
 
     name = "recent"
 

@@ -2,43 +2,51 @@
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.progress import ProgressColumn, Task
+from rich.text import Text
 
-from reverie.training.callbacks import Began, Compiling, Ended, Evaluated, Event, Noticed, StepEnded
+from reverie.report.multi_progress import duration
+from reverie.training.callbacks import Began, Compiling, Ended, EpisodeEnded, Evaluated, Event, Noticed, StepEnded
 
 LOG_SECONDS = 10.0  # between lines where stderr is no terminal
 DRAW_SECONDS = 0.1
 SETTLED_SECONDS = 1.0  # after the first step, until a rate means something
+SHORTEST_BAR, LONGEST_BAR = 8, 40  # characters
+GAP = "  "  # between the parts of a line
+COMPILING = "compiling …"
+
+Status = Callable[[str], Sequence[str]]
 
 
 class Countdown:
-    """Steps done and time left, on stderr: a bar on a terminal, a line now and then elsewhere.
+    """What is done and the time left, on stderr: a bar on a terminal, a line now and then elsewhere.
 
     The rate is that of the steps after the first: that one waits for compilers, and tells nothing of the others.
 
-    name: shown before the bar; goal: steps in all, None where nobody knows; first: steps done before.
+    name: shown where there is room; goal: steps (or episodes) in all, None where nobody knows; first: those done before;
+    unit: what is counted.
     """
 
-    def __init__(self, name: str, goal: int | None, first: int = 0):
+    def __init__(self, name: str, goal: int | None, first: int = 0, unit: Literal["step", "episode"] = "step"):
+        self._name, self._goal, self._unit = name, goal, unit
         self._bar: Bar | None = None
-        self._goal, self._shown = goal, time.monotonic()
-        self._clock: tuple[int, float] | None = None  # step and time.monotonic() once the first step is done
+        self._shown = time.monotonic()
+        self._done = first
+        self._steps = first  # where episodes are counted, these go on beside them
+        self._clock: tuple[int, int, float] | None = None  # done, steps, time.monotonic() once the first step is done
+        self._counted = 0.0  # time.monotonic() when the last of what is counted was done
+        self._parts: Sequence[str] = ()
         if sys.stderr.isatty():
-            self._bar = Bar(
-                TextColumn(name),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[status]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task("steps", total=goal, completed=first, status="")
+            console = Console(stderr=True)
+            self._bar = Bar(_Line(self, console), console=console, transient=True)
+            self._task = self._bar.add_task("", total=goal)
             self._bar.start()
 
     def stop(self) -> None:
@@ -50,7 +58,7 @@ class Countdown:
     def say(self, text: str) -> None:
         """Show what is done before the next step, at once."""
         if self._bar is not None:
-            self._bar.update(self._task, status=text)
+            self._parts = [text]
             self._bar.refresh()
         else:
             print(text, file=sys.stderr, flush=True)
@@ -62,22 +70,91 @@ class Countdown:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def show(self, step: int, status: Callable[[], str] = str) -> None:
-        """Show that `step` steps are done, with what `status` returns, unless that was shown just now."""
-        now = time.monotonic()
+    def show(self, done: int, status: Status = lambda rate: [rate], steps: int | None = None) -> None:
+        """Show that so many are done, with the parts that `status` returns, unless that was shown just now.
+
+        status: the rate in words -> parts of the line, the most important first.  steps: real steps done, where episodes are
+        counted.
+        """
+        now, self._steps = time.monotonic(), done if steps is None else steps
         if self._clock is None:
-            self._clock = step, now
+            self._clock = done, self._steps, now
+        if done != self._done:
+            self._done, self._counted = done, now
         if now - self._shown < (LOG_SECONDS if self._bar is None else DRAW_SECONDS):
             return
-        self._shown = now
-        first, began = self._clock
-        rate = (step - first) / (now - began) if now - began >= SETTLED_SECONDS else 0.0  # 0: not known yet
-        text = f"{rate:{'.0f' if rate >= 100 else '.3g'}} steps/s  {status()}" if rate else status()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=step, status=text)
-            return
-        left = f"{(self._goal - step) / rate:.0f} s left" if self._goal and rate else ""
-        print(f"step {step}/{self._goal or '?'}  {text}{left}".rstrip(), file=sys.stderr, flush=True)
+        self._shown, self._parts = now, [part for part in status(self._rate(now)) if part]
+        if self._bar is None:
+            head, _, left = self._essentials()
+            parts = [f"{self._unit} {head}", *self._parts, left]
+            print(GAP.join(filter(None, parts)), file=sys.stderr, flush=True)
+
+    def line(self, width: int) -> tuple[str, int, str]:
+        """Return (what stands before the bar, the bar's length, what stands after it) in `width` characters.
+
+        What is done, its share and the time left are always there; then come, as far as there is room, the parts of the status,
+        the bar and the name.
+        """
+        head, share, left = self._essentials()
+        head = head if self._unit == "step" else f"{self._unit} {head}"
+        room = width - cell_len(GAP.join(filter(None, (head, share, left))))
+        shown: list[str] = []
+        for part in self._parts:
+            if cell_len(GAP + part) <= room:
+                shown.append(part)
+                room -= cell_len(GAP + part)
+        length = min(room - len(GAP), LONGEST_BAR) if self._goal else 0
+        if length < SHORTEST_BAR:
+            length = 0
+        else:
+            room -= length + len(GAP)
+        before = self._name + GAP + head if cell_len(self._name + GAP) <= room else head
+        return before, length, GAP.join(filter(None, (share, *shown, left)))
+
+    @property
+    def share(self) -> float:
+        """How much is done, from 0 to 1; 0 where nobody knows the goal."""
+        return min(1.0, self._done / self._goal) if self._goal else 0.0
+
+    def _essentials(self) -> tuple[str, str, str]:
+        """Return what is done, its share, and the time left; "" for what nobody knows."""
+        left = self._left(time.monotonic())
+        share = f"{int(100 * self.share)} %" if self._goal else ""
+        return f"{self._done}/{self._goal or '?'}", share, "" if left is None else f"{duration(left)} left"
+
+    def _rate(self, now: float) -> str:
+        """Return the steps per second since the first, or "" where that means nothing yet."""
+        if self._clock is None or now - self._clock[2] < SETTLED_SECONDS:
+            return ""
+        rate = (self._steps - self._clock[1]) / (now - self._clock[2])
+        return f"{rate:{'.0f' if rate >= 100 else '.3g'}} steps/s" if rate else ""
+
+    def _left(self, now: float) -> float | None:
+        """Return the seconds left, or None where nobody knows."""
+        if self._clock is None or not self._goal or now - self._clock[2] < SETTLED_SECONDS:
+            return None
+        done = self._done - self._clock[0]
+        if done <= 0:
+            return None
+        each = (self._counted - self._clock[2]) / done
+        return max(0.0, (self._goal - self._done) * each - (now - self._counted))
+
+
+class _Line(ProgressColumn):
+    """The whole line, as wide as the terminal is now: rich's own columns would cut each other short."""
+
+    def __init__(self, countdown: Countdown, console: Console):
+        super().__init__()
+        self._countdown, self._console = countdown, console
+
+    def render(self, task: Task) -> Text:
+        """Return the line."""
+        del task
+        before, length, after = self._countdown.line(self._console.width)
+        done = round(length * self._countdown.share)
+        full, empty = ("#", "-") if self._console.options.ascii_only else ("━", "━")
+        bar = [GAP, (full * done, "bar.complete"), (empty * (length - done), "bar.back")] if length else []
+        return Text.assemble(before, *bar, GAP, after, no_wrap=True, overflow="crop")
 
 
 class Progress:
@@ -85,29 +162,51 @@ class Progress:
 
     def __init__(self):
         self._countdown: Countdown | None = None
+        self._counts_episodes, self._episodes = False, 0
         self._evaluated, self._told_of_cuts = "", False
 
     def __call__(self, learner: Any, event: Event) -> None:
         """See the class."""
         if isinstance(event, Began):
-            self._countdown = Countdown(f"{learner.config.name} {learner.spec.name}", event.goal, event.step)
-        elif isinstance(event, Compiling) and self._countdown is not None:
-            self._countdown.say("compiling what learning will call")
-        elif isinstance(event, Ended) and self._countdown is not None:
-            self._countdown.stop()
+            self._begin(f"{learner.config.name} {learner.spec.name}", event)
         elif isinstance(event, Evaluated):
-            self._evaluated = f"evaluated {event.row['return_mean']:.4g}  "
+            self._evaluated = f"evaluated {event.row['return_mean']:.4g}"
             if event.cut and not self._told_of_cuts:
                 self._told_of_cuts = True
                 print(f"step {event.row['step']}: {event.cut}", file=sys.stderr, flush=True)
-        elif isinstance(event, Noticed) and self._countdown is not None:
-            self._countdown.tell(f"step {event.step}: {event.text}")
-        elif isinstance(event, StepEnded) and self._countdown is not None:
-            self._countdown.show(event.step, lambda: self._status(learner))
+        elif self._countdown is not None:
+            self._show(learner, event, self._countdown)
 
-    def _status(self, learner: Any) -> str:
+    def _begin(self, name: str, event: Began) -> None:
+        self._counts_episodes, self._episodes = event.episodes is not None, 0
+        if self._counts_episodes:
+            self._countdown = Countdown(name, event.episodes, unit="episode")
+        else:
+            self._countdown = Countdown(name, event.goal, event.step)
+
+    def _show(self, learner: Any, event: Event, countdown: Countdown) -> None:
+        if isinstance(event, Compiling):
+            countdown.say(COMPILING)
+        elif isinstance(event, Ended):
+            countdown.stop()
+        elif isinstance(event, Noticed):
+            countdown.tell(f"step {event.step}: {event.text}")
+        elif isinstance(event, EpisodeEnded):
+            self._episodes += 1
+            if self._counts_episodes:
+                countdown.show(self._episodes, partial(self._status, learner), learner.steps)
+        elif isinstance(event, StepEnded):
+            done = self._episodes if self._counts_episodes else event.step
+            countdown.show(done, partial(self._status, learner), event.step)
+
+    def _status(self, learner: Any, rate: str) -> list[str]:
+        """Return what is wrong, the rate, the return, the loss and the evaluation, where they are known."""
         recent = list(learner.recent_returns)[-10:]
-        shown = f"return {sum(recent) / len(recent):.4g}  " if recent else ""
-        loss = f"loss {learner.newest_metrics['loss']:.3g}  " if "loss" in (learner.newest_metrics or {}) else ""
-        ills = "".join(f"! {kind}  " for kind in learner.ills)
-        return f"{shown}{self._evaluated}{loss}{ills}"
+        metrics = learner.newest_metrics or {}
+        return [
+            *(f"! {kind}" for kind in learner.ills),
+            rate,
+            f"return {sum(recent) / len(recent):.4g}" if recent else "",
+            f"loss {metrics['loss']:.3g}" if "loss" in metrics else "",
+            self._evaluated,
+        ]

@@ -41,7 +41,7 @@ def show(grid: Grid | None, values: np.ndarray, policy: np.ndarray, terminal: np
             lines = Text(), Text()
             for state, letter in zip(row, letters, strict=True):
                 if state < 0:
-                    top, bottom, style = "", "", "on grey23"
+                    top, bottom, style = f"{_shown_of_nobody(str(letter))}  ", "", ""
                 else:
                     share = (values[state] - low) / (high - low) if high > low else 0.5
                     style = "white on rgb({},{},{})".format(*(LOW + np.clip(share, 0, 1) * (HIGH - LOW)).astype(int))
@@ -110,6 +110,11 @@ def _range(grid: Grid, values: np.ndarray) -> tuple[float, float]:
     return (float(shown.min()), float(shown.max())) if len(shown) else (0.0, 0.0)
 
 
+def _shown_of_nobody(letter: str) -> str:
+    """Return what a cell shows where nobody ever is: a cliff its letter, a wall nothing."""
+    return "" if letter == "#" else letter
+
+
 def _arrow(grid: Grid, policy: np.ndarray, terminal: np.ndarray, state: int) -> str:
     return " " if terminal[state] else grid.arrows[policy[state]]
 
@@ -132,10 +137,13 @@ def _maps(plt: Any, grid: Grid, values: np.ndarray, policy: np.ndarray, terminal
     for panel, name, cells in zip(axes.flat, grid.titles, grid.cells, strict=False):
         picture = np.ma.masked_where(cells < 0, values[cells])
         panel.imshow(picture, cmap="viridis", vmin=low, vmax=high)
-        panel.set_facecolor("#444444")
+        panel.set_facecolor("white")
         panel.set(title=name, xticks=[], yticks=[])
         for (row, column), state in np.ndenumerate(cells):
-            if state >= 0:
+            if state < 0:
+                letter = _shown_of_nobody(str(grid.letters[row, column]))
+                panel.text(column, row, letter, ha="center", va="center", color="grey", fontsize=7)
+            else:
                 dark = values[state] < 0.6 * high + 0.4 * low
                 words = f"{grid.letters[row, column]} {_arrow(grid, policy, terminal, state)}".strip()
                 words += f"\n{short(values[state])}" if maps == 1 else ""

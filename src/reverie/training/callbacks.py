@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Began(NamedTuple):
-    """`learn` began at `step`; it will end at step `goal`, or only its episodes are counted (None)."""
+    """`learn` began at `step`; it will end at step `goal`, or (None) after so many `episodes`."""
 
     step: int
     goal: int | None
+    episodes: int | None = None
 
 
 class Compiling(NamedTuple):
@@ -83,7 +84,9 @@ class StopAtReturn:
     """Stop once the mean return of the last `episodes` training episodes reaches `target`."""
 
     target: float
+    """The mean return to reach."""
     episodes: int = 10
+    """Training episodes to the mean."""
 
     def __post_init__(self):
         finite("StopAtReturn(target)", self.target)
@@ -102,7 +105,9 @@ class Evaluate:
     """Evaluate the greedy policy every `every` steps over `episodes` episodes, on an environment of its own."""
 
     every: int
+    """Steps between evaluations."""
     episodes: int = 10
+    """Greedy episodes each."""
 
     def __post_init__(self):
         whole("Evaluate(every)", self.every, 1)

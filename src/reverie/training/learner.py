@@ -227,7 +227,8 @@ class Learner:
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, learner_arguments.callbacks_of(callbacks)
         with self._session.owner.using(), deferred_interrupts(self.stop), self._saving_on_exit():
-            self._emit(events.Began(self.steps, None if steps is None else self.steps + int(steps)))
+            goal = None if steps is None else self.steps + int(steps)
+            self._emit(events.Began(self.steps, goal, None if episodes is None else int(episodes)))
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
                 self._emit(events.Compiling(self.steps))
                 self.compile(steps_left)

@@ -1,11 +1,11 @@
-"""What arguments of the command line may be: functions from text that raise ArgumentTypeError, or a ReverieError."""
+"""The types of arguments: functions from text that raise ArgumentTypeError, or a ReverieError."""
 
 import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from reverie.core.words import plain
+from reverie.core.words import plain, whole_number
 
 MOST = 10**12  # of anything that is counted: more than a machine does in years
 
@@ -15,12 +15,10 @@ def up_to(most: int, least: int = 0) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         try:
-            if not (text.isascii() and text.isdecimal()):
-                raise ValueError
-            value = int(text)
+            value = whole_number(text)
         except ValueError:
             raise argparse.ArgumentTypeError(
-                f"{text[:40]!r} is no whole number of at least 0, written in digits alone"
+                f"{text[:40]!r} is no whole number of at least 0, such as 10000 or 1e4"
             ) from None
         if value < least:
             raise argparse.ArgumentTypeError(f"{value} is too few; give at least {least}")

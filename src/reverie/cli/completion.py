@@ -1,0 +1,62 @@
+"""`reverie --print-completion SHELL`: the script by which a shell completes verbs, options, names and files."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reverie.cli import argument_types as types
+from reverie.core.errors import ConfigError
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+
+class PrintCompletion(argparse.Action):
+    """Print the script for a shell, and exit."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """See the class.  Raises ConfigError where the library that writes it is missing."""
+        print(script(parser, values))
+        parser.exit(0)
+
+
+def script(parser: argparse.ArgumentParser, shell: str) -> str:
+    """Return the script of a parser of all verbs, which is of no other use afterwards.  Raises ConfigError without shtab."""
+    try:
+        import shtab
+    except ImportError:
+        raise ConfigError("completion is written by a package that is not installed: pip install shtab") from None
+    offers = {"agent": _agents, "env": _environments, "name": _names}
+    files = {types.file: shtab.FILE, types.path: shtab.DIRECTORY, types.folder: shtab.DIRECTORY}
+    for action in _actions(parser):
+        if action.type in files:
+            action.complete = files[action.type]  # type: ignore[attr-defined]
+        elif action.dest in offers and action.choices is None:
+            action.choices = tuple(offers[action.dest]())
+    return shtab.complete(parser, shell=shell)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the arguments of a parser and of its verbs."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                yield from _actions(verb)
+
+
+def _agents() -> Iterable[str]:
+    from reverie.algorithms import ALGORITHMS
+
+    return ALGORITHMS
+
+
+def _environments() -> Iterable[str]:
+    from reverie.domains import DOMAINS, MAZES
+
+    return [*DOMAINS, *MAZES]
+
+
+def _names() -> Iterable[str]:
+    from reverie.cli.listing import all_names
+
+    return all_names()

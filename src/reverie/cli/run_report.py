@@ -1,0 +1,56 @@
+"""What `reverie report` does."""
+
+from pathlib import Path
+from typing import Any
+
+from reverie.cli import stopping
+from reverie.cli.output import emit, room_for
+from reverie.core import words
+from reverie.core.errors import StorageError
+from reverie.core.interrupts import look
+from reverie.experiments.analysis import paper_report, runs_report
+from reverie.experiments.execution.results_store import ResultsStore
+from reverie.report.document import Document, Verdicts
+from reverie.report.page import write_page
+from reverie.storage.output_file import require_ending
+from reverie.storage.reading import exists
+from reverie.storage.run import RESULTS
+
+
+def report(options: Any) -> None:
+    """Write one page about all the folders."""
+    folders, directories, output = [], [], Path(options.output)
+    require_ending(output, (".html", ".htm"), "pages are", bare=True)
+    stopping.say("no report was written")
+    for path in map(Path, options.directories):
+        look()
+        if exists(path / RESULTS):
+            folders.append(ResultsStore(path))
+        elif exists(path / "config.json"):
+            directories.append(path)
+        elif exists(path) and path.is_dir():
+            raise StorageError(f"{path} holds neither results of `reverie reproduce` nor a run of `reverie train`")
+        else:
+            raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
+    with room_for(options, output):
+        look()
+        facts, size = write(folders, directories, output)
+        emit(options, facts, f"{output}: {words.size(size)}")
+
+
+def write(folders: list[ResultsStore], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
+    """Write the page; return what it says of the claims, and how many bytes it has."""
+    sections = paper_report.sections_of(folders) if folders else []
+    sections += runs_report.sections_of(directories)
+    if folders:
+        done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
+        lead = f"{paper_report.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
+        title = "The paper, reproduced"
+    else:
+        title, lead = "Learning curves", f"{words.count(len(directories), 'run')}."
+    look()
+    size = write_page(Document(title, lead, sections), output)
+    parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
+    found = [verdict for part in parts for verdict in part.verdicts]
+    claims = {v.claim: {"outcome": v.outcome, "evidence": v.evidence} for v in found}
+    return {"report": str(output), "claims": claims}, size

@@ -1,0 +1,92 @@
+"""What each setting of a dataclass means: the text below its field, read from the source when somebody asks."""
+
+import ast
+import dataclasses
+import functools
+import inspect
+import itertools
+import textwrap
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+WIDTH = 100  # characters of a line in help()
+
+
+class SettingDoc(NamedTuple):
+    """One setting, for people.  default: `dataclasses.MISSING` where there is none, and it must be given."""
+
+    name: str
+    default: Any
+    choices: tuple[str, ...]  # of a Literal; () elsewhere
+    text: str  # one line; "" where the source says nothing
+
+
+def setting_docs(kind: type) -> list[SettingDoc]:
+    """Return what the settings of a dataclass mean, in their order; what a class says itself goes before its bases' texts."""
+    hints = get_type_hints(kind)
+    texts: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        texts |= _texts(base)
+    return [
+        SettingDoc(field.name, _default(field), _choices(hints[field.name]), texts.get(field.name, ""))
+        for field in dataclasses.fields(kind)
+        if not field.name.startswith("_")
+    ]
+
+
+class LazyDoc:
+    """A `__doc__` that ends in the settings of its dataclass.  Costs nothing until somebody reads it."""
+
+    def __init__(self, text: str):
+        self._text = text
+
+    def __get__(self, instance: object, owner: type) -> str:
+        if (
+            "__match_args__" not in owner.__dict__
+        ):  # `dataclass` asks while it makes the class, and sets these afterwards
+            return self._text
+        return _with_settings(owner, self._text)
+
+
+def document_settings(kind: type[T]) -> type[T]:
+    """Have `help` of a dataclass name each setting with its default and meaning; return the class."""
+    if own := kind.__dict__.get("__doc__"):
+        kind.__doc__ = LazyDoc(own)  # pyright: ignore[reportAttributeAccessIssue]
+    return kind
+
+
+@functools.cache
+def _with_settings(kind: type, text: str) -> str:
+    lines = [inspect.cleandoc(text), "", "Settings:"]
+    for setting in setting_docs(kind):
+        default = "" if setting.default is dataclasses.MISSING else f" = {setting.default!r}"
+        lines.append(f"    {setting.name}{default}")
+        lines += textwrap.wrap(setting.text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines)
+
+
+@functools.cache
+def _texts(kind: type) -> dict[str, str]:
+    """Return the text that stands below each field of one class; {} where there is no source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError, SyntaxError):  # a class of a program that was typed in, or one of C
+        return {}
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    found = {}
+    for field, after in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
+            text = after.value.value if isinstance(after.value, ast.Constant) else None
+            if isinstance(text, str):
+                found[field.target.id] = " ".join(text.split())
+    return found
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    return tuple(map(str, get_args(hint))) if get_origin(hint) is Literal else ()
