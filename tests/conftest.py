@@ -1,8 +1,10 @@
 """Fixtures, and JAX told to be strict: a key used twice is an error in every test."""
 
+import gc
 import os
 import pathlib
 import tempfile
+import zlib
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -16,10 +18,17 @@ class Thing:
 
 THING = Thing()
 
-# Tests and the processes that they start compile many small and like programs: each once is enough.
+# Most of the tests' time is compilation. Each program is compiled once, also for the processes that tests start, and
+# without costly optimisation; tests/contract/test_compilation.py compares its numbers with those of optimised programs.
+# JAX_DISABLE_MOST_OPTIMIZATIONS=0 compiles as users do.
+QUICK = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0"
+COMPILED = ROOT / ".pytest_cache" / "compiled"
+QUICK_FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+if QUICK and QUICK_FLAGS not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_FLAGS}".strip()
 os.environ |= {
     "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "compiled"),
+    "JAX_COMPILATION_CACHE_DIR": str(COMPILED),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "XDG_STATE_HOME": tempfile.mkdtemp(prefix="reverie-tests-"),  # the key of whoever runs the tests is not touched
@@ -32,6 +41,38 @@ import pytest
 jax.config.update("jax_debug_key_reuse", True)
 
 
+def is_torn(compressed):
+    """Return whether a program in JAX's cache, if it is compressed with zlib, lacks its end."""
+    try:
+        return compressed[:1] in (b"", b"x") and not zlib.decompress(compressed)
+    except zlib.error:
+        return True
+
+
+def pytest_sessionstart(session):
+    """Delete what a process was writing into the cache when it was killed: JAX would warn of it for ever."""
+    if not hasattr(session.config, "workerinput"):
+        for file in COMPILED.glob("*-cache"):
+            if is_torn(file.read_bytes()):
+                file.unlink(missing_ok=True)
+
+
+def pytest_collection_finish():
+    """Have the garbage collector pass over what lasts as long as the tests: modules, tests, JAX."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 @pytest.fixture
 def generator():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def optimised(monkeypatch):
+    """Compile as users do from here on, for tests that learn for long: their programs run three times as fast."""
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", QUICK)

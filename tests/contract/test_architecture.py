@@ -10,6 +10,8 @@ import pytest
 
 ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms", "domains", "environments", "storage"]
 ROOMS += ["planning", "imagination", "training", "report", "experiments", "bench", "cli"]
+# Rooms above all that the package itself exports: a lower one would import, by that name, what lies above it.
+MAY_IMPORT_THE_PACKAGE = ("experiments", "bench", "cli")
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
 FILES = sorted(SRC.glob("*/**/*.py"))
 
@@ -30,6 +32,36 @@ def test_imports_point_down(path):
         other = module.split(".")[1] if module.startswith("reverie.") else None
         if other in ROOMS:
             assert ROOMS.index(other) <= ROOMS.index(room), f"{room} must not import {other}"
+
+
+def imports_the_package(code):
+    """Return whether a program imports `reverie` itself, or names from it."""
+    return any(
+        (isinstance(node, ast.Import) and any(alias.name == "reverie" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "reverie")
+        for node in ast.walk(ast.parse(code))
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_only_high_rooms_import_the_package_itself(path):
+    if path.relative_to(SRC).parts[0] not in MAY_IMPORT_THE_PACKAGE:
+        assert not imports_the_package(path.read_text()), "import the module that holds it"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import reverie", True),
+        ("import reverie as rv", True),
+        ("def late():\n    from reverie import NAF as N", True),
+        ("import numpy, reverie", True),
+        ("from reverie.core import errors", False),
+        ("import reverie.core.errors", False),
+    ],
+)
+def test_imports_of_the_package_are_seen(code, found):
+    assert imports_the_package(code) == found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))

@@ -95,7 +95,7 @@ def test_the_readmes_five_lines_run(tmp_path, monkeypatch, capsys):
     assert float(capsys.readouterr().out) < 0  # no reward of Pendulum is above 0
 
 
-def test_the_kettle_of_the_how_to_learns(tmp_path, monkeypatch, capsys):
+def test_the_kettle_of_the_how_to_learns(tmp_path, monkeypatch, capsys, optimised):
     monkeypatch.chdir(tmp_path)
     page = DOCS / "how-to" / "environment.md"
     example = next(block.text for block in blocks(page.read_text()) if "class Kettle" in block.text)

@@ -187,7 +187,7 @@ def test_a_copy_goes_on_by_itself(name, copied):
 
 
 @EVERY
-def test_endings(name):
+def test_an_episode_ends_at_its_horizon_and_takes_no_step_after(name):
     env = make(name)
     length = episode(env, 0)[2]
     assert length == 150 or name == "walker2d"
@@ -285,7 +285,7 @@ def test_physics_that_diverges_is_named():
 
 
 @EVERY
-def test_a_name_is_enough(name):
+def test_a_domains_name_alone_makes_its_environment(name):
     world = make_env(name)
     assert world.spec.observation_dim == SHEET[name][0] and world.name == name
 

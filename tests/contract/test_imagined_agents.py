@@ -6,6 +6,7 @@ import pytest
 
 import reverie as rv
 from cases import CASES, those
+from compilations import COMPILED
 from reverie.core.types import Transition
 from reverie.planning import planners
 from reverie.training import recorded_trainer, run_logger
@@ -82,10 +83,6 @@ def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
         assert trainer.source.planner.eta == facts["plan"]["eta"]
 
 
-COMPILED = []  # names of what JAX has traced or compiled
-jax.monitoring.register_event_duration_secs_listener(
-    lambda name, *_, **__: COMPILED.append(name) if name.startswith("/jax/core/compile") else None
-)
 AHEAD = [  # models of sizes that no other test has
     (rv.LinearGaussian(episodes=2, prior="mixture"), "off", "worlds:LinearWorld"),
     (rv.Neural(episodes=2, updates=50, hidden=(7, 5), batch_size=11, members=3), "off", "worlds:LinearWorld"),

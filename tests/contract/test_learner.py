@@ -8,8 +8,10 @@ import pytest
 from safetensors.numpy import load_file
 
 import reverie as rv
+import worlds
 from cases import CASES, CONTINUOUS, REPLAYED, those
-from reverie.storage import journal
+from compilations import COMPILED
+from reverie.storage import checkpoint, journal
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer, run_logger
 from reverie.training.saved_policy import SavedPolicy
@@ -54,6 +56,11 @@ def state_of(learner):
     }
 
 
+def saved_facts(learner):
+    """What its checkpoint says now."""
+    return checkpoint.read(learner.save() / "checkpoint" / "latest.safetensors")[1]
+
+
 def weights_of(learner):
     """The matrices that acting reads."""
     leaves = jax.tree.leaves(learner._session.trainer.policy)
@@ -93,19 +100,13 @@ def drive(learner, steps, observation):
     return observation
 
 
-COMPILED = []  # names of what JAX has traced or compiled
-jax.monitoring.register_event_duration_secs_listener(
-    lambda name, *_, **__: COMPILED.append(name) if name.startswith("/jax/core/compile") else None
-)
-
-
 # ---- learning and acting
 
 
 @every_algorithm
 def test_learning_moves_what_is_learnt_and_counts(name):
     with on_line(name) as learner:
-        before, requirements = weights_of(learner), learner._session.trainer.agent.requirements
+        before, requirements = weights_of(learner), learner.config.requirements
         assert learner.learn(24) is learner
         ended = 24 // (requirements.worlds * EPISODE) * requirements.worlds
         assert (learner.steps, len(learner.recent_returns)) == (24, ended)
@@ -115,8 +116,8 @@ def test_learning_moves_what_is_learnt_and_counts(name):
             if requirements.rollout
             else 24 - requirements.warmup_steps
         )
-        assert learner._session.trainer.updates == due
-        assert learner._session.trainer.minibatches == due * requirements.updates_per_step
+        facts = saved_facts(learner)
+        assert (facts["updates"], facts["minibatches"]) == (due, due * requirements.updates_per_step)
         assert all((one != other).any() for one, other in zip(before, weights_of(learner), strict=True))
         assert set(learner.newest_metrics) >= {"loss", "q_mean", "value_mean", "exploration"}
 
@@ -129,8 +130,8 @@ def test_nothing_is_compiled_after_the_first_question(name, tmp_path, capsys):
         assert capsys.readouterr().err.count("compiling") == 1
         COMPILED.clear()
         drive(learner, 299, OBSERVATIONS[0])
-        assert learner._session.trainer.updates > 0 and learner.newest_metrics and not COMPILED
-        learner.save()
+        assert learner.newest_metrics and not COMPILED
+        assert saved_facts(learner)["updates"] > 0
         assert not capsys.readouterr().err
     with rv.Learner.load(tmp_path) as learner:
         learner.compile()
@@ -151,7 +152,7 @@ def test_nothing_is_compiled_after_the_first_step(name):
         learner.learn(60, callbacks=[watch])
         learner.learn(12, callbacks=[watch])
     steps = [count for event, count in seen if event is rv.StepEnded]
-    begun = learner._session.worlds  # each world's first step begins its first episode
+    begun = learner.config.requirements.worlds  # each world's first step begins its first episode
     assert len(set(steps[begun:])) == 1
     assert [event for event, _ in seen].count(rv.Compiling) == 1 and seen[1][0] is rv.Compiling
 
@@ -170,7 +171,7 @@ def test_greedy_prediction_repeats_and_takes_a_batch(name):
         learner.learn(12)
         single = [learner.predict(observation) for observation in OBSERVATIONS]
         many = learner.predict(OBSERVATIONS)
-        actions = learner._world.env.action_space
+        actions = getattr(worlds, CASES[name].line.removeprefix("worlds:"))().action_space
         assert actions.contains(single[0]) and many.shape == (5, *actions.shape) and many.dtype == actions.dtype
         np.testing.assert_allclose(many, single, rtol=1e-5)
         greedy = learner.config.build(learner.spec).greedy(learner._session.trainer.policy, OBSERVATIONS)[:, 0]
@@ -604,7 +605,7 @@ def test_events_come_in_order_and_true_stops():
     assert {"step": 6, "episode": 1, "length": 6}.items() <= events[8].row.items()
 
 
-def test_only_true_stops():
+def test_a_callback_stops_learning_only_by_returning_true():
     with on_line("naf") as learner:
         assert learner.learn(5, callbacks=[lambda learner, event: "go on"]).steps == 5
 

@@ -38,7 +38,7 @@ def files_of(run):
 def finished(tmp_path):
     """A run of 25 steps on a healthy world."""
     run = tmp_path / "finished"
-    with learner(Faulty(), run) as healthy:
+    with learner(Faulty(), run, timed_checkpoints=False) as healthy:  # one checkpoint, however slow the machine
         healthy.learn(25)
     return run
 

@@ -196,7 +196,7 @@ def test_other_verbs_end_too_and_leave_nothing_by_halves(run, here, monkeypatch,
     assert sorted(here.iterdir()) == before
 
 
-def test_planning_ends(here, monkeypatch):
+def test_an_interrupt_while_planning_ends_the_command(here, monkeypatch):
     from reverie.planning import policies
 
     solve = policies._solve

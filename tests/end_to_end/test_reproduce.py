@@ -33,6 +33,7 @@ def compiled_apart(tmp_path_factory):
     """A killed process may tear what it had compiled: here all is compiled by `whole`, and only read from then on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")  # cells learn for long
         yield
 
 

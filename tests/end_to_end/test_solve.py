@@ -33,7 +33,7 @@ def test_value_iteration_prints_iterations_status_and_the_map(tmp_path):
         (["reverie/DynaMaze-v0", "--discount", "0.95"], 0.95**13),
     ],
 )
-def test_known_optima(method, words, start):
+def test_solve_finds_the_known_value_of_the_start(method, words, start):
     facts = one_object("solve", *words, "--method", method)
     assert facts["start_value"] == pytest.approx(start, abs=1e-5)
     assert facts["status"] == "DONE" and facts["good"] and facts["residual"] <= 1e-10

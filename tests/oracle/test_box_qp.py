@@ -40,7 +40,7 @@ def test_it_is_the_best_of_all_active_sets(generator, m):
         np.testing.assert_array_equal(found.free, free)
 
 
-def test_corners(generator):
+def test_a_narrow_box_clamps_all_controls_and_a_wide_one_none(generator):
     H, g = definite(generator, 3), np.array([50.0, -50.0, 50.0])
     one = np.ones(3)
     clamped = solve(H, g, -one, one, 0 * one)

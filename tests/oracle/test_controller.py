@@ -42,7 +42,7 @@ def test_both_forms_act_alike(generator):
         np.testing.assert_allclose(c.K[t] @ x + k[t], u_hat[t] + 0.3 * c.k[t] + c.K[t] @ (x - x_hat[t]), rtol=1e-10)
 
 
-def test_maximum_entropy(generator):
+def test_the_maximum_entropy_controller_minimises_its_objective_at_the_given_spread(generator):
     c, Quu = some(generator), definite(generator, M, T)
     found = maximum_entropy(c.K, c.k, Quu, 0.2, 1e-6, 1e6)
     np.testing.assert_allclose(np.trace(found.covariance, axis1=1, axis2=2).mean() / M, 0.04, rtol=1e-10)

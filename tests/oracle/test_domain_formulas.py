@@ -198,11 +198,12 @@ def test_reward_differentiates(name, plants):
     plant, domain = plants[name], DOMAINS[name]
     before, u, x, target = (column[0] for column in states(plant))
 
+    @jax.jit
     def reward(x, u):
         return batched.reward(domain, jnp.asarray(before), u, x, jnp.asarray(target))
 
     with jax.enable_x64(True):
-        by_x, by_u = jax.grad(reward, (0, 1))(jnp.asarray(x), jnp.asarray(0.9 * u))
+        by_x, by_u = jax.jit(jax.grad(reward, (0, 1)))(jnp.asarray(x), jnp.asarray(0.9 * u))
         np.testing.assert_allclose(by_x, slopes(lambda x: reward(jnp.asarray(x), jnp.asarray(0.9 * u)), x), atol=1e-7)
         np.testing.assert_allclose(by_u, slopes(lambda u: reward(jnp.asarray(x), jnp.asarray(u)), 0.9 * u), atol=1e-7)
 

@@ -156,7 +156,7 @@ def test_both_drivers_take_the_same_steps(plan):
     assert [row["cost"] for row in rows] == list(host.trace[:, 0])
 
 
-def test_bounds():
+def test_narrow_bounds_hold_and_wide_bounds_change_nothing():
     wide = planned(simple(), Options(low=-1e3, high=1e3, iterations=40))
     np.testing.assert_allclose(wide.actions, planned(simple()).actions, atol=1e-12)
     np.testing.assert_allclose(wide.K, planned(simple()).K, atol=1e-12)

@@ -195,7 +195,7 @@ def rotation(angle):
         (np.full((2, 2), np.nan), np.eye(2), 1.0, Status.NONFINITE_MODEL),
     ],
 )
-def test_marginal_systems(A, Q, discount, status):
+def test_a_marginal_system_gets_its_status(A, Q, discount, status):
     found = lqr.infinite(A, np.array([[0.5], [1.0]]), Q, np.eye(1), discount=discount)
     assert found.status == status
 

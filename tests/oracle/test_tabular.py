@@ -134,7 +134,7 @@ def test_bounds_hold_with_rounding_errors_and_all(discount, scale):
 
 
 @EACH
-def test_the_books_grid(method):
+def test_the_books_grid_has_the_books_values(method):
     found = method(BOOK, 0.9)  # figure 3.5
     first_rows = [[22.0, 24.4, 22.0, 19.4, 17.5], [19.8, 22.0, 19.8, 17.8, 16.0]]
     np.testing.assert_allclose(found.values.reshape(5, 5)[:2], first_rows, atol=0.05)
@@ -188,7 +188,7 @@ def test_policies_that_never_end_are_left_without_discounting(method, evaluate):
         ("dyna-maze", 0.95, 0.95**13, 1e-12),
     ],
 )
-def test_known_optima(method, name, discount, start, within):
+def test_solvers_find_the_known_value_of_the_start(method, name, discount, start, within):
     mdp = DiscreteEnvAdapter(name).table()
     found = method(mdp, discount)
     assert mdp.starts @ found.values == pytest.approx(start, abs=within)

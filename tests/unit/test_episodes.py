@@ -21,7 +21,7 @@ def row(step, episode, total, length, flags, seconds):
     return dict(zip(names, (step, episode, total, length, dead, cut, seconds), strict=True))
 
 
-def test_one_world():
+def test_rows_hold_return_length_and_end_of_each_episode_that_ended():
     told = records((1, 0, 1.0), (1, TERMINATED, 2.0), (2, 0, 3.0), (3, 0, 4.0), (3, TRUNCATED, 5.0), (4, 0, 6.0))
     assert rows_of(told) == [
         row(2, 1, 3.0, 2, TERMINATED, 1.0),
@@ -30,7 +30,7 @@ def test_one_world():
     ]
 
 
-def test_worlds_in_turns():
+def test_rows_of_environments_in_turns_are_kept_apart():
     """World 0 takes steps 1, 4, 7, …; its second episode is cut off, world 1's first dies, world 2's goes on."""
     told = records(
         *[(1, 0, 1.0), (2, 0, 10.0), (3, 0, 100.0)],

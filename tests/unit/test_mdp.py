@@ -249,7 +249,7 @@ def test_a_policy_that_may_be_caught_has_no_value_where_it_may():
 # ---- how solvers end
 
 
-def test_statuses():
+def test_too_few_iterations_end_with_that_status():
     assert value_iteration(random_mdp(20, 2, 3), 0.99, iterations=3).status == Status.MAX_ITERATIONS
     assert policy_iteration(random_mdp(20, 2, 3), 0.99, iterations=1).status == Status.MAX_ITERATIONS
 

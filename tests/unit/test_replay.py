@@ -23,7 +23,7 @@ def test_extend_leaves_what_as_many_adds_would(sizes):
     assert (one.added, len(one)) == (many.added, len(many))
 
 
-def test_keeps_the_newest(generator):
+def test_full_replay_keeps_the_newest_rows(generator):
     replay = Replay(4, 2)
     for row in rows(10):
         replay.add(row)

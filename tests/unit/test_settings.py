@@ -72,7 +72,7 @@ def test_ddpg_has_no_precision():
 
 
 @pytest.mark.parametrize("kind", [NAF, DDPG])
-def test_paper_settings(kind):
+def test_paper_settings_are_the_papers_but_for_what_is_given(kind):
     paper = kind.paper("ant", learning_rate=1e-2)
     assert paper.normalisation == "batch" and paper.learning_rate == 1e-2 and paper.updates_per_step == 5
     assert paper.reward_scale == 1.0 and not paper.observation_normalisation and paper.warmup_steps == 0
@@ -107,7 +107,7 @@ def test_what_one_agent_has_alone_is_not_the_others():
     assert NAF.paper("swimmer6", learning_rate=1e-2).learning_rate == 1e-2
 
 
-def test_zero_is_honoured():
+def test_settings_of_zero_stay_zero():
     config = NAF(noise_scale=0, discount=0, warmup_steps=0, updates_per_step=0)
     assert (config.noise_scale, config.discount, config.warmup_steps, config.updates_per_step) == (0, 0, 0, 0)
 

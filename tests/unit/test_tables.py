@@ -128,7 +128,7 @@ def test_a_damaged_table_is_named_by_line_and_column(content, says, tmp_path):
         (tables.one_of("done", "failed"), {"done": "done"}, ["", "Done", "doing"]),
     ],
 )
-def test_kinds(kind, good, bad):
+def test_each_kind_of_column_reads_its_own_text_and_no_other(kind, good, bad):
     assert {text: kind(text) for text in good} == good
     for text in bad:
         with pytest.raises(ValueError):

@@ -31,7 +31,7 @@ def solved(name, discount):
     return world.grid(), found.values, found.policy, mdp.terminal
 
 
-def test_the_lake(capsys):
+def test_the_map_of_frozen_lake_is_printed_as_drawn_by_hand(capsys):
     value_map.show(*solved("FrozenLake-v1", 0.99))
     assert capsys.readouterr().out == LAKE
 
@@ -89,7 +89,7 @@ def test_many_maps_are_cut_short_and_a_table_without_map_is_listed(capsys):
 
 
 @pytest.mark.parametrize(("name", "discount"), [("FrozenLake-v1", 0.99), ("Taxi-v4", 1.0), (None, None)])
-def test_pictures(name, discount, tmp_path):
+def test_a_saved_picture_changes_with_the_values(name, discount, tmp_path):
     pixels = pytest.importorskip("matplotlib.image")
     table = (None, np.arange(9.0), np.arange(9) % 2, np.arange(9) == 0) if name is None else solved(name, discount)
     file = value_map.save(*table, tmp_path / "table.png", "a title")
