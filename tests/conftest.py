@@ -2,21 +2,10 @@
 
 import gc
 import os
-import pathlib
 import tempfile
 import zlib
 
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-class Thing:
-    """What is no number, text or array; each process that collects tests calls it by the same name."""
-
-    def __repr__(self):
-        return "a thing"
-
-
-THING = Thing()
+from things import ROOT
 
 # Most of the tests' time is compilation. Each program is compiled once, also for the processes that tests start, and
 # without costly optimisation; tests/contract/test_compilation.py compares its numbers with those of optimised programs.
@@ -37,6 +26,8 @@ os.environ |= {
 import jax
 import numpy as np
 import pytest
+
+pytest.register_assert_rewrite("commands")  # whose assertions say what a command printed
 
 jax.config.update("jax_debug_key_reuse", True)
 

@@ -169,7 +169,7 @@ agent = rv.Imagination(inner, rv.LinearGaussian(episodes=2), plan="ilqg", rollou
 with rv.Learner(agent, "worlds:LinearWorld") as learner:
     print(learner.learn(episodes=3).steps)
 """
-    tests = pathlib.Path(__file__).parents[1]
+    tests = pathlib.Path(__file__).parents[1] / "support"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tests)
     assert done.stdout.strip() == "60", done.stderr
 

@@ -7,10 +7,10 @@ import pkgutil
 import jax
 import numpy as np
 import pytest
-from test_control_arguments import BOX, CALLS, DYNAMICS, OLD, ONE, M, N, T
 
 import reverie.control
 import reverie.maths
+from control_calls import BOX, CALLS, DYNAMICS, OLD, ONE, M, N, T
 from plants import SWING_UP, definite
 from reverie.control import box_qp, controller, ilqg, ilqg_step, kl_step_per_time, lqr, mpc, pilqr_step
 from reverie.control.box_qp import BoxSolution

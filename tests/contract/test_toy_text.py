@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from conftest import THING
 from reverie.core.errors import ConfigError, SpaceError, WorldError
 from reverie.domains.maze import MAZES, find
 from reverie.environments.maze_env import MazeEnv
 from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.tabular.mdp import from_outcomes
+from things import THING
 
 TABLED = ["FrozenLake-v1", "FrozenLake8x8-v1", "Taxi-v4", "CliffWalking-v1", "CliffWalkingSlippery-v1", *MAZES]
 

@@ -23,7 +23,7 @@ for setting in ("hidden=8", "batch_size=4", "warmup_steps=4", "updates_per_step=
     FAST += ["--set", setting]
 SPEC = rv.EnvSpec(3, [-1.0, -1.0], [1.0, 1.0], "Faulty")
 TOY_TEXT = [id for id, spec in gym.registry.items() if "toy_text" in str(spec.entry_point) and "/" not in id]
-TESTS = pathlib.Path(__file__).parents[1]
+TESTS = pathlib.Path(__file__).parents[1] / "support"
 
 
 def learner(env, out=None, **options):

@@ -1,10 +1,8 @@
 """The `reverie` command: what each verb prints, writes and returns."""
 
 import argparse
-import contextlib
 import dataclasses
 import inspect
-import io
 import json
 import os
 import re
@@ -19,7 +17,8 @@ import numpy as np
 import pytest
 
 import reverie as rv
-from reverie.cli import VERBS, build_parser, main
+from commands import done, one_object, refusal, reverie
+from reverie.cli import VERBS, build_parser
 from reverie.maths.exploration import Noise
 from reverie.storage import checkpoint, journal
 from reverie.storage.tables import read_rows
@@ -50,40 +49,6 @@ class Interrupted(gym.wrappers.TimeLimit):
 def make():
     return Interrupted(gym.make("Pendulum-v1").unwrapped, 30)
 """
-
-
-def reverie(*words):
-    """Return exit status, stdout and stderr of a command run in this process."""
-    words, out, err = [str(word) for word in words], io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.setattr(sys, "path", [*sys.path])
-        patch.setattr(sys, "argv", ["/usr/local/bin/reverie", *words])
-        try:
-            status = main(words)
-        except SystemExit as end:
-            status = end.code
-    return status, out.getvalue(), err.getvalue()
-
-
-def done(*words):
-    """Return what a command that must succeed printed."""
-    status, out, err = reverie(*words)
-    assert status == 0, err
-    return out
-
-
-def one_object(*words):
-    """Return the JSON object that a command printed, if it printed that and nothing else."""
-    text = done(*words, "--json")
-    assert text.count("\n") == 1 and text.endswith("}\n")
-    return json.loads(text)
-
-
-def refusal(*words):
-    """Return the one line that wrong input got."""
-    status, out, err = reverie(*words)
-    assert (status, out) == (2, "") and err.count("\n") == 1 and err.startswith("reverie: "), (status, out, err)
-    return err
 
 
 def episodes_of(run):

@@ -1,7 +1,8 @@
 """`reverie plan`: tables, films, JSON, and what wrong input gets."""
 
 import pytest
-from test_command_line import done, one_object, refusal
+
+from commands import done, one_object, refusal
 
 SHORT = ["plan", "reacher_single", "--method", "ilqg", "--horizon", 6, "--iterations", 2]
 

@@ -1,7 +1,8 @@
 """`reverie plan ENV --method pilqr`: its table, its film, its halves, and what wrong input gets."""
 
 import pytest
-from test_command_line import done, one_object, refusal
+
+from commands import done, one_object, refusal
 
 SHORT = ["plan", "reacher_single", "--method", "pilqr", "--horizon", 20, "--iterations", 3, "--episodes", 6]
 

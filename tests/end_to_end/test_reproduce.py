@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_command_line import done, one_object, refusal, reverie
 
+from commands import done, one_object, refusal, reverie
 from reverie.experiments.execution import local_backend, ray_backend
 from reverie.experiments.execution.missing_runs import chosen
 from reverie.experiments.execution.results_store import ResultsStore

@@ -4,7 +4,8 @@ import json
 
 import gymnasium as gym
 import pytest
-from test_command_line import done, one_object, refusal
+
+from commands import done, one_object, refusal
 
 LAKE = ["solve", "FrozenLake-v1", "--method", "value-iteration"]
 

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import optax
 import pytest
-from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 from reverie.algorithms import ALGORITHMS, ddpg
 from reverie.core.types import EnvSpec, Transition
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 N, M, B, I = 3, 2, 4, 3
 

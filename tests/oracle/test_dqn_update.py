@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 from scipy import stats
-from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 from reverie.algorithms import ALGORITHMS, dqn
 from reverie.core.types import EnvSpec, Transition
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 N, ACTIONS, B, I = 3, 4, 5, 3
 

@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from transcription import Adam, as_float32, as_float64, assert_close, gradient, hidden_layer, mlp, perturbed
 
 from reverie.algorithms import ALGORITHMS, naf
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, hidden_layer, mlp, perturbed
 
 N, M, B, I = 3, 2, 4, 3
 SETTINGS = {

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 from scipy import stats
-from transcription import Adam, as_float32, as_float64, assert_close, gradient, perturbed
 
 from reverie.algorithms import ALGORITHMS, ppo
 from reverie.core.types import EnvSpec, Transition
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, perturbed
 
 N, M, T, E, BATCH, EPOCHS = 3, 2, 6, 2, 4, 3
 

@@ -5,10 +5,10 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
-from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 from reverie.algorithms import ALGORITHMS, sac
 from reverie.core.types import EnvSpec, Transition
+from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 N, M, B, I = 3, 2, 4, 3
 

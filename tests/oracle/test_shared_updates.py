@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from transcription import Adam, as_float32, as_float64, assert_close
 
 from reverie.algorithms import updates
 from reverie.core.types import Transition
+from transcription import Adam, as_float32, as_float64, assert_close
 
 N, B = 3, 4
 MOMENTS = {"mean": np.float32([1, 2, 3]), "var": np.float32([4, 1, 0.25]), "count": np.float32(1)}

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_results_folder import filled, outcome
 
 import reverie as rv
+from result_folders import filled, outcome
 from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments.analysis import paper_report, runs_report
 from reverie.experiments.execution.results_store import ResultsStore

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from test_results_folder import filled, outcome
 
+from result_folders import filled, outcome
 from reverie.algorithms.ddpg import DDPG
 from reverie.algorithms.naf import NAF
 from reverie.core.errors import ConfigError

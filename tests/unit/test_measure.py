@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from test_results_folder import filled, outcome
 
+from result_folders import filled, outcome
 from reverie.experiments.analysis.statistics import (
     Curve,
     Estimate,

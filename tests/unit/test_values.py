@@ -10,11 +10,11 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces import utils as space_utils
 
-from conftest import THING
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
 from reverie.environments.env_adapter import EnvAdapter, make_env
 from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.environments.values import finite_number, flattener, float32, truth
+from things import THING
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 

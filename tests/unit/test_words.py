@@ -9,7 +9,6 @@ import re
 import pytest
 
 import reverie as rv
-from conftest import ROOT
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.parser import UsageError, build_parser
 from reverie.core.checked_settings import coerce
@@ -17,6 +16,7 @@ from reverie.core.errors import ConfigError, going_on, unknown
 from reverie.core.other_names import called_here
 from reverie.core.status import Status
 from reverie.core.words import count, either, listed, mean_of_last, number, size, whole_number
+from things import ROOT
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
 NOUNS = (
