@@ -55,6 +55,14 @@ def pytest_collection_finish():
     gc.set_threshold(20_000, 20, 20)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_timed_checkpoints():
+    """Write checkpoints only when a test asks for them: otherwise a slow machine writes more of them than a fast one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reverie.training.run_logger.CHECKPOINT_SECONDS", (1e9, 1e9))
+        yield
+
+
 @pytest.fixture
 def generator():
     return np.random.default_rng(0)

@@ -9,7 +9,7 @@ from cases import CASES, those
 from compilations import COMPILED
 from reverie.core.types import Transition
 from reverie.planning import planners
-from reverie.training import recorded_trainer, run_logger
+from reverie.training import recorded_trainer
 
 WORLDS = {"dqn": "CartPole-v1"}  # Pendulum-v1 for the others
 
@@ -59,7 +59,6 @@ def dreaming(model, plan, out):
 @pytest.mark.parametrize(("model", "plan"), COMBINATIONS)
 def test_a_run_that_stopped_writes_the_metrics_of_one_that_did_not(model, plan, tmp_path, monkeypatch):
     monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
-    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
     with dreaming(model, plan, tmp_path / "whole") as learner:
         learner.learn(episodes=6)
         told = learner.newest_metrics

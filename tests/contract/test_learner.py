@@ -11,6 +11,7 @@ import reverie as rv
 import worlds
 from cases import CASES, CONTINUOUS, REPLAYED, those
 from compilations import COMPILED
+from reverie.environments.env_adapter import make_env
 from reverie.storage import checkpoint, journal
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer, run_logger
@@ -30,10 +31,9 @@ SCHEDULES += [(name, {"update_after": "episode"}) for name in those(setting="upd
 
 
 @pytest.fixture(autouse=True)
-def by_steps_alone(monkeypatch):
-    """Write metrics often, and checkpoints only when told: by default they are written as time passes."""
+def frequent_metrics(monkeypatch):
+    """Write metrics often."""
     monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
-    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
 def on_line(name, out=None, env=None, seed=0, **changes):
@@ -245,7 +245,7 @@ def test_the_journal_holds_the_action_that_was_executed(name, tmp_path):
     with on_line(name, tmp_path, world) as learner:
         learner.learn(40)
         actions = journal.read(tmp_path / "experience" / "journal.bin")[1]["action"]
-        executed = learner._world.shape(learner.spec.to_world(actions))
+        executed = make_env(world).shape(learner.spec.to_world(actions))
         np.testing.assert_array_equal(executed, np.reshape(world.seen, executed.shape))
         assert len(np.unique(actions)) >= (learner.spec.actions or 10)
 

@@ -12,7 +12,7 @@ from reverie.core.dynamics import Episode
 from reverie.domains.env import DomainEnv
 from reverie.models import screening
 from reverie.storage.tables import read_rows
-from reverie.training import recorded_trainer, run_logger
+from reverie.training import recorded_trainer
 from reverie.training.finite_checks import within
 from worlds import LinearWorld
 
@@ -31,9 +31,8 @@ MODELS = {
 
 
 @pytest.fixture(autouse=True)
-def by_steps_alone(monkeypatch):
+def frequent_metrics(monkeypatch):
     monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
-    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
 class Spiked(LinearWorld):

@@ -18,7 +18,7 @@ from reverie.data.replay import Replay
 from reverie.planning import planners
 from reverie.storage import checkpoint
 from reverie.storage.tables import read_rows
-from reverie.training import recorded_trainer, run_logger
+from reverie.training import recorded_trainer
 from reverie.training.advice import against_divergence
 from reverie.training.finite_checks import within
 from reverie.training.health import PATIENCE, Health, Symptoms, still_shares
@@ -30,9 +30,8 @@ every_one_in_one_world = pytest.mark.parametrize("name", those(worlds=1))
 
 
 @pytest.fixture(autouse=True)
-def by_steps_alone(monkeypatch):
+def frequent_metrics(monkeypatch):
     monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
-    monkeypatch.setattr(run_logger, "CHECKPOINT_SECONDS", (1e9, 1e9))
 
 
 class Spikes(gym.Env):
