@@ -214,9 +214,9 @@ def test_every_public_name_is_in_the_reference():
     pages = [page.read_text() for page in (DOCS / "reference").glob("*.md")]
     listed = re.findall(r"^::: (\S+)$", "\n".join(pages), re.MULTILINE)
     modules = [
-        f"reverie.{path.parent.name}.{path.stem}"
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
         for room in ROOMS
-        for path in (ROOT / "src" / "reverie" / room).glob("*.py")
+        for path in (ROOT / "src" / "reverie" / room).rglob("*.py")
         if path.stem != "__init__"
     ]
     wanted = {*(f"reverie.{name}" for name in rv.__all__), *modules, "reverie.domains.domain"}

@@ -28,7 +28,7 @@ class Outcomes(NamedTuple):
 
 
 def of_table(table: Any, states: int, actions: int) -> Outcomes:
-    """Return the outcomes of a table as Gymnasium's environments tell it: P[s][a], a list of FORM, for all actions of a state.
+    """Return the outcomes of a table as Gymnasium's environments tell it: `P[s][a]`, a list of FORM, for all actions of a state.
 
     Raises ConfigError naming the first state and action that are not so told.
     """
