@@ -39,15 +39,16 @@ from reverie.training.units import Units
 
 
 class Learner:
-    """Learns, acts, and keeps a run directory from which it goes on exactly where it stopped.
+    """An agent that learns and acts, with a run directory from which it continues exactly where it stopped.
 
-    config: an algorithm's settings, such as `rv.NAF()`.  env: a domain, a Gymnasium id, "package.module:callable", a
-    callable that returns an environment, or one itself; or `spec`, where your own program owns the loop.  seed: decides
-    every random draw.  out: the run directory (a passing one if None).  evaluation_env: what `evaluate` uses; by default
-    another environment made as `env` was.  tensorboard: also write the tables' numbers there.  timed_checkpoints: also
-    checkpoint now and then, and when `learn` is stopped early; without, only when `learn` or `save` ends, and
-    `load(go_back=True)` can go back to there.
-
+    config: the settings of an algorithm, such as `rv.NAF()`.
+    env: a domain, a Gymnasium id, "package.module:callable", a callable that returns an environment, or an environment.
+    spec: given in place of `env` where your own program runs the loop.
+    seed: decides every random draw.  out: the run directory; None: a temporary one.
+    evaluation_env: what `evaluate` uses; by default a second environment made the same way as `env`.
+    tensorboard: also write the numbers of the tables there.
+    timed_checkpoints: also write checkpoints at intervals, and when `learn` is stopped early.  If False, a checkpoint
+        is written only when `learn` ends or `save` is called, and `load(go_back=True)` returns to it.
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
 
@@ -87,7 +88,7 @@ class Learner:
             reads_states = bool(state_dim) or agent.imagination is not None
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
-        # Before the directory: what cannot work leaves no run behind.
+        # Built before the directory is opened, so that settings that cannot work leave no run behind.
         trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
         look()
 
@@ -96,10 +97,10 @@ class Learner:
         self._stop = False
         self.best_return: float | None = None
         self.evaluated_at = 0
-        self.evaluation_cut = 0  # greedy episodes that did not end, and so were cut
+        self.evaluation_cut = 0  # greedy episodes that did not end by themselves and were cut
 
-        # One way of working for all: a run without a directory of its own lives in a passing one.
-        self._forget_passing: Callable[[], object] = bool  # nothing
+        # A run without a directory of its own gets a temporary one, so that all runs work alike.
+        self._forget_passing: Callable[[], object] = bool  # does nothing
         self._kept = out is not None
         if out is None:
             out, self._forget_passing = temporary_run(self)
@@ -114,7 +115,7 @@ class Learner:
             self._forget_passing()
             raise
 
-    # ---- what it knows
+    # ---- state
 
     @property
     def steps(self) -> int:
@@ -123,7 +124,7 @@ class Learner:
 
     @property
     def episodes(self) -> int:
-        """Episodes begun."""
+        """Episodes started."""
         return self._session.trainer.episodes
 
     @property
@@ -133,12 +134,12 @@ class Learner:
 
     @property
     def keeps(self) -> Config | None:
-        """What decides the run, where its directory outlives this learner."""
+        """The configuration of the run, or None where the run directory is temporary."""
         return self._written if self._kept else None
 
     @property
     def cut_bytes(self) -> int:
-        """Bytes of a torn record that were cut from the journal's end when it was opened."""
+        """Bytes of an incomplete record that were cut from the end of the journal when it was opened."""
         return self._session.records.journal.cut_bytes
 
     @property
@@ -148,19 +149,21 @@ class Learner:
 
     @property
     def ills(self) -> list[str]:
-        """What is wrong with learning now, as the kinds of events.csv: "value", "dead weights", "mean stuck"."""
+        """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
         return self._session.trainer.health.ills()
 
     @property
     def newest_metrics(self) -> dict[str, float] | None:
-        """The newest row of metrics.csv, if one was written since this learner was made."""
+        """The newest row of metrics.csv, or None if this learner has not written one."""
         return self._session.newest_metrics
 
     @resume_commands.ends_with_line
     def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
-        """Return the greedy action in the world's units; a batch of flat observations [B, n] gives actions [B, m].
+        """Return the greedy action in the environment's units [m], or [B, m] for a batch of flat observations [B, n].
 
-        explore: add exploration noise (one observation only), from a process of its own: looking changes nothing learnt.
+        explore: add exploration noise (one observation only).  The noise has its own process, so learning is not
+            affected.
+        Raises ConfigError for an observation of the wrong shape, or for a batch with `explore`.
         """
         self._session.owner.require_here()
         flat = self._units.flat(observation)
@@ -170,12 +173,11 @@ class Learner:
             return self._units.outside(self._session.trainer.explore(flat))
         return self._units.outside(self._session.trainer.greedy(flat))
 
-    # ---- compiling
 
     def compile(self, steps: float = float("inf")) -> "Learner":
-        """Compile now what the next `steps` steps call, so that none of them stalls; what is compiled stays so.
+        """Compile the programs that the next `steps` steps call, so that no step stalls; return this learner.
 
-        The first `ask` does it if you do not, and tells on stderr; `learn` does it before its first step.
+        Without this call, the first `ask` compiles (and says so on stderr), and `learn` compiles before its first step.
         """
         if names := self._session.uncompiled(steps):
             self._session.trainer.programs.compile(names)
@@ -185,9 +187,9 @@ class Learner:
 
     @resume_commands.ends_with_line
     def ask(self, observation: Any) -> np.ndarray:
-        """Return the action to take now, in the world's units, exploration included; `tell` what came of it.
+        """Return the action to take now, with exploration, in the environment's units.  Call `tell` with the result.
 
-        The first one compiles what learning will call, some seconds, unless `compile` did: then no later one stalls.
+        If `compile` was not called, the first call compiles all that learning uses, which takes some seconds.
         """
         self._session.owner.require_here()
         if self._session.uncompiled(float("inf")):
@@ -198,11 +200,12 @@ class Learner:
 
     @resume_commands.ends_with_line
     def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
-        """Learn from what came of the last `ask`; the transition is on the disk when this returns.
+        """Learn from the result of the last `ask`.  The transition is on the disk when this returns.
 
-        terminated: the episode ended in a state of no further value.  truncated: it merely ran out of time.
-        Raises WorldError where reward or observation are not finite, StorageError where it could not be written: the
-        transition then does not count as told, unless `steps` rose: then it is kept, and what could not be written came after.
+        terminated: the episode ended in a state without further value.  truncated: it ran out of time.
+        Raises WorldError where reward or observation are not finite, and StorageError where the transition could not be
+        written.  The transition then does not count, unless `steps` has risen: then it is kept, and a later write
+        failed.
         """
         value = self._units.reward(reward, self.steps + 1)
         after = self._units.one(next_observation)
@@ -218,7 +221,7 @@ class Learner:
     ) -> "Learner":
         """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
 
-        At the end, on an error or on an interrupt (Ctrl-C, SIGTERM) journal and checkpoint are written first.
+        Writes journal and checkpoint at the end, also after an error or an interrupt (Ctrl-C, SIGTERM).
         """
         if self._turns is None:
             raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
@@ -247,7 +250,7 @@ class Learner:
         return self
 
     def stop(self) -> None:
-        """End `learn` after the step under way."""
+        """End `learn` after the current step."""
         self._stop = True
 
     def _emit_notices(self) -> None:
@@ -260,16 +263,16 @@ class Learner:
 
     @contextlib.contextmanager
     def _saving_on_exit(self) -> Iterator[None]:
-        """Have everything on disk, whatever ends the block."""
+        """Write everything to disk when the block ends, for whatever reason."""
         try:
             yield
         except BaseException as error:
             if self._turns is not None:
                 self._turns.leave_episodes()
             self._session.forget_action()
-            with contextlib.suppress(ReverieError):  # the first error is the one to tell
+            with contextlib.suppress(ReverieError):  # the first error is the one to report
                 self._session.records.sync()
-                # After divergence the last good checkpoint is the one to keep.
+                # After divergence the last good checkpoint is kept.
                 if self._session.may_checkpoint and not isinstance(error, DivergedError):
                     self._session.checkpoint()
             raise
@@ -286,10 +289,10 @@ class Learner:
 
     @resume_commands.ends_with_line
     def evaluate(self, episodes: int = 10) -> dict[str, Any]:
-        """Evaluate the greedy policy over whole episodes and append the result to evaluations.csv; return its summary.
+        """Evaluate the greedy policy over whole episodes, append the result to evaluations.csv, and return its summary.
 
-        The episodes start alike at every call, on an environment apart from the one that is learnt on.  Those that do not
-        end are cut (`evaluation.limit_for`): "cut" says how many, "cut_at" at how many steps.
+        Uses an environment separate from the one for learning, with the same start states at every call.  Episodes that
+        do not end are cut (`evaluation.limit_for`): "cut" is their number, "cut_at" the number of steps.
         """
         with self._session.owner.using():
             return self._evaluate(whole("evaluate(episodes)", episodes, 1))
@@ -314,14 +317,14 @@ class Learner:
             self._evaluation_env = learner_arguments.evaluation_env(self._evaluation_env_source, self._env_source)
         return self._evaluation_env
 
-    # ---- saving and going on
+    # ---- saving and continuing
 
     @resume_commands.ends_with_line
     def save(self, path: str | Path | None = None) -> Path:
-        """Write everything to the run directory and, with `path`, a copy of that directory there; return where it is.
+        """Write everything to the run directory and, with `path`, copy the directory there; return where it is.
 
-        After an interrupt in the midst of a step that is the journal, which has it; `load` learns from it.  The copy is whole
-        or not there at all.  Raises StorageError where something is at `path` already, or `path` lies within the run.
+        After an interrupt in the middle of a step only the journal is written; `load` learns from its last step.
+        The copy is complete or absent.  Raises StorageError where `path` exists already or lies within the run.
         """
         with self._session.owner.using():
             self._session.records.sync()
@@ -329,7 +332,7 @@ class Learner:
             return self.out if path is None else copy_run(self.out, folder("save(path)", path))
 
     def save_best(self) -> None:
-        """Write the policy as it is now to checkpoint/best.safetensors."""
+        """Write the current policy to checkpoint/best.safetensors."""
         with self._session.owner.using():
             self._session.checkpoint(best=True)
 
@@ -346,14 +349,15 @@ class Learner:
         trust: bool = False,
         allow_new_bounds: bool = False,
     ) -> "Learner":
-        """Go on with the run in `path` exactly where it stopped, however it stopped.
+        """Continue the run in `path` exactly where it stopped, for whatever reason it stopped.
 
-        Transitions that the journal holds beyond the last checkpoint are learnt from again, in order and with the same draws.
-        go_back: live them again instead, without `timed_checkpoints`: after a kill the very run that was not killed.
-        env: needed where the run was given an environment itself that no name can make again.  config: other settings from here
-        on.  relearn: learn the journal again from its start, as settings want under which what was learnt means nothing.
-        trust: import what config.json names, though it was written elsewhere.
-        allow_new_bounds: take the journal over into other action bounds.  docs/run-directory.md, docs/security.md.
+        Transitions in the journal after the last checkpoint are learnt from again, in order and with the same draws.
+        go_back: drop them, and turn `timed_checkpoints` off.  After a kill the run then equals one that was not killed.
+        env: needed where the run was given an environment object that no name can make again.
+        config: use other settings from here on.  relearn: learn from the journal's start again; needed where new
+            settings change the meaning of what was learnt.  trust: import what config.json names, though it was written
+            elsewhere.
+        allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
         wish = resuming.Wish(relearn, allow_new_bounds, trust)
         return cls._load(path, env, evaluation_env, go_back, config, wish)
@@ -378,10 +382,10 @@ class Learner:
         return self
 
     def close(self) -> None:
-        """Close files and environments, and let others use the run directory.  A fork leaves that to its parent."""
+        """Close files and environments, and unlock the run directory.  In a forked process this does nothing."""
         if not self._session.owner.is_here:
             return
-        with self._session.owner.using(), contextlib.ExitStack() as last:  # each, whatever another raises
+        with self._session.owner.using(), contextlib.ExitStack() as last:  # runs every callback, also after one raises
             last.callback(self._forget_passing)
             for env in (self._evaluation_env, *reversed([] if self._turns is None else self._turns.envs)):
                 if env is not None:

@@ -1,6 +1,6 @@
-"""A trainer and its records: what happens is written down before it is learnt from, so the run directory is enough to go on.
+"""A trainer and its records: each step is written before it is learnt from, so a run can continue from its directory.
 
-No world here: observations and outcomes come from whoever owns the loop.
+There is no environment here: observations and outcomes come from the caller, who runs the loop.
 """
 
 import time
@@ -26,10 +26,12 @@ from reverie.training.trainer import METRICS_EVERY, Trainer
 
 
 class RecordedTrainer:
-    """Acts, is told what came of it, writes that down, learns from it, and saves.
+    """A trainer that acts, writes the outcome of each action to the run directory, learns from it, and saves.
 
-    name: the agent's.  config: what decides the run.  run: its directory, open; `go_on` takes up what it holds.  state_dim: of
-    the states that its journal keeps, where that is not the trainer's to say.
+    trainer: the agent and its state.  name: the agent's name.  config: the configuration of the run.
+    run: the run directory, open; `go_on` continues from what it holds.
+    timed_checkpoints: also write checkpoints at intervals.
+    state_dim: size of the environment states in the journal, if the trainer does not know it.
     """
 
     def __init__(
@@ -59,25 +61,26 @@ class RecordedTrainer:
             self._decided["config"],
         )
         self.recent_returns: deque[float] = deque(maxlen=100)
-        self.longest, self.ran_out = 0, False  # of all episodes: the most steps, and whether one ran out of time
+        self.longest, self.ran_out = 0, False  # over all episodes: the most steps, and whether one ran out of time
         self.newest_metrics: dict[str, float] | None = None
-        self.noticed: deque[Notice] = deque(maxlen=100)  # until somebody tells of them
+        self.noticed: deque[Notice] = deque(maxlen=100)  # not yet reported to callbacks
         self._timed_checkpoints = timed_checkpoints
         self.owner = Owner(self.spec.name)
-        self.whole = True  # False while a told step is in the journal but not yet learnt from
-        self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None  # (observation, state, action), until told
-        self._before_asking: Any = None  # (in an episode?, trainer.acting()): an action not told of was never asked for
-        self._in_episode, self._number = [False] * self.worlds, [0] * self.worlds  # an episode's own
+        self.whole = True  # False while a step is in the journal but not yet learnt from
+        # (observation, state, action), until the outcome is recorded
+        self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None
+        self._before_asking: Any = None  # (in an episode?, trainer.acting()), to undo an action without an outcome
+        self._in_episode, self._number = [False] * self.worlds, [0] * self.worlds  # of each environment's episode
         self._tally = [EpisodeSummary() for _ in range(self.worlds)]
-        self._newest: list[RecordedStep | None] = [None] * self.worlds  # of each world
+        self._newest: list[RecordedStep | None] = [None] * self.worlds  # of each environment
 
     @property
     def turn(self) -> int:
-        """The number of the world whose step is next: they take turns."""
+        """The index of the environment whose step is next.  Environments take turns."""
         return self.trainer.steps % self.worlds
 
     def uncompiled(self, steps: float) -> list[str]:
-        """Return the names of programs that `steps` more steps may call and that are not compiled yet."""
+        """Return the names of the programs that the next `steps` steps may call and that are not compiled yet."""
         if self.trainer.programs.complete:
             return []
         end = self.trainer.steps + steps
@@ -90,10 +93,11 @@ class RecordedTrainer:
 
     @exclusive
     def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
-        """Return the exploring action [m] in [-1, 1] for an observation [n]; `take` what came of it before the next.
+        """Return the exploring action [m] in [-1, 1] for an observation [n].
 
-        state: the world's, with what is constant in the episode behind it, where the trainer wants it.
-        Raises ConfigError where another thread, or a fork, is using the learner.
+        Call `record_and_learn` with the outcome before the next call.
+        state: the environment's state, followed by what is constant in the episode, if the trainer needs it.
+        Raises ConfigError where another thread, or a forked process, is using the learner.
         """
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
@@ -107,7 +111,7 @@ class RecordedTrainer:
         try:
             self._ensure_episode()
             action = self.trainer.act(observation, state)
-        except BaseException:  # an interrupt too: an action that nobody got was never asked for
+        except BaseException:  # also on an interrupt: an action that was never returned must leave no trace
             self._rewind()
             self._write_notices()
             raise
@@ -115,12 +119,12 @@ class RecordedTrainer:
         return action
 
     def _rewind(self) -> None:
-        """Go back to before the last question."""
+        """Undo the last call of `act`."""
         self._in_episode, acting = self._before_asking
         self.trainer.rewind(acting)
 
     def _ensure_episode(self) -> None:
-        """Begin an episode in the world whose turn it is, unless one is under way."""
+        """Begin an episode in the environment whose turn it is, unless one is in progress."""
         if self._in_episode[self.turn]:
             return
         tally, newest = self._tally[self.turn], self._newest[self.turn]
@@ -131,12 +135,12 @@ class RecordedTrainer:
         self._in_episode[self.turn] = True
 
     def leave_episode(self) -> None:
-        """Forget an action not told of; the next one begins another episode in its world."""
+        """Forget an action without an outcome; the next action begins another episode in its environment."""
         self.forget_action()
         self._in_episode[self.turn] = False
 
     def forget_action(self) -> None:
-        """Forget an action not told of; its noise will be drawn again."""
+        """Forget an action without an outcome; its noise will be drawn again."""
         if self._asked is not None:
             self._rewind()
             self._asked = None
@@ -151,9 +155,11 @@ class RecordedTrainer:
         durable: bool,
         next_state: Any = (),
     ) -> dict[str, Any] | None:
-        """Write down what came of the last action, then learn from it; return the row of the episode that it ended, if any.
+        """Write the outcome of the last action, then learn from it; return the episode's row if it ended, else None.
 
-        Raises ConfigError where another thread, or a fork, is using the learner.
+        reward, next_observation [n], terminated, truncated: the outcome.  durable: sync the journal to the disk.
+        next_state: the environment's state after the step, if the trainer needs it.
+        Raises ConfigError where another thread, or a forked process, is using the learner.
         """
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
@@ -181,7 +187,7 @@ class RecordedTrainer:
             if self.records.lost is None:
                 self.records.journal.go_back(
                     place
-                )  # where that fails too, only `Learner.load` knows what the file holds
+                )  # if this fails too, only `Learner.load` knows what the file holds
                 self.whole = True
             raise
         self._asked = None
@@ -193,7 +199,7 @@ class RecordedTrainer:
         return row
 
     def _learn(self, step: RecordedStep) -> dict[str, Any] | None:
-        """Learn from a record, live or read back; return the row of the episode that it ended, if it did."""
+        """Learn from a record, new or read back; return the row of the episode if it ended, else None."""
         turn = self.turn
         self._newest[turn], self._in_episode[turn] = step, not step.last
         try:
@@ -206,7 +212,7 @@ class RecordedTrainer:
         return self._tally[turn].add(*step.summary)
 
     def _write_notices(self) -> None:
-        """Write down what the trainer noticed."""
+        """Write the trainer's new notices to events.csv."""
         for notice in self.trainer.health.taken():
             self.noticed.append(notice)
             self.records.write_event(notice._asdict())
@@ -221,7 +227,7 @@ class RecordedTrainer:
 
     @property
     def may_checkpoint(self) -> bool:
-        """Whether a checkpoint here, wherever that is, would be whole and welcome."""
+        """Whether an extra checkpoint may be written now: no step is half done, and timed checkpoints are on."""
         return self.whole and self._timed_checkpoints
 
     def _checkpoint_if_due(self) -> None:
@@ -229,9 +235,10 @@ class RecordedTrainer:
             self.checkpoint()
 
     def checkpoint(self, best: bool = False) -> None:
-        """Write the latest (or best) checkpoint; in the midst of a step none: the journal has it, and `go_on` learns from it.
+        """Write the latest (or best) checkpoint.
 
-        Raises DivergedError where learning diverged: what is not finite is never written.
+        In the middle of a step nothing is written, since the journal has the step.  Raises DivergedError where learning
+        diverged: numbers that are not finite are never written.
         """
         _ = self.trainer.policy
         if self.records.lost is not None:
@@ -246,15 +253,16 @@ class RecordedTrainer:
                 f"learning diverged: after step {self.trainer.steps} a learnt number, or an action on what was seen last, is "
                 f"not finite; that was not saved, the last good checkpoint is kept: {self.trainer.advice}"
             )
-        if best:  # a policy to act with, not to learn on from
+        if best:  # the best policy is for acting, not for more learning
             arrays = {name: part for name, part in arrays.items() if not name.startswith(SOURCE_PREFIX)}
         facts |= {"agent": self._name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
 
     def go_on(self, go_back: bool) -> list[dict[str, Any]]:
-        """Take up the checkpoint's state, then learn from what the journal holds beyond it; return evaluations so far.
+        """Restore the checkpoint, then learn from the journal's later steps; return the evaluations so far.
 
-        go_back: cut that off instead.
+        go_back: remove those later steps instead.
+        Raises StorageError where the checkpoint does not fit this run.
         """
         records = self.records.journal.records
         done = 0
@@ -269,7 +277,7 @@ class RecordedTrainer:
                 ValueError,
                 IndexError,
                 ArithmeticError,
-            ) as error:  # a crafted one: its checksum holds
+            ) as error:  # a crafted file: its checksum is right, its content is not
                 file, text = self.records.run.latest_file, said(error)
                 raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
             self._in_episode = facts["in_episode"]
@@ -288,7 +296,7 @@ class RecordedTrainer:
         return evaluations
 
     def _take_up(self, world: int, records: np.ndarray) -> None:
-        """Stand in the last episode of a world's own records."""
+        """Restore the last episode of one environment from its records."""
         self._newest[world] = newest = RecordedStep.of(records[-1])
         self._number[world] = newest.episode
         if not newest.last:
@@ -296,10 +304,10 @@ class RecordedTrainer:
                 self._tally[world].add(*RecordedStep.of(record).summary)
 
     def _learn_again(self, step: RecordedStep) -> None:
-        """Learn from a record as when it was new: its action stands, the noise behind it is drawn again."""
+        """Learn from a record as when it was new: its action is kept, and its noise is drawn again."""
         while self.trainer.episodes < step.episode:
             self.trainer.begin_episode()
-        if self._number[self.turn] != step.episode:  # mend_tables has written the row of one that was cut off
+        if self._number[self.turn] != step.episode:  # mend_tables has written the row of the episode that was cut off
             self._number[self.turn], self._tally[self.turn] = step.episode, EpisodeSummary()
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)

@@ -1,6 +1,6 @@
-"""An agent at work on the host: acting, remembering and updating, with every random draw in its state.
+"""An agent's learning loop: acting, storing transitions and updating, with every random draw in its state.
 
-No disk, no environment, no models: whoever else feeds the agent is an `ExperienceSource`.
+It knows no disk, no environment and no model.  Any other source of data is an `ExperienceSource`.
 """
 
 from typing import Any
@@ -23,17 +23,18 @@ from reverie.training.flat_arrays import flat, splitter
 from reverie.training.health import NAMES, Health, Symptoms, still_shares, stuck_share
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
-DIAGNOSED = 256  # transitions that a diagnosis looks at; always so many, so that it is one program
-LARGE_METRIC = 1e15  # the state behind such a loss is looked at
-MOST = 1e20  # in the state: Adam takes the time of a run to forget a second moment beyond it
+DIAGNOSED = 256  # transitions in a diagnosis; always the same number, so that one compiled program is enough
+LARGE_METRIC = 1e15  # a loss above this means that the state must be checked
+MOST = 1e20  # in the state: Adam needs as long as a run to forget a second moment above it
 
 
 class Trainer:
-    """Holds an agent's state, replay, noise and generators.
+    """Holds an agent's state, replay, noise and random generators.
 
-    A new policy is read back as one flat array, and only when it is next needed: the update runs on while the world
-    moves.  Acting on it is plain NumPy, since a compiled call costs more than the small network itself.
-    source: what else feeds the agent, and acts in some episodes.
+    A new policy is read back as one flat array, and only when it is next needed, so that the update runs while the
+    environment moves.  Acting uses plain NumPy, since a compiled call costs more than the small network itself.
+    agent: pure functions of a state.  seed: decides every random draw.  source: another source of minibatches, which
+        also acts in some episodes.
     """
 
     def __init__(self, agent: Agent, seed: int, source: ExperienceSource | None = None):
@@ -41,9 +42,9 @@ class Trainer:
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
         requirements = agent.requirements
-        # Operation by operation: as one program, deep networks compile for minutes, since each layer's draws are unrolled.
+        # Not jitted: as one program, deep networks take minutes to compile, since each layer's draws are unrolled.
         self.state = agent.init(jax.random.fold_in(self.root, INIT))
-        # On-policy agents keep one rollout of all their worlds, in time: at its end the rows stand as they came.
+        # On-policy agents keep one rollout of all their environments in order of time; it is full when they update.
         self.replay = Replay(
             requirements.rollout * requirements.worlds or requirements.replay_capacity, row_width(n, m)
         )
@@ -72,13 +73,13 @@ class Trainer:
         self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
         self._sums, self._count = np.zeros(len(metrics)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
-        self._update = jax.jit(update)  # the state before stays, until it is known that the new one is sound
+        self._update = jax.jit(update)  # the old state is kept until the new one is known to be sound
         self._before: Any = None
         self._updated_at = (0, 0)  # (step, episode)
         self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
         self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state)))
         self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
-        self._flat: Any = None  # of the newest update, perhaps still being computed
+        self._flat: Any = None  # of the newest update, perhaps not computed yet
         self._policy = self._split(np.asarray(self._pack(self.state)))
         own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
         self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
@@ -92,16 +93,16 @@ class Trainer:
 
     @property
     def policy(self) -> Any:
-        """What acting reads, as NumPy arrays, from the newest update that left all numbers sound.
+        """The arrays that acting reads, as NumPy arrays, from the newest sound update.
 
-        Raises DivergedError where the last updates left some that are not.
+        Raises DivergedError where the last updates left unsound numbers.
         """
         if self._flat is not None:
             self._end_update()
         return self._policy
 
     def _end_update(self) -> None:
-        """Take up what the newest update made, or undo it where it made numbers that no later one could mend."""
+        """Accept the newest update, or undo it where it left numbers that no later update can repair."""
         newest = np.asarray(self._flat)
         values = newest[: len(self._metric_names)]
         fault = self._fault(newest, values)
@@ -123,13 +124,13 @@ class Trainer:
 
     @property
     def advice(self) -> str:
-        """What to do where learning diverged."""
+        """What to do when learning diverged."""
         n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
         paid = max(-self.health.low, self.health.high)
         return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
 
     def _fault(self, newest: np.ndarray, values: np.ndarray) -> str | None:
-        """Return what is wrong with the state that an update left, or None."""
+        """Return what is wrong with the state after an update, or None."""
         finite = np.isfinite(values)
         if not finite.all():
             return f"{self._metric_names[int(np.argmin(finite))]} is not finite"
@@ -149,18 +150,18 @@ class Trainer:
 
     @property
     def _looks_again(self) -> bool:
-        """Whether it is time to look at all of replay: what is far off is known only among others."""
+        """Whether to check all of replay now: an outlier may be visible only among later transitions."""
         return self.steps == self.first_update or self.steps & (self.steps - 1) == 0
 
     def _look_for_outliers(self, row: np.ndarray) -> None:
-        """Set aside what the newest row, or a look at all of them, shows to be far off."""
-        _ = self.policy  # what the update before found comes first
+        """Set outliers aside: the newest row, or any that a check of all rows finds."""
+        _ = self.policy  # finishes the update before, whose notices come first
         self.health.see_clipped(row, self.steps, self.episodes)
         if self._looks_again or self.outliers.is_far(row):
             self._set_outliers_aside()
 
     def programs_called(self, step: float, diagnosed: bool) -> list[str]:
-        """Return the names of programs that steps up to `step` may call; diagnosed: a row of metrics is among them."""
+        """Return the names of the programs that steps up to `step` may call; diagnosed: whether metrics are written."""
         learns = bool(self.agent.requirements.updates_per_step) and step >= self.first_update
         called = {"update": learns, "diagnosis": diagnosed}
         if self.source is not None:
@@ -168,7 +169,7 @@ class Trainer:
         return [name for name, needed in called.items() if needed]
 
     def _compile_updates(self) -> None:
-        """Compile updates on real minibatches alone, and with those of the source."""
+        """Compile updates on real minibatches alone, and on those with the source's minibatches."""
         requirements = self.agent.requirements
         if requirements.rollout:
             shapes = [(requirements.rollout, requirements.worlds)]
@@ -183,12 +184,12 @@ class Trainer:
         self._diagnose.lower(self.state, self._rows_of(self._diagnosed)).compile()
 
     def _rows_of(self, *lead: int) -> Any:
-        """Return what packed transitions [*lead, width] look like."""
+        """Return the shape and dtype of packed transitions [*lead, width]."""
         return jax.ShapeDtypeStruct((*lead, self.replay.rows.shape[1]), jnp.float32)
 
     @property
     def first_update(self) -> int:
-        """The step at which learning begins, at the soonest."""
+        """The earliest step at which learning can begin."""
         requirements = self.agent.requirements
         return (
             len(self.replay.rows)
@@ -197,9 +198,9 @@ class Trainer:
         )
 
     def begin_episode(self) -> None:
-        """Restart the exploration noise."""
+        """Start an episode: reset the exploration noise, and let the source decide who acts."""
         if self.source is not None:
-            self.source.end_episode()  # one that was cut off
+            self.source.end_episode()  # closes an episode that was cut off
             self._note_what_source_noticed()
         self.episodes += 1
         key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
@@ -208,9 +209,10 @@ class Trainer:
             self.source.begin_episode(self.episodes)
 
     def act(self, observation: np.ndarray, state: Any = (), again: bool = False) -> np.ndarray:
-        """Return the exploring action [m] in [-1, 1] for an observation [n], and move the noise on.
+        """Return the exploring action [m] in [-1, 1] for an observation [n], and advance the noise.
 
-        state: the world's [state_dim], where it is kept.  again: only draw what that takes; the action is known.
+        state: the environment's state [state_dim], if it is recorded.  again: draw the noise only; the action is known.
+        Raises DivergedError where the action is not finite.
         """
         if self.steps < self.agent.requirements.warmup_steps:
             return self.agent.spec.random(self.noise_generator)
@@ -221,7 +223,10 @@ class Trainer:
         return action if again else self._finite(action)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
-        """Return an exploring action as `act` does after warm-up, but from a noise process apart: learning goes on unmoved."""
+        """Return an exploring action [m] as `act` does after warm-up.
+
+        Its noise comes from a separate process, so that learning is unaffected.
+        """
         noise = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
         action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, noise)
         return self._finite(action)
@@ -231,13 +236,14 @@ class Trainer:
         return self._finite(self.agent.greedy(self.policy, observation))
 
     def _finite(self, actions: np.ndarray) -> np.ndarray:
-        """Return actions, or raise DivergedError where one is no number: clipping would let it pass."""
+        """Return actions, or raise DivergedError where one is NaN: clipping would hide it."""
         return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.requirements)
 
     def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
-        """Take in one packed transition and run the updates that are due; return whether a model was fitted.
+        """Store one packed transition and run the updates that are due; return whether a model was fitted.
 
-        last: an episode ended, of either kind.  state, next_state: the world's [state_dim], where it is kept.
+        last: the episode ended, by termination or by time-out.  state, next_state: the environment's state [state_dim]
+            before and after the step, if it is recorded.
         """
         requirements = self.agent.requirements
         self.replay.add(row)
@@ -269,16 +275,16 @@ class Trainer:
             self.health.note(self.steps, self.episodes, "outlier", text)
 
     def run_update(self) -> None:
-        """Start I minibatch updates, and l I on imagined transitions before them, in one compiled call; `policy` waits.
+        """Start one compiled call: l I minibatch updates on imagined transitions, then I on real ones.
 
-        On-policy agents update on the rollout instead.
+        Reading `policy` waits for the result.  On-policy agents update on the rollout instead.
         """
-        _ = self.policy  # counts the metrics of the update before, or undoes it
+        _ = self.policy  # accounts for the update before: counts its metrics, or undoes it
         requirements = self.agent.requirements
         if requirements.rollout:
             rows = self.replay.rows.reshape(
                 requirements.rollout, requirements.worlds, -1
-            ).copy()  # computed on while the next come in
+            ).copy()  # a copy, since the next transitions arrive while it is used
         else:
             rows = self._minibatches()
         self._before, self._updated_at = self.state, (self.steps, self.episodes)
@@ -296,15 +302,16 @@ class Trainer:
         return rows
 
     def metrics(self) -> dict[str, float] | None:
-        """Return the mean of each metric since the last call, and a diagnosis of the state now; None if nothing was learnt.
+        """Return the mean of each metric since the last call, with a diagnosis of the state.
 
-        A figure that is not finite says nothing, and is left out.
+        Returns None if nothing was learnt.  Numbers that are not finite are left out.
         """
         policy = self.policy
         if not self._count:
             return None
         size = len(self.replay)
-        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)  # covers old and new, and draws nothing
+        # old and new transitions alike, without a random draw
+        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)
         diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
         newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
         recent = Transition.unpack(
@@ -322,13 +329,13 @@ class Trainer:
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
     def _ailing(self, policy: Any, spread: np.ndarray) -> Symptoms:
-        """Return what the state, and the policy on some rows of replay, tell of how learning is."""
+        """Return the symptoms of the state, and of the policy on some rows of replay."""
         actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
         stuck = 0.0 if self.agent.spec.actions else stuck_share(actions)
         return Symptoms(len(self.outliers.pairs), *still_shares(self.state), stuck)
 
     def sound(self, arrays: dict[str, Any]) -> bool:
-        """Return whether a snapshot's state and memory are finite, and the policy's actions on the newest observations too."""
+        """Return whether a snapshot's arrays, and the policy's actions on the newest observations, are finite."""
         if not within((arrays["state"], arrays["memory"])):
             return False
         newest = (self.replay.added - 1 - np.arange(min(len(self.replay), 8))) % len(self.replay.rows)
@@ -337,15 +344,18 @@ class Trainer:
             return not len(seen) or bool(np.isfinite(self.agent.greedy(self._policy, seen)).all())
 
     def acting(self) -> tuple[int, Any, Any]:
-        """Return what `begin_episode` and `act` move, for `rewind`."""
+        """Return the state that `begin_episode` and `act` change, for `rewind`."""
         return self.episodes, self.memory, self.noise_generator.bit_generator.state
 
     def rewind(self, acting: tuple[int, Any, Any]) -> None:
-        """Take `begin_episode` and `act` back to where `acting` stood: what they drew will be drawn again."""
+        """Undo `begin_episode` and `act` since `acting` was taken; what they drew will be drawn again."""
         self.episodes, self.memory, self.noise_generator.bit_generator.state = acting
 
     def snapshot(self, acting: tuple[int, Any, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Return (arrays, facts): everything but replay, which the journal holds; acting: as it stood then, if not now."""
+        """Return (arrays, facts): everything but replay, which the journal holds.
+
+        acting: the result of an earlier `acting()` to save in place of the present one.
+        """
         _ = self.policy
         episodes, memory, noise = self.acting() if acting is None else acting
         facts = {
@@ -369,7 +379,10 @@ class Trainer:
         return arrays, facts
 
     def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
-        """Become what `snapshot` saw; rows: packed transitions [steps, width] of all experience until then."""
+        """Restore what `snapshot` returned.  Raises ValueError where it does not fit this agent.
+
+        rows: packed transitions [steps, width] of all experience until then.
+        """
         self.state = jax.tree.map(jnp.asarray, arrays["state"])
         self.memory = arrays["memory"]
         self.noise_generator.bit_generator.state = facts["noise_generator"]
