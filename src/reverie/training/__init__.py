@@ -1,1 +1,1 @@
-"""Everything that runs in time: learning, evaluating, saving, going on."""
+"""Learning over time: training, evaluating, saving and resuming."""

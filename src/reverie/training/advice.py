@@ -1,18 +1,19 @@
-"""What to do where learning diverged, as the settings and what was seen have it."""
+"""Advice for learning that diverged, based on the settings and the data seen."""
 
 import numpy as np
 
 from reverie.core.agent import DataRequirements
 from reverie.core.words import number
 
-USUAL_SIZE = 10.0  # larger rewards, scaled, and larger observations are worth a word
-FAR = 1e3  # larger ones are the likely cause, and named first
+USUAL_SIZE = 10.0  # larger scaled rewards, and larger observations, are mentioned
+FAR = 1e3  # larger ones are the likely cause, and come first
 
 
 def against_divergence(requirements: DataRequirements, rewards: float = 0.0, observations: float = 0.0) -> str:
-    """Return the remedies in one clause, the likeliest first; rewards, observations: the largest that were seen, by size.
+    """Return the remedies in one clause, the most promising first.
 
-    Of rewards and observations only that is named which is large, where one is.
+    rewards, observations: the largest absolute values seen.  Of the two, only large ones are mentioned, if there are
+        any.
     """
     paid = rewards * requirements.reward_scale
     rate = "lower learning_rate" + (
@@ -34,7 +35,7 @@ def _for_rewards(requirements: DataRequirements, largest: float) -> str:
 
 
 def for_observations(requirements: DataRequirements, largest: float = 0.0) -> str:
-    """Return what to do about observations."""
+    """Return the advice about observations."""
     reach = f" (observations reach {largest:.3g})" if largest > USUAL_SIZE else ""
     if requirements.observation_normalisation is None:
         return f"scale observations{reach}"
@@ -44,5 +45,5 @@ def for_observations(requirements: DataRequirements, largest: float = 0.0) -> st
 
 
 def largest(values: np.ndarray) -> float:
-    """Return the largest of values by size, 0 where there are none."""
+    """Return the largest absolute value, 0 for an empty array."""
     return float(np.abs(values).max(initial=0.0))

@@ -1,4 +1,7 @@
-"""An agent as it is written down: its name, its settings, and what imagination adds.  The user's own classes too."""
+"""Conversion of an agent to its entry in config.json and back: its name, its settings, and imagination if any.
+
+Classes of the user's own are included.
+"""
 
 import dataclasses
 import inspect
@@ -17,7 +20,7 @@ from reverie.storage.reading import convert
 
 
 def class_of(name: str) -> type:
-    """Return the algorithm that is called `name`, or is a "package.module:Class".  Raises ConfigError where there is none."""
+    """Return the algorithm called `name`, or the class "package.module:Class".  Raises ConfigError if there is none."""
     found = _class_of(name, ALGORITHMS, "agent")
     if not callable(getattr(found, "build", None)):
         raise ConfigError(f"agent {name!r} has no `build(spec)`; see docs/architecture.md for what an algorithm is")
@@ -42,9 +45,9 @@ def _name_of(settings: Any, known: Mapping[str, type]) -> str:
 
 
 def written(algorithm: Any) -> Agent:
-    """Return settings for config.json; what is wrapped in imagination keeps its own name and settings.
+    """Return settings for config.json; an algorithm inside imagination keeps its own name and settings.
 
-    Raises ConfigError where they are no dataclass.
+    Raises ConfigError where they are not a dataclass.
     """
     if not dataclasses.is_dataclass(algorithm):
         kind = type(algorithm).__name__
@@ -52,7 +55,7 @@ def written(algorithm: Any) -> Agent:
     if not isinstance(algorithm, Imagination):
         return Agent(_name_of(algorithm, ALGORITHMS), dataclasses.asdict(algorithm))  # type: ignore[arg-type]
     settings = dataclasses.asdict(algorithm.model)  # type: ignore[call-overload]
-    # A function (of Exact) cannot be written down: whoever goes on with the run binds it anew.
+    # A function (of Exact) cannot be written to JSON.  Whoever continues the run binds it again.
     model = Part(_name_of(algorithm.model, MODELS), {k: v for k, v in settings.items() if not callable(v)})
     numbers = {name: getattr(algorithm, name) for name in algorithm.numbers()}
     inner = written(algorithm.agent)
@@ -72,7 +75,7 @@ def read(agent: Agent) -> Algorithm:
 
 
 def _refuse_unknown(kind: Any, settings: dict[str, Any]) -> None:
-    """Raise ConfigError that names a setting which a class cannot be made of."""
+    """Raise ConfigError that names a setting which the class does not have."""
     parameters = inspect.signature(kind).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
@@ -82,11 +85,11 @@ def _refuse_unknown(kind: Any, settings: dict[str, Any]) -> None:
 
 
 def _made(kind: Any, settings: dict[str, Any]) -> Any:
-    """Return a dataclass of its settings; lists become what its fields say."""
+    """Return a dataclass made of its settings; lists become the types of its fields."""
     _refuse_unknown(kind, settings)
     if issubclass(kind, Settings) or set(settings) - {field.name for field in dataclasses.fields(kind)}:
         return kind(**settings)
     try:
         return convert(settings, kind)
-    except (TypeError, ValueError):  # of fields that no schema describes
+    except (TypeError, ValueError):  # of fields without a schema
         return kind(**settings)

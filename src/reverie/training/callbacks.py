@@ -1,4 +1,4 @@
-"""Callbacks of `Learner.learn`: functions (learner, event) -> True to stop, anything else to go on."""
+"""Callbacks of `Learner.learn`: functions (learner, event) that return True to stop, anything else to continue."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Began(NamedTuple):
-    """`learn` began at `step`; it will end at step `goal`, or (None) after so many `episodes`."""
+    """`learn` began at `step`; it ends at step `goal`, or after `episodes` where that is None."""
 
     step: int
     goal: int | None
@@ -20,13 +20,13 @@ class Began(NamedTuple):
 
 
 class Compiling(NamedTuple):
-    """Programs are compiled before the next step, so that none stalls later: seconds may pass."""
+    """Programs are being compiled before the next step, so that no later step stalls.  It may take seconds."""
 
     step: int
 
 
 class Ended(NamedTuple):
-    """`learn` ends, whatever the reason."""
+    """`learn` ends, for whatever reason."""
 
     step: int
 
@@ -38,15 +38,15 @@ class StepEnded(NamedTuple):
 
 
 class EpisodeEnded(NamedTuple):
-    """An episode ended; `row` as in episodes.csv."""
+    """An episode ended; `row` is that of episodes.csv."""
 
     row: dict[str, Any]
 
 
 class Evaluated(NamedTuple):
-    """An evaluation was written; `row` as in evaluations.csv, `best` if none before was as good.
+    """An evaluation was written; `row` is that of evaluations.csv, `best` whether no earlier one was as good.
 
-    cut: a sentence on episodes that had to be cut, or "".
+    cut: a sentence about episodes that had to be cut, or "".
     """
 
     row: dict[str, Any]
@@ -55,7 +55,7 @@ class Evaluated(NamedTuple):
 
 
 class Noticed(NamedTuple):
-    """Something was noticed that somebody should look at; as in events.csv."""
+    """A problem was noticed; the fields are those of events.csv."""
 
     step: int
     episode: int
@@ -70,12 +70,12 @@ class Callback(Protocol):
     """What `Learner.learn(callbacks=…)` takes."""
 
     def __call__(self, learner: "Learner", event: Event) -> bool | None:
-        """Look at an event; return True to stop learning."""
+        """Handle an event; return True to stop learning."""
         ...
 
 
 def asks_to_stop(answer: Any) -> bool:
-    """Return whether what a callback returned ends learning: a True of Python's or NumPy's, and nothing else."""
+    """Return whether a callback's result ends learning: only True of Python or NumPy does."""
     return isinstance(answer, bool | np.bool_) and bool(answer)
 
 
@@ -93,7 +93,7 @@ class StopAtReturn:
         whole("StopAtReturn(episodes)", self.episodes, 1)
 
     def __call__(self, learner: "Learner", event: Event) -> bool:
-        """See the class."""
+        """Return whether to stop, after an episode."""
         if not isinstance(event, EpisodeEnded):
             return False
         last = list(learner.recent_returns)[-self.episodes :]
@@ -102,7 +102,7 @@ class StopAtReturn:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Evaluate the greedy policy every `every` steps over `episodes` episodes, on an environment of its own."""
+    """Evaluate the greedy policy every `every` steps over `episodes` episodes, on a separate environment."""
 
     every: int
     """Steps between evaluations."""
@@ -114,8 +114,8 @@ class Evaluate:
         whole("Evaluate(episodes)", self.episodes, 1)
 
     def __call__(self, learner: "Learner", event: Event) -> None:
-        """See the class."""
-        # Counted from the last one, so that an evaluation which a crash swallowed is made up for.
+        """Evaluate if it is time."""
+        # Counted from the last evaluation, so that one that a crash prevented is made up for.
         if isinstance(event, StepEnded) and event.step // self.every > learner.evaluated_at // self.every:
             learner.evaluate(self.episodes)
 
@@ -125,6 +125,6 @@ class SaveBest:
     """Keep the policy with the best evaluation in checkpoint/best.safetensors."""
 
     def __call__(self, learner: "Learner", event: Event) -> None:
-        """See the class."""
+        """Save the policy if this evaluation is the best."""
         if isinstance(event, Evaluated) and event.best:
             learner.save_best()

@@ -1,4 +1,4 @@
-"""What a checkpoint says beside its arrays, as a schema: counts, generators, and what imagination and a planner know."""
+"""Schema of what a checkpoint holds beside its arrays: counts, generators, and the state of imagination and planner."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ class Bits(msgspec.Struct):
 
 
 class Generator(msgspec.Struct):
-    """The state of a generator, as NumPy gives and takes it."""
+    """The state of a generator, in NumPy's format."""
 
     bit_generator: Literal["PCG64"]
     state: Bits
@@ -33,14 +33,14 @@ class Generator(msgspec.Struct):
             generator: Any = np.random.PCG64(0)
             generator.state = state
             taken = generator.state == state
-        except Exception:  # whatever NumPy says of it
+        except Exception:  # NumPy may raise anything here
             taken = False
         if not taken:
             raise ValueError("NumPy takes no such state of a generator")
 
 
 class Dreams(msgspec.Struct):
-    """What imagination knows beside its arrays."""
+    """State of imagination beside its arrays."""
 
     episodes: Count
     fits: Count
@@ -55,15 +55,15 @@ class Dreams(msgspec.Struct):
     status: int
     known: bool
     generator: Generator
-    filled: Count = 0  # older versions do not say
+    filled: Count = 0  # missing in older versions
     left_out: Count = 0
 
     def __post_init__(self):
-        Status(self.status)  # ValueError where there is no such
+        Status(self.status)  # ValueError for an unknown one
 
 
 class Plan(msgspec.Struct, forbid_unknown_fields=True):
-    """What a planner that drives episodes knows beside its controller."""
+    """State of a planner that acts in episodes, beside its controller."""
 
     eta: Annotated[float, msgspec.Meta(gt=0)]
     failures: Count
@@ -74,7 +74,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Health(msgspec.Struct):
-    """What went wrong while learning, counted."""
+    """Counters of learning problems."""
 
     skipped: Count
     in_a_row: Count
@@ -83,7 +83,7 @@ class Health(msgspec.Struct):
 
 
 class Facts(msgspec.Struct):
-    """What every checkpoint says."""
+    """What every checkpoint holds."""
 
     agent: str
     steps: Count
@@ -97,8 +97,8 @@ class Facts(msgspec.Struct):
     metric_count: Count
     in_episode: list[bool]
     crc: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] | None
-    identity: dict[str, Any] | None = None  # what decided it; older versions do not say
-    config: dict[str, Any] | None = None  # what config.json held then; older versions do not say
+    identity: dict[str, Any] | None = None  # what decided the run; missing in older versions
+    config: dict[str, Any] | None = None  # content of config.json then; missing in older versions
     dreams: Dreams | None = None
     plan: Plan | None = None
     health: Health | None = None

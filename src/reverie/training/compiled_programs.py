@@ -1,4 +1,4 @@
-"""What learning calls, compiled ahead, so that no step waits for a compiler."""
+"""Ahead-of-time compilation of the programs that learning calls, so that no step waits for a compiler."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -12,15 +12,15 @@ class CompiledPrograms:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to compile."""
+        """Whether everything is compiled."""
         return self._done == self._compile.keys()
 
     def missing(self, called: Iterable[str]) -> list[str]:
-        """Return those of the programs that will be called which were not compiled yet."""
+        """Return the names in `called` that are not compiled yet."""
         return [name for name in called if name in self._compile.keys() - self._done]
 
     def compile(self, names: Iterable[str]) -> None:
-        """Compile programs; what `jit` holds then is called as it is."""
+        """Compile programs by name; `jit` then reuses the compiled result."""
         for name in names:
             self._compile[name]()
             self._done.add(name)

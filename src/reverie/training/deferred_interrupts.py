@@ -1,9 +1,10 @@
-"""Ctrl-C, SIGTERM and SIGHUP: handlers that only set a flag, since an exception may not pass through compiled code.
+"""Handlers for Ctrl-C, SIGTERM and SIGHUP that only set a flag, since an exception must not pass through compiled code.
 
-An import or JAX's compiler aborts the process where a handler raises beneath it.  So handlers raise in two places alone: in
-a call into somebody's environment that outlasts the usual (`environments.foreign`), and, where no command line says what
-else to do, at the second signal.  A thread watches too, since the main one may be in compiled code, or in an environment
-that swallows exceptions, for long: where a command line says how, it ends the process at once.
+If a handler raises beneath an import or JAX's compiler, the process aborts.  So handlers raise in two places only:
+- in a call into a user's environment that takes unusually long (`environments.foreign`);
+- at the second signal, where no command line says what else to do.
+A thread watches as well, since the main thread may spend long in compiled code, or in an environment that swallows
+exceptions.  Where a command line says how, that thread ends the process at once.
 """
 
 import contextlib
@@ -18,22 +19,22 @@ from reverie.core.interrupts import FLAG, Interrupted, look
 from reverie.environments.blocking_calls import CALLS_UNDER_WAY
 from reverie.training.signal_handlers import HANG_UP, STOPPING, Handler, Held, heard
 
-NUDGE = getattr(signal, "SIGURG", None)  # from the watching thread to the main one; the system ignores it by default
-AGAIN = 0.1  # seconds: two signals nearer than this are one, which `timeout` and other wrappers send twice
-LOOK = 0.25  # seconds between looks of the watching thread
-CLEAN_UP = 1.0  # seconds in which what was interrupted closes its connections and pools, before it is interrupted again
-GIVE_UP = 5.0  # seconds in which an overdue call is interrupted in vain; then the process ends at once
-BACKSTOP = 8.0  # seconds after a signal, or after an environment's call, in which our own code comes to a good moment
+NUDGE = getattr(signal, "SIGURG", None)  # sent by the watching thread to the main one; ignored by default
+AGAIN = 0.1  # seconds: two signals closer than this count as one, because `timeout` and other wrappers send it twice
+LOOK = 0.25  # seconds between checks of the watching thread
+CLEAN_UP = 1.0  # seconds in which interrupted code can close connections and pools before it is interrupted again
+GIVE_UP = 5.0  # seconds of fruitless interrupts of an overdue call; then the process ends at once
+BACKSTOP = 8.0  # seconds in which our own code must reach a safe point, after a signal or after an environment's call
 
 AtOnce = Callable[[], object]  # ends the process
 
 
 @contextlib.contextmanager
 def deferred_interrupts(stop: Callable[[], object]) -> Iterator[None]:
-    """Call `stop` on the first interrupt inside the block, or before it, and raise KeyboardInterrupt at its end.
+    """Call `stop` on the first interrupt before or inside the block, and raise KeyboardInterrupt at the block's end.
 
-    A second interrupt raises at once, or ends the process where `install` was told how.  Outside the main thread, where
-    Python delivers no signals, nothing changes.
+    A second interrupt raises at once, or ends the process where `install` was told how.
+    Does nothing outside the main thread, where Python delivers no signals.
     """
     with handling():
         if FLAG.asked:
@@ -48,7 +49,7 @@ def deferred_interrupts(stop: Callable[[], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def handling(at_once: AtOnce | None = None) -> Iterator[None]:
-    """Have signals set the flag within the block.  Nothing changes within another such block, or outside the main thread."""
+    """Let signals set the flag within the block.  Does nothing in a nested block or outside the main thread."""
     if FLAG.handled or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -60,9 +61,10 @@ def handling(at_once: AtOnce | None = None) -> Iterator[None]:
 
 
 def install(at_once: AtOnce | None = None) -> Callable[[], None]:
-    """Have signals set the flag from now on; return what gives handlers back and forgets what came.  In the main thread.
+    """Let signals set the flag from now on; return a function that restores the old handlers and clears the flag.
 
-    at_once: what the second signal does, and a first that nothing else obeys; by default the second raises KeyboardInterrupt.
+    Call it in the main thread.  at_once: ends the process at the second signal, or after a first one that has no
+    effect; by default the second signal raises KeyboardInterrupt.
     """
     first: list[float] = []
 
@@ -71,7 +73,8 @@ def install(at_once: AtOnce | None = None) -> Callable[[], None]:
         if not first:
             first.append(time.monotonic())
             FLAG.ask(time.monotonic())
-        elif number != HANG_UP and time.monotonic() - first[0] > AGAIN:  # shell and system both tell of a hang-up
+        # a hang-up comes twice, from the shell and from the system
+        elif number != HANG_UP and time.monotonic() - first[0] > AGAIN:
             if at_once is None:
                 raise KeyboardInterrupt
             at_once()
@@ -100,7 +103,10 @@ def install(at_once: AtOnce | None = None) -> Callable[[], None]:
 
 
 def _end_wait(frame: FrameType | None) -> None:
-    """Raise where this thread waits too long for somebody's environment; beneath JAX or an import not, which would abort."""
+    """Raise Interrupted in an overdue call of a user's environment.
+
+    Does nothing beneath JAX or an import, since the process would abort.
+    """
     now = time.monotonic()
     if not FLAG.asked or CALLS_UNDER_WAY.overdue(now) <= 0 or now < CALLS_UNDER_WAY.interrupted + CLEAN_UP:
         return
@@ -118,12 +124,12 @@ def _module(frame: FrameType) -> str:
 
 
 class _Watch:
-    """A thread that hears of each signal, whatever the main thread does."""
+    """A thread that receives each signal, whatever the main thread is doing."""
 
     def __init__(self, at_once: AtOnce | None):
         self._at_once, self._main = at_once, threading.get_ident()
-        self._first: float | None = None  # when a signal was heard here
-        self._well = 0.0  # when an environment's call was last under way
+        self._first: float | None = None  # when the first signal was received here
+        self._well = 0.0  # when a call into an environment was last in progress
         self._over = False
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
@@ -132,7 +138,8 @@ class _Watch:
         self._thread.start()
 
     def _run(self) -> None:
-        # Here signals come in where an environment masks them in the main thread; Python does not ask for whom they were meant.
+        # This thread receives signals that an environment masks in the main thread; Python runs the handler in either
+        # case.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPPING, signal.SIGURG))
         while not self._over:
             numbers, now = self._heard(), time.monotonic()
@@ -143,14 +150,17 @@ class _Watch:
                 self._hurry(now)
 
     def _heard(self) -> bytes:
-        """Return the signals that came, none after a while: an environment may have taken the wakeup descriptor away."""
+        """Return the signals that arrived, or none after a timeout.
+
+        A timeout is needed because an environment may have taken the wakeup descriptor.
+        """
         import select
 
         try:
             if not select.select([self._reading], [], [], LOOK)[0]:
                 return b""
             return os.read(self._reading, 64)
-        except (OSError, ValueError):  # or have closed every file
+        except (OSError, ValueError):  # or it closed every file
             time.sleep(LOOK)
             return b""
 
@@ -162,7 +172,7 @@ class _Watch:
             self._at_once()
 
     def _hurry(self, now: float) -> None:
-        """Interrupt what is overdue; end the process where that is in vain."""
+        """Interrupt an overdue call; end the process where that has no effect."""
         late = CALLS_UNDER_WAY.overdue(now)
         if CALLS_UNDER_WAY.call is not None:
             self._well, in_vain = now, late > GIVE_UP
@@ -171,11 +181,12 @@ class _Watch:
         if in_vain and self._at_once is not None:
             self._at_once()
         elif late > 0:
-            signal.pthread_kill(self._main, signal.SIGURG)  # ends a wait in the system, unless it is masked there
-            signal.raise_signal(signal.SIGURG)  # has the main thread run the handler, wherever it comes to one
+            # ends a system call that waits, unless the signal is masked there
+            signal.pthread_kill(self._main, signal.SIGURG)
+            signal.raise_signal(signal.SIGURG)  # lets the main thread run the handler as soon as it can
 
     def listen(self) -> None:
-        """Hear of signals again, unless somebody else does: an event loop."""
+        """Receive signals again, unless another library (an event loop) does."""
         with contextlib.suppress(OSError, ValueError):
             if (now := signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)) not in (-1, self._writing):
                 signal.set_wakeup_fd(now)
@@ -185,7 +196,7 @@ class _Watch:
         self._over = True
         with contextlib.suppress(OSError, ValueError):
             if (now := signal.set_wakeup_fd(self._before, warn_on_full_buffer=False)) not in (-1, self._writing):
-                signal.set_wakeup_fd(now)  # an event loop's meanwhile
+                signal.set_wakeup_fd(now)  # an event loop has installed its own meanwhile
             os.write(self._writing, b"\0")
         self._thread.join()
         for end in (self._writing, self._reading):
@@ -194,7 +205,7 @@ class _Watch:
 
 
 def _forget_in_child() -> None:
-    """In a forked process signals mean what they do elsewhere, but for Ctrl-C: the parent hears it too, and ends it well."""
+    """Restore default signal handling in a forked process, and ignore Ctrl-C, which the parent receives and handles."""
     if FLAG.handled:
         FLAG.handled = FLAG.asked = False
         CALLS_UNDER_WAY.reset()

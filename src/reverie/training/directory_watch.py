@@ -1,4 +1,4 @@
-"""What becomes of a run whose directory is taken away while it is learnt: the truth is told, and what can be kept is kept."""
+"""Handling of a run directory that disappears during learning: report it, and save what can be saved."""
 
 import contextlib
 import os
@@ -16,20 +16,24 @@ from reverie.training.resume_commands import resume_line
 
 
 class DirectoryWatch:
-    """Looks whether an open run is where it was opened, and keeps its journal where it is not."""
+    """Checks that an open run is still where it was opened, and saves its journal elsewhere if not."""
 
     def __init__(self, run: RunDirectory, journal: Journal):
         self._run, self._journal = run, journal
         self._folder, self._here = file_identity(run.path), _working_folder()
-        self._path = Path(os.path.normpath(Path(self._here) / run.path))  # wherever this program goes
+        # stays valid if this program changes its working folder
+        self._path = Path(os.path.normpath(Path(self._here) / run.path))
         self._config: bytes | None = None
         self._held: Config | None = None
-        with contextlib.suppress(OSError):  # a journal without one is kept all the same
+        with contextlib.suppress(OSError):  # a journal is kept even without a config
             self._config = read_regular(run.config_file)
             self._held = read_config(run.config_file)
 
     def look(self) -> str | None:
-        """Return None where all is in its place, else the sentence that says what happened and where the steps are now."""
+        """Return None where everything is in place, else a sentence that says what happened and where the steps are.
+
+        Raises StorageError where the directory cannot be looked at.
+        """
         run, journal = self._run, self._journal
         with io_errors("look at", run.path):
             if run.is_in_place and journal.is_in_place:
@@ -56,13 +60,13 @@ class DirectoryWatch:
         return f"{what} was removed or replaced while it was learnt; {self._keep()}"
 
     def _put_config_back(self) -> None:
-        """Write config.json again where it was removed: without it nobody could go on with the run."""
+        """Write config.json again if it was removed, since a run cannot be continued without it."""
         if self._config is not None and not exists(self._run.config_file):
             warnings.warn(f"{self._run.config_file} was removed; it is written again", ReverieWarning, stacklevel=2)
             write_whole(self._run.config_file, self._config)
 
     def _keep(self) -> str:
-        """Write the journal's bytes, which only its open handle still has, where they can be gone on from; say where."""
+        """Write the journal's bytes, which only the open file still has, to a directory to continue from; say where."""
         run, journal = self._run, self._journal
         steps = f"all {count(journal.count, 'step')}"
         try:
@@ -78,8 +82,8 @@ class DirectoryWatch:
         return f"{steps} are kept in {kept.path}: go on there with {self._line(kept.path)}"
 
     def _line(self, path: Path) -> str:
-        """Return how to go on with the run at `path`."""
-        with contextlib.suppress(ReverieError, TypeError, ValueError):  # a config that nobody can read
+        """Return the command that continues the run at `path`."""
+        with contextlib.suppress(ReverieError, TypeError, ValueError):  # a config that cannot be read
             if self._held is not None:
                 return resume_line(self._held, path)
         return f"rv.Learner.load({str(path)!r})"

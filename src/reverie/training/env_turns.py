@@ -1,4 +1,4 @@
-"""The environments that `Learner.learn` steps, in turns: one, or as many as an on-policy agent asks for."""
+"""The environments that `Learner.learn` steps in turn: one, or as many as an on-policy agent asks for."""
 
 from typing import Any
 
@@ -12,16 +12,20 @@ from reverie.training.recorded_trainer import RecordedTrainer
 
 
 class EnvTurns:
-    """Steps the environment whose turn it is.  reads_states: its physical states are recorded beside observations."""
+    """Steps the environment whose turn it is.
+
+    envs: all alike.  seed: decides the start of each episode.
+    reads_states: record physical states beside observations.
+    """
 
     def __init__(self, envs: list[EnvAdapter], seed: int, reads_states: bool):
         self.envs, self._seed = envs, seed
         self.time_limit = envs[0].time_limit
         self.known: KnownDynamics | None = known_dynamics_of(envs[0]) if reads_states else None
-        self._observations: list[np.ndarray | None] = [None] * len(envs)  # where an episode is under way
+        self._observations: list[np.ndarray | None] = [None] * len(envs)  # None where no episode is in progress
 
     def step(self, trainer: RecordedTrainer) -> dict[str, Any] | None:
-        """Take one real step and learn from it; return the row of the episode that it ended, if any."""
+        """Take one real step and learn from it; return the row of the episode if it ended, else None."""
         turn = trainer.turn
         env, observation = self.envs[turn], self._observations[turn]
         if observation is None:
@@ -35,5 +39,5 @@ class EnvTurns:
         return row
 
     def leave_episodes(self) -> None:
-        """Begin other episodes with the next steps."""
+        """Abandon all episodes: the next steps start new ones."""
         self._observations = [None] * len(self.envs)

@@ -1,4 +1,4 @@
-"""How good is a policy?  Whole greedy episodes, their returns and an interval for the mean."""
+"""Evaluation of a policy over whole greedy episodes: returns, and a confidence interval for their mean."""
 
 import math
 import statistics
@@ -18,22 +18,22 @@ from reverie.storage.tables import number, numbers, whole
 
 COLUMNS = {"step": whole, "episode": whole, "return_mean": number, "return_std": number, "returns": numbers}
 
-LONGEST = 10_000  # steps of a greedy episode, where training has met no time limit
+LONGEST = 10_000  # longest greedy episode, in steps, where training has met no time limit
 
-LEVEL = 0.95  # of the interval for a mean
-HUGE = 1e100  # returns whose squares are still far from overflow
+LEVEL = 0.95  # of the confidence interval for a mean
+HUGE = 1e100  # squares of such returns are still far from overflow
 
 
 class Played(NamedTuple):
-    """A greedy episode."""
+    """The result of one greedy episode."""
 
-    total: float  # its undiscounted return
+    total: float  # undiscounted return
     length: int
-    cut: bool  # whether it was ended here, as it had not ended by itself
+    cut: bool  # whether it was ended here, because it had not ended by itself
 
 
 class Evaluation(NamedTuple):
-    """Greedy episodes; `limit`: the steps at which those that had not ended were cut."""
+    """Results of greedy episodes; `limit`: steps at which an episode is cut."""
 
     returns: list[float]
     cut: int
@@ -41,7 +41,7 @@ class Evaluation(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return `summary` of the returns, and how many episodes were cut at how many steps (None: none was)."""
+        """`summary` of the returns, the number of episodes that were cut, and at how many steps (None: none was)."""
         return summary(self.returns) | {"cut": self.cut, "cut_at": self.limit if self.cut else None}
 
     def row(self, step: int, episode: int) -> dict[str, Any]:
@@ -52,11 +52,11 @@ class Evaluation(NamedTuple):
 
 
 def limit_for(world: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = False) -> int:
-    """Return after how many steps an episode of `world` is cut: nobody waits for one that never ends.
+    """Return the number of steps after which an episode of `world` is cut, so that evaluation always ends.
 
-    lengths: of training episodes; truncated: whether one of them ran out of time.  Then the longest of them is the limit,
-    else 10,000 or that, whichever is more: a better policy may keep alive for longer.  A time limit that the world itself
-    names is never cut short.
+    lengths: of training episodes; truncated: whether one of them ran out of time.
+    If one did, the limit is the longest of them.  Otherwise it is that or 10,000, whichever is more: a better policy
+    may last longer.  It is never below the environment's own time limit.
     """
     longest = max(lengths, default=0)
     return max(world.time_limit or 0, longest if truncated else max(longest, LONGEST))
@@ -65,9 +65,10 @@ def limit_for(world: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = 
 def evaluate(
     greedy: Callable[[np.ndarray], np.ndarray], world: EnvAdapter, episodes: int, seed: int, limit: int | None = None
 ) -> Evaluation:
-    """Return what `episodes` greedy episodes come to; the start of each depends on `seed` alone.
+    """Run `episodes` greedy episodes and return their results; their starts depend on `seed` alone.
 
-    greedy: observation [n] -> action [m] in [-1, 1].  limit: steps, see `limit_for`.  An interrupt says which are done.
+    greedy: observation [n] -> action [m] in [-1, 1].  limit: steps of an episode, see `limit_for`.
+    Raises Interrupted, with the returns so far in its text.
     """
     limit, played = limit or limit_for(world), list[Played]()
     try:
@@ -88,7 +89,10 @@ def play(
     watch: Callable[[int], object] = lambda step: None,
     limit: int | None = None,
 ) -> Played:
-    """Play greedy episode number `episode` of `seed`, of `limit` steps at most; `watch` is called before each, from 1 on."""
+    """Run greedy episode number `episode` of `seed`, of at most `limit` steps.
+
+    watch: called with the number of each step, from 1 on, before the step.
+    """
     look()
     observation, total, limit = world.reset(seed_of(seed, EVALUATE, episode)), 0.0, limit or limit_for(world)
     for step in range(1, limit + 1):
@@ -102,7 +106,7 @@ def play(
 
 
 def warn_of_waiting(name: str, steps: int) -> None:
-    """Say that `learn(episodes=…)` waits for ends that do not come."""
+    """Warn that `learn(episodes=…)` waits for the end of an episode that does not end."""
     warnings.warn(
         f"{name}: no episode has ended in {count(steps, 'step')}, and learn(episodes=...) waits for ends; wrap the "
         "environment in gymnasium.wrappers.TimeLimit, or give a number of steps",
@@ -112,7 +116,7 @@ def warn_of_waiting(name: str, steps: int) -> None:
 
 
 def cut_line(cut: int, episodes: int, limit: int) -> str:
-    """Return the sentence that says so."""
+    """Return the sentence about episodes that were cut."""
     were = "was" if cut == 1 else "were"
     return (
         f"{cut} of {count(episodes, 'episode')} {were} cut at {count(limit, 'step')}: they had not ended, and the world "
@@ -121,14 +125,14 @@ def cut_line(cut: int, episodes: int, limit: int) -> str:
 
 
 def summary(returns: list[float]) -> dict[str, Any]:
-    """Return mean, sample standard deviation, the mean's 95 % interval (Student's t) and the returns themselves.
+    """Return mean, sample standard deviation, the mean's 95 % interval (Student's t) and the returns.
 
-    The interval is [None, None] of one episode, which says nothing of its spread, and where a return is not finite.
+    The interval is [None, None] for a single episode, which has no spread, and where a return is not finite.
     """
     mean = std = math.nan
     low = high = None
     if all(map(math.isfinite, returns)):
-        unit = max(1.0, max(map(abs, returns)) / HUGE)  # 1, but where squares would overflow
+        unit = max(1.0, max(map(abs, returns)) / HUGE)  # 1 unless squares would overflow
         parts = returns if unit == 1.0 else [part / unit for part in returns]
         mean = unit * statistics.fmean(parts)
         std = unit * statistics.stdev(parts) if len(parts) > 1 else 0.0

@@ -1,6 +1,6 @@
-"""What a trainer may be given besides real experience: minibatches from elsewhere, and actions in some real episodes.
+"""The protocol of a second source of experience: it gives minibatches, and acts in some real episodes.
 
-`reverie.imagination.source.ImaginationSource` fulfils it.
+`reverie.imagination.source.ImaginationSource` implements it.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-SOURCE_PREFIX = "dreams/"  # of a source's arrays in a checkpoint
+SOURCE_PREFIX = "dreams/"  # prefix of a source's arrays in a checkpoint
 
 
 class ExperienceSource(Protocol):
-    """Fed with each real transition; asked for minibatches at each update."""
+    """A source that observes each real transition and gives minibatches at each update."""
 
     @property
     def state_dim(self) -> int:
-        """Entries of the environment's state that `observe` and `override` want; 0: none, observations are enough."""
+        """Size of the environment state that `observe` and `override` need; 0: observations are enough."""
         ...
 
     def end_episode(self) -> None:
@@ -33,19 +33,20 @@ class ExperienceSource(Protocol):
         ...
 
     def override(self, observation: np.ndarray, state: Any, noise: np.ndarray) -> np.ndarray:
-        """Return the action [m] in [-1, 1] that is taken in the policy's stead.  noise: standard normal [m]."""
+        """Return the action [m] in [-1, 1] that replaces the policy's.  noise: standard normal [m]."""
         ...
 
     def observe(self, row: np.ndarray, state: Any, next_state: Any, last: bool, policy: Callable[[], Any]) -> bool:
-        """Take in a packed real transition [width]; return whether a model was fitted, or tried to be.
+        """Store a packed real transition [width]; return whether a model was fitted, or a fit was tried.
 
-        last: its episode ended.  policy: () -> what acting reads now.
+        state, next_state: the environment's state [state_dim] before and after the step.  last: the episode ended.
+        policy: () -> the arrays that acting reads now.
         """
         ...
 
     @property
     def minibatches_per_real(self) -> int:
-        """Minibatches that it gives for each real one, where it gives any."""
+        """Minibatches given for each real one, when any are given."""
         ...
 
     def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
@@ -53,11 +54,11 @@ class ExperienceSource(Protocol):
         ...
 
     def clear(self) -> None:
-        """Forget what it would give: an update on it had to be undone."""
+        """Drop its imagined experience, because an update on it had to be undone."""
         ...
 
     def notices(self) -> list[str]:
-        """Return what was noticed since the last call, a sentence each."""
+        """Return the notices since the last call, one sentence each."""
         ...
 
     @property
@@ -66,22 +67,22 @@ class ExperienceSource(Protocol):
         ...
 
     def metrics(self) -> dict[str, float]:
-        """Return a row of what there is to report."""
+        """Return the metrics of the source, by name."""
         ...
 
     @property
     def first_fit(self) -> int:
-        """The step at which `programs` can be called at the soonest."""
+        """The earliest step at which `programs` can be called."""
         ...
 
     def programs(self) -> Mapping[str, Callable[[], None]]:
-        """Return what compiles each of its programs, by name."""
+        """Return, by name, the functions that compile its programs."""
         ...
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (arrays by name, facts): all that it holds."""
+        """Return (arrays by name, facts): its whole state."""
         ...
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Become what `snapshot` saw."""
+        """Restore what `snapshot` returned."""
         ...

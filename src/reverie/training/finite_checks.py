@@ -1,4 +1,4 @@
-"""Is every number fit to be kept, or to act on?"""
+"""Checks that numbers are finite before they are saved or acted on."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def within(tree: Any, most: float = FINITE) -> bool:
 
 
 def finite_actions(actions: np.ndarray, name: str, step: int, requirements: DataRequirements) -> np.ndarray:
-    """Return a policy's actions, or raise DivergedError where one is no number: clipping would let it pass."""
+    """Return a policy's actions, or raise DivergedError where one is NaN: clipping would hide it."""
     if not all_finite(actions):
         raise DivergedError(
             f"{name}: the policy's action after step {step} is not finite; is the observation far "

@@ -1,6 +1,6 @@
-"""What goes wrong while learning, seen and said: updates that are undone, outliers set aside, values no reward allows.
+"""Detection of learning problems: undone updates, outliers set aside, values that the rewards do not allow.
 
-Everything counted here is in `facts`, so that a resumed run notices the same things at the same steps.
+All counters are in `facts`, so that a resumed run reports the same problems at the same steps.
 """
 
 from typing import Any, NamedTuple
@@ -13,13 +13,14 @@ from reverie.core.agent import Agent
 from reverie.data.outliers import FAR_REWARD, Found
 from reverie.environments.clipped_values import LARGEST
 
-ROW_OF_SKIPS = 3  # updates in a row that may not be undone
-OUTSIDE = 0.1  # by how much values may lie outside what rewards allow, as a share of what they allow
-LEAST_STEP = 1e-6  # of Adam's step size: less is no step
+ROW_OF_SKIPS = 3  # so many undone updates in a row end learning
+OUTSIDE = 0.1  # how far values may lie outside the range that rewards allow, as a share of that range
+LEAST_STEP = 1e-6  # of Adam's step size: a weight with a smaller step counts as still
 STUCK = 0.98
-DEAD, FROZEN = 0.9, 0.1  # the shares of weights that may stand still, and that a large gradient may have stopped
-ABOVE = 1e6  # times the mean square of the layer's first moments: in healthy runs one still weight in 10,000 at most
-PATIENCE = 3  # rows of metrics that something lasts before it is said
+DEAD, FROZEN = 0.9, 0.1  # largest shares of still weights, and of weights stopped by a large gradient
+# times the mean square of the layer's first moments; in healthy runs at most one still weight in 10,000 is above it
+ABOVE = 1e6
+PATIENCE = 3  # rows of metrics that a problem must last before it is reported
 NAMES = ("skipped", "set_aside", "value_excess", "dead_weights", "mean_stuck")  # columns of metrics.csv
 
 
@@ -33,21 +34,22 @@ class Notice(NamedTuple):
 
 
 class Symptoms(NamedTuple):
-    """What of a trainer may be ill."""
+    """Measurements of a trainer that may show a problem."""
 
-    set_aside: int  # transitions that others stand for
+    set_aside: int  # transitions replaced by others in replay
     dead: float  # share of weights that no longer move
-    frozen: float  # share of weights that a large gradient of long ago stops
-    stuck: float  # share of actuators
+    frozen: float  # share of weights stopped by a large gradient in the past
+    stuck: float  # share of actuators at one bound in every state
 
 
 def still_shares(state: Any) -> tuple[float, float]:
-    """Return the share of weights that Adam no longer moves, and the share that a large gradient of long ago stops.
+    """Return the share of weights that Adam no longer moves, and the share stopped by a large gradient in the past.
 
-    A weight no longer moves where its step is below a millionth of Adam's step size; it was stopped by a large gradient where
-    its second moment is also above a million times what the gradients of its layer are now, by their mean square.  Units that
-    are never active have weights of the first kind alone, since their second moments only fade: many networks have
-    such units, and learn.  What never had a gradient, or whose second moment has faded to 0, is not counted.
+    A weight no longer moves where its step is below a millionth of Adam's step size.  A large gradient stopped it
+    where, in addition, its second moment is above a million times the present mean square gradient of its layer.
+    Units that are never active have only weights of the first kind, since their second moments just fade.  Many
+    networks have such units and still learn.  A weight that never had a gradient, or whose second moment has faded to
+    0, is not counted.
     """
     first, second = (
         [
@@ -68,24 +70,27 @@ def still_shares(state: Any) -> tuple[float, float]:
 
 
 def stuck_share(actions: np.ndarray) -> float:
-    """Return the share of actuators that greedy actions [N, m], in [-1, 1], of many states have at one and the same bound."""
+    """Return the share of actuators that stand at the same bound in nearly all states.
+
+    actions: greedy ones [N, m] in [-1, 1], of many states.
+    """
     return float(np.mean(np.abs(actions.mean(axis=0)) > STUCK))
 
 
 class Health:
-    """Counts and remembers; `new` are the notices that nobody has taken yet."""
+    """Counters of problems.  `new` holds the notices that have not been taken yet."""
 
     def __init__(self, agent: Agent):
         self._discount, self._scale = agent.requirements.discount, agent.requirements.reward_scale
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
-        self.low = self.high = 0.0  # of rewards, or 0
-        self._lasting: dict[str, int] = {}  # rows of metrics that each ill has lasted
-        self._clipped: set[str] = set()  # what was said to be
+        self.low = self.high = 0.0  # of the rewards so far and 0
+        self._lasting: dict[str, int] = {}  # rows of metrics that each problem has lasted
+        self._clipped: set[str] = set()  # names of the numbers already reported as clipped
         self.new: list[Notice] = []
 
     def see(self, row: np.ndarray) -> None:
-        """Take in the reward of a packed transition, unless it is an outlier whatever else there is."""
+        """Account for the reward of a packed transition, unless it is an outlier by its size alone."""
         reward = row.item(sum(self._sizes))
         if not -FAR_REWARD < reward < FAR_REWARD:
             return
@@ -95,23 +100,23 @@ class Health:
             self.high = reward
 
     def _name_of(self, place: int) -> str:
-        """Return what a number of a packed transition is."""
+        """Return what an entry of a packed transition is, in words."""
         n, m = self._sizes
         if place in (n + m, n + m + 1):
             return "the reward"
         return f"the observation at index {place if place < n else place - n - m - 2}"
 
     def taken(self) -> list[Notice]:
-        """Return the new notices, and forget them."""
+        """Return the new notices, and clear them."""
         new, self.new = self.new, []
         return new
 
     def note(self, step: int, episode: int, kind: str, text: str) -> None:
-        """Note what somebody else noticed."""
+        """Add a notice that another part of training made."""
         self.new.append(Notice(step, episode, kind, text))
 
     def undid(self, step: int, episode: int, fault: str) -> bool:
-        """Count an update that is undone because of `fault`; return whether one more of them must end learning."""
+        """Count an update that was undone because of `fault`; return whether learning must end."""
         self.skipped += 1
         self.in_a_row += 1
         if self.in_a_row >= ROW_OF_SKIPS:
@@ -124,7 +129,7 @@ class Health:
         return False
 
     def set_aside(self, found: Found, count: int, step: int, episode: int) -> None:
-        """Note transitions set aside after `step`, `count` in all."""
+        """Add a notice about transitions that were set aside after `step`, `count` in all."""
         first, last = found.steps[0], found.steps[-1]
         which = f"step {first}" if first == last else f"steps {first} to {last}"
         text = f"{self._name_of(found.place)} reached {found.size:.3g}, far beyond all others: nothing is learnt from "
@@ -132,7 +137,7 @@ class Health:
         self.new.append(Notice(step, episode, "outlier", text))
 
     def see_clipped(self, row: np.ndarray, step: int, episode: int) -> None:
-        """Note numbers of a packed transition that were clipped at the border, each sensor once."""
+        """Add a notice about each entry of a packed transition that was clipped on input, once per entry."""
         for place in np.flatnonzero(np.abs(row) >= np.float32(LARGEST)).tolist():
             name = self._name_of(place)
             if name not in self._clipped:
@@ -140,7 +145,7 @@ class Health:
                 self.new.append(Notice(step, episode, "clipped", f"{name} is too large to learn from, and clipped"))
 
     def judge(self, row: dict[str, Any], now: Symptoms) -> dict[str, float]:
-        """Return this module's columns for a row of metrics, and note what has lasted for PATIENCE of them."""
+        """Return this module's columns for a row of metrics; report what has lasted for PATIENCE rows."""
         excess = self._excess(row)
         self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row))
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))
@@ -149,19 +154,19 @@ class Health:
         return dict(zip(NAMES, (self.skipped, now.set_aside, excess, now.dead, now.stuck), strict=True))
 
     def ills(self) -> list[str]:
-        """Return the kinds of what is wrong now."""
+        """Return the kinds of problem that exist now."""
         return [kind for kind, rows in self._lasting.items() if rows >= PATIENCE]
 
     def _allowed(self, row: dict[str, Any]) -> tuple[float, float]:
-        """Return the lowest and the highest value that the rewards seen allow, for ever."""
+        """Return the lowest and highest value that the rewards so far allow, if each were repeated for ever."""
         assert self._discount is not None
-        # An entropy bonus is earned on top: nats times their price.
+        # An entropy bonus comes on top of rewards: nats times the temperature.
         bonus = max(0.0, row.get("entropy", 0.0) * row.get("temperature", 0.0))
         ahead = 1.0 / (1.0 - self._discount)
         return self._scale * self.low * ahead, (self._scale * self.high + bonus) * ahead
 
     def _excess(self, row: dict[str, Any]) -> float:
-        """Return how far the mean value lies outside what rewards allow, as a share of what they allow; 0 within."""
+        """Return how far the mean value lies outside the allowed range, as a share of its width; 0 if within."""
         if self._discount is None or self._discount >= 1.0 or "value_mean" not in row:
             return 0.0
         low, high = self._allowed(row)
@@ -188,12 +193,15 @@ class Health:
     # ---- saving
 
     def facts(self) -> dict[str, Any]:
-        """Return all of it but the rewards, for JSON."""
+        """Return all counters as JSON values; the rewards are in the journal."""
         counts = {"skipped": self.skipped, "in_a_row": self.in_a_row}
         return counts | {"lasting": dict(self._lasting), "clipped": sorted(self._clipped)}
 
     def restore(self, facts: dict[str, Any] | None, rows: np.ndarray) -> None:
-        """Become what `facts` told (None: a checkpoint of before there were any) after transitions `rows` [N, width]."""
+        """Restore what `facts` returned, after transitions `rows` [N, width].
+
+        facts: None for a checkpoint that was written before these counters existed.
+        """
         rewards = rows[:, sum(self._sizes)]
         rewards = rewards[np.abs(rewards) < FAR_REWARD]
         self.low, self.high = rewards.min(initial=0.0).item(), rewards.max(initial=0.0).item()

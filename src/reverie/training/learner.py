@@ -173,7 +173,6 @@ class Learner:
             return self._units.outside(self._session.trainer.explore(flat))
         return self._units.outside(self._session.trainer.greedy(flat))
 
-
     def compile(self, steps: float = float("inf")) -> "Learner":
         """Compile the programs that the next `steps` steps call, so that no step stalls; return this learner.
 

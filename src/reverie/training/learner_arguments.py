@@ -1,4 +1,4 @@
-"""What a learner can be given.  Raises ConfigError with one sentence that says what to give instead."""
+"""Checks of a learner's arguments.  Each ConfigError says in one sentence what to give instead."""
 
 import sys
 from typing import Any
@@ -29,17 +29,17 @@ def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:
 
 
 def require_amount(steps: Any, episodes: Any) -> None:
-    """Raise ConfigError unless one of these says how much to learn."""
+    """Raise ConfigError unless exactly one of these says how much to learn."""
     if (steps is None) == (episodes is None):
         raise ConfigError("learn() takes either a number of steps or episodes=")
     whole("learn(steps)", steps) if steps is not None else whole("learn(episodes)", episodes)
 
 
 def callbacks_of(given: Any) -> tuple[Callback, ...]:
-    """Return what `learn` is to call.  Raises ConfigError unless each can be called."""
+    """Return the callbacks of `learn` as a tuple.  Raises ConfigError unless each can be called."""
     try:
         found: tuple[Any, ...] = tuple(given)
-    except Exception:  # no sequence, or whatever a strange object raises
+    except Exception:  # not a sequence, or an object that raises anything
         found = (None,)
     if not all(map(callable, found)):
         raise ConfigError(
@@ -49,14 +49,14 @@ def callbacks_of(given: Any) -> tuple[Callback, ...]:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return a True or False, of Python or NumPy or as 1 or 0.  Raises ConfigError where it is neither."""
+    """Return a bool for True or False, of Python or NumPy, or for 1 or 0.  Raises ConfigError for other values."""
     if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
         raise ConfigError(f"{name} is {shown(value)}; give True or False")
     return bool(value)
 
 
 def more_envs(name: str, source: EnvSource | None, count: int) -> list[EnvAdapter]:
-    """Return so many more worlds such as the first, which came of `source`."""
+    """Return `count` more environments like the first, which was made from `source`."""
     if count and (source is None or isinstance(source, gym.Env)):
         raise ConfigError(
             f"{name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
@@ -65,7 +65,10 @@ def more_envs(name: str, source: EnvSource | None, count: int) -> list[EnvAdapte
 
 
 def evaluation_env(given: EnvSource | None, source: EnvSource | None) -> EnvAdapter:
-    """Return the world to evaluate in: what was `given` for it, else another such as learning has."""
+    """Return the environment to evaluate in: `given`, or a second one made from `source`.
+
+    Raises ConfigError where neither is possible.
+    """
     chosen = given if given is not None else source
     if isinstance(chosen, gym.Env) and chosen is source:
         chosen = None if chosen.spec is None else chosen.spec.id

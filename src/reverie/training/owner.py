@@ -1,7 +1,8 @@
-"""A learner is used by one thread at a time, in the process that made it.
+"""Guard that lets one thread at a time use a learner, in the process that made it.
 
-Two threads that act at once would write one step's record with another's action; after a fork, parent and child would append
-to one journal.  Both are refused before anything is written.  A learner may be handed from one thread to another.
+Two threads acting at once would write one step's record with the other's action.  After a fork, parent and child would
+append to one journal.  Both are refused before anything is written.  A learner may be handed from one thread to
+another.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from reverie.core.errors import ConfigError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_forks = 0  # between the first process and this one
+_forks = 0  # number of forks between the first process and this one
 
 
 def _count_fork() -> None:
@@ -25,11 +26,11 @@ def _count_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)  # asking the system for each step costs more than all of the rest
+    os.register_at_fork(after_in_child=_count_fork)  # asking the system at each step would cost more than all the rest
 
 
 class Owner:
-    """Who may use what it guards; `take` and `give_back` are for every step, and cost a third of a microsecond together."""
+    """The guard itself; `take` and `give_back` run at every step and cost a third of a microsecond together."""
 
     def __init__(self, name: str):
         self._name, self._process, self._forks, self._lock = name, os.getpid(), _forks, threading.RLock()
@@ -38,7 +39,7 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process that made it, and no fork."""
+        """Whether this is the process that made the learner, not a fork."""
         return _forks == self._forks
 
     def require_here(self) -> None:
@@ -52,7 +53,7 @@ class Owner:
     def take(self) -> None:
         """Begin a use, which `give_back` ends.
 
-        Raises ConfigError in a child process, after `leave`, or while another thread uses it.
+        Raises ConfigError in a child process, after `leave`, or while another thread uses the learner.
         """
         if _forks != self._forks:
             self.require_here()
@@ -69,7 +70,7 @@ class Owner:
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
-        """Use it for as long as the block lasts."""
+        """Use the learner for the duration of the block."""
         self.take()
         try:
             yield
@@ -78,7 +79,7 @@ class Owner:
 
 
 def exclusive(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Return a method that uses `self.owner` for as long as it lasts.  It raises ConfigError as `Owner.take` does."""
+    """Return a method that holds `self.owner` while it runs.  It raises ConfigError as `Owner.take` does."""
 
     @functools.wraps(method)
     def used(self: Any, *positional: P.args, **named: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""What decides a run, written as config.json and read back."""
+"""What decides a run, written to config.json and read back."""
 
 import contextlib
 import importlib.metadata
@@ -34,7 +34,7 @@ def versions() -> dict[str, str | None]:
 
 
 def machine() -> str:
-    """Return what this machine computes with, in words."""
+    """Return the processor and number of cores of this machine, in words."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -43,7 +43,7 @@ def machine() -> str:
 
 
 def command() -> str:
-    """Return the command line of this process, as one would type it."""
+    """Return the command line of this process, as a user would type it."""
     words = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
     return shlex.join(words)
 
@@ -67,14 +67,17 @@ def configuration(
 
 
 def begin(run: RunDirectory, config: Config) -> Config:
-    """Write config.json of a new run, signed where it names code.  Raises StorageError where another began one meanwhile."""
+    """Write config.json of a new run, signed if it names code.
+
+    Raises StorageError where another run began in the directory meanwhile.
+    """
     run.require_new()
     run.write_config(config, sign=bool(trust.foreign_code(config)))
     return config
 
 
 def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
-    """Return the settings that config.json holds.  Raises StorageError where no class that is known has such."""
+    """Return the settings in config.json.  Raises StorageError where no known class has such settings."""
     try:
         return agent_config.read(config.agent)
     except (ConfigError, TypeError, ValueError) as error:
@@ -85,9 +88,9 @@ def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
 
 
 def spec_of(config: Config, run: RunDirectory, source: Any = None) -> EnvSpec | None:
-    """Return the EnvSpec of a run without an environment; None where it has one, or one is given: `source`.
+    """Return the EnvSpec of a run without an environment; None where it has one, or where `source` is one.
 
-    Raises StorageError where it can be none.
+    Raises StorageError where the spec is invalid.
     """
     try:
         return None if config.spec is None or source is not None else config.spec.value()

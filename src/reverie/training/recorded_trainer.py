@@ -185,9 +185,7 @@ class RecordedTrainer:
             self.records.write_step(step, durable)
         except BaseException:
             if self.records.lost is None:
-                self.records.journal.go_back(
-                    place
-                )  # if this fails too, only `Learner.load` knows what the file holds
+                self.records.journal.go_back(place)  # if this fails too, only `Learner.load` knows what the file holds
                 self.whole = True
             raise
         self._asked = None

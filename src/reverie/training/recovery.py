@@ -1,4 +1,4 @@
-"""A run whose files are damaged, made anew elsewhere from what is whole.  Nothing of the damaged one is changed."""
+"""Recovery of a damaged run: what is whole is written to a new directory.  The damaged run is not changed."""
 
 import contextlib
 import csv
@@ -36,14 +36,14 @@ except ImportError:  # Windows
 
 @dataclasses.dataclass
 class Recovery:
-    """What was saved, and what was not."""
+    """What was recovered, and what was not."""
 
     run: str
     out: str
     steps: int = 0
     lost_steps: list[list[int]] = dataclasses.field(
         default_factory=list
-    )  # [first, last] of each gap, as they were numbered
+    )  # [first, last] of each gap, by their old numbers
     damaged_bytes: int = 0
     doubled_records: int = 0
     cut_episodes: list[int] = dataclasses.field(default_factory=list)
@@ -51,18 +51,18 @@ class Recovery:
     config: str = "whole"
     checkpoint: str = "none"
     left_out: list[str] = dataclasses.field(default_factory=list)
-    to_go_on: str | None = None  # what to type
+    to_go_on: str | None = None  # the command to continue training
 
     @property
     def goes_on(self) -> bool:
-        """Whether training can go on from it."""
+        """Whether training can continue from the new directory."""
         return not self.config.startswith("lost")
 
 
 def recover(path: Path, out: Path | None = None) -> Recovery:
-    """Write what is whole of the run in `path` to a new directory: `out`, or `path`-recovered.
+    """Write the whole parts of the run in `path` to a new directory: `out`, or `path`-recovered.
 
-    Raises StorageError where nothing can be saved, where the run is in use, or where something is at `out` already.
+    Raises StorageError where nothing can be saved, where the run is in use, or where `out` exists already.
     """
     run = RunDirectory(path)
     if not path.is_dir():
@@ -95,7 +95,7 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
 
 
 def _refuse_used(run: RunDirectory) -> None:
-    """Raise StorageError while a process learns in the directory; looking changes nothing there."""
+    """Raise StorageError while a process learns in the directory.  Changes nothing there."""
     lock = run.path / LOCK
     if fcntl is None or not lock.is_file():
         return
@@ -124,7 +124,7 @@ def _config(run: RunDirectory, told: Recovery) -> Config | None:
 
 
 def _copies(run: RunDirectory, header: Header | None) -> list[tuple[int, str, dict[str, Any]]]:
-    """Return (step, place, what config.json held then) for all that tells, the newest first."""
+    """Return (step, place, content of config.json then) for each copy that is found, the newest first."""
     found = []
     for file in sorted(run.latest_file.parent.glob("*.safetensors")):
         with contextlib.suppress(StorageError, OSError, KeyError, TypeError, ValueError):
@@ -136,13 +136,13 @@ def _copies(run: RunDirectory, header: Header | None) -> list[tuple[int, str, di
 
 
 def _written_anew(run: RunDirectory) -> set[Path]:
-    """Return the files of a run that `recover` does not just copy."""
+    """Return the files of a run that `recover` does not simply copy."""
     checkpoints = set(run.latest_file.parent.glob("*.safetensors"))
     return run.own_files | checkpoints | {run.journal_file.with_name("journal.next")}
 
 
 def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
-    """Keep the command that was cut short; the steps that it lost it learns anew."""
+    """Keep the command that was cut short; steps that were lost are learnt anew."""
     try:
         call = run.read_call()
     except StorageError:
@@ -153,7 +153,7 @@ def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recover
 
 
 def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tuple[bytes, Renumbered]:
-    """Return a first line and the records that are whole.  Raises StorageError where there are none."""
+    """Return a first line and the whole records.  Raises StorageError where there are none."""
     try:
         data = read_regular(run.journal_file)
     except OSError as error:
@@ -183,7 +183,7 @@ def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tup
 
 
 def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Recovery) -> tuple[Header, bytes, bytes]:
-    """Return sizes, a first line and what may hold records, where the first line is damaged."""
+    """Return sizes, a first line and the bytes that may hold records, where the first line is damaged."""
     size = record_size(data)
     if size is None:
         raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is whole")
@@ -208,7 +208,7 @@ def _gaps(kept: np.ndarray) -> list[list[int]]:
 
 
 def _config_bytes(run: RunDirectory, config: Config, found: Renumbered, told: Recovery) -> bytes:
-    """Return config.json; chapters of its history count the new steps."""
+    """Return the bytes of config.json; the chapters of its history are counted in the new steps."""
     if told.config == "whole" and (not config.history or found.untouched == len(found.records)):
         return read_regular(run.config_file)
     chapters = [
@@ -225,7 +225,7 @@ def _now(step: int, found: Renumbered) -> int:
 
 
 def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
-    """Copy rows that can be read, with their new steps; episodes.csv comes from the journal when the run is opened."""
+    """Copy the rows that can be read, with their new steps.  episodes.csv is rebuilt when the run is opened."""
     for old, file, columns in (
         (run.evaluations_file, new.evaluations_file, evaluation.COLUMNS),
         (run.metrics_file, new.metrics_file, METRICS),
@@ -243,7 +243,7 @@ def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recov
 
 
 def _rows(path: Path, columns: Mapping[str, Any]) -> tuple[list[dict[str, str]], int]:
-    """Return the rows of a table that are whole, as text, and how many are not."""
+    """Return the whole rows of a table, as text, and the number of others."""
     try:
         lines = read_regular(path).decode(errors="replace").splitlines()
     except OSError:
@@ -263,7 +263,7 @@ def _rows(path: Path, columns: Mapping[str, Any]) -> tuple[list[dict[str, str]],
 
 
 def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
-    """Keep the newest checkpoint that goes with the steps that were kept, and the best policy."""
+    """Keep the newest checkpoint that fits the recovered steps, and the best policy."""
     fits: list[tuple[int, Path]] = []
     for file in sorted(run.latest_file.parent.glob("*.safetensors")):
         try:
@@ -279,7 +279,8 @@ def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, told: 
         else:
             told.left_out.append(f"checkpoint/{file.name}: it has seen steps that are lost")
             if not new.best_file.exists() and not run.best_file.exists():
-                write_whole(new.best_file, read_regular(file))  # a policy to act with, though not to learn on from
+                # a policy to act with, though not to continue learning from
+                write_whole(new.best_file, read_regular(file))
     if fits:
         steps, file = max(fits)
         write_whole(new.latest_file, read_regular(file))

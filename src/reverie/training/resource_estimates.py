@@ -1,7 +1,8 @@
-"""What settings will take, in memory and time, before anything is allocated; too much is refused with what would fit.
+"""Estimates of the memory and time that settings need, made before anything is allocated.
 
-Bytes are estimated from shapes alone: state (parameters, targets, optimiser), replay, minibatches, rollouts.  Time is that of
-updates at a speed that any machine of today reaches.
+Settings that need too much are refused, with a value that would fit.  Bytes are estimated from shapes alone: state
+(parameters, targets, optimiser), replay, minibatches, rollouts.  Time is that of updates at a speed that any current
+machine reaches.
 """
 
 import dataclasses
@@ -20,22 +21,22 @@ from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.types import EnvSpec, row_width
 from reverie.core.words import count, number
 
-COPIES = 3  # of the state while an update runs: before, after, and gradients with what they pass through
-ACTIVATIONS = 10  # numbers kept for each unit and row of a minibatch
-WORLD_BYTES = 1_000_000  # of an environment, at least
-UPDATE_SECONDS, FLOPS = 1e-5, 2e11  # of a small update, at the soonest; at most, of a large one
-STEP_SECONDS = 600.0  # of updates after one real step, at most
-LAYERS = 64  # of NAF, the slowest, so many compile in 31 to 34 s of processor time, of SAC in 14 s
+COPIES = 3  # of the state during an update: before, after, and gradients with their intermediate values
+ACTIVATIONS = 10  # numbers kept per unit and row of a minibatch
+WORLD_BYTES = 1_000_000  # at least, for one environment
+UPDATE_SECONDS, FLOPS = 1e-5, 2e11  # least time of a small update; speed of a large update, at most
+STEP_SECONDS = 600.0  # the longest that updates after one real step may take
+LAYERS = 64  # so many layers of NAF, the slowest, compile in 31 to 34 s of processor time, of SAC in 14 s
 MOST_WORLDS = 10_000
-NEVER_REACHED = 10**9  # steps or episodes of a run
-SHARE = 0.9  # of the free memory may be asked for
+NEVER_REACHED = 10**9  # steps or episodes; no run has so many
+SHARE = 0.9  # the share of free memory that may be used
 
 
 class Need(NamedTuple):
-    """What one setting takes: `size` bytes, in proportion to its value to the power `power`.
+    """The memory of one setting: `size` bytes, proportional to the setting's value to the power `power`.
 
-    instead: what to lower where even the least value of this setting does not fit.  step: what its value is a multiple of.
-    least: what it makes no sense below.
+    instead: what to lower where even the least value of this setting does not fit.
+    step: the value is a multiple of this.  least: smaller values make no sense.
     """
 
     setting: str
@@ -48,7 +49,7 @@ class Need(NamedTuple):
     least: int = 1
 
     def fitting(self, room: float, fits: Callable[[str, Any], bool] | None) -> Any:
-        """Return a value that takes at most `room` bytes and that `fits`, or None where even the least does not."""
+        """Return a value that needs at most `room` bytes and that `fits` accepts, or None if there is none."""
         value = self._scaled(self.value, min(1.0, (room / self.size) ** (1.0 / self.power)))
         while fits is not None and not fits(self.setting, value):
             value, before = self._scaled(value, 0.7), value
@@ -63,7 +64,10 @@ class Need(NamedTuple):
 
 
 def available() -> float:
-    """Return how many bytes this process may still take: the machine's free ones, or fewer where its group has a limit."""
+    """Return the bytes that this process may still allocate.
+
+    That is the machine's free memory, or less where the process's control group has a limit.
+    """
     found = [_meminfo(), _group("memory.max", "memory.current"), _sysconf()]
     return min((value for value in found if value is not None), default=float("inf"))
 
@@ -96,15 +100,16 @@ def _sysconf() -> float | None:
 def require_room(
     needs: list[Need], where: str, free: float | None = None, fits: Callable[[str, Any], bool] | None = None
 ) -> None:
-    """Raise ConfigError for the first of `needs` that does not fit into memory, or the largest where all together do not.
+    """Raise ConfigError where `needs` exceed memory: for the first that is too large alone, else for the largest.
 
-    fits: tells whether all does with another value of a setting.
+    where: the sizes, in words, for the message.  free: bytes; by default those that are available.
+    fits: (setting, value) -> whether everything fits with that value.
     """
     room = SHARE * (available() if free is None else free)
     worst = next((need for need in needs if need.size > room), max(needs, key=lambda need: need.size))
     if sum(need.size for need in needs) <= room:
         return
-    # Another setting is named where it alone mends what lowering the worst does not.
+    # The message names another setting where lowering that one alone helps and lowering the worst does not.
     others = sorted(needs, key=lambda need: -need.size)
     tried = [worst, *([] if worst.instead is None else [worst.instead]), *others]
     mended = ((need, value) for need in tried if (value := _room_makes(need, needs, room, fits)) is not None)
@@ -125,10 +130,10 @@ def _room_makes(need: Need, needs: list[Need], room: float, fits: Callable[[str,
 
 
 def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
-    """Return (settings, their agent) that fit into memory and time: those given, or with less replay than the default.
+    """Return (settings, agent) that fit into memory and time; the replay may be smaller than the default.
 
-    A default that the machine has no room for is nobody's wish; it is lowered, with a warning.  Raises ConfigError where
-    settings do not fit all the same.  Warns of what can never come to pass.
+    Nobody chose the default, so where it does not fit it is lowered, with a warning.
+    Raises ConfigError where settings still do not fit.  Warns of settings that can have no effect.
     """
     agent = config.build(spec)
     try:
@@ -143,7 +148,8 @@ def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
 def _with_less_replay(config: Any, spec: EnvSpec, refused: ConfigError) -> tuple[Any, Agent]:
     """Return settings with a smaller replay than the default, and their agent.
 
-    Raises `refused` where replay is not of the default size or too small a share of memory, and what else does not fit.
+    Raises `refused` where replay does not have the default size or is not what fills memory, and ConfigError where the
+    rest does not fit.
     """
     own = getattr(config, "agent", config)
     default = getattr(type(own), "replay_capacity", None)
@@ -161,7 +167,7 @@ def _with_less_replay(config: Any, spec: EnvSpec, refused: ConfigError) -> tuple
 
 
 def meaningless(config: Any, agent: Agent) -> list[str]:
-    """Return what settings ask for that never comes to pass, or does not do what it says."""
+    """Return a sentence for each setting that can have no effect, or not the one it promises."""
     requirements, imagined, found = agent.requirements, agent.imagination, []
     if requirements.warmup_steps > NEVER_REACHED:
         found.append(
@@ -185,7 +191,7 @@ def meaningless(config: Any, agent: Agent) -> list[str]:
 
 
 def require_fits(config: Any, agent: Agent) -> None:
-    """Raise ConfigError where an agent's settings take more memory or time than there is.  Allocates nothing."""
+    """Raise ConfigError where an agent's settings need more memory or time than there is.  Allocates nothing."""
     requirements, imagined = agent.requirements, agent.imagination
     own = getattr(config, "agent", config)
     hidden = tuple(getattr(own, "hidden", ()))
@@ -202,7 +208,7 @@ def require_fits(config: Any, agent: Agent) -> None:
         try:
             changed = _with(config, setting, value)
             total = sum(need.size for need in _needs(changed, changed.build(spec)))
-        except ConfigError:  # it does not go with the other settings
+        except ConfigError:  # this value does not go with the other settings
             return False
         return total <= SHARE * available()
 
@@ -213,7 +219,7 @@ def require_fits(config: Any, agent: Agent) -> None:
 
 
 def _with(config: Any, setting: str, value: Any) -> Any:
-    """Return settings with another value of one, wherever it belongs."""
+    """Return settings with one value changed, whether it belongs to the model, the agent or imagination."""
     if setting == "members" or setting.startswith("model."):
         return dataclasses.replace(config, model=config.model.replace(**{setting.removeprefix("model."): value}))
     if hasattr(config, "agent") and setting in type(config.agent).__dataclass_fields__:
@@ -222,7 +228,7 @@ def _with(config: Any, setting: str, value: Any) -> Any:
 
 
 def _needs(config: Any, agent: Agent) -> list[Need]:
-    """Return what settings take, the agent's state first."""
+    """Return the needs of settings; the agent's state comes first."""
     requirements, imagined, own = agent.requirements, agent.imagination, getattr(config, "agent", config)
     hidden = tuple(getattr(own, "hidden", ()))
     n, m = agent.spec.observation_dim, agent.spec.action_dim
@@ -257,18 +263,18 @@ def _needs(config: Any, agent: Agent) -> list[Need]:
 
 
 def _state_bytes(agent: Agent, hidden: tuple[int, ...], observations: int) -> float:
-    """Return the size of an agent's state, from shapes alone."""
+    """Return the bytes of an agent's state, computed from shapes alone."""
     try:
         shapes = jax.eval_shape(agent.init, jax.random.key(0))
         return float(sum(np.prod(leaf.shape, dtype=float) * 4 for leaf in jax.tree.leaves(shapes)))
-    except (OverflowError, TypeError, ValueError, MemoryError):  # sizes that JAX has no number for
+    except (OverflowError, TypeError, ValueError, MemoryError):  # sizes too large for JAX
         outputs = float(max(agent.spec.actions, agent.spec.action_dim))
         sizes = [float(observations), *map(float, hidden), outputs]
         return 16.0 * sum(a * b for a, b in itertools.pairwise(sizes))
 
 
 def _imagined(imagined: Any, requirements: Any, row: float, width: int) -> list[Need]:
-    """Return what imagination takes besides."""
+    """Return the additional needs of imagination."""
     length, model = imagined.rollout_length, imagined.model
     each = imagined.minibatches or length
     name = "minibatches" if imagined.minibatches else "rollout_length"
@@ -289,7 +295,7 @@ def _imagined(imagined: Any, requirements: Any, row: float, width: int) -> list[
 
 
 def _require_time(own: Any, requirements: Any, imagined: Any, state: float) -> None:
-    """Raise ConfigError where the updates after one step, or one rollout, take longer than `STEP_SECONDS` for each step."""
+    """Raise ConfigError where the updates take longer than `STEP_SECONDS` per real step."""
     one = max(UPDATE_SECONDS, 1.5 * state * requirements.batch_size / FLOPS)
     if requirements.rollout:
         name, count, each = "epochs", own.epochs, one / requirements.batch_size
@@ -317,7 +323,7 @@ def _scaled(value: Any, factor: float) -> Any:
 
 
 def _shown(value: Any, down: bool = False) -> str:
-    """Return a setting's value as one may type it, exactly, or with three digits of no more than it."""
+    """Return a setting's value as a user may type it; down: large ones rounded down to three digits."""
     if isinstance(value, tuple):
         return ",".join(_shown(part, down) for part in value)
     if down and value >= 10**7:

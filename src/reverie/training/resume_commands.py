@@ -1,4 +1,4 @@
-"""What a user types to go on with a run: a line of the shell, or of Python where no command can."""
+"""The command with which a user continues a run: a line of the shell, or of Python where no command can do it."""
 
 import contextlib
 import dataclasses
@@ -19,14 +19,14 @@ from reverie.training import agent_config
 
 
 def can_be_typed(env: str | None) -> bool:
-    """Return whether a command can make this environment again: not one's own program, nor what a function or script made."""
+    """Return whether a command can make this environment again; False for a user's own object, function or script."""
     if env is None or "<" in env or env.startswith("__main__:"):
         return False
     return ":" in env or env in OUR_IDS or env in gym.registry
 
 
 def resume_line(config: Config, out: Path, settings: Mapping[str, Any] = MappingProxyType({}), *flags: str) -> str:
-    """Return the line that goes on with a run, with other settings where some are given."""
+    """Return the line that continues a run, with other settings where some are given."""
     if not can_be_typed(config.env):
         return _python_line(config, out, settings, "--relearn" in flags)
     words = ["reverie", "train", config.agent.name, config.env, "--resume", *flags]
@@ -42,7 +42,7 @@ def resume_line(config: Config, out: Path, settings: Mapping[str, Any] = Mapping
 
 
 def _python_line(config: Config, out: Path, settings: Mapping[str, Any], relearn: bool) -> str:
-    """Return the call of `Learner.load` that goes on with a run with other settings."""
+    """Return the call of `Learner.load` that continues a run with other settings."""
     own = {name: value for name, value in settings.items() if name in config.agent.settings}
     agent = msgspec.structs.replace(config.agent, settings=config.agent.settings | own)
     words = [
@@ -54,7 +54,7 @@ def _python_line(config: Config, out: Path, settings: Mapping[str, Any], relearn
 
 
 def _constructed(value: Any) -> str:
-    """Return the expression that makes settings: those that are no defaults, by name."""
+    """Return a Python expression for settings; those at their default are left out."""
     if not dataclasses.is_dataclass(value):
         return repr(value)
     fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
@@ -72,7 +72,10 @@ def _typed(value: Any) -> str:
 
 @contextlib.contextmanager
 def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
-    """Have a DivergedError end with the line that goes on with other settings.  config: None where nothing is kept."""
+    """Make a DivergedError end with the line that continues with other settings.
+
+    config: None where the run is not kept.
+    """
     try:
         yield
     except DivergedError as error:
@@ -89,7 +92,7 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
 
 
 def ends_with_line(method: Callable) -> Callable:
-    """Return a learner's method whose DivergedError ends with the line that goes on with other settings."""
+    """Return a learner's method whose DivergedError ends with the line that continues with other settings."""
 
     @functools.wraps(method)
     def told(self, *positional: Any, **named: Any) -> Any:

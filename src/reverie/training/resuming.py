@@ -1,7 +1,7 @@
-"""Going on with a run: as it was, with other settings, or learning its journal again from the start.
+"""Continuing a run: unchanged, with other settings, or learning from the start of its journal again.
 
-All that decides which it is stands in config.json, which is replaced whole: a crash leaves the old settings or the new.  Where
-files are to be set aside, `moving` in it says so until they are.
+config.json alone decides which it is.  It is replaced as a whole, so a crash leaves either the old settings or the new
+ones.  While files still have to be set aside, `moving` in it says so.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from reverie.training.resume_commands import resume_line
 from reverie.training.run_identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
 from reverie.training.trainer import Trainer
 
-# What is learnt means something else under another one of these, though its arrays may have the same shapes.
+# If one of these changes, what was learnt has another meaning, though its arrays may have the same shapes.
 MEANING = {
     "discount",
     "reward_scale",
@@ -38,37 +38,37 @@ MEANING = {
     "mean_bound",
     "value_bound",
 }
-MEANING |= {"temperature", "std"}  # the first state is made of them
-MEANING |= {"fictional_capacity", "plan", "model"}  # imagination's
+MEANING |= {"temperature", "std"}  # they determine the first state
+MEANING |= {"fictional_capacity", "plan", "model"}  # settings of imagination
 ON_POLICY = {"rollout", "worlds"}
 
 
 class Wish(NamedTuple):
-    """What the user allows, beyond going on."""
+    """What the user allows beyond continuing unchanged."""
 
     relearn: bool = False
     new_bounds: bool = False
     trust: bool = False
-    call: Call | None = None  # what the command that wishes it is to learn, so that --resume finishes it after a kill
+    call: Call | None = None  # the steps that this command is to learn, so that --resume finishes them after a kill
 
 
 def header_of(run: RunDirectory) -> Header | None:
-    """Return a journal's sizes, or None where there is none yet."""
+    """Return a journal's header, or None where there is no journal yet."""
     return read_header(run.journal_file) if exists(run.journal_file) else None
 
 
 def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trainer, wish: Wish) -> Config:
-    """Make an open run directory ready to go on with these settings; return its config now.
+    """Prepare an open run directory for continuing with these settings; return its new config.
 
-    held: config.json as it was read before.  Raises ConfigError or StorageError, with nothing changed, where that cannot be or
-    wants a word of the user's.
+    held: config.json as it was read before.  algorithm: the settings from now on.  trainer: built from them.
+    Raises ConfigError or StorageError, with nothing changed, where that is impossible or needs the user's consent.
     """
     if run.read_config() != held:
         raise StorageError(f"{run.config_file} was changed by another process just now; call again")
     sign = wish.trust or is_own(held)
     if held.is_changing:
         held = _finish_change(run, held, sign)
-    elif exists(_next(run)):  # of a change that a crash prevented
+    elif exists(_next(run)):  # left by a change that a crash prevented
         _next(run).unlink()
     header, world = header_of(run), Spec.of(trainer.agent.spec)
     require_as_begun(run, held, header)
@@ -91,7 +91,7 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
 
 
 def facts_of(run: RunDirectory) -> dict[str, Any] | None:
-    """Return what the latest checkpoint says of itself; None where there is none, or it is damaged, which others tell."""
+    """Return the facts of the latest readable checkpoint, or None.  Damage is reported elsewhere."""
     for file in (run.latest_file, run.previous_file):
         if exists(file):
             with contextlib.suppress(StorageError):
@@ -100,7 +100,7 @@ def facts_of(run: RunDirectory) -> dict[str, Any] | None:
 
 
 def changed(held: Agent, new: Agent) -> dict[str, Any]:
-    """Return the settings that differ, by name, as they are to be."""
+    """Return the new values of the settings that differ, by name."""
     was, now = _flat(held), _flat(new)
     return {name: now.get(name) for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
 
@@ -120,7 +120,7 @@ def _turn(
     moved: bool,
     learnt: int,
 ) -> Config:
-    """Begin a chapter of other settings or bounds."""
+    """Begin a chapter with other settings or bounds; return the new config."""
     steps = records_in(run.journal_file) if exists(run.journal_file) else 0
     reason = "action bounds" if moved else _reason(held, trainer, names, run)
     if reason and not wish.relearn and not moved:
@@ -154,7 +154,7 @@ def _turn(
 
 
 def _from_end(call: Call | None, steps: int, kept: int) -> Call | None:
-    """Return a call that has as many steps left when `kept` of the `steps` steps stay."""
+    """Return a call with the same number of steps left, where only `kept` of the `steps` steps remain."""
     if call is None:
         return None
     start = kept - (steps - call.start)
@@ -162,7 +162,7 @@ def _from_end(call: Call | None, steps: int, kept: int) -> Call | None:
 
 
 def _reason(held: Config, trainer: Trainer, names: dict[str, Any], run: RunDirectory) -> str:
-    """Return the setting because of which what was learnt cannot be gone on with, or ""."""
+    """Return the name of the setting whose change makes what was learnt useless, or ""."""
     if "agent" in names:
         return "agent"
     for name in names:
@@ -178,7 +178,7 @@ def _reason(held: Config, trainer: Trainer, names: dict[str, Any], run: RunDirec
 
 
 def _shapes(agent: Any) -> Any:
-    """Return shapes and dtypes of all that an agent learns and remembers."""
+    """Return shapes and dtypes of everything that an agent learns and remembers."""
     key = jax.random.key(0)
     state = jax.eval_shape(agent.init, key)
     return state, jax.eval_shape(agent.begin, state, key)
@@ -200,7 +200,7 @@ def _refuse_what_cannot_learn_again(run: RunDirectory, trainer: Trainer) -> None
 
 
 def _refuse_turns(run: RunDirectory) -> None:
-    """Raise ConfigError where several worlds took turns: whoever learns again does so from one."""
+    """Raise ConfigError where several environments took turns, since learning again uses a single one."""
     worlds = run.read_config().agent.settings.get("worlds", 1)
     if worlds != 1:
         raise ConfigError(
@@ -213,7 +213,7 @@ def _next(run: RunDirectory) -> Path:
 
 
 def _finish_change(run: RunDirectory, config: Config, sign: bool) -> Config:
-    """Do what config.json says is still to be done; return the config that says it is.  May be done again after a crash."""
+    """Do what config.json says is still to be done; return the config afterwards.  Can be repeated after a crash."""
     if config.moving:
         _set_aside(run, config.moving)
     if config.call is not None:
@@ -224,7 +224,7 @@ def _finish_change(run: RunDirectory, config: Config, sign: bool) -> Config:
 
 
 def _set_aside(run: RunDirectory, number: int) -> None:
-    """Move what other settings learnt aside, and put a journal in other bounds into its place."""
+    """Move aside what earlier settings learnt, and put the journal in other bounds in place."""
     with io_errors("set aside files of", run.path):
         folder = run.set_aside(number)
         make_folder(folder)
@@ -243,6 +243,6 @@ def _set_aside(run: RunDirectory, number: int) -> None:
 
 
 def standing(config: Config, evaluations: list[dict[str, Any]]) -> tuple[float | None, int]:
-    """Return (best mean return, step of the last evaluation) of the policy that these settings learnt."""
+    """Return (best mean return, step of the last evaluation) of the policy that the present settings learnt."""
     own = evaluations[config.history[-1].evaluations if config.history else 0 :]
     return (max(row["return_mean"] for row in own), own[-1]["step"]) if own else (None, 0)

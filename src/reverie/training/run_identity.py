@@ -1,4 +1,4 @@
-"""Is this the run, and this the world, that were learnt with?  What differs is named."""
+"""Checks that a run and its environment are the ones that were learnt with.  Errors name the difference."""
 
 import math
 import warnings
@@ -15,11 +15,11 @@ from reverie.storage.reading import convert
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Observed, Spec
 
-CLOSE = 1e-6  # of a range's width: bounds that went through float32
+CLOSE = 1e-6  # of a range's width: tolerance for bounds that went through float32
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """Return what decides all that is learnt, for a checkpoint's header."""
+    """Return what decides the result of learning, for a checkpoint's header."""
     world = config.world or config.spec
     agent = msgspec.to_builtins(config.agent)
     return {"agent": agent, "env": config.env, "seed": config.seed} | ({} if world is None else _bounds(world))
@@ -30,16 +30,17 @@ def _bounds(world: Spec) -> dict[str, list[float]]:
 
 
 def begun(config: Config) -> dict[str, Any]:
-    """Return what config.json holds of a run, for places from which it can be made anew (`rebuilt`)."""
+    """Return the content of config.json, for places from which it can be rebuilt (`rebuilt`)."""
     return msgspec.to_builtins(config.changed(moving=0, call=None, signature=None))
 
 
 def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
-    """Return the config that `begun` wrote down.  header: the journal's, whose world is the one that counts.
+    """Return the config that `begun` wrote.
 
-    Raises ValueError where the facts are none.
+    header: of the journal; its environment description is the valid one.  Raises ValueError for facts that are no
+        config.
     """
-    if "format" not in facts:  # of an older version: its `identity`
+    if "format" not in facts:  # written by an older version: its `identity`
         facts = _from_identity(facts, header)
     config = convert(facts, Config)
     if header is None or header.world is None:
@@ -48,7 +49,7 @@ def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
 
 
 def tells_all(facts: dict[str, Any], config: Config | None) -> bool:
-    """Return whether facts that `begun` wrote lack nothing; config: what is known of the run besides."""
+    """Return whether facts that `begun` wrote are complete; config: what is known of the run otherwise."""
     try:
         agent = rebuilt(facts, None).agent
     except ValueError:
@@ -68,9 +69,10 @@ def _from_identity(facts: dict[str, Any], header: Header | None) -> dict[str, An
 
 
 def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -> None:
-    """Raise StorageError where config.json was edited since the run, or its last change of settings, was begun.
+    """Raise StorageError where config.json was edited since the run, or its last change of settings, began.
 
-    While there is no checkpoint nothing else says what was to be learnt.  header: the journal's; older ones say nothing.
+    Before the first checkpoint nothing else says what was to be learnt.
+    header: of the journal; one from an older version says nothing.
     """
     agents = [msgspec.to_builtins(chapter.agent) for chapter in config.history]
     now = msgspec.to_builtins(config.agent)
@@ -96,8 +98,8 @@ def _edited(run: RunDirectory, odd: Sequence[str], when: str) -> StorageError:
 
 
 def _odd(here: Any, there: Any) -> list[str]:
-    """Return what differs, by name, in words; what only `there` has, too, where it is no whole part more."""
-    if isinstance(here, dict) and isinstance(there, dict):  # an older version told less
+    """Return the differences, by name, in words; a whole part that only `there` has is ignored."""
+    if isinstance(here, dict) and isinstance(there, dict):  # older versions wrote less
         there = {name: value for name, value in there.items() if name in here or name == "imagination"}
     now, was = _flat(here), _flat(there)
     names = [name for name in sorted({*now, *was} - {""}) if name not in now or now[name] != was.get(name)]
@@ -109,7 +111,7 @@ def _gone(name: str, was: dict[str, Any]) -> str:
 
 
 def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -> None:
-    """Raise StorageError where a checkpoint, of these `facts`, was learnt otherwise than config.json says.
+    """Raise StorageError where a checkpoint with these `facts` was learnt with other settings than config.json says.
 
     Checkpoints of older versions do not say.
     """
@@ -122,16 +124,17 @@ def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    """Return nested dicts as one level, by the last of their names."""
+    """Return nested dicts as one flat dict, keyed by the innermost names."""
     if not isinstance(value, dict) or not value:
         return {name: value}
     return {key: v for k, part in value.items() for key, v in _flat(part, "agent" if k == "name" else k).items()}
 
 
 def require_same_world(where: Any, held: Spec | None, world: Spec, allow_new_bounds: bool) -> bool:
-    """Return whether action bounds differ from those that `where` (a file) holds, which must be allowed.
+    """Return whether action bounds differ from those in `where` (a file); raise ConfigError unless that is allowed.
 
-    Raises ConfigError that names the first difference.  held: None where an older version wrote none.
+    held: what `where` describes; None where an older version wrote no description.
+    Raises ConfigError with the first difference also where the layout differs.
     """
     if held is None:
         return False
@@ -149,11 +152,11 @@ def require_same_world(where: Any, held: Spec | None, world: Spec, allow_new_bou
 
 
 def warn_of_sensors(where: Any, held: Spec | None, world: Spec) -> None:
-    """Warn where a sensor's bounds differ from those that `where` (a file) holds: perhaps its unit is another.
+    """Warn where a sensor's bounds differ from those in `where` (a file), since its unit may have changed.
 
-    Nothing is scaled by them, so that what was learnt means what it meant as long as the sensor does.
+    Nothing is scaled by these bounds, so what was learnt stays valid as long as the sensor itself is the same.
     """
-    if held is None or len(held.observation_low) != len(world.observation_low):  # an older version wrote none
+    if held is None or len(held.observation_low) != len(world.observation_low):  # older versions wrote none
         return
     before = zip(held.observation_low, held.observation_high, strict=True)
     now = list(zip(world.observation_low, world.observation_high, strict=True))
@@ -188,7 +191,7 @@ def _more(found: Sequence[object]) -> str:
 
 
 def _other_layout(held: Spec, world: Spec) -> str:
-    """Return what else differs than bounds, or ""."""
+    """Return the first difference other than bounds, or ""."""
     if held.actions != world.actions or len(held.action_low) != len(world.action_low):
         return f"it has {_actions(world)}, there were {_actions(held)}"
     if held.actions and held.first_action != world.first_action:
@@ -215,7 +218,7 @@ def _actions(spec: Spec) -> str:
 
 
 def _moved_bounds(held: Spec, world: Spec) -> list[str]:
-    """Return for each actuator whose bounds differ what they were and are."""
+    """Return a sentence with old and new bounds for each actuator whose bounds differ."""
     found = []
     bounds = zip(held.action_low, held.action_high, world.action_low, world.action_high, strict=True)
     for i, (was_low, was_high, low, high) in enumerate(bounds):

@@ -1,4 +1,4 @@
-"""Everything a learner writes down, in one place: journal, tables, charts, checkpoints."""
+"""Everything a learner writes, in one place: journal, tables, TensorBoard files, checkpoints."""
 
 import os
 import time
@@ -24,11 +24,11 @@ from reverie.training.directory_watch import DirectoryWatch
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.tensorboard import TensorBoard
 
-LOOK_SECONDS = 1.0  # between looks whether the run's directory is still there
-SYNC_SECONDS = 1.0  # with an environment, the most experience (in seconds) that a power cut may cost
-CHECKPOINT_SHARE = 0.1  # a crash costs at most this share of a session in learning done again from the journal,
+LOOK_SECONDS = 1.0  # between checks that the run directory is still there
+SYNC_SECONDS = 1.0  # the most experience, in seconds, that a power cut may cost with an environment
+CHECKPOINT_SHARE = 0.1  # the most learning, as a share of a session, that must be repeated after a crash,
 CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
-METRICS = {"step": tables.whole}  # the other columns are as the agent's metrics
+METRICS = {"step": tables.whole}  # the other columns are the agent's metrics
 AFRESH = "mend that line, or delete the file: nothing is learnt from it"
 
 
@@ -43,27 +43,27 @@ class RecordedStep(NamedTuple):
     action: np.ndarray
     observation: np.ndarray
     next_observation: np.ndarray
-    state: np.ndarray | tuple = ()  # with what is constant in the episode behind it; () where it is not kept
+    state: np.ndarray | tuple = ()  # followed by what is constant in the episode; () where it is not recorded
     next_state: np.ndarray | tuple = ()
 
     @classmethod
     def of(cls, record: Any) -> "RecordedStep":
-        """Return a record that was read."""
+        """Return the fields of a record that was read."""
         names = [name for name in cls._fields if name in record.dtype.fields]
         return cls(**{name: record[name] if record[name].shape else record[name].item() for name in names})
 
     @property
     def last(self) -> bool:
-        """Whether an episode ended here, of either kind."""
+        """Whether the episode ended here, by termination or time-out."""
         return bool(self.flags)
 
     @property
     def summary(self) -> tuple[int, float, int, int, float]:
-        """What a Tally counts."""
+        """The arguments of `EpisodeSummary.add`."""
         return self[:5]
 
     def pack(self) -> np.ndarray:
-        """Return the transition as replay keeps it: a time-out is not a death."""
+        """Return the transition as a replay row [width].  Its discount is 0 after termination, 1 after a time-out."""
         alive = 0.0 if self.flags & TERMINATED else 1.0
         return Transition(self.observation, self.action, self.reward, alive, self.next_observation).pack()
 
@@ -82,14 +82,14 @@ def flags_of(terminated: bool, truncated: bool) -> int:
 
 
 class RunLogger:
-    """The open files of one run.  Raises StorageError where one of them cannot be used or written."""
+    """The open files of one run.  Methods raise StorageError where a file cannot be used or written."""
 
     def __init__(
         self,
         run: RunDirectory,
-        sizes: tuple[int, int, int],  # of observation, action and state (0: not kept)
-        actions: int,  # discrete ones; 0: continuous
-        worlds: int,  # that take turns
+        sizes: tuple[int, int, int],  # of observation, action and state (0: not recorded)
+        actions: int,  # number of discrete actions; 0: continuous
+        worlds: int,  # environments that take turns
         metric_names: Iterable[str],
         charts: bool,
         world: Spec | None = None,
@@ -101,14 +101,14 @@ class RunLogger:
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
         self.events = tables.Table(run.events_file, events.COLUMNS)
-        self._latest_is_good = True  # or it is not there
+        self._latest_is_good = True  # also True where there is none
         self.charts = TensorBoard(run.tensorboard_folder if charts else None)
         self._synced = self._saved = self._began = self._looked = time.monotonic()
-        self.lost: str | None = None  # what to say where the directory was taken away
+        self.lost: str | None = None  # the message once the directory was removed
         self._keeper = DirectoryWatch(run, self.journal)
 
     def write_step(self, step: RecordedStep, durable: bool) -> None:
-        """Append a transition: with the operating system at once; `durable`: on the disk itself."""
+        """Append a transition, given to the operating system at once; durable: wait until it is on the disk."""
         self.journal.append(*step)
         now = time.monotonic()
         if durable or now - self._synced > SYNC_SECONDS:
@@ -119,9 +119,9 @@ class RunLogger:
             self._looked = now
 
     def look(self) -> None:
-        """Raise StorageError where the directory, the journal or the lock was removed or replaced since they were opened.
+        """Raise StorageError where the directory, the journal or the lock was removed or replaced.
 
-        What the open journal holds is kept elsewhere then; nothing more is written to what stands in its place.
+        The content of the open journal is then saved elsewhere.  Nothing more is written to what stands in its place.
         """
         if self.lost is None:
             self.lost = self._keeper.look()
@@ -137,33 +137,34 @@ class RunLogger:
     def write_evaluation(self, row: dict[str, Any]) -> None:
         """Append an evaluation's row."""
         self.look()
-        self.evaluations.append(row, durable=True)  # they cost episodes, and nothing could make them again
+        self.evaluations.append(row, durable=True)  # evaluations cost episodes and cannot be made again
         self.charts.add("evaluation", row["step"], row)
 
     def write_metrics(self, row: dict[str, Any]) -> None:
-        """Append a row of metrics; those that it lacks stay empty."""
+        """Append a row of metrics; missing ones stay empty."""
         self.look()
         self.metrics.append(row)
         self.charts.add("metrics", row["step"], row)
 
     def write_event(self, row: dict[str, Any]) -> None:
-        """Append what was noticed."""
+        """Append a notice."""
         self.events.append(row)
 
     @property
     def checkpoint_is_due(self) -> bool:
-        """Whether enough time has passed that the learning since the last checkpoint is worth one."""
+        """Whether a checkpoint is due: enough learning since the last one could be lost."""
         now, (low, high) = time.monotonic(), CHECKPOINT_SECONDS
         return now - self._saved > min(max(low, CHECKPOINT_SHARE * (now - self._began)), high)
 
     def write_checkpoint(self, arrays: dict[str, Any], facts: dict[str, Any], best: bool = False) -> None:
-        """Write the latest (or best) checkpoint, whole or not at all, after the steps that it has seen.
+        """Write the latest (or best) checkpoint, completely or not at all, once the journal is on the disk.
 
-        The one before stays as the previous one, unless it was damaged.
+        The old one becomes the previous one, unless it was damaged.
         """
         self.look()
         self.journal.sync()
-        crc = self.journal.crc if facts["steps"] == self.journal.count else None  # not while a run is taken up
+        # unknown while a run is being restored
+        crc = self.journal.crc if facts["steps"] == self.journal.count else None
         checkpoint.save(self.run.best_file if best else self.run.next_file, arrays, facts | {"crc": crc})
         if best:
             return
@@ -176,9 +177,10 @@ class RunLogger:
         self._saved = time.monotonic()
 
     def read_checkpoint(self, like: dict[str, Any], agent: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return (arrays, facts) of the latest checkpoint, or None; of the previous one where that is damaged or gone.
+        """Return (arrays, facts) of the latest checkpoint, or None if there is none.
 
-        Raises StorageError if it is not this journal's, or where no good one is left.
+        If the latest one is damaged or gone, the previous one is used, with a warning about damage.
+        Raises StorageError where it belongs to another journal, or where no good one is left.
         """
         latest, previous = self.run.latest_file, self.run.previous_file
         if (good := checkpoint.newest_good(latest, previous, lambda file: self._read(file, like, agent))) is None:
@@ -212,10 +214,11 @@ class RunLogger:
         return arrays, facts
 
     def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Make the tables agree with the journal and a checkpoint of `learnt_steps`; return rows of (episodes, evaluations).
+        """Make the tables agree with the journal and a checkpoint of `learnt_steps`.
 
-        Episodes are computed anew; metrics and events of steps that will be learnt again go; evaluations cost real episodes
-        and stay, unless the journal was cut back before them.
+        Returns the rows of (episodes, evaluations).  Episodes are computed again.  Metrics and events of steps that
+        will be learnt again are removed.  Evaluations cost real episodes, so they stay, unless the journal was cut
+        before them.
         """
         rows = episodes.rows_of(self.journal.records, self._worlds)
         self.episodes.replace(rows)
@@ -230,13 +233,13 @@ class RunLogger:
         return rows, evaluations
 
     def sync(self) -> None:
-        """Return once the journal is on the disk itself."""
+        """Return once the journal is on the disk."""
         self.look()
         self.journal.sync()
         self.charts.flush()
 
     def close(self) -> None:
-        """Close every file and give the directory's lock back."""
+        """Close every file and release the directory's lock."""
         try:
             for file in (self.charts, self.journal):
                 file.close()

@@ -1,4 +1,4 @@
-"""A policy read from a run directory, to act greedily and nothing else.  Takes no lock: the run may still be learning."""
+"""A policy read from a run directory, for greedy actions only.  Takes no lock: the run may still be learning."""
 
 import re
 import shlex
@@ -34,7 +34,8 @@ from reverie.training.run_identity import require_as_begun, require_same_run, re
 class SavedPolicy:
     """The greedy policy of a run's latest (or best) checkpoint.  Raises StorageError where there is none.
 
-    path: the run's directory, or `checkpoint/before-relearn-N` in it: what was learnt before the journal was learnt again.
+    path: the run directory, or `checkpoint/before-relearn-N` in it, which holds what was learnt before a relearning.
+    best: take the best checkpoint.  trust: import what config.json names, though it was written elsewhere.
     """
 
     def __init__(self, path: str | Path, best: bool = False, *, trust: bool = False):
@@ -42,7 +43,8 @@ class SavedPolicy:
         self._trust, run = trust, self._run
         held = run.read_config()
         self.written = held if number is None else _before(run, held, number)
-        # What is signed is the config as it is, so that only what it names still is known to be one's own.
+        # The signature covers the present config, so only code that this config still names is known to be the user's
+        # own.
         self._signed = held if set(self.written.code) <= set(held.code) else self.written
         trusted.require(run, self._signed, trust, env=False)
         self.config = provenance.algorithm_of(self.written, run)
@@ -51,24 +53,25 @@ class SavedPolicy:
         self._spec_name = str(run.path)
         n, m = header.observation_dim, header.action_dim
         m = 0 if header.actions else m
-        self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m, actions=header.actions)  # a greedy policy knows of [-1, 1] alone
+        self.spec = EnvSpec(n, [-1.0] * m, [1.0] * m, actions=header.actions)  # a greedy policy works in [-1, 1]
         agent = self.config.build(self.spec)
         like = jax.eval_shape(agent.init, jax.random.key(0))
         like = {"state": like, "memory": np.asarray(agent.begin(None, None))}
         arrays, facts = _read(run, held, number, like, best)
         require_same_run(run, self.written, facts)
-        self._units: tuple[EnvSpec, EnvSpec] | None = None  # (the policy's, the world's) where their bounds differ
+        # (the policy's, the environment's) where their bounds differ
+        self._units: tuple[EnvSpec, EnvSpec] | None = None
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
     def limit(self, world: EnvAdapter) -> int:
-        """Return after how many steps a greedy episode of `world` is cut (`limit_for`)."""
+        """Return the number of steps after which a greedy episode of `world` is cut (`limit_for`)."""
         rows = table_at(self._run.episodes_file, COLUMNS)
         return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n].
 
-        In a world of other bounds they mean what they meant, in the world's units, as far as its bounds reach.
+        In an environment with other bounds, they keep their meaning in the environment's units, clipped to its bounds.
         Raises DivergedError where one is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
@@ -77,7 +80,10 @@ class SavedPolicy:
         return finite if self._units is None else self._units[1].from_world(self._units[0].to_world(finite))
 
     def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> EnvAdapter:
-        """Return the run's environment, or `source`; raises ConfigError where neither can be made, or it is another world."""
+        """Return the run's environment, or one made from `source`.
+
+        Raises ConfigError where neither can be made, or where it does not match the run.
+        """
         if source is None:
             trusted.require(self._run, self._signed, self._trust)
             source = self.written.env
@@ -99,7 +105,7 @@ class SavedPolicy:
 
 
 def _places(path: str | Path) -> tuple[RunDirectory, int | None]:
-    """Return a run, and the number of its change before which the policy was learnt, where `path` names one."""
+    """Return the run of `path`, and N where `path` is a `before-relearn-N` folder in it."""
     run = RunDirectory(path)
     number = re.fullmatch(r"before-relearn-(\d{1,9})", run.path.name)
     if number is None or run.holds_run or run.path.parent.name != "checkpoint":
@@ -122,7 +128,7 @@ def _before(run: RunDirectory, held: Config, number: int) -> Config:
 
 
 def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: bool) -> tuple[Any, dict[str, Any]]:
-    """Return (arrays, facts) of the best or the latest checkpoint; of the previous where that is damaged or gone."""
+    """Return (arrays, facts) of the best or latest checkpoint; of the previous one if the latest is damaged or gone."""
 
     def load(file: Path) -> tuple[Any, dict[str, Any]]:
         return checkpoint.load(file, like, free=SOURCE_PREFIX, kind=Facts)
@@ -143,7 +149,7 @@ def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: 
 
 
 def _folders(run: RunDirectory, held: Config, number: int | None) -> list[Path]:
-    """Return where a policy may lie; while a change is under way its checkpoints are still on their way aside."""
+    """Return the folders that may hold a policy; during an unfinished change, checkpoints are not yet set aside."""
     aside, here = [] if number is None else [run.set_aside(number)], [run.latest_file.parent]
     if held.moving:
         return aside + (here if number == held.moving else [])
@@ -151,7 +157,7 @@ def _folders(run: RunDirectory, held: Config, number: int | None) -> list[Path]:
 
 
 def _none(run: RunDirectory, held: Config, number: int | None, best: bool) -> str:
-    """Return the sentence that says what to do where there is no checkpoint."""
+    """Return the sentence for a missing checkpoint, with what to do."""
     if number is not None:
         return f"{run.set_aside(number)} holds no {'best' if best else 'latest'} policy; give {run.path} itself"
     file = run.best_file if best else run.latest_file

@@ -1,7 +1,8 @@
-"""Signal handlers that stay: libraries that environments use (event loops, ROS, GUI toolkits) install their own.
+"""Signal handlers that stay in place when libraries in environments (event loops, ROS, GUI toolkits) set theirs.
 
-Somebody's handler would end the process with nothing said, or let the signal come to nothing.  So `signal.signal` leaves ours
-in place while a command line runs, and what gets round it is replaced again: after every making and reset, and now and then.
+Another handler would end the process without a message, or swallow the signal.  So `signal.signal` keeps ours while a
+command line runs.  Handlers set in another way are replaced after each creation and reset of an environment, and at
+intervals.
 """
 
 import contextlib
@@ -18,18 +19,21 @@ from reverie.environments.blocking_calls import CALLS_UNDER_WAY
 
 HANG_UP = getattr(signal, "SIGHUP", None)  # the terminal, or the connection to it, was closed
 STOPPING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None)
-EVERY = 0.5  # seconds between looks at what somebody installed, where no environment is made or reset
+EVERY = 0.5  # seconds between checks for other handlers, while no environment is made or reset
 
 Handler = Callable[[int, Any], object]
 
 
 def heard() -> tuple[int, ...]:
-    """Return the signals that stop: a hang-up does not where it is ignored, as `nohup` and `disown -h` have it."""
+    """Return the signals that stop learning; a hang-up is left out where it is ignored (`nohup`, `disown -h`)."""
     return tuple(n for n in STOPPING if n != HANG_UP or signal.getsignal(n) is not signal.SIG_IGN)
 
 
 class Held:
-    """Handlers of this process, in place until `give_back`.  for_all: `signal.signal` changes them for nobody."""
+    """Handlers of this process, in place until `give_back`.
+
+    ours: handlers by signal number.  for_all: `signal.signal` does not change them either.
+    """
 
     def __init__(self, ours: dict[int, Handler], for_all: bool):
         self._ours, self._real, self._told = ours, signal.signal, False
@@ -39,24 +43,27 @@ class Held:
             signal.signal = self._signal
 
     def give_back(self) -> None:
-        """Put back what was there before."""
+        """Restore the earlier handlers."""
         signal.signal = self._real
         for number, handler in self._before.items():
             self._real(number, signal.SIG_DFL if handler is None else handler)
 
     def restore(self) -> None:
-        """Put ours back where others are; in the main thread, where alone Python lets handlers be set."""
+        """Install ours again where others are.
+
+        Does nothing outside the main thread, where Python cannot set handlers.
+        """
         if not FLAG.handled or threading.get_ident() != self._main:
             return
         CALLS_UNDER_WAY.due = time.monotonic() + EVERY
         for number, handler in self._ours.items():
-            # Also where the system's own entry was changed, which Python does not see.
+            # Set in any case: the system's own entry may have changed, which Python does not see.
             found = self._real(number, handler)
             if found is not handler:
                 self._tell(number, found)
 
     def _signal(self, number: int, handler: Any) -> Any:
-        """Stand in for `signal.signal`."""
+        """Replace `signal.signal`."""
         theirs = callable(handler) or handler in (signal.SIG_DFL, signal.SIG_IGN)
         if not FLAG.handled or number not in self._ours or not theirs or threading.get_ident() != self._main:
             return self._real(number, handler)
@@ -65,12 +72,12 @@ class Held:
         return self._ours[number]
 
     def _tell(self, number: int, handler: Any) -> None:
-        """Warn once of a handler that somebody means to be called."""
+        """Warn once of another handler that will not be called."""
         usual = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None)
         if self._told or handler in usual:
             return
         self._told = True
-        with contextlib.suppress(ReverieWarning):  # where warnings are errors, it is no error of this call
+        with contextlib.suppress(ReverieWarning):  # where warnings are errors, the caller must not fail
             warnings.warn(
                 f"the environment's own handler of {signal.Signals(number).name} is not called: a signal ends the run "
                 "after the step and close() is called; what has to happen at a stop belongs there",

@@ -1,4 +1,4 @@
-"""The directory of a run that was given none: it lasts as long as its learner."""
+"""The temporary directory of a run that was given none; it lasts as long as its learner."""
 
 import os
 import shutil
@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 
 def temporary_run(owner: object) -> tuple[str, Callable[[], object]]:
-    """Return a new directory that goes when `owner` does, and a function that removes it before; a fork removes nothing."""
+    """Return a new directory that is removed with `owner`, and a function that removes it earlier.
+
+    A forked process removes nothing.
+    """
     folder = tempfile.mkdtemp(prefix="reverie-")
     return folder, weakref.finalize(owner, _remove, folder, os.getpid())
 

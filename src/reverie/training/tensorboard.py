@@ -1,4 +1,4 @@
-"""The tables' numbers for TensorBoard, where it is asked for."""
+"""TensorBoard output of the tables' numbers, for users who ask for it."""
 
 import importlib.util
 from pathlib import Path
@@ -14,7 +14,7 @@ def require() -> None:
 
 
 class TensorBoard:
-    """Writes numbers under `folder`, or nowhere if that is None."""
+    """A writer of numbers under `folder`; it writes nothing if that is None."""
 
     def __init__(self, folder: Path | None):
         self._writer: Any = None
@@ -31,7 +31,7 @@ class TensorBoard:
                     self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def flush(self) -> None:
-        """Have what was added on its way to disk."""
+        """Flush buffered numbers to the file."""
         if self._writer is not None:
             self._writer.flush()
 

@@ -223,10 +223,7 @@ class Trainer:
         return action if again else self._finite(action)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
-        """Return an exploring action [m] as `act` does after warm-up.
-
-        Its noise comes from a separate process, so that learning is unaffected.
-        """
+        """Return an exploring action [m] with noise from a separate process, so that learning is unaffected."""
         noise = self._looking_generator.standard_normal(self.agent.spec.action_dim, np.float32)
         action, self._looking_memory = self.agent.explore(self.policy, self._looking_memory, observation, noise)
         return self._finite(action)
@@ -310,8 +307,7 @@ class Trainer:
         if not self._count:
             return None
         size = len(self.replay)
-        # old and new transitions alike, without a random draw
-        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)
+        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)  # old and new ones, without a random draw
         diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
         newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
         recent = Transition.unpack(
@@ -352,10 +348,7 @@ class Trainer:
         self.episodes, self.memory, self.noise_generator.bit_generator.state = acting
 
     def snapshot(self, acting: tuple[int, Any, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Return (arrays, facts): everything but replay, which the journal holds.
-
-        acting: the result of an earlier `acting()` to save in place of the present one.
-        """
+        """Return (arrays, facts); replay is in the journal.  acting: the result of an earlier `acting()` to save."""
         _ = self.policy
         episodes, memory, noise = self.acting() if acting is None else acting
         facts = {
@@ -379,10 +372,7 @@ class Trainer:
         return arrays, facts
 
     def restore(self, arrays: dict[str, Any], facts: dict[str, Any], rows: np.ndarray) -> None:
-        """Restore what `snapshot` returned.  Raises ValueError where it does not fit this agent.
-
-        rows: packed transitions [steps, width] of all experience until then.
-        """
+        """Restore a snapshot; rows: its experience, packed [steps, width].  Raises ValueError where it does not fit."""
         self.state = jax.tree.map(jnp.asarray, arrays["state"])
         self.memory = arrays["memory"]
         self.noise_generator.bit_generator.state = facts["noise_generator"]

@@ -1,4 +1,4 @@
-"""Whose code a run may import.  What this user on this machine wrote is theirs; what came from elsewhere is asked about."""
+"""Checks of whose code a run may import: the user's own code on this machine is allowed, other code needs consent."""
 
 from reverie.core.errors import StorageError
 from reverie.storage.config import Config, is_own
@@ -8,15 +8,15 @@ HOW = "look at it, then go on with --trust (from Python: trust=True)"
 
 
 def foreign_code(config: Config, *, agent: bool = True, env: bool = True) -> list[str]:
-    """Return what loading a run would import beyond reverie and what is installed for Gymnasium: "env 'os:abort'".
+    """Return what loading a run would import, other than reverie and installed Gymnasium environments.
 
-    agent, env: whether these are taken from the config, and not given by the user.
+    An entry is such as "env 'os:abort'".  agent, env: whether these come from the config and not from the user.
     """
     return [f"{what} {name!r}" for what, name in config.code if (env if what == "env" else agent)]
 
 
 def require(run: RunDirectory, config: Config, trust: bool, *, agent: bool = True, env: bool = True) -> None:
-    """Raise StorageError where loading would import what this user did not write, nor name, nor trust."""
+    """Raise StorageError where loading would import code that the user has not written, named or trusted."""
     code = foreign_code(config, agent=agent, env=env)
     if not code or trust or is_own(config):
         return

@@ -1,4 +1,4 @@
-"""Between what users hold and what agents see: flat finite observations inside, actions in the world's units outside."""
+"""Conversion between the user's units and the agent's: flat finite observations, actions in the environment's units."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from reverie.environments.values import finite_number, float32, shown
 
 
 class Units:
-    """The units of a world, or of a spec where the user's own program is the world."""
+    """The units of an environment, or of a spec where the user's own program is the environment."""
 
     def __init__(self, spec: EnvSpec, world: EnvAdapter | None):
         self._spec, self._world = spec, world
         self._border = ClippedValues(spec.name, by_index if world is None else world.sensor)
 
     def flat(self, observation: Any) -> np.ndarray:
-        """Return an observation [n] or a batch [B, n] as finite float32."""
+        """Return an observation [n] or a batch [B, n] as finite float32.  Raises ConfigError for other shapes."""
         n = self._spec.observation_dim
         if self._world is None or isinstance(observation, np.ndarray):
             try:
-                flat = float32(observation)  # a copy: the caller may use its array again
-            except Exception as error:  # whatever a strange object raises when it is looked at
+                flat = float32(observation)  # a copy, since the caller may reuse its array
+            except Exception as error:  # a strange object may raise anything
                 raise ConfigError(
                     f"{self._spec.name}: the observation is {shown(observation)}, not {count(n, 'real number')}"
                 ) from error
@@ -38,17 +38,17 @@ class Units:
         return self._world.flatten(observation)
 
     def one(self, observation: Any) -> np.ndarray:
-        """Return one observation [n]; raises ConfigError for a batch."""
+        """Return one observation [n].  Raises ConfigError for a batch."""
         flat = self.flat(observation)
         if flat.ndim != 1:
             raise ConfigError(f"{self._spec.name}: the observation has shape {flat.shape}; give one, not a batch")
         return flat
 
     def outside(self, action: np.ndarray) -> np.ndarray:
-        """Return an action in the world's units and shape."""
+        """Return an action in the environment's units and shape."""
         scaled = self._spec.to_world(action)
         return scaled if self._world is None else self._world.shape(scaled)
 
     def reward(self, value: Any, step: int) -> float:
-        """Return the reward of a step as a number that learning can take."""
+        """Return the reward of a step as a finite float.  Raises WorldError where it is not finite."""
         return self._border.number(finite_number(self._spec.name, f"the reward of step {step}", value))
