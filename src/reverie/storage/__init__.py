@@ -1,1 +1,1 @@
-"""What a run leaves on disk: journal, checkpoints, tables, configuration."""
+"""Files of a run: journal, checkpoints, tables, configuration."""

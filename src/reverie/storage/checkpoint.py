@@ -1,4 +1,4 @@
-"""Checkpoints: named arrays behind a JSON header (the safetensors format), checksummed, never pickle."""
+"""Checkpoints: named arrays after a JSON header (the safetensors format), with a checksum and without pickle."""
 
 import json
 import zlib
@@ -19,21 +19,24 @@ T = TypeVar("T")
 
 FORMAT = "reverie-checkpoint-4"
 REMEDY = "delete it to go on from the journal, or `reverie recover` the run"
-INFINITE = ("dreams/low", "dreams/high")  # before the first step nothing was seen between them
+INFINITE = ("dreams/low", "dreams/high")  # bounds of the states seen, infinite before the first step
 
 
 class _Header(msgspec.Struct):
-    """What safetensors keeps before the arrays; their own places are its business."""
+    """The part of safetensors' header that we use."""
 
     metadata: dict[str, str] = msgspec.field(name="__metadata__")
 
 
 class DamagedError(StorageError):
-    """Bytes that are no longer what was written: the checkpoint before may do.  Not one that somebody made anew."""
+    """A file whose bytes have changed since they were written.  The previous checkpoint may still be good.
+
+    A file that somebody wrote anew is not damaged in this sense.
+    """
 
 
 def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
-    """Write a pytree of arrays and JSON-able `facts` to `path`, whole or not at all."""
+    """Write a pytree of arrays and JSON-able `facts` to `path`, completely or not at all."""
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in _named(tree).items()}
     text = json.dumps(facts, sort_keys=True)
     header = {"format": FORMAT, "facts": text, "crc": str(_checksum(text, arrays))}
@@ -41,15 +44,15 @@ def save(path: Path, tree: Any, facts: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return (arrays by name, facts) of a checkpoint.  Raises StorageError where the file is damaged or foreign."""
+    """Return (arrays by name, facts) of a checkpoint.  Raises StorageError where it is damaged or foreign."""
     data = read_whole(path)
     try:
-        length = int.from_bytes(data[:8], "little")  # more than there are bytes: the parsers below say so
+        length = int.from_bytes(data[:8], "little")  # a length beyond the file makes the parsers below fail
         header = decode(data[8 : 8 + length], _Header).metadata
         foreign = header["format"] != FORMAT
         arrays = {} if foreign else safetensors.numpy.load(data)
         damaged = not foreign and header["crc"] != str(_checksum(header["facts"], arrays))
-    except Exception as error:  # whatever a parser says of bytes that are not ours
+    except Exception as error:  # parsers may raise anything for foreign bytes
         raise DamagedError(f"{path} is damaged or no checkpoint ({said(error)}); {REMEDY}") from error
     if foreign:
         raise StorageError(f"{path} is of another version ({header['format']}); this one reads {FORMAT}")
@@ -65,9 +68,10 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def newest_good(latest: Path, previous: Path, load: Callable[[Path], T]) -> tuple[T, DamagedError | None] | None:
-    """Return (what `load` makes of the latest checkpoint, None); of the previous one where that is damaged or gone.
+    """Return (result of `load`, None) for the latest checkpoint, or (result, damage) for the previous one.
 
-    Beside it is then what the latest's damage is, if it is there.  None where neither is there.  Raises what `load` does.
+    The previous one is used where the latest is damaged or missing; damage is None where it is missing.
+    Returns None where neither exists.  Raises what `load` raises.
     """
     damage = None
     if exists(latest):
@@ -83,9 +87,9 @@ def newest_good(latest: Path, previous: Path, load: Callable[[Path], T]) -> tupl
 def load(path: Path, like: Any, free: str | None = None, kind: type | None = None) -> tuple[Any, dict[str, Any]]:
     """Return (tree, facts) of a checkpoint whose tree has the structure, shapes and dtypes of `like`.
 
-    free: arrays whose path starts with it may be there in any number and shape; they join the tree, a dict, by their path.
-    kind: the schema of its facts.  Raises StorageError where the file is damaged, foreign, of another agent, or holds what
-    no learner writes; nothing is returned by halves.
+    free: arrays whose path starts with it may have any number and shape; they join the tree, a dict, by their path.
+    kind: the schema of the facts.
+    Raises StorageError where the file is damaged, foreign, of another agent, or holds what no learner writes.
     """
     arrays, facts = read(path)
     if kind is not None:
@@ -112,7 +116,7 @@ def load(path: Path, like: Any, free: str | None = None, kind: type | None = Non
 
 
 def _named(tree: Any) -> dict[str, Any]:
-    """Return leaves by their path, such as `params/mean/0/w`, in tree order."""
+    """Return leaves by path, such as `params/mean/0/w`, in tree order."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 

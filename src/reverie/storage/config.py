@@ -1,4 +1,4 @@
-"""config.json and call.json of a run directory as checked values.  Nothing else reads or writes these two files."""
+"""config.json and call.json of a run directory, as checked values.  Only this module reads and writes these files."""
 
 import hashlib
 import hmac
@@ -17,34 +17,34 @@ from reverie.storage.spec import Spec
 
 FORMAT = 1
 RESTORE = "restore it, or start another run (`reverie recover` saves the experience)"
-LONGEST = 10**7  # bytes of a config.json: what is larger is none
+LONGEST = 10**7  # bytes; a larger file is not a config.json
 
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 class Part(msgspec.Struct, omit_defaults=True):
-    """A model: its name and settings."""
+    """Name and settings of a dynamics model."""
 
     name: str
     settings: dict[str, Any]
 
 
 class Imagined(msgspec.Struct, omit_defaults=True):
-    """What imagination adds to an agent."""
+    """The part of an agent that imagination adds."""
 
     model: Part
     settings: dict[str, Any]
 
 
 class Agent(msgspec.Struct, omit_defaults=True):
-    """An algorithm: its name ("package.module:Class" where it is the user's own) and settings."""
+    """Name ("package.module:Class" for a user's own) and settings of an algorithm."""
 
     name: str
     settings: dict[str, Any]
     imagination: Imagined | None = None
 
     def flat(self) -> dict[str, Any]:
-        """Return all settings as one level of names: its own, imagination's, "model.…" the model's."""
+        """Return all settings in one dict: the agent's and imagination's by name, the model's as "model.…"."""
         found = dict(self.settings)
         if self.imagination is not None:
             model = self.imagination.model
@@ -54,38 +54,38 @@ class Agent(msgspec.Struct, omit_defaults=True):
 
 
 class Chapter(msgspec.Struct, omit_defaults=True):
-    """A time in a run's life with settings and action bounds of its own."""
+    """A part of a run's history with its own settings and action bounds."""
 
-    step: Count  # the real step after which they acted
-    learnt_from: Count  # the real step after which they learnt: 0 where the journal was learnt again from its start
+    step: Count  # they acted after this real step
+    learnt_from: Count  # they learnt from the steps after this one; 0: the journal was learnt again from its start
     agent: Agent
     world: Spec | None = None
-    evaluations: Count = 0  # rows of evaluations.csv before, which are another policy's where it was learnt again
+    evaluations: Count = 0  # rows of evaluations.csv before; after relearning they belong to another policy
 
 
 class Call(msgspec.Struct):
-    """A command under way: it learns `steps` steps from step `start`."""
+    """A command in progress: it learns `steps` steps from step `start`."""
 
     start: Count
     steps: Count
 
 
 class Config(msgspec.Struct, omit_defaults=True):
-    """All that decides a run."""
+    """Everything that decides a run."""
 
     format: int
     agent: Agent
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
     tensorboard: bool
     env: str | None = None
-    spec: Spec | None = None  # where the user's own program is the world
-    world: Spec | None = None  # what the environment looked like; runs of older versions do not say
+    spec: Spec | None = None  # where the user's own program is the environment
+    world: Spec | None = None  # description of the environment; missing in older versions
     versions: dict[str, str | None] = {}
     command: str = ""
-    history: list[Chapter] = []  # from the first settings to these; empty where they never changed
-    moving: int = 0  # the number of the change whose files are still to be set aside; 0: none
-    call: Call | None = None  # the command that makes this change, until call.json says it
-    signature: str | None = None  # of the user on the machine that wrote it, where it names code to import
+    history: list[Chapter] = []  # from the first settings to the present ones; empty where they never changed
+    moving: int = 0  # number of the change whose files must still be set aside; 0: none
+    call: Call | None = None  # the command that makes this change, until call.json has it
+    signature: str | None = None  # of the user and machine that wrote it, where it names code to import
 
     def __post_init__(self):
         if (self.env is None) == (self.spec is None):
@@ -93,22 +93,22 @@ class Config(msgspec.Struct, omit_defaults=True):
 
     @property
     def code(self) -> list[tuple[str, str]]:
-        """What is to be imported, beyond reverie and what is installed for Gymnasium: (agent, model or env, its name)."""
+        """Code to import besides reverie and installed Gymnasium environments: ("agent", "model" or "env", name)."""
         model = [] if self.agent.imagination is None else [("model", self.agent.imagination.model.name)]
         named = [
             ("agent", self.agent.name),
             *model,
             ("env", self.env or ""),
-        ]  # "module:Id-v0" too: Gymnasium imports that
+        ]  # includes "module:Id-v0", which Gymnasium imports
         return [(what, name) for what, name in named if ":" in name]
 
     @property
     def is_changing(self) -> bool:
-        """Whether a change of settings was cut short."""
+        """Whether a change of settings is unfinished."""
         return bool(self.moving) or self.call is not None
 
     def before(self, number: int) -> "Config":
-        """Return the config under which was learnt what change `number` set aside.  Raises ValueError where there is none."""
+        """Return the config that was used before change `number`.  Raises ValueError where there was no such change."""
         if not 1 <= number < len(self.history):
             raise ValueError(f"it knows of no change {number}")
         chapter = self.history[number - 1]
@@ -117,11 +117,11 @@ class Config(msgspec.Struct, omit_defaults=True):
 
     @property
     def relearnt(self) -> int:
-        """How often the journal was learnt again from its start by other settings."""
+        """How often the journal was learnt again from its start with other settings."""
         return sum(1 for chapter in self.history[1:] if chapter.learnt_from == 0)
 
     def changed(self, **changes: Any) -> "Config":
-        """Return a config with changes."""
+        """Return a copy with changes."""
         return msgspec.structs.replace(self, **changes)
 
 
@@ -142,9 +142,10 @@ def read_config(path: Path) -> Config:
 
 
 def write_config(path: Path, config: Config, sign: bool) -> None:
-    """Write config.json, whole or not at all.  sign: that this user on this machine wrote it, so far as they have a key.
+    """Write config.json, completely or not at all.
 
-    Raises ConfigError where a setting cannot be written down.
+    sign: sign it as written by this user on this machine, if they have a key.
+    Raises ConfigError where a setting cannot be written as JSON.
     """
     config = _as_read(config.changed(signature=None))
     if sign and (key := own_key()) is not None:
@@ -153,14 +154,14 @@ def write_config(path: Path, config: Config, sign: bool) -> None:
 
 
 def is_own(config: Config) -> bool:
-    """Return whether this user on this machine wrote this very config."""
+    """Return whether this user on this machine wrote exactly this config."""
     if config.signature is None or (key := own_key(make=False)) is None:
         return False
     return hmac.compare_digest(config.signature.encode(), _signature(config, key).encode())
 
 
 def _as_read(config: Config) -> Config:
-    """Return what reading what is written gives."""
+    """Return the config as it will be after writing and reading it."""
     try:
         text = json.dumps(msgspec.to_builtins(config), allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -169,19 +170,22 @@ def _as_read(config: Config) -> Config:
 
 
 def _signature(config: Config, key: bytes) -> str:
-    """Return what vouches for a config and for the place of the code that it names: a copy elsewhere finds other code."""
+    """Return the signature of a config and of the files of the code it names.
+
+    The files' places are signed because a copy of the config elsewhere would find other code there.
+    """
     places = [place_of(name) for _, name in config.code]
     signed = msgspec.json.encode([places, config.changed(signature=None)], order="deterministic")
     return hmac.new(key, signed, hashlib.sha256).hexdigest()
 
 
 def read_call(path: Path) -> Call | None:
-    """Return the command that was cut short, or None where the last one ended.  Raises StorageError where it is damaged."""
+    """Return the command that was cut short, or None.  Raises StorageError where the file is damaged."""
     if not exists(path):
         return None
     return read_json(path, Call, "delete it, and --steps counts from where the run stands")
 
 
 def write_call(path: Path, call: Call) -> None:
-    """Note the command under way, so that --resume can finish it."""
+    """Write the command in progress, so that --resume can finish it."""
     write_whole(path, msgspec.json.encode(call) + b"\n")

@@ -1,4 +1,4 @@
-"""A journal in other action bounds: the same experience, in the new units."""
+"""Conversion of a journal to other action bounds: the same experience in new units."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from reverie.storage import journal
 from reverie.storage.files import write_whole
 from reverie.storage.spec import Spec
 
-ROUNDING = 1e-6  # of actions in [-1, 1]
+ROUNDING = 1e-6  # tolerance for actions in [-1, 1]
 
 
 def convert(source: Path, target: Path, held: Spec, world: Spec) -> tuple[int, int]:
-    """Write the journal `source`, whose actions are in the bounds of `held`, to `target` in those of `world`.
+    """Write the journal `source`, with actions in the bounds of `held`, to `target` in the bounds of `world`.
 
-    Returns (records kept, records left out): those whose action lies outside the new bounds cannot be written in them.  What
-    is left of an episode after one that was left out is an episode of its own, cut off before its end.
+    Returns (records kept, records left out).  A record is left out if its action lies outside the new bounds.  That
+    splits its episode: the part before is cut off early, and the rest becomes an episode of its own.
     """
     _, records, _ = journal.read(source)
     action = held.value().to_world(records["action"])

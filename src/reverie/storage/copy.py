@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all: a copy of a run, or a new one."""
+"""Folders that appear completely or not at all: a copy of a run, or a new one."""
 
 import contextlib
 import os
@@ -24,9 +24,9 @@ REMEDY = "choose another directory"
 
 
 def copy_run(source: Path, path: Path) -> Path:
-    """Copy a run's directory to `path`, whole or not at all, and return that; files, folders and links, but no lock.
+    """Copy a run's directory to `path`, completely or not at all, and return the path.  The lock is not copied.
 
-    Raises StorageError where something is there already, where one of them lies in the other, or on a full disk.
+    Raises StorageError where `path` exists, where one directory lies within the other, or on a full disk.
     """
     with io_errors("save to", path, REMEDY):
         here, there = Path(os.path.realpath(source)), Path(os.path.realpath(path))
@@ -41,9 +41,9 @@ def copy_run(source: Path, path: Path) -> Path:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill, which is at `path`, on the disk, when the block ends, and nowhere if it fails.
+    """Yield a folder to fill.  It is moved to `path`, on the disk, when the block ends, or removed if the block fails.
 
-    Raises StorageError where something other than an empty folder is there.
+    Raises StorageError where something other than an empty folder is at `path`.
     """
     with io_errors("write", path, REMEDY):
         target = _free(path)
@@ -55,7 +55,8 @@ def new_folder(path: Path) -> Iterator[Path]:
         with io_errors("write", path, REMEDY):
             _sync(made)
             if target.is_dir():
-                target.rmdir()  # an empty one, so that the rename works everywhere; raises where it is not
+                # an empty folder, removed so that the rename works everywhere; raises if it is not empty
+                target.rmdir()
             os.rename(made, target)
             sync_folder(target.parent)
     except BaseException:
@@ -64,7 +65,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def _free(path: Path) -> Path:
-    """Return where a new folder `path` really goes, links followed; raise StorageError where something is there."""
+    """Return the real path of a new folder, links followed.  Raises StorageError where something is there."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -99,9 +100,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def copy_others(source: Path, target: Path, but: set[Path]) -> list[str]:
-    """Copy the files of a folder, and of those within, that can be read and are none of `but`; return what was left out.
+    """Copy all readable files below a folder except those in `but`; return a line for each that was left out.
 
-    Links are never followed.  Raises StorageError where one cannot be written.
+    Links are never followed.  Raises StorageError where a file cannot be written.
     """
     left_out = []
     for folder, folders, names in os.walk(source):
@@ -129,7 +130,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _sync(folder: Path) -> None:
-    """Have a folder and all that lies in it on the disk."""
+    """Sync a folder and everything in it to the disk."""
     for entry in _entries(folder):
         if entry.is_dir(follow_symlinks=False):
             _sync(Path(entry.path))

@@ -1,4 +1,4 @@
-"""Rows of episodes.csv, computed from journal records alone, so that the table can always be made again."""
+"""Rows of episodes.csv, computed from journal records alone, so that the table can always be rebuilt."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class EpisodeSummary:
         self.total, self.length, self.started = 0.0, 0, 0.0
 
     def add(self, step: int, time: float, episode: int, flags: int, reward: float) -> dict[str, Any] | None:
-        """Count one step; return the episode's row if it was the last."""
+        """Add one step; return the episode's row if this was its last step, else None."""
         if self.length == 0:
             self.started = time
         self.total += reward
@@ -31,7 +31,7 @@ class EpisodeSummary:
         return self.close(step, time, episode, flags) if flags else None
 
     def close(self, step: int, time: float, episode: int, flags: int = 0) -> dict[str, Any]:
-        """Return the row of the episode so far, and begin the next; without flags the episode was cut off."""
+        """Return the row of the episode so far and start the next one; without flags the episode was cut off."""
         row = {
             "step": step,
             "episode": episode,
@@ -46,10 +46,10 @@ class EpisodeSummary:
 
 
 def rows_of(records, worlds: int = 1) -> list[dict[str, Any]]:
-    """Return the rows of all episodes in `records`, whose steps `worlds` took in turns.
+    """Return the rows of all episodes in `records`, whose steps `worlds` environments took in turn.
 
-    An episode that another followed in its world without an end was cut off.  The last of each world, if it has no end
-    yet, has no row yet.
+    An episode without an end that another one follows in its environment was cut off.  The last episode of each
+    environment has no row before it ends.
     """
     tallies, rows = [EpisodeSummary() for _ in range(worlds)], []
     before: list[tuple[int, float, int] | None] = [None] * worlds

@@ -1,4 +1,4 @@
-"""Columns of events.csv: what a run noticed, a row each."""
+"""Columns of events.csv, which has one row per notice of a run."""
 
 from reverie.storage.tables import Columns, whole, words
 

@@ -1,4 +1,7 @@
-"""What records of experience may hold.  A checksum says that a record is as it was written, not that it was written right."""
+"""Checks of the values in journal records.
+
+A checksum only shows that a record is as it was written, not that its values are valid.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +13,13 @@ from reverie.core.errors import StorageError
 
 TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
 LARGEST = float(np.finfo(np.float32).max)
-ROUNDING = 1e-6  # of actions in [-1, 1]
+ROUNDING = 1e-6  # tolerance for actions in [-1, 1]
 
 
 def refuse_odd(path: Path, records: np.ndarray, actions: int) -> None:
-    """Raise StorageError that names the first record which no learner could have written.
+    """Raise StorageError with the first record that no learner could have written.
 
-    records: all of a journal, in order; actions: discrete ones, 0: continuous.
+    records: all of a journal, in order.  actions: number of discrete actions; 0: continuous.
     """
     wanted = np.arange(1, len(records) + 1, dtype=np.uint64)
     _refuse(path, records, "step", records["step"] == wanted, "steps are missing or doubled")
@@ -27,7 +30,7 @@ def refuse_odd(path: Path, records: np.ndarray, actions: int) -> None:
 
 
 def checks(records: np.ndarray, actions: int) -> Iterator[tuple[str, Any, str]]:
-    """Yield of each field what it must be, in words, and for each record [N] whether it is, whatever its place in a journal."""
+    """Yield (field, which records are valid [N], what is required in words), independent of a record's position."""
     yield "flags", records["flags"] <= (TERMINATED | TRUNCATED), "the known ones are 0 to 3"
     yield "time", np.isfinite(records["time"]), "seconds are finite"
     yield "reward", np.abs(records["reward"]) <= LARGEST, "rewards are finite in float32"

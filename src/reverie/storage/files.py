@@ -1,7 +1,7 @@
-"""Writing files whole or not at all.
+"""Writing files completely or not at all.
 
-Every file of ours is made beside its place, under a name that nobody can foresee, and renamed; only a regular file is ever
-replaced.  Where a user says a file goes (`-o`) is `output`'s matter.
+Every file is written beside its place, under a random name, and then renamed.  Only a regular file is ever replaced.
+Files that a user names with `-o` are the subject of `output_file`.
 """
 
 import contextlib
@@ -25,14 +25,14 @@ except ImportError:  # Windows
 from reverie.core.errors import ReverieError, StorageError
 
 LOCK = ".lock"
-NEW = ".new"  # what the names of files end in that are not in their place yet
+NEW = ".new"  # suffix of files that are not in their place yet
 ELSEWHERE = "choose another directory, or mend that"
 GO_ON = "what was written before is whole: mend that and go on with --resume (from Python: Learner.load)"
 
 
 @contextlib.contextmanager
 def io_errors(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
-    """Turn an OSError inside into a StorageError that says what failed, on which file, and what to do."""
+    """Turn an OSError inside into a StorageError with the failed action, the file, and what to do."""
     try:
         yield
     except ReverieError:
@@ -46,7 +46,7 @@ def io_errors(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
 
 
 def _can_be_a_name(path: Path) -> bool:
-    """Return whether the system takes such names: no NUL, nothing that it cannot encode."""
+    """Return whether the system accepts such a name: no NUL, and it can be encoded."""
     try:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
@@ -54,10 +54,11 @@ def _can_be_a_name(path: Path) -> bool:
 
 
 def take_lock(folder: Path, busy: str) -> filelock.BaseFileLock:
-    """Return the lock of a folder, taken; raise StorageError with the sentence `busy` where another process holds it."""
-    lock = filelock.FileLock(
-        folder / LOCK, thread_local=False
-    )  # the thread that closes need not be the one that opened
+    """Take the lock of a folder and return it.
+
+    Raises StorageError with the text `busy` where another process holds it.
+    """
+    lock = filelock.FileLock(folder / LOCK, thread_local=False)  # it may be released in another thread
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -76,18 +77,18 @@ KINDS = {
 
 
 def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
-    """Return a descriptor of a regular file (or of what a link to one leads to), which the caller closes.
+    """Return a descriptor of a regular file, or of the target of a link to one; the caller closes it.
 
-    Raises StorageError for a pipe, a device, a socket or a folder, whose reading would wait for ever or mean nothing, and
-    for a path that the system cannot take; OSError where the file is not there or may not be opened.
+    Raises StorageError for a pipe, a device, a socket or a folder, which would block or have no content, and for a path
+    that the system does not accept.  Raises OSError where the file is missing or may not be opened.
     """
     try:
-        _require_regular(path, os.stat(path))  # before opening: that alone makes some devices act
+        _require_regular(path, os.stat(path))  # before opening, since some devices react to being opened
         handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | os.O_CLOEXEC)
     except ValueError as error:  # a NUL in the name
         raise StorageError(f"{str(path)!r} is no name of a file ({error}); give another") from None
     try:
-        _require_regular(path, os.fstat(handle))  # after it: another may have taken the place meanwhile
+        _require_regular(path, os.fstat(handle))  # checked again: the file may have been replaced meanwhile
     except BaseException:
         os.close(handle)
         raise
@@ -100,33 +101,33 @@ def _require_regular(path: str | Path, found: os.stat_result) -> None:
 
 
 def opened_regular(path: str | Path) -> BinaryIO:
-    """Return a regular file, open for reading bytes; raises as `open_regular` does."""
+    """Return a regular file opened for reading bytes.  Raises as `open_regular` does."""
     return os.fdopen(open_regular(path), "rb")
 
 
 def read_regular(path: str | Path) -> bytes:
-    """Return the bytes of a regular file; raises as `open_regular` does."""
+    """Return the bytes of a regular file.  Raises as `open_regular` does."""
     with opened_regular(path) as file:
         return file.read()
 
 
 def kind_of(found: os.stat_result) -> str:
-    """Return what is there in words: "a file", "a folder", "a symbolic link", "a device", …"""
+    """Return the kind of a file in words: "a file", "a folder", "a symbolic link", "a device", …"""
     if stat.S_ISREG(found.st_mode):
         return "a file"
     return KINDS.get(stat.S_IFMT(found.st_mode), "something else")
 
 
 def open_own(path: Path, flags: int) -> int:
-    """Return a descriptor of a file that is ours to write: never through a link, never to anything but a regular file.
+    """Return a descriptor of one of our own files for writing; links and anything but regular files are refused.
 
-    Raises StorageError where something else stands in its place, OSError where it is not there or may not be opened.
+    Raises StorageError where something else is in its place, OSError where it is missing or may not be opened.
     """
     _require_own(path)
     more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags | more | os.O_CLOEXEC)
     try:
-        _require_regular(path, os.fstat(handle))  # another may have taken the place meanwhile
+        _require_regular(path, os.fstat(handle))  # checked again: the file may have been replaced meanwhile
     except BaseException:
         os.close(handle)
         raise
@@ -134,7 +135,7 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def _require_own(path: Path) -> os.stat_result | None:
-    """Return the lstat of a regular file, None where nothing is; raise StorageError where anything else is."""
+    """Return the lstat of a regular file, or None if nothing is there.  Raises StorageError for anything else."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -147,10 +148,10 @@ def _require_own(path: Path) -> os.stat_result | None:
 
 
 def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
-    """Write `data` beside `path` and rename: a crash at any moment leaves the old file or the new one.
+    """Write `data` beside `path` and rename it: a crash at any time leaves the old file or the new one.
 
-    The old file's mode is kept.  Raises StorageError where it cannot be written, or where a link, a folder or a device
-    stands in its place.
+    The old file's mode is kept.  Raises StorageError where the file cannot be written, or where a link, a folder or a
+    device is in its place.
     """
     with io_errors("write", path, remedy):
         old = _require_own(path)
@@ -165,17 +166,17 @@ def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
 
 @contextlib.contextmanager
 def _beside(path: Path, old: os.stat_result | None) -> Iterator[tuple[Path, int]]:
-    """Give a new file beside `path` and its descriptor; it is gone afterwards unless it was renamed."""
+    """Yield a new file beside `path` and its descriptor; the file is removed afterwards unless it was renamed."""
     beside, handle = _create(path, 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o666)
     try:
         if old is not None and os.name == "posix":
-            with contextlib.suppress(PermissionError):  # another user's file, in a folder that we may write to
+            with contextlib.suppress(PermissionError):  # another user's file in a folder that we may write to
                 if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
                     os.fchown(handle, old.st_uid, old.st_gid)
             os.fchmod(handle, stat.S_IMODE(old.st_mode) & 0o777)
         yield beside, handle
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):  # renamed before the interrupt came
+        with contextlib.suppress(FileNotFoundError):  # renamed before the interrupt
             os.unlink(beside)
         raise
     finally:
@@ -183,7 +184,7 @@ def _beside(path: Path, old: os.stat_result | None) -> Iterator[tuple[Path, int]
 
 
 def _create(path: Path, mode: int) -> tuple[Path, int]:
-    """Return a new file beside `path`, open and locked for as long as its writer lives, so that `_sweep` knows."""
+    """Return a new file beside `path`, open and locked while its writer lives, so that `_sweep` leaves it alone."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
@@ -192,9 +193,9 @@ def _create(path: Path, mode: int) -> tuple[Path, int]:
         if fcntl is None:
             return beside, handle
         try:
-            with contextlib.suppress(OSError):  # a file system without locks: then nothing sweeps there
+            with contextlib.suppress(OSError):  # a file system without locks; `_sweep` does nothing there
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.fstat(handle).st_nlink:  # else a sweep came between the two lines
+            if os.fstat(handle).st_nlink:  # otherwise `_sweep` removed it before it was locked
                 return beside, handle
         except BaseException:
             os.close(handle)
@@ -203,18 +204,18 @@ def _create(path: Path, mode: int) -> tuple[Path, int]:
 
 
 def _stem(path: Path) -> str:
-    return path.name if len(os.fsencode(path.name)) <= 200 else path.name[:40]  # names end at 255 bytes
+    return path.name if len(os.fsencode(path.name)) <= 200 else path.name[:40]  # file names have at most 255 bytes
 
 
 def is_unfinished(name: str) -> bool:
-    """Return whether a file of this name is one that waits to be renamed, or was left by a writer that was killed."""
+    """Return whether a file with this name waits to be renamed, or was left by a writer that was killed."""
     return re.fullmatch(rf"\..+\.[0-9a-f]{{16}}{re.escape(NEW)}", name) is not None
 
 
 def _sweep(path: Path) -> None:
-    """Remove what writers of `path` left beside it when they were killed.
+    """Remove files that killed writers of `path` left beside it.
 
-    Ours for certain: the name is right, the owner is this user, and the lock that its writer held is free.
+    A file is ours if its name fits, this user owns it, and the lock of its writer is free.
     """
     if fcntl is None:
         return
@@ -223,7 +224,7 @@ def _sweep(path: Path) -> None:
         names = [name for name in os.listdir(path.parent) if name.startswith(start) and is_unfinished(name)]
         for name in names:
             if len(name) == len(start) + 16 + len(NEW):
-                with contextlib.suppress(OSError):  # locked: its writer lives; or gone already
+                with contextlib.suppress(OSError):  # locked, since its writer lives, or already gone
                     _remove_abandoned(path.with_name(name))
 
 
@@ -240,7 +241,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from every other, whatever it is called; None where nothing is there."""
+    """Return (device, inode), which identify a file whatever its name; None if nothing is there."""
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -249,22 +250,22 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and the parents that it lacks, each of them safe from a power cut.  Raises OSError."""
+    """Make a folder and its missing parents, each synced to the disk.  Raises OSError."""
     for folder in reversed(_missing(path)):
         folder.mkdir(exist_ok=True)
-        with contextlib.suppress(PermissionError):  # a parent that we may go through but not look into
+        with contextlib.suppress(PermissionError):  # a parent that we may enter but not read
             sync_folder(folder.parent)
 
 
 def require_room(path: Path) -> None:
-    """Raise StorageError where `make_folder` could not make `path`: a folder of another name is made there, and taken away."""
+    """Raise StorageError where `make_folder` could not make `path`.  Tries with a temporary folder."""
     with io_errors("create", path, ELSEWHERE):
         if missing := _missing(path):
             os.rmdir(tempfile.mkdtemp(prefix=".reverie-", dir=missing[-1].parent))
 
 
 def _missing(path: Path) -> list[Path]:
-    """Return the folders that there are not, from `path` upwards.  Raises NotADirectoryError where one above is none."""
+    """Return the missing folders from `path` upwards.  Raises NotADirectoryError where a parent is not a folder."""
     missing, folder = [], path
     while not folder.exists():
         missing.append(folder)
@@ -275,14 +276,14 @@ def _missing(path: Path) -> list[Path]:
 
 
 def write_all(write: Callable[[Any], int], data: bytes) -> None:
-    """Call `write` until it has taken all of `data`: a disk that is almost full takes a part of it."""
+    """Call `write` until it has taken all of `data`.  A nearly full disk takes only a part of it."""
     left = memoryview(data)
     while left:
         left = left[write(left) :]
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and new names in `folder` survive a power cut, where the system lets folders be opened."""
+    """Make renames and new names in `folder` survive a power cut, where the system can open folders."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,15 +1,16 @@
-r"""The journal: every real transition, appended as it happens, checksummed.  It is the truth of a run.
+r"""The journal: every real transition, appended as it happens, with checksums.  All else in a run follows from it.
 
-The file is one line of JSON (format, sizes) and then records of fixed size, so that NumPy reads it in two lines:
+The file is one line of JSON (format, sizes) followed by records of fixed size, so that NumPy reads it in two lines:
 
     header, _, body = pathlib.Path(path).read_bytes().partition(b"\n")
     records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim, state_dim))
 
-with the sizes that the header says (state_dim is 0 where it is silent).
+The sizes are in the header; a missing state_dim is 0.
 
-A record that a crash tore at the end is cut when the run is opened, kept in a file beside, and reported; zeros behind it,
-which some file systems leave after a power cut, go with it.  Damage anywhere else is an error that names the file and the
-record: experience is never half loaded (`salvage` takes what is whole).
+A crash may leave an incomplete record at the end.  It is cut when the run is opened, kept in a file beside the journal,
+and reported.  Zeros after it, which some file systems leave after a power cut, are cut as well.
+Damage anywhere else raises an error that names the file and the record: a journal is never loaded in part.  (`salvage`
+recovers the whole records.)
 """
 
 import contextlib
@@ -44,15 +45,16 @@ __all__ = ["TERMINATED", "TRUNCATED", "Header", "Journal", "read", "read_header"
 
 FORMAT = "reverie-journal-1"
 CHECKSUM_BYTES = 4
-HEADER_BYTES = 2**20  # at most, of the first line
+HEADER_BYTES = 2**20  # of the first line, at most
 
 
 def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> np.dtype:
     """Return the layout of one record, little-endian and packed.
 
-    step counts from 1; time is seconds since 1970; episode counts from 1; actions lie in [-1, 1], or are numbers 0, 1, …
-    where the header counts discrete `actions`; state and next_state
-    (physical state and target) are there for models of the dynamics only; crc is zlib.crc32 over all bytes before it.
+    step: counts from 1.  time: seconds since 1970.  episode: counts from 1.
+    action: in [-1, 1], or a number 0, 1, … where the header says how many discrete `actions` there are.
+    state, next_state: physical state and target, only for models of the dynamics.
+    crc: zlib.crc32 of all bytes before it.
     """
     states = [("state", "<f8", (state_dim,)), ("next_state", "<f8", (state_dim,))] if state_dim else []
     return np.dtype(
@@ -72,9 +74,11 @@ def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> n
 
 
 class Journal:
-    """An open journal: `append` returns once the operating system has the record (`sync`: once the disk has it).
+    """An open journal.  `append` hands a record to the operating system, `sync` waits until the disk has it.
 
-    Raises StorageError where the file is foreign, damaged, of other sizes, or cannot be written.
+    path: the file; it is created if missing.  observation_dim, action_dim, state_dim, actions: see `Header`.
+    cut_bytes: number of bytes of an incomplete record at the end.
+    Raises StorageError where the file is foreign, damaged, has other sizes, or cannot be written.
     """
 
     def __init__(
@@ -101,14 +105,14 @@ class Journal:
         self._looked_at = self.place
         with io_errors("open", path):
             self._file = open_own(path, os.O_RDWR)
-            self._closing = weakref.finalize(self, os.close, self._file)  # where nobody calls `close`
+            self._closing = weakref.finalize(self, os.close, self._file)  # in case nobody calls `close`
             os.lseek(self._file, self._size, os.SEEK_SET)
             found = os.fstat(self._file)
             self._identity = found.st_dev, found.st_ino
 
     @property
     def is_in_place(self) -> bool:
-        """Whether what its path leads to is still the file that was opened."""
+        """Whether the path still leads to the file that was opened."""
         return self.is_at(self.path)
 
     def is_at(self, path: Path) -> bool:
@@ -116,9 +120,9 @@ class Journal:
         return file_identity(path) == self._identity
 
     def was_cut(self) -> bool:
-        """Return whether another program cut or overwrote what was newest when this was asked last.
+        """Return whether another program cut or overwrote the record that was the last one at the previous call.
 
-        Its size does not tell: what is appended after a cut lies beyond a hole.
+        The file's size does not show this: records appended after a cut lie beyond a hole.
         """
         (size, crc), self._looked_at = self._looked_at, self.place
         if crc is None or not hasattr(os, "pread"):
@@ -127,7 +131,7 @@ class Journal:
 
     @property
     def moved_to(self) -> Path | None:
-        """Where the file that was opened is now, as far as the system tells; None where it was removed."""
+        """The present path of the opened file, as far as the system knows it; None if it was removed."""
         if not os.fstat(self._file).st_nlink:
             return None
         with contextlib.suppress(OSError):  # not Linux
@@ -137,7 +141,7 @@ class Journal:
         return Path(f"{self.path} under another name")
 
     def content(self) -> bytes:
-        """Return all of the file that was opened, wherever it is now."""
+        """Return the whole content of the opened file, wherever it is now."""
         size, parts = os.fstat(self._file).st_size, []
         os.lseek(self._file, 0, os.SEEK_SET)
         while size > 0 and (part := os.read(self._file, size)):
@@ -147,25 +151,28 @@ class Journal:
         return b"".join(parts)
 
     def cut(self) -> None:
-        """Cut the torn tail off, once it is known that the records before it are the run's; it is kept in a file beside."""
+        """Cut off the incomplete record at the end, and keep it in a file beside.
+
+        Call this once the records before it are known to be the run's.
+        """
         if self.cut_bytes:
             write_whole(unused(self.path.with_name(self.path.name + ".cut")), self.content()[self._size :])
             self.go_back(self.place)
             self.sync()
 
     def keep(self, count: int) -> None:
-        """Keep the first `count` of the records found on opening, before anything is appended."""
+        """Keep only the first `count` of the records found on opening.  Call it before `append`."""
         crc = int(self.records[count - 1]["crc"]) if count else None
         self.go_back((self._start + count * self.dtype.itemsize, crc))
         self.records = self.records[:count]
 
     @property
     def place(self) -> tuple[int, int | None]:
-        """Where the next record goes, and the crc of the one before: for `go_back`."""
+        """Where the next record goes, and the crc of the last one, for `go_back`."""
         return self._size, self.crc
 
     def go_back(self, place: tuple[int, int | None]) -> None:
-        """Cut off all that was written, whole or not, since the journal stood at `place`."""
+        """Cut off everything written since the journal was at `place`, complete records or not."""
         size, crc = place
         with io_errors("write", self.path):
             os.ftruncate(self._file, size)
@@ -191,7 +198,7 @@ class Journal:
         state=(),
         next_state=(),
     ) -> None:
-        """Write one record; on failure the file is cut back to its last whole record."""
+        """Write one record.  On failure the file is cut back to its last whole record."""
         record = self._record
         record["step"], record["time"], record["episode"], record["flags"] = step, time, episode, flags
         record["reward"], record["action"] = reward, action
@@ -210,7 +217,7 @@ class Journal:
         self._size, self.crc = self._size + len(data), crc
 
     def sync(self) -> None:
-        """Return once everything appended is on the disk itself and survives a power cut."""
+        """Return once everything appended is on the disk and survives a power cut."""
         with io_errors("write", self.path):
             os.fsync(self._file)
 
@@ -225,16 +232,16 @@ class Journal:
 
 
 def recovery(path: Path) -> str:
-    """Return what to do about a damaged journal, or another file in its run's directory."""
+    """Return what to do about a damaged journal, or another damaged file in the directory of a run."""
     folders = path.parent, path.parent.parent
     run = next((folder for folder in folders if (folder / "config.json").exists()), folders[-1])
     return f"`reverie recover {shlex.quote(str(run))}` saves what is whole"
 
 
 def read(path: Path) -> tuple[int, np.ndarray, int]:
-    """Return where records start, all whole records, and how many bytes of a torn tail follow them.
+    """Return (byte where records start, all whole records, bytes of an incomplete record after them).
 
-    Raises StorageError on a foreign header, a damaged record before the tail, or a gap in the steps.
+    Raises StorageError for a foreign header, a damaged record before the end, or a gap in the steps.
     """
     with io_errors("read", path):
         data = read_regular(path)
@@ -262,7 +269,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
 
 
 class _FirstLine(msgspec.Struct):
-    """The first line as it is written.  With these sizes a record has less than 2 GB, which NumPy can take."""
+    """The schema of the first line.  With these sizes a record is smaller than 2 GB, NumPy's limit."""
 
     format: Literal["reverie-journal-1"]
     observation_dim: Annotated[int, msgspec.Meta(ge=1, le=2**26)]
@@ -284,14 +291,15 @@ class _FirstLine(msgspec.Struct):
 
 
 class Header(NamedTuple):
-    """What the first line says."""
+    """Content of the first line."""
 
     observation_dim: int
     action_dim: int
-    state_dim: int  # 0: not kept
-    actions: int  # discrete ones; 0: continuous
-    world: Spec | None = None  # whose actions and observations these are; older versions do not say
-    begun: dict[str, Any] | None = None  # what config.json held then, but for the world; older versions do not say
+    state_dim: int  # 0: not recorded
+    actions: int  # number of discrete actions; 0: continuous
+    world: Spec | None = None  # of these actions and observations; missing in older versions
+    # content of config.json then, without the environment; missing in older versions
+    begun: dict[str, Any] | None = None
 
 
 def first_line(header: Header) -> bytes:
@@ -300,12 +308,12 @@ def first_line(header: Header) -> bytes:
     if header.world is not None:
         facts["world"] = msgspec.to_builtins(header.world)
     line = json.dumps(facts).encode() + b"\n"
-    # Settings of somebody's own agent can be of any size; nothing that the records need may be lost for them.
+    # Settings of a user's own agent can be of any size.  They are dropped rather than make the line too long.
     return line if len(line) <= HEADER_BYTES or header.begun is None else first_line(header._replace(begun=None))
 
 
 def records_in(path: Path) -> int:
-    """Return how many records a journal has room for, read from its size alone."""
+    """Return the number of records that a journal has room for, from its size alone."""
     with io_errors("read", path), opened_regular(path) as file:
         line = file.readline(HEADER_BYTES)
         size = os.fstat(file.fileno()).st_size - len(line)
@@ -313,7 +321,7 @@ def records_in(path: Path) -> int:
 
 
 def read_header(path: Path) -> Header:
-    """Return the sizes of a journal.  Raises StorageError where it is none."""
+    """Return the header of a journal.  Raises StorageError where the file is not a journal."""
     with io_errors("read", path), opened_regular(path) as file:
         return _header(path, file.readline(HEADER_BYTES))
 
@@ -332,7 +340,7 @@ def _header(path: Path, line: bytes) -> Header:
 
 
 def checksums(data: bytes | memoryview, records: np.ndarray) -> np.ndarray:
-    """Return the checksum [N] that each of `records` [N] should have; data: their bytes, from the first on."""
+    """Return the checksums [N] that `records` [N] should have; data: their bytes, from the first on."""
     size, payload = records.dtype.itemsize, records.dtype.itemsize - CHECKSUM_BYTES
     offsets = range(0, len(records) * size, size)
     return np.fromiter((zlib.crc32(data[o : o + payload]) for o in offsets), np.uint32, len(records))

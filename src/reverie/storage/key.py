@@ -1,6 +1,6 @@
-"""A secret of this user on this machine, by which files are known again as their own.
+"""A secret key of this user on this machine, with which files are recognised as the user's own.
 
-It lies in the user's state folder ($XDG_STATE_HOME, else ~/.local/state), readable by them alone.
+It lies in the user's state folder ($XDG_STATE_HOME, else ~/.local/state) and only the user can read it.
 """
 
 import contextlib
@@ -13,24 +13,24 @@ BYTES = 32
 
 
 def key_file() -> Path | None:
-    """Return where the secret lies, or None where the user has no folder for it."""
+    """Return the path of the key, or None where the user has no folder for it."""
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         home = os.path.expanduser("~")
-        if not os.path.isabs(home) or os.path.realpath(home) == os.path.realpath(os.sep):  # an empty HOME
+        if not os.path.isabs(home) or os.path.realpath(home) == os.path.realpath(os.sep):  # HOME is empty
             return None
         state = os.path.join(home, ".local", "state")
     return Path(state) / "reverie" / "key"
 
 
 def own_key(make: bool = True) -> bytes | None:
-    """Return the secret, made on first use unless `make` is false.
+    """Return the key; create it at first use unless `make` is false.
 
-    None where there is none and none can be kept, or where what lies there is not readable by this user alone.
+    Returns None where there is no key and none can be kept, or where others can read the file.
     """
     if (file := key_file()) is None:
         return None
-    with contextlib.suppress(OSError, ValueError):  # then this user keeps none, and no file counts as their own
+    with contextlib.suppress(OSError, ValueError):  # then this user has no key, and no file counts as their own
         if make and not os.path.lexists(file):
             _make(file)
         return _read(file)
@@ -38,7 +38,7 @@ def own_key(make: bool = True) -> bytes | None:
 
 
 def _make(file: Path) -> None:
-    """Write a new secret: whole, or not at all, and never over another."""
+    """Write a new key completely or not at all, and never over another one."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = file.with_name(f"key.{secrets.token_hex(8)}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)

@@ -1,7 +1,7 @@
-"""Where a user says that a file goes: `-o FILE` of every verb.
+"""Output files named by the user: `-o FILE` of every verb.
 
-A file is written whole or not at all, through links to what they lead to.  What is no file (a device, a pipe, `/dev/stdout`)
-is written to as it stands and never replaced.
+A file is written completely or not at all; links are followed.  What is not a file (a device, a pipe, `/dev/stdout`) is
+written to directly and never replaced.
 """
 
 import errno
@@ -19,24 +19,27 @@ from reverie.storage.files import io_errors, kind_of, write_all, write_whole
 from reverie.storage.run import RunDirectory
 
 REMEDY = "choose another -o"
-READER_SECONDS = 5.0  # that a pipe waits for somebody who reads it
+READER_SECONDS = 5.0  # how long a pipe waits for a reader
 STDOUT = 1
 
 
 class Output(NamedTuple):
-    """Where it goes: either a file of this name, or something open or to be opened, to be written to as it is."""
+    """Where output goes: to a file with a name, or to something open, or to be opened, that is written to directly."""
 
-    path: Path  # as it was given
-    file: Path | None  # links followed
-    descriptor: int | None = None  # one of this process's own, such as /dev/stdout
+    path: Path  # as given by the user
+    file: Path | None  # with links followed
+    descriptor: int | None = None  # an open file of this process, such as /dev/stdout
 
     @property
     def is_stdout(self) -> bool:
-        """Whether it is what this process prints to."""
+        """Whether this is the process's standard output."""
         return self.descriptor == STDOUT
 
     def write(self, data: bytes) -> None:
-        """Write all of it.  Raises StorageError where that fails, Interrupted where a signal came; a file is then as it was."""
+        """Write all of `data`; if that fails, a file keeps its old content.
+
+        Raises StorageError on failure, and Interrupted where a signal came before.
+        """
         look()
         if self.file is not None:
             write_whole(self.file, data, REMEDY)
@@ -46,14 +49,14 @@ class Output(NamedTuple):
             try:
                 write_all(lambda part: os.write(handle, part), data)
             except BrokenPipeError:
-                if not self.is_stdout:  # whose reader has seen enough (`… -o /dev/stdout | head`)
+                if not self.is_stdout:  # the reader has seen enough (`… -o /dev/stdout | head`)
                     raise
             finally:
                 os.close(handle)
 
 
 def output_at(path: str | Path) -> Output:
-    """Return where `path` leads.  Raises StorageError, before anything was done, where nothing can be written there."""
+    """Return where `path` leads.  Raises StorageError, before any work is done, where nothing can be written there."""
     path = Path(path)
     with io_errors("write", path, REMEDY):
         descriptor = _own_descriptor(path)
@@ -74,13 +77,14 @@ def output_at(path: str | Path) -> Output:
 
 
 def require_ending(output: Path, endings: Sequence[str], what: str, bare: bool = False) -> None:
-    """Raise ConfigError where the name of a file says that it is of another kind than `what` is, which ends in `endings`.
+    """Raise ConfigError where a file's name has an ending for another kind of content.
 
-    bare: a name without an ending will do, and so will what is no file, whatever it is called.
+    endings: the right ones.  what: the content, in words.
+    bare: also accept a name without an ending, and anything that is not a file.
     """
     if os.path.isdir(output):
-        output_at(output)  # says so
-    # For pathlib ".png" is a name without an ending.
+        output_at(output)  # raises the right error
+    # pathlib takes ".png" for a name without an ending.
     hidden = output.name if output.name.startswith(".") and not output.suffix else ""
     if hidden.lower() in endings:
         raise ConfigError(f"{output} is an ending alone; put a name before it")
@@ -95,7 +99,7 @@ def _refused(path: Path, reason: str) -> StorageError:
 
 
 def _new(path: Path) -> Path:
-    """Return the file that is to be made; raise StorageError where it cannot be."""
+    """Return the path of a file to be created.  Raises StorageError where it cannot be created."""
     if path.is_symlink():
         raise _refused(path, f"it is a symbolic link to {os.readlink(path)}, where there is nothing")
     if not path.parent.is_dir():
@@ -104,7 +108,7 @@ def _new(path: Path) -> Path:
 
 
 def _outside_runs(path: Path, target: Path) -> Path:
-    """Return `target`; raise StorageError where it is a file that a run lives from, or a link within a run's directory."""
+    """Return `target`.  Raises StorageError for a file that a run needs, or a link within a run's directory."""
     for folder in {target.parent, target.parent.parent, Path(os.path.realpath(path.parent))}:
         run = RunDirectory(folder)
         if run.holds_run and target in run.own_files:
@@ -115,8 +119,8 @@ def _outside_runs(path: Path, target: Path) -> Path:
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """Return the number of this process's open file that a path such as /dev/stdout or /proc/self/fd/3 stands for, or None."""
-    for _ in range(40):  # as many links as a system follows
+    """Return the descriptor for a path such as /dev/stdout or /proc/self/fd/3, or None for other paths."""
+    for _ in range(40):  # the number of links that a system follows
         folder = os.path.realpath(path.parent)
         if path.name.isdecimal() and re.fullmatch(rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd", folder):
             return int(path.name)
@@ -127,7 +131,7 @@ def _own_descriptor(path: Path) -> int | None:
 
 
 def _writable(path: Path, descriptor: int) -> int:
-    """Return an open file of this process that takes bytes; raise StorageError where it is none."""
+    """Return an open descriptor that accepts bytes.  Raises StorageError where it does not."""
     try:
         found = os.fstat(descriptor)
     except (OSError, OverflowError):
@@ -138,7 +142,7 @@ def _writable(path: Path, descriptor: int) -> int:
 
 
 def _opened(path: Path) -> int:
-    """Return a descriptor of a device or pipe.  A pipe that nobody reads is not waited for long."""
+    """Return a descriptor of a device or pipe.  Waits only briefly for a pipe's reader."""
     until = time.monotonic() + READER_SECONDS
     while True:
         try:
@@ -152,7 +156,7 @@ def _opened(path: Path) -> int:
             time.sleep(0.05)
     try:
         found = os.fstat(handle)
-        if not (stat.S_ISCHR(found.st_mode) or stat.S_ISFIFO(found.st_mode)):  # it changed meanwhile
+        if not (stat.S_ISCHR(found.st_mode) or stat.S_ISFIFO(found.st_mode)):  # it was replaced meanwhile
             raise _refused(path, f"it is {kind_of(found)} now")
         os.set_blocking(handle, True)
     except BaseException:

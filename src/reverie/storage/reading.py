@@ -1,6 +1,6 @@
-"""Reading files: what comes back has been checked, or the file is named in one line.  Nothing else opens a file to read it.
+"""Reading files with checks: the content is valid, or a one-line error names the file.  All reading goes through here.
 
-Regular files alone (`files.open_regular`): a pipe in the place of a file would wait for ever, a device never end.
+Only regular files are read (`files.open_regular`): a pipe would block, and a device might never end.
 """
 
 import json
@@ -16,11 +16,14 @@ from reverie.storage.files import GO_ON, io_errors, opened_regular
 
 T = TypeVar("T")
 
-NAMED = 200  # characters of what a parser says
+NAMED = 200  # characters of a parser's message that are kept
 
 
 def exists(path: Path) -> bool:
-    """Return whether something is at `path`.  Raises StorageError where nobody can say: no permission, a name too long."""
+    """Return whether something is at `path`.
+
+    Raises StorageError where the system cannot say: no permission, or a name that is too long.
+    """
     with io_errors("look for", path, "choose another path, or mend its permissions"):
         try:
             path.stat()
@@ -30,7 +33,10 @@ def exists(path: Path) -> bool:
 
 
 def read_whole(path: Path, remedy: str = GO_ON, most: int | None = None) -> bytes:
-    """Return the bytes of a regular file.  Raises StorageError where it is none, cannot be read, or is larger than `most`."""
+    """Return the bytes of a regular file.
+
+    most: the largest size, in bytes.  Raises StorageError where it is not a file, cannot be read, or is larger.
+    """
     with io_errors("read", path, remedy):
         with opened_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -40,9 +46,9 @@ def read_whole(path: Path, remedy: str = GO_ON, most: int | None = None) -> byte
 
 
 def read_json(path: Path, kind: type[T], remedy: str) -> T:
-    """Return what a JSON file holds, as `kind` (a msgspec Struct with its constraints).
+    """Return the content of a JSON file as `kind` (a msgspec Struct with its constraints).
 
-    Raises StorageError where it is damaged: what the matter is, where in the file, and `remedy`.
+    Raises StorageError where it is damaged, with the fault, its place in the file, and `remedy`.
     """
     try:
         return decode(read_whole(path, remedy), kind)
@@ -51,7 +57,7 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
 
 
 def decode(data: bytes | str, kind: type[T]) -> T:
-    """Return JSON as `kind`.  Raises ValueError that says in a few words what the matter is."""
+    """Return JSON as `kind`.  Raises ValueError with a short description of the fault."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
@@ -59,7 +65,7 @@ def decode(data: bytes | str, kind: type[T]) -> T:
 
 
 def loose(data: bytes | str) -> Any:
-    """Return JSON with the NaN and Infinity that Python writes, whatever it is.  Raises ValueError as `decode` does."""
+    """Return any JSON, including the NaN and Infinity that Python writes.  Raises ValueError as `decode` does."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -67,7 +73,7 @@ def loose(data: bytes | str) -> Any:
 
 
 def convert(value: Any, kind: type[T]) -> T:
-    """Return a value of dicts, lists, numbers and text as `kind`.  Raises ValueError as `decode` does."""
+    """Return a value made of dicts, lists, numbers and text as `kind`.  Raises ValueError as `decode` does."""
     try:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
@@ -75,6 +81,6 @@ def convert(value: Any, kind: type[T]) -> T:
 
 
 def said(error: BaseException) -> str:
-    """Return what an error says, in one short line."""
+    """Return the text of an error in one short line."""
     text = one_line(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= NAMED else text[:NAMED] + " …"

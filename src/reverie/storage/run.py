@@ -1,4 +1,4 @@
-"""The run directory: where each file of a run lies, its configuration, and the lock that keeps a second process out."""
+"""The run directory: the places of its files, its configuration, and the lock against a second process."""
 
 import itertools
 import os
@@ -13,18 +13,18 @@ from reverie.storage.config import Call, Config, read_call, read_config, write_c
 from reverie.storage.files import ELSEWHERE, LOCK, file_identity, io_errors, make_folder, take_lock
 from reverie.storage.reading import exists
 
-RESULTS = "settings.json"  # what tells a folder of results
+RESULTS = "settings.json"  # marks a folder of results
 
 
 def folder(name: str, value: Any) -> Path:
-    """Return the path of a folder that is named by text or a path."""
+    """Return the path of a folder given as text or path.  Raises ConfigError for anything else."""
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str) or not os.fspath(value):
         raise ConfigError(f"{name} is {shown(value)}; give the path of a folder")
     return Path(value)
 
 
 def unused(path: Path) -> Path:
-    """Return `path`, or the first of `path`-2, `path`-3, … where nothing lies yet."""
+    """Return `path`, or the first of `path`-2, `path`-3, … that does not exist."""
     names = itertools.chain([path.name], (f"{path.name}-{i}" for i in itertools.count(2)))
     return next(free for name in names if not exists(free := path.with_name(name)))
 
@@ -39,7 +39,7 @@ class RunDirectory:
         self.journal_file = self.path / "experience" / "journal.bin"
         self.latest_file = self.path / "checkpoint" / "latest.safetensors"
         self.previous_file = self.path / "checkpoint" / "previous.safetensors"
-        self.next_file = self.path / "checkpoint" / "next.safetensors"  # while it is written
+        self.next_file = self.path / "checkpoint" / "next.safetensors"  # while it is being written
         self.best_file = self.path / "checkpoint" / "best.safetensors"
         self.episodes_file = self.path / "episodes.csv"
         self.evaluations_file = self.path / "evaluations.csv"
@@ -50,12 +50,12 @@ class RunDirectory:
         self._lock: filelock.BaseFileLock | None = None
 
     def set_aside(self, number: int) -> Path:
-        """Return the folder of what was learnt before change `number`, which learnt the journal again."""
+        """Return the folder for what was learnt before change `number`, which learnt the journal again."""
         return self.latest_file.parent / f"before-relearn-{number}"
 
     @property
     def own_files(self) -> set[Path]:
-        """The files that the run lives from."""
+        """The files that the run needs."""
         return {path for name, path in vars(self).items() if name.endswith("_file")} | {self.path / LOCK}
 
     @property
@@ -87,11 +87,11 @@ class RunDirectory:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the directory and its lock are still those that were opened."""
+        """Whether the directory and its lock are the ones that were opened."""
         return all(file_identity(path) == found for path, found in self._places)
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             try:
                 with io_errors(
@@ -102,24 +102,24 @@ class RunDirectory:
                 self._lock = None
 
     def write_config(self, config: Config, sign: bool) -> None:
-        """Write config.json, whole or not at all.  sign: as this user's on this machine."""
+        """Write config.json, completely or not at all.  sign: as written by this user on this machine."""
         write_config(self.config_file, config, sign)
 
     def read_config(self) -> Config:
-        """Return config.json.  Raises StorageError where there is none, or it is damaged or of another version."""
+        """Return config.json.  Raises StorageError where it is missing, damaged or of another version."""
         if not self.holds_run:
             raise StorageError(f"{self.path} holds no run (no config.json); give the directory that training wrote")
         return read_config(self.config_file)
 
     def write_call(self, call: Call) -> None:
-        """Note the command-line call under way, so that --resume can finish it."""
+        """Write the command-line call in progress, so that --resume can finish it."""
         write_call(self.call_file, call)
 
     def end_call(self) -> None:
-        """Note that the call under way did all that it was asked."""
+        """Record that the call in progress is finished."""
         with io_errors("write", self.call_file):
             self.call_file.unlink(missing_ok=True)
 
     def read_call(self) -> Call | None:
-        """Return the call that was cut short, or None where the last one ended."""
+        """Return the call that was cut short, or None if the last one ended."""
         return read_call(self.call_file)

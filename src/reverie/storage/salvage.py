@@ -1,4 +1,4 @@
-"""What checksums still vouch for in a damaged journal: whole records, wherever they lie, and steps in order again."""
+"""Recovery of the valid records of a damaged journal, found by their checksums and put in order again."""
 
 import re
 import zlib
@@ -10,29 +10,29 @@ from reverie.storage.experience import TRUNCATED, checks
 from reverie.storage.journal import CHECKSUM_BYTES, Header, checksums, record_dtype
 
 LEAST = record_dtype(1, 1).itemsize
-MOST = 2**16  # bytes of a record whose size nothing tells
-TRIED = 400  # places at which a first record may begin
+MOST = 2**16  # bytes of a record whose size is unknown
+TRIED = 400  # positions at which a first record may begin
 
 
 class Found(NamedTuple):
-    """What is whole in a journal."""
+    """The valid content of a journal."""
 
-    records: np.ndarray  # by step, each step once
-    damaged_bytes: int  # that belong to no whole record
-    doubled: int  # records of a step that another has already
+    records: np.ndarray  # in order of steps, each step once
+    damaged_bytes: int  # bytes that belong to no valid record
+    doubled: int  # records of a step that another record has already
 
 
 class Renumbered(NamedTuple):
     """Records as a journal that can be loaded."""
 
-    records: np.ndarray  # steps from 1, episodes from 1, checksums
-    kept: np.ndarray  # the steps that they had
-    untouched: int  # of them from the start are as they were, byte for byte
-    cut_episodes: list[int]  # that end or begin at a gap, as they were numbered
+    records: np.ndarray  # with new steps from 1, episodes from 1, and checksums
+    kept: np.ndarray  # their old steps
+    untouched: int  # number of records at the start that did not change at all
+    cut_episodes: list[int]  # old numbers of episodes that end or begin at a gap
 
 
 def whole_records(data: bytes, dtype: np.dtype, actions: int) -> Found:
-    """Return the records in `data` whose checksum holds and whose values can be, at whatever byte they begin."""
+    """Return the records in `data` with valid checksum and values, at whatever byte they begin."""
     size, payload = dtype.itemsize, dtype.itemsize - CHECKSUM_BYTES
     view, places, position, starts = memoryview(data), [], 0, _starts(data, size)
     while position + size <= len(data):
@@ -58,7 +58,7 @@ def whole_records(data: bytes, dtype: np.dtype, actions: int) -> Found:
 
 
 def _starts(data: bytes, size: int) -> np.ndarray:
-    """Return the bytes at which a record of `size` may begin: its step is small but not 0, its flags are known ones."""
+    """Return where a record of `size` bytes may begin: its step is small and not 0, and its flags are known."""
     found = np.frombuffer(data, np.uint8)
     count = len(found) - size + 1
     if count <= 0:
@@ -71,7 +71,7 @@ def _starts(data: bytes, size: int) -> np.ndarray:
 
 
 def record_size(data: bytes) -> int | None:
-    """Return how many bytes a record has where no header tells: checksums find it; None where no record is whole."""
+    """Return the bytes of a record without a header, found by checksums; None where no record is whole."""
     view = memoryview(data)
     for start in _starts(data, LEAST)[:TRIED].tolist():
         total, end = zlib.crc32(view[start : start + LEAST - CHECKSUM_BYTES]), start + LEAST - CHECKSUM_BYTES
@@ -84,9 +84,12 @@ def record_size(data: bytes) -> int | None:
 
 
 def sizes_of(line: bytes, size: int, told: Header | None) -> Header | None:
-    """Return the sizes of records of `size` bytes, from what is left of a first line and from what config.json tells."""
+    """Return the sizes that fit records of `size` bytes, from the remains of a first line and from config.json.
+
+    told: what config.json says.  Returns None where neither fits.
+    """
     pairs = re.findall(rb'"(\w+)": ?(\d{1,8})(?=[,}\s])', line)
-    # Of a name that comes again the first counts: what is within comes later.
+    # If a name occurs twice, its first value counts: nested values come later.
     found = {name.decode(): int(value) for name, value in reversed(pairs)}
     wanted = [found.get(name, 0) for name in ("observation_dim", "action_dim", "state_dim", "actions")]
     candidates = [Header(wanted[0], wanted[1], wanted[2], wanted[3])]
@@ -100,21 +103,21 @@ def sizes_of(line: bytes, size: int, told: Header | None) -> Header | None:
 
 
 def renumbered(records: np.ndarray, worlds: int) -> Renumbered:
-    """Return records, by step, with steps and episodes counted anew, so that a run can be taken up from them.
+    """Return records, sorted by step, with new steps and episodes, so that a run can continue from them.
 
-    An episode stays whole where it is; a gap ends it, as truncated, and what follows is another.  Worlds take turns: of a
-    round in which one step is missing, none is kept.
+    A gap ends an episode as truncated, and what follows is another episode.  Environments take turns: a round with a
+    missing step is dropped as a whole.
     """
     rounds = (records["step"].astype(np.int64) - 1) // worlds
     _, index, count = np.unique(rounds, return_inverse=True, return_counts=True)
     full = count[index] == worlds
-    if len(records):  # the last round need not be over
+    if len(records):  # the last round may be incomplete
         last = rounds == rounds[-1]
         turns = (records["step"][last].astype(np.int64) - 1) % worlds
         full |= last & bool((turns == np.arange(len(turns))).all())
     records = records[full].copy()
     original, steps = records.copy(), records["step"].astype(np.int64)
-    before: dict[int, int] = {}  # the newest record of each world
+    before: dict[int, int] = {}  # the newest record of each environment
     episodes, cut = 0, set()
     for i, step in enumerate(steps.tolist()):
         world = (step - 1) % worlds

@@ -1,4 +1,4 @@
-"""An `EnvSpec` as it is written down, in config.json and in a journal's first line."""
+"""An `EnvSpec` as written to config.json and to a journal's first line."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import msgspec
 
 from reverie.core.words import count
 
-if TYPE_CHECKING:  # NumPy comes with it, and much that reads a directory does without
+if TYPE_CHECKING:  # it imports NumPy, and much that reads a directory does not need it
     from reverie.core.types import EnvSpec
 
 
@@ -21,7 +21,7 @@ class Observed(msgspec.Struct):
 
 
 class Spec(msgspec.Struct, omit_defaults=True):
-    """An `EnvSpec`."""
+    """The written form of an `EnvSpec`."""
 
     observation_dim: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
     action_low: list[float] = []
@@ -34,7 +34,7 @@ class Spec(msgspec.Struct, omit_defaults=True):
     observation_high: list[float | None] = []
 
     def __post_init__(self):
-        """Raise ValueError that names bounds of which there are too few or too many; none of observations: not known."""
+        """Raise ValueError where there are too few or too many bounds; observation bounds may be missing."""
         seen, sent = self.observation_dim, len(self.action_low)
         if self.actions == 0 and not sent:
             raise ValueError("it has neither `actions` nor `action_low`")
@@ -48,14 +48,14 @@ class Spec(msgspec.Struct, omit_defaults=True):
 
     @classmethod
     def of(cls, spec: "EnvSpec") -> "Spec":
-        """Return the value that is written for `spec`."""
+        """Return the written form of `spec`."""
         parts = [Observed(name, kind, list(shape)) for name, kind, shape in spec.observations]
         bounds = list(spec.action_low), list(spec.action_high)
         seen = _finite(spec.observation_low), _finite(spec.observation_high)
         return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts, *seen)
 
     def value(self) -> "EnvSpec":
-        """Return the EnvSpec.  Raises SpaceError where it can be none."""
+        """Return the EnvSpec.  Raises SpaceError where the values are invalid."""
         from reverie.core.types import EnvSpec
 
         parts = tuple((part.name, part.kind, tuple(part.shape)) for part in self.observations)

@@ -1,7 +1,7 @@
-"""CSV tables that grow a row at a time and survive being cut anywhere, read back as values of their columns' kinds.
+"""CSV tables that grow row by row and can be read after a cut at any byte, with a kind for each column.
 
-A table's columns are a mapping from name to kind: a function from a field's text to its value, which raises ValueError that
-says what is wanted where the text is no such value.
+A table's columns are a mapping from name to kind.  A kind is a function from a field's text to its value; it raises
+ValueError with what is required for other text.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ REMEDY = "mend that line, or restore the file"
 
 
 class Table:
-    """A CSV file with fixed columns; each row is on its way to disk when `append` returns.
+    """A CSV file with fixed columns.  Each row is handed to the operating system when `append` returns.
 
-    The file is open only while a row is written: rows are few, no handle can be left behind, and a file that was taken
-    away is noticed.
+    The file is open only while a row is written: rows are rare, no descriptor is left open, and a file that was removed
+    is noticed.
     """
 
     def __init__(self, path: Path, columns: Iterable[str]):
@@ -41,7 +41,7 @@ class Table:
             write_whole(path, _line(self.columns))
 
     def append(self, row: dict[str, Any], durable: bool = False) -> None:
-        """Add one row; columns it lacks stay empty.  durable: wait until it would survive a power cut."""
+        """Append one row; missing columns stay empty.  durable: wait until the row survives a power cut."""
         line = _line([row.get(name, "") for name in self.columns])
         with io_errors("write", self.path):
             handle = open_own(self.path, os.O_WRONLY | os.O_APPEND)
@@ -53,38 +53,38 @@ class Table:
                 os.close(handle)
 
     def replace(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Rewrite the file, whole or not at all, with `rows` alone."""
+        """Rewrite the file, completely or not at all, with only `rows`."""
         write_whole(self.path, table_of(self.columns, rows))
 
 
 def _append(handle: int, line: bytes) -> None:
-    """Write a line at the end of an open file, whole or not at all."""
+    """Write a line at the end of an open file, completely or not at all."""
     size = os.fstat(handle).st_size
     try:
         write_all(lambda part: os.write(handle, part), line)
     except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to tell
+        with contextlib.suppress(OSError):  # the first error is the one to report
             os.ftruncate(handle, size)
         raise
 
 
 def table_of(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> bytes:
-    """Return a whole table as CSV."""
+    """Return a complete table as CSV."""
     columns = tuple(columns)
     lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
     return b"".join(_line(line) for line in lines)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the whole rows of a table as text by column, whatever its columns: `read_table` gives values."""
+    """Return the complete rows of a table as text by column, for any columns.  `read_table` returns values."""
     return read_table(path, {}, more=words)
 
 
 def read_table(path: Path, columns: Columns, more: Kind | None = None, remedy: str = REMEDY) -> list[dict[str, Any]]:
-    """Return the whole rows of a table as values by column; a last line without its end is left out.
+    """Return the complete rows of a table as values by column; a last line without a newline is left out.
 
-    more: the kind of columns that are not in `columns`; without it there can be none.  Raises StorageError that names file,
-    line and column where the table is damaged.
+    columns: the kind of each column.  more: the kind of all other columns; without it there must be none.
+    Raises StorageError with file, line and column where the table is damaged.
     """
     data = read_whole(path, remedy)
     try:
@@ -99,7 +99,7 @@ def read_table(path: Path, columns: Columns, more: Kind | None = None, remedy: s
 
 
 def table_at(path: Path, columns: Columns, remedy: str = REMEDY) -> list[dict[str, Any]]:
-    """Return what `read_table` does; no rows where there is no such file, as before the first row and after `recover`."""
+    """Return what `read_table` returns, or [] where there is no file (before the first row, after `recover`)."""
     return read_table(path, columns, remedy=remedy) if exists(path) else []
 
 
@@ -108,7 +108,10 @@ _limit = threading.Lock()
 
 @contextlib.contextmanager
 def _fields_of_any_size(most: int):
-    """Have csv take fields of up to `most` characters: its limit, 131,072, is the process's, and 8,000 returns are longer."""
+    """Let csv read fields of up to `most` characters.
+
+    Its limit, 131,072 for the whole process, is too small for 8,000 returns.
+    """
     with _limit:
         before = csv.field_size_limit(max(most, csv.field_size_limit()))
         try:
@@ -118,7 +121,7 @@ def _fields_of_any_size(most: int):
 
 
 def _kinds(names: Sequence[str], columns: Columns, more: Kind | None) -> list[Kind]:
-    """Return the kinds of a table's columns as its first line names them, in any order."""
+    """Return the kinds of a table's columns in the order of its first line."""
     for name in columns:
         if name not in names:
             raise ValueError(f"its first line names no column {name}")
@@ -162,7 +165,7 @@ def number(text: str) -> float:
 
 
 def any_number(text: str) -> float:
-    """Return a number, "inf" and "nan" among them."""
+    """Return a number, including "inf" and "nan"."""
     try:
         if NUMBER.fullmatch(text):
             return float(text)
@@ -172,17 +175,17 @@ def any_number(text: str) -> float:
 
 
 def number_or_diverged(text: str) -> float:
-    """Return a finite number, or the -inf of a run that diverged."""
+    """Return a finite number, or -inf, which marks a run that diverged."""
     return -math.inf if text == "-inf" else number(text)
 
 
 def number_or_nan(text: str) -> float:
-    """Return a finite number; nan for nothing, and for nan."""
+    """Return a finite number, or nan for "" and "nan"."""
     return math.nan if text in ("", "nan") else number(text)
 
 
 def figure(text: str) -> int | float | None:
-    """Return a number of any sort; None for nothing."""
+    """Return a number of any sort, or None for ""."""
     if not text:
         return None
     return int(text) if WHOLE.fullmatch(text) and len(text) <= DIGITS else any_number(text)
@@ -196,14 +199,14 @@ def flag(text: str) -> int:
 
 
 def numbers(text: str) -> str:
-    """Return finite numbers with a space between, as the text that they are."""
+    """Return the text of finite numbers separated by spaces, unchanged."""
     for part in text.split(" "):
         number(part)
     return text
 
 
 def name(text: str) -> str:
-    """Return a name that may be a part of a file's."""
+    """Return a name that can be part of a file name."""
     if not NAME.fullmatch(text) or len(text) > 100:
         raise ValueError("name")
     return text
@@ -215,7 +218,7 @@ def words(text: str) -> str:
 
 
 def one_of(*values: str) -> Kind:
-    """Return the kind of some words."""
+    """Return the kind of a column that holds one of `values`."""
 
     def kind(text: str) -> str:
         if text not in values:

@@ -50,5 +50,5 @@ class Units:
         return scaled if self._world is None else self._world.shape(scaled)
 
     def reward(self, value: Any, step: int) -> float:
-        """Return the reward of a step as a finite float.  Raises WorldError where it is not finite."""
+        """Return the reward of a step as a float that learning can take.  Raises WorldError where it is not finite."""
         return self._border.number(finite_number(self._spec.name, f"the reward of step {step}", value))
