@@ -1,1 +1,1 @@
-"""What everything else speaks of: transitions, agents, errors."""
+"""Types and contracts that all other packages use: transitions, agents, errors."""

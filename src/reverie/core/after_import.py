@@ -1,8 +1,8 @@
-"""Calls that wait for a module to be imported, whoever imports it.  Imports as little as can be: the command line starts so."""
+"""Calls that wait until a module is imported.  Imports as little as possible, since the command line starts with it."""
 
 import sys
 
-TYPE_CHECKING = False  # not typing's own, which takes time
+TYPE_CHECKING = False  # typing's own takes time to import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.machinery import ModuleSpec
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 
 class AfterImport:
-    """Calls a function with a module once that is imported, or at once where it is; until `cancel`."""
+    """Calls a function with a module once it is imported, or at once if it is already, unless `cancel` comes first."""
 
     def __init__(self, name: str, function: "Callable[[ModuleType], object]"):
         self._name, self._function = name, function
-        if (module := sys.modules.get(name)) is not None:  # None stands there for what must not be imported
+        if (module := sys.modules.get(name)) is not None:  # None marks a module that must not be imported
             function(module)
         else:
             sys.meta_path.insert(0, self)  # pyright: ignore[reportArgumentType]
 
     def cancel(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)  # pyright: ignore[reportArgumentType]
 
     def find_spec(self, fullname: str, path: "Any" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
-        """Return the module's own spec with the call after it; None for all other modules: it finds nothing itself."""
+        """Return the module's own spec with the call added; None for all other modules, which it does not find."""
         del path, target
         if fullname != self._name:
             return None

@@ -1,4 +1,4 @@
-"""The one contract between algorithms and training: pure functions of an explicit state."""
+"""The contract between algorithms and training: pure functions of an explicit state."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -8,27 +8,28 @@ from reverie.core.types import EnvSpec
 
 
 class DataRequirements(NamedTuple):
-    """Numbers that training obeys without knowing the algorithm."""
+    """What an algorithm asks of training, as numbers."""
 
     batch_size: int  # rows of one minibatch
-    updates_per_step: int  # I: minibatch updates for each real step
-    warmup_steps: int  # real steps of uniformly random actions before the first update
-    replay_capacity: int  # transitions kept; the oldest go first
-    update_after: Literal["step", "episode"]  # when updates run; after an episode all of its steps' updates run at once
-    rollout: int = 0  # T, of on-policy agents: updates are fed the last T steps of each world, once, and nothing else
-    worlds: int = 1  # E, of on-policy agents: worlds that are stepped in turns
-    discount: float | None = None  # γ; with the scale of rewards it tells which values those seen allow
+    updates_per_step: int  # I: minibatch updates per real step
+    warmup_steps: int  # real steps with uniformly random actions before the first update
+    replay_capacity: int  # transitions kept; the oldest are dropped first
+    update_after: Literal["step", "episode"]  # when updates run; "episode": those of all its steps at its end
+    # T, for on-policy agents: each update uses the last T steps of each environment once, and nothing else
+    rollout: int = 0
+    worlds: int = 1  # E, for on-policy agents: environments that take turns
+    discount: float | None = None  # γ; with the reward scale it says which values the rewards allow
     reward_scale: float = 1.0
-    learning_rate: float | None = None  # with the next, for what to say where learning diverges
-    observation_normalisation: bool | None = None  # None: nobody can set it
+    learning_rate: float | None = None  # for the advice when learning diverges, as is the next one
+    observation_normalisation: bool | None = None  # None: there is no such setting
 
 
 class Agent(NamedTuple):
-    """An algorithm built for one world.  Every array lives in `state` (learnt) or `memory` (one episode's noise).
+    """An algorithm built for one environment.  Every array is in `state` (learnt) or `memory` (noise of one episode).
 
-    `init`, `begin`, `act` and `update` are JAX functions: `jit`, `vmap` over keys and `lax.scan` just work.
-    `greedy` and `explore` are the two halves of `act`; they read only what `policy` picks from the state and run on
-    NumPy arrays as well as on JAX arrays, so that a control loop need not call into a compiled program to act.
+    `init`, `begin`, `act` and `update` are JAX functions that work with `jit`, `vmap` over keys and `lax.scan`.
+    `greedy` and `explore` are the two halves of `act`.  They read only what `policy` takes from the state, and run on
+    NumPy arrays as well as on JAX arrays, so that a control loop can act without calling a compiled program.
     """
 
     spec: EnvSpec
@@ -36,25 +37,25 @@ class Agent(NamedTuple):
     init: Callable[..., Any]  # (key) -> state
     begin: Callable[..., Any]  # (state, key) -> memory
     act: Callable[..., Any]  # (state, memory, observation [n], key, explore) -> (action [m] in [-1, 1], memory)
-    # (state, Transition [I, B, ...], key) -> (state, metrics: dict of scalars); of on-policy agents [T, E, ...], in time
+    # (state, Transition [I, B, ...], key) -> (state, metrics: dict of scalars); on-policy: [T, E, ...] in order of time
     update: Callable[..., Any]
-    diagnose: Callable[..., Any]  # (state, Transition [B, ...]) -> dict of scalars too costly for every update
+    diagnose: Callable[..., Any]  # (state, Transition [B, ...]) -> dict of scalars, too costly for every update
     policy: Callable[..., Any]  # (state) -> the arrays that acting reads
     greedy: Callable[..., Any]  # (policy, observation [..., n]) -> action [..., m]
-    explore: Callable[..., Any]  # (policy, memory, observation [..., n], innovation [..., m]) -> (action, memory)
-    imagination: Any = None  # settings of imagination, where whoever feeds `update` is to dream as well
+    explore: Callable[..., Any]  # (policy, memory, observation [..., n], noise [..., m]) -> (action, memory)
+    imagination: Any = None  # settings of imagination, or None
 
 
 @runtime_checkable
 class Algorithm(Protocol):
-    """A frozen dataclass of hyper-parameters that can build its agent for a world.
+    """A frozen dataclass of hyper-parameters that builds its agent for an environment.
 
-    `build` raises SpaceError where the world's actions are not of its kind (`require_continuous`, `require_discrete`).
+    `build` raises SpaceError where the action space is of the wrong kind (`require_continuous`, `require_discrete`).
     """
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """The algorithm's name for users."""
         ...
 
     def build(self, spec: EnvSpec) -> Agent:

@@ -1,4 +1,4 @@
-"""What programs pass: each value is right, or a ConfigError says what to give instead."""
+"""Checks of arguments from user programs.  A ConfigError says what to give instead."""
 
 import math
 import numbers
@@ -7,11 +7,11 @@ from typing import Any
 from reverie.core.errors import ConfigError, one_line
 
 SHOWN = 200  # characters of a value in a message
-MOST = 2**63 - 1  # of whole numbers: what arrays can count
+MOST = 2**63 - 1  # of whole numbers: the largest that arrays can count
 
 
 def shown(value: Any) -> str:
-    """Return a value as an error shows it, whatever its `repr` does."""
+    """Return a value as an error message shows it, even if its `repr` raises."""
     try:
         text = " ".join(repr(value).split())
     except Exception:
@@ -20,7 +20,7 @@ def shown(value: Any) -> str:
 
 
 def whole(name: str, value: Any, least: int = 0) -> int:
-    """Return a whole number from `least` to MOST, of whatever integer type."""
+    """Return a whole number from `least` to MOST, given as any integer type.  Raises ConfigError for other values."""
     number = _plain(value, numbers.Integral, int)
     if number is None or number < least:
         raise ConfigError(f"{name} is {shown(value)}; give a whole number of at least {least}")
@@ -30,7 +30,7 @@ def whole(name: str, value: Any, least: int = 0) -> int:
 
 
 def finite(name: str, value: Any) -> float:
-    """Return a finite number, of whatever real type."""
+    """Return a finite number, given as any real type.  Raises ConfigError for other values."""
     number = _plain(value, numbers.Real, float)
     if number is None or not math.isfinite(number):
         raise ConfigError(f"{name} is {shown(value)}; give a finite number")
@@ -38,15 +38,15 @@ def finite(name: str, value: Any) -> float:
 
 
 def at_least_0(name: str, value: Any) -> float:
-    """Return a finite number of at least 0, of whatever real type."""
+    """Return a finite number of at least 0, given as any real type.  Raises ConfigError for other values."""
     if (number := finite(name, value)) < 0:
         raise ConfigError(f"{name} is {shown(value)}; it must be 0 or more")
     return number
 
 
 def _plain(value: Any, kind: type, made: type[int] | type[float]) -> float | int | None:
-    """Return a number of some kind as Python's own; None where it is none, is a bool, or float64 does not reach so far."""
+    """Return a number of some kind as Python's own type; None for other values, bools, and numbers beyond float64."""
     try:
         return made(value) if isinstance(value, kind) and not isinstance(value, bool) else None
-    except Exception:  # OverflowError, or whatever somebody's number raises
+    except Exception:  # OverflowError, or anything that a user's number type raises
         return None

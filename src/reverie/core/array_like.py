@@ -1,4 +1,4 @@
-"""What programs pass as an array, before anybody asks whether it is right."""
+"""Conversion of user arguments to arrays, before they are checked."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def as_array(value: Any) -> np.ndarray:
-    """Return `value` as an array of whatever it holds; one of None where it is ragged, or raises when it is looked at."""
+    """Return `value` as an array, or an array of None if it is ragged or raises during conversion."""
     try:
         return np.asarray(value)
     except Exception:

@@ -1,4 +1,4 @@
-"""How settings check themselves: frozen dataclasses whose fields are made what their annotations want, or refused."""
+"""Settings that check themselves: frozen dataclasses that convert each field to its annotation, or raise."""
 
 import dataclasses
 import functools
@@ -9,13 +9,13 @@ from reverie.core.errors import ConfigError, unknown
 from reverie.core.setting_docs import document_settings
 from reverie.core.words import plain
 
-TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")  # as they are typed
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")  # as users type them
 TRUTHS: dict[str, bool] = {word: word in TRUE for word in (*TRUE, *FALSE)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of settings that have no other.  Raises ConfigError where a value is not of its field's type."""
+    """Base class of settings.  Raises ConfigError where a value does not have its field's type."""
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -26,20 +26,20 @@ class Settings:
             object.__setattr__(self, field.name, coerce(type(self), field.name, getattr(self, field.name)))
 
     def replace(self, **changes: Any) -> Self:
-        """Return settings with changes."""
+        """Return a copy with changes."""
         return dataclasses.replace(self, **changes)
 
     def require(self, **least: float) -> None:
-        """Raise ConfigError where a field lies below its least value."""
+        """Raise ConfigError where a field is below its least value."""
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {value}")
 
 
 def coerce(config_type: type, name: str, value: Any) -> Any:
-    """Return `value` (of its type, or text as typed after `--set`) as field `name` of `config_type` wants it.
+    """Return `value`, of its type or as text after `--set`, converted to the type of field `name` of `config_type`.
 
-    Raises ConfigError: an unknown name gets the nearest right one, a wrong value the kind that is wanted.
+    Raises ConfigError: with the nearest name for an unknown one, with the right type for a wrong value.
     """
     hints = _hints(config_type)
     if name not in hints:
@@ -55,12 +55,12 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
         if get_origin(hint) is tuple:
             return tuple(_whole(item) for item in (_parts(value) if isinstance(value, str) else value))
         return _whole(value) if hint is int else _finite(value)
-    except Exception:  # whatever a strange object raises when it is looked at
+    except Exception:  # a strange object may raise anything
         raise ConfigError(f"{name} is {shown(value)}; it must be {_wanted(hint)}") from None
 
 
 def _parts(text: str) -> list[str]:
-    """Return what stands between the commas of text such as "200,200" or "(200,)"; only "()" and "[]" hold nothing."""
+    """Return the parts between the commas of text such as "200,200" or "(200,)"; only "()" and "[]" are empty."""
     inner = text.strip()
     if inner in ("()", "[]"):
         return []
@@ -70,14 +70,14 @@ def _parts(text: str) -> list[str]:
 
 @functools.cache
 def _hints(config_type: type) -> dict[str, Any]:
-    """Return the types of a class's fields: resolving them takes longer than all else here."""
+    """Return the types of a class's fields.  Cached, since resolving them takes longer than all else here."""
     hints = get_type_hints(config_type)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 
 
 def _whole(value: Any) -> int:
     number = float(plain(value))
-    if number != int(number) or isinstance(value, bool) or abs(number) > 2**53:  # beyond that floats skip numbers
+    if number != int(number) or isinstance(value, bool) or abs(number) > 2**53:  # larger floats skip whole numbers
         raise ValueError
     return int(number)
 

@@ -1,7 +1,7 @@
-"""The one contract of dynamics models, fitted and exact: everything that imagines or plans sees no more than this.
+"""The contract of dynamics models, fitted and exact.  Imagination and planning use nothing else of a model.
 
-Arrays are NumPy's, float64; x is the model's state [n] (a domain's physical state, or the observation where that is all
-there is), u an action [m] in [-1, 1], t the step within an episode, counted from 0.
+Arrays are NumPy float64.  x is the model's state [n]: a domain's physical state, or the observation where there is
+nothing else.  u is an action [m] in [-1, 1], t the step within an episode, counted from 0.
 """
 
 import dataclasses
@@ -14,13 +14,14 @@ from reverie.core.status import Status
 
 @dataclasses.dataclass(frozen=True)
 class Episode:
-    """A real episode as models see it; episodes may differ in length T."""
+    """A real episode as models see it.  Episodes may differ in length T."""
 
     states: np.ndarray  # [T + 1, n]
     actions: np.ndarray  # [T, m], as executed
     rewards: np.ndarray  # [T]
-    terminated: bool = False  # whether the last state was a death
-    context: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))  # constant within it (a target), [c]
+    terminated: bool = False  # whether the last state was terminal
+    # constant in the episode (a target), [c]
+    context: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -31,36 +32,36 @@ class Linear(NamedTuple):
 
     F: np.ndarray  # [T, n, n + m]
     f: np.ndarray  # [T, n]
-    covariance: Any  # [T, n, n], or None where nothing is random
+    covariance: Any  # [T, n, n], or None if nothing is random
 
 
 class Dynamics(Protocol):
-    """What is known of x' given x, u and t.  Immutable; batches [B] run side by side."""
+    """A distribution of x' given x, u and t.  Immutable; batches [B] run side by side."""
 
     @property
     def horizon(self) -> int | None:
-        """Steps t = 0 … horizon - 1 that it knows of (beyond is an error); None where time does not matter."""
+        """Number of steps t = 0 … horizon - 1 that the model covers, others being an error; None for any t."""
         ...
 
     def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return the expected next states [B, n] of states [B, n], actions [B, m], steps [B]."""
+        """Return the expected next states [B, n] for states [B, n], actions [B, m] and steps [B]."""
         ...
 
     def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return next states [B, n] drawn with the model's noise."""
+        """Return next states [B, n] sampled with the model's noise."""
         ...
 
     def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the model to first order about states [T + 1, n] and actions [T, m], steps 0 … T - 1."""
+        """Return the first-order expansion about states [T + 1, n] and actions [T, m], for steps 0 … T - 1."""
         ...
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all that decides it, for a checkpoint; `Model.restore` takes it back."""
+        """Return all arrays that determine the model, for a checkpoint; `Model.restore` reads them."""
         ...
 
 
 class FitResult(NamedTuple):
-    """What a fit came to; dynamics is None where there is nothing that could be used."""
+    """Result of a fit; dynamics is None where the fit is unusable."""
 
     dynamics: Any  # Dynamics | None
     status: Status
@@ -73,20 +74,21 @@ class Model(Protocol):
 
     @property
     def episodes(self) -> int:
-        """Real episodes to a fit (n of Gu et al. 2016)."""
+        """Number of real episodes per fit (n of Gu et al. 2016)."""
         ...
 
     def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> FitResult:
-        """Return dynamics fitted to `batch`, with `history` (the last episodes, batch included) for a prior.
+        """Return dynamics fitted to `batch`.
 
-        previous: the dynamics of the last fit or None.  The same arguments give the same result to the bit.
+        batch: the newest episodes.  history: the last episodes, including `batch`, for a prior.
+        previous: the dynamics of the last fit, or None.  The same arguments give the same result to the bit.
         """
         ...
 
     def restore(self, arrays: dict[str, np.ndarray]) -> Any:
-        """Return the dynamics whose `arrays` these are."""
+        """Return the dynamics from their `arrays`."""
         ...
 
     def replace(self, **changes: Any) -> Self:
-        """Return settings with changes."""
+        """Return a copy with changes."""
         ...

@@ -1,4 +1,4 @@
-"""The errors a user can cause and mend: one sentence each, naming what, where and what to do."""
+"""Errors that a user can cause and fix.  Each is one sentence: what is wrong, where, and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from reverie.core.other_names import called_here
 from reverie.core.words import listed
 
-LIKENESS = 0.55  # of a name to the one that is proposed instead: no 'os' for 'nosuch', but 'ppo' for 'trpo'
-LONGEST = 1000  # characters of a message: what was typed or read may be of any length
+LIKENESS = 0.55  # least similarity of a proposed name: excludes 'os' for 'nosuch', includes 'ppo' for 'trpo'
+LONGEST = 1000  # characters of a message; input in it may have any length
 
 
 class ReverieError(Exception):
-    """Wrong input or a broken world.  The command line prints its one line and exits with 2."""
+    """Wrong input or a faulty environment.  The command line prints its one line and exits with 2."""
 
     def __str__(self) -> str:
         return one_line(super().__str__())
 
 
 def one_line(text: str) -> str:
-    """Return `text` as one line that any terminal can print: control characters escaped, the middle of a long one left out."""
+    """Return `text` as one printable line: control characters escaped, the middle of a long text left out."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
     if text.isprintable():
@@ -27,20 +27,20 @@ def one_line(text: str) -> str:
 
 
 class ReverieWarning(UserWarning):
-    """What a run goes on with, though somebody should look at it: one sentence."""
+    """A one-sentence warning about something that a run continues with, but that the user should look at."""
 
 
 def sentence(error: BaseException) -> str:
-    """Return an exception of whatever kind as one line, also one whose own text raises."""
+    """Return any exception as one line, even if its own text raises."""
     try:
         text = " ".join(str(error).split())
-    except BaseException as second:  # of somebody else's class
+    except BaseException as second:  # an error of a user's class
         text = f"its text cannot be had, which raises {type(second).__name__}"
     return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def going_on(said: object, more: str) -> str:
-    """Return what an error says and then `more`: after a semicolon, or as another sentence where the first has ended."""
+    """Return an error's text followed by `more`: after a semicolon, or as a new sentence if the text ends one."""
     text = str(said).rstrip()
     return f"{text} {more[:1].upper()}{more[1:]}" if text.endswith(("?", ".", "!")) else f"{text}; {more}"
 
@@ -54,24 +54,24 @@ class SpaceError(ReverieError, ValueError):
 
 
 class WorldError(ReverieError, RuntimeError):
-    """The environment raised, or returned what no learner can use; the experience before it is safe."""
+    """The environment raised, or returned unusable values.  The experience before is safe."""
 
 
 class StorageError(ReverieError, OSError):
-    """A file that is damaged, foreign, in use by another process, or could not be written."""
+    """A file that is damaged, foreign, in use by another process, or cannot be written."""
 
 
 class DivergedError(ReverieError, ArithmeticError):
-    """Learning came to numbers that are not finite; the last good checkpoint is kept."""
+    """Learning reached numbers that are not finite.  The last good checkpoint is kept."""
 
-    line: str | None = None  # that goes on with other settings, where the message ends with it
+    line: str | None = None  # the command that continues with other settings, if the message ends with it
 
 
 def unknown(kind: str, name: str, known: Iterable[str], listing: str = "") -> ConfigError:
-    """Return the error for a `name` that is no known `kind`.
+    """Return the error for a `name` that is not a known `kind`.
 
-    It says what that is called here, else the nearest right name, else `listing`, which says where all are; without a listing
-    the first of them are named.
+    It gives the name used here, or else the nearest known name, or else `listing`, which says where all names are.
+    Without a listing it shows the first names.
     """
     names = sorted(known)
     ours = called_here(name, names)

@@ -1,10 +1,10 @@
-"""Are all numbers of an array finite, or within a bound?  Asked of short vectors at every step, so quick for those."""
+"""Checks that all numbers of an array are finite or bounded.  Fast for short vectors, since they run at every step."""
 
 from math import isfinite
 
 import numpy as np
 
-SHORT = 64  # entries up to which a Python loop is quicker than NumPy, whose calls cost 2 us whatever the size
+SHORT = 64  # entries up to which a Python loop is faster than NumPy, whose calls cost 2 us at any size
 
 
 def all_finite(values: np.ndarray) -> bool:
@@ -15,9 +15,9 @@ def all_finite(values: np.ndarray) -> bool:
 
 
 def all_within(values: np.ndarray, most: float) -> bool:
-    """Return whether every number of `values` (any shape) lies in [-most, most]; NaN does not."""
+    """Return whether every number of `values` (any shape) is in [-most, most]; NaN is not."""
     if values.size <= SHORT:
-        # The sum is quicker than a look at each; where it does not say yes, NumPy decides, in the precision of `values`.
+        # The sum is faster than a check of each; if it is too large, NumPy decides in the precision of `values`.
         if sum(map(abs, values.ravel().tolist())) <= most:
             return True
     return bool((np.abs(values) <= most).all())

@@ -1,28 +1,28 @@
-"""Was this process asked to stop?  A flag that signal handlers set, looked at wherever stopping is safe.
+"""A flag that signal handlers set when the process should stop; code checks it where stopping is safe.
 
-Handlers: `training.deferred_interrupts`.  Here only what every room may ask.
+The handlers are in `training.deferred_interrupts`.  This module has only what every package may use.
 """
 
 from collections.abc import Callable
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked to stop, and here is a good moment.  Its text says how far what was going on had come."""
+    """Raised at a safe point after a signal.  Its text says how far the work had come."""
 
 
-EXIT_STATUS = 130  # of a process that a signal interrupted, and that saved what it had
+EXIT_STATUS = 130  # of a process that saved its work after a signal
 
 
 class Flag:
-    """`asked`: whether a signal came, `since` when.  `handled`: whether signals come here at all."""
+    """`asked`: whether a signal came; `since`: when.  `handled`: whether signals set this flag at all."""
 
     def __init__(self):
         self.handled = self.asked = False
-        self.since = 0.0  # seconds, by the clock of whoever asks
+        self.since = 0.0  # seconds, by the clock of the caller of `ask`
         self.listeners: list[Callable[[], object]] = []
 
     def ask(self, now: float) -> None:
-        """Set the flag and call the listeners, the first time.  now: seconds of time.monotonic()."""
+        """Set the flag and call the listeners, the first time only.  now: seconds of time.monotonic()."""
         if not self.asked:
             self.since = now
             self.asked = True

@@ -1,7 +1,7 @@
-"""What settings are called elsewhere, so that whoever types those names is told ours.
+"""Names of settings in other libraries and papers, so that a user who types one is told ours.
 
-Left: names of Stable-Baselines3, CleanRL, RLlib, TorchRL, Spinning Up, and the symbols of papers.  Right: ours, the first that
-the thing at hand has.
+Keys are our names; values are those of Stable-Baselines3, CleanRL, RLlib, TorchRL, Spinning Up, and the symbols of
+papers.  Where several of ours match, the first one that exists in the context is used.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -72,13 +72,13 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "evaluate_episodes": ("eval_episodes", "n_eval_episodes", "num_eval_episodes"),
 }
 _SYMBOLS = {"γ": "gamma", "τ": "tau", "σ": "sigma", "α": "alpha", "ε": "epsilon", "λ": "lambda"}
-LAST_RESORT = {"alpha": "learning_rate"}  # where an agent has no temperature
+LAST_RESORT = {"alpha": "learning_rate"}  # for agents without a temperature
 
 
 def called_here(name: str, known: Iterable[str]) -> str | None:
     """Return which of the `known` names means what `name` means elsewhere, or None.
 
-    Capitals, hyphens and American spelling make no difference.  "model.lr" is looked for as "model.learning_rate".
+    Case, hyphens and American spelling do not matter.  "model.lr" is treated as "model.learning_rate".
     """
     names: Collection[str] = set(known)
     plain = name.lower().replace("-", "_")
@@ -91,6 +91,6 @@ def called_here(name: str, known: Iterable[str]) -> str | None:
 
 
 def setting_meant(name: str) -> str | None:
-    """Return the setting that `name` is, or is called here, whatever has it; None where no setting is known by that name."""
+    """Return the setting that `name` is or means, in any context; None if there is no such setting."""
     plain = name.lower().replace("-", "_")
     return plain if plain in _OURS else called_here(plain, _OURS)

@@ -1,4 +1,4 @@
-"""What users choose from by name: the names are known at once, and what they stand for is imported when it is asked for."""
+"""Registries of named things to choose from.  Names are known at once; the things are imported when asked for."""
 
 import ast
 import importlib
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Registry(Mapping[str, Any]):
-    """Names of "package.module:attribute".  Looking up a name imports its module; asking for names or texts does not."""
+    """Names of "package.module:attribute".  Looking up a name imports its module; listing names or texts does not."""
 
     def __init__(self, homes: Mapping[str, str]):
         self._homes = dict(homes)
@@ -27,12 +27,12 @@ class Registry(Mapping[str, Any]):
         return len(self._homes)
 
     def text(self, name: str) -> str:
-        """Return the first line of the docstring of a name's module, without importing that module."""
+        """Return the first line of the docstring of a name's module, without importing the module."""
         return first_line(self._homes[name].partition(":")[0])
 
 
 def first_line(module: str) -> str:
-    """Return the first line of a module's docstring; only the packages around it are imported.  "" where there is none."""
+    """Return the first line of a module's docstring, or "".  Imports only the packages around it."""
     spec = importlib.util.find_spec(module)
     source = getattr(spec and spec.loader, "get_source", lambda name: None)(module)
     text = ast.get_docstring(ast.parse(source or ""))

@@ -1,4 +1,4 @@
-"""Random draws as functions of (seed, stream, count): nothing need be stored to draw the same again."""
+"""Random draws as functions of (seed, stream, count), so that nothing must be stored to repeat them."""
 
 import numpy as np
 
@@ -7,5 +7,5 @@ NOISE, SAMPLE, RESET, EVALUATE, LOOK, PLANNED_EPISODES, IMAGINED, MODEL = range(
 
 
 def seed_of(seed: int, stream: int, number: int = 0) -> int:
-    """Return the seed for draw `number` of a stream: a function of its arguments alone."""
+    """Return the seed for draw `number` of a stream.  It depends on the arguments alone."""
     return int(np.random.SeedSequence([seed, stream, number]).generate_state(1)[0])

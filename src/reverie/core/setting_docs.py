@@ -1,4 +1,4 @@
-"""What each setting of a dataclass means: the text below its field, read from the source when somebody asks."""
+"""Documentation of dataclass settings: the text below each field, read from the source when asked for."""
 
 import ast
 import dataclasses
@@ -13,16 +13,16 @@ WIDTH = 100  # characters of a line in help()
 
 
 class SettingDoc(NamedTuple):
-    """One setting, for people.  default: `dataclasses.MISSING` where there is none, and it must be given."""
+    """Documentation of one setting.  default: `dataclasses.MISSING` where a value is required."""
 
     name: str
     default: Any
-    choices: tuple[str, ...]  # of a Literal; () elsewhere
-    text: str  # one line; "" where the source says nothing
+    choices: tuple[str, ...]  # of a Literal, else ()
+    text: str  # one line; "" where the source has none
 
 
 def setting_docs(kind: type) -> list[SettingDoc]:
-    """Return what the settings of a dataclass mean, in their order; what a class says itself goes before its bases' texts."""
+    """Return the documentation of a dataclass's settings, in order; a class's own texts override those of its bases."""
     hints = get_type_hints(kind)
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
@@ -35,7 +35,7 @@ def setting_docs(kind: type) -> list[SettingDoc]:
 
 
 class LazyDoc:
-    """A `__doc__` that ends in the settings of its dataclass.  Costs nothing until somebody reads it."""
+    """A `__doc__` that ends with the settings of its dataclass.  It is built only when it is read."""
 
     def __init__(self, text: str):
         self._text = text
@@ -43,13 +43,13 @@ class LazyDoc:
     def __get__(self, instance: object, owner: type) -> str:
         if (
             "__match_args__" not in owner.__dict__
-        ):  # `dataclass` asks while it makes the class, and sets these afterwards
+        ):  # `dataclass` reads it while making the class, before this attribute is set
             return self._text
         return _with_settings(owner, self._text)
 
 
 def document_settings(kind: type[T]) -> type[T]:
-    """Have `help` of a dataclass name each setting with its default and meaning; return the class."""
+    """Make `help` of a dataclass list each setting with its default and meaning; return the class."""
     if own := kind.__dict__.get("__doc__"):
         kind.__doc__ = LazyDoc(own)  # pyright: ignore[reportAttributeAccessIssue]
     return kind
@@ -67,10 +67,10 @@ def _with_settings(kind: type, text: str) -> str:
 
 @functools.cache
 def _texts(kind: type) -> dict[str, str]:
-    """Return the text that stands below each field of one class; {} where there is no source."""
+    """Return the text below each field of one class; {} where there is no source."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
-    except (OSError, TypeError, SyntaxError):  # a class of a program that was typed in, or one of C
+    except (OSError, TypeError, SyntaxError):  # a class typed at a prompt, or written in C
         return {}
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     found = {}

@@ -1,10 +1,10 @@
-"""How a computation ended: a code that survives `jit` and `vmap`, and a sentence for people."""
+"""How a computation ended: a code that works under `jit` and `vmap`, with a sentence for each."""
 
 import enum
 
 
 class Status(enum.IntEnum):
-    """What solvers and fits return beside their result; `text` says the likely cause and what to try."""
+    """Status that solvers and fits return with their result; `text` gives the likely cause and what to try."""
 
     CONVERGED_GRADIENT = 0
     CONVERGED_COST = 1
@@ -27,12 +27,12 @@ class Status(enum.IntEnum):
 
     @property
     def good(self) -> bool:
-        """Whether the result can be used as it is."""
+        """Whether the result can be used."""
         return self <= Status.INACTIVE
 
     @property
     def text(self) -> str:
-        """One sentence: what happened, the likely cause, what to try."""
+        """One sentence: what happened, the likely cause, and what to try."""
         return _TEXTS[self]
 
 

@@ -1,4 +1,4 @@
-"""What flows between worlds, memories and algorithms."""
+"""Types that pass between environments, replay and algorithms: transitions and environment specifications."""
 
 import dataclasses
 import functools
@@ -14,22 +14,22 @@ from reverie.core.errors import ConfigError, DivergedError, ReverieWarning, Spac
 from reverie.core.finite import all_finite
 from reverie.core.words import count
 
-WIDEST = 1e6  # times the others' range, beyond which an actuator's is hardly meant
+WIDEST = 1e6  # times the range of the others: a wider actuator range is probably a mistake
 
-Array = Any  # a NumPy or a JAX array: acting runs on either
+Array = Any  # a NumPy or JAX array: acting works on both
 
 
 class Transition(NamedTuple):
-    """One step of experience; leading axes ([B] or [I, B]) are added outside.
+    """One step of experience; callers add leading axes ([B] or [I, B]).
 
-    `discount` is 0 where the episode died and 1 where it lives on or merely ran out of time: it never holds gamma.
+    `discount` is 0 where the episode terminated and 1 where it continued or ran out of time.  It never contains γ.
     """
 
     observation: Array  # [..., n]
-    action: Array  # [..., m], the action that was executed: in [-1, 1], or a number 0, 1, … of a discrete one (m = 1)
+    action: Array  # [..., m], the executed action: in [-1, 1], or a number 0, 1, … of a discrete one (m = 1)
     reward: Array  # [...], unscaled
     discount: Array  # [...]
-    next_observation: Array  # [..., n], the true successor, also on the last step
+    next_observation: Array  # [..., n], the true successor, also at the last step
 
     @classmethod
     def unpack(cls, rows: Array, observation_dim: int, action_dim: int) -> "Transition":
@@ -38,7 +38,7 @@ class Transition(NamedTuple):
         return cls(rows[..., :n], rows[..., n : n + m], rows[..., n + m], rows[..., n + m + 1], rows[..., n + m + 2 :])
 
     def pack(self) -> np.ndarray:
-        """Return the fields side by side as float32 rows [..., `row_width(n, m)`]: one gather samples all of them."""
+        """Return the fields side by side as float32 rows [..., `row_width(n, m)`]: one gather samples them all."""
         columns = (self.observation, self.action, self.reward, self.discount, self.next_observation)
         wide = [np.asarray(c)[..., None] if i in (2, 3) else np.asarray(c) for i, c in enumerate(columns)]
         return np.concatenate(wide, axis=-1, dtype=np.float32)
@@ -51,15 +51,14 @@ def row_width(observation_dim: int, action_dim: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class EnvSpec:
-    """All an algorithm may know of the world: sizes, action bounds (in the world's own units) and a name.
+    """What an algorithm knows of the environment: sizes, action bounds (in the environment's units) and a name.
 
-    Either bounds or `actions`, the number of discrete ones, which the world counts from `first_action`.  observations: the
-    parts of an observation in order, (name, kind, shape), where they are known.  observation_low, observation_high: what each
-    of its numbers lies between, where that is known; nothing is learnt from them.
-
-    Raises SpaceError where bounds are too few or too many, an actuator's bound or the width of its range is not finite, a range
-    is empty, or there is nothing to choose.
-    Warns of a range a million times as wide as the others.
+    Give either action bounds or `actions`, the number of discrete actions, which the environment counts from
+    `first_action`.
+    observations: the parts of an observation in order, (name, kind, shape), if known.
+    observation_low, observation_high: bounds of each number of an observation, if known; learning does not use them.
+    Raises SpaceError where there are too few or too many bounds, where a bound or the width of a range is not finite,
+    where a range is empty, or where there is only one action.  Warns of a range a million times as wide as the others.
     """
 
     observation_dim: int
@@ -117,7 +116,7 @@ class EnvSpec:
         given = getattr(self, field)
         try:
             return tuple(np.atleast_1d(np.asarray(given, dtype=float)).ravel().tolist())
-        except Exception:  # whatever a strange object raises when it is looked at
+        except Exception:  # a strange object may raise anything
             raise SpaceError(f"{self.name}: {field} is {shown(given)}; give a number for each actuator") from None
 
     def _parts(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
@@ -125,7 +124,7 @@ class EnvSpec:
             parts = [(name, kind, tuple(whole("size", n) for n in shape)) for name, kind, shape in self.observations]
             if not all(isinstance(word, str) for part in parts for word in part[:2]):
                 raise TypeError
-        except Exception:  # whatever a strange object raises when it is looked at
+        except Exception:  # a strange object may raise anything
             raise SpaceError(
                 f"{self.name}: observations is {shown(self.observations)}; give a (name, kind, shape) for each part, such as "
                 '("joints", "Box", (3,))'
@@ -133,9 +132,10 @@ class EnvSpec:
         return tuple(parts)
 
     def _warn_of_wide_ranges(self) -> None:
-        """Warn of actuators whose range is beyond all proportion to the median of the others'."""
+        """Warn of actuators whose range is far wider than the median of the others."""
         widths = np.subtract(self.action_high, self.action_low)
-        for i in np.flatnonzero(widths > WIDEST * widths.min()).tolist():  # others' median is no less than the least
+        # a quick test first: the others' median is at least the least width
+        for i in np.flatnonzero(widths > WIDEST * widths.min()).tolist():
             width, others = widths[i], np.delete(widths, i)
             if width > WIDEST * np.median(others):
                 warnings.warn(
@@ -147,31 +147,31 @@ class EnvSpec:
 
     @property
     def action_dim(self) -> int:
-        """The number of actuators, m; 1 where actions are discrete."""
+        """Number of actuators, m; 1 for discrete actions."""
         return len(self.action_low) or 1
 
     @functools.cached_property
     def _range(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Bounds and half of the range of each actuator [m], asked for at every step."""
+        """Bounds and half the range of each actuator [m].  Cached, since every step uses them."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         return low, high, 0.5 * (high - low)
 
     def random(self, generator: np.random.Generator) -> np.ndarray:
-        """Return an action [m] drawn uniformly, as agents give it."""
+        """Return a uniformly random action [m] in the agent's units."""
         if self.actions:
             return generator.integers(self.actions, size=1).astype(np.float32)
         return generator.uniform(-1.0, 1.0, self.action_dim).astype(np.float32)
 
     def as_input(self, action: Array) -> np.ndarray:
-        """Return actions [..., m] as a model of the world takes them: discrete ones as indicators of all but the first."""
+        """Return actions [..., m] as inputs of a dynamics model: discrete ones as indicators of all but the first."""
         if not self.actions:
             return np.asarray(action)
         return (np.asarray(action) == np.arange(1, self.actions)).astype(float)
 
     def to_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from [-1, 1] to the world's bounds, never outside them; discrete ones to whole numbers.
+        """Map actions [..., m] from [-1, 1] to the environment's bounds, clipped; discrete ones to whole numbers.
 
-        Raises DivergedError where one is not finite: neither a bound nor a whole number stops it.
+        Raises DivergedError where one is not finite, since neither clipping nor rounding removes NaN.
         """
         if not all_finite(np.asarray(action)):
             raise DivergedError(f"{self.name}: the action {np.asarray(action).tolist()} is not finite; it was not sent")
@@ -181,7 +181,7 @@ class EnvSpec:
         return (low + (np.asarray(action, dtype=float) + 1.0) * half).clip(low, high)
 
     def from_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from the world's bounds to [-1, 1].  Inverse of `to_world`.
+        """Map actions [..., m] from the environment's bounds to [-1, 1].  Inverse of `to_world`.
 
         Raises WorldError where one is not finite.
         """

@@ -1,14 +1,14 @@
-"""Words around numbers and names."""
+"""Formatting of numbers and names for messages."""
 
 from collections.abc import Iterable
 from typing import Any
 
-LARGEST_FLOAT = 2.0**53  # beyond it floats skip whole numbers
-SHOWN, LONGEST = 12, 300  # names of a list, and characters of them, at most
+LARGEST_FLOAT = 2.0**53  # larger floats skip whole numbers
+SHOWN, LONGEST = 12, 300  # at most, for a list in a message: names, and characters
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Return "1 episode", "2 episodes"; plural: where it is not the noun with an s."""
+    """Return "1 episode", "2 episodes"; plural: needed where it is not the noun with an s."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
@@ -18,14 +18,14 @@ def mean_of_last(number: int) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return `value`.  Raises ValueError for text of a number as Python alone reads it: 1_000, or digits of other scripts."""
+    """Return `value`.  Raises ValueError for numbers that only Python accepts: 1_000, or digits of other scripts."""
     if isinstance(value, str) and ("_" in value or not value.isascii()):
         raise ValueError(f"{value!r} is no plain number")
     return value
 
 
 def whole_number(text: str) -> int:
-    """Return the whole number of at least 0 that text says: 10000, 1e4 or 2.5e3.  Raises ValueError where it says none."""
+    """Return the whole number of at least 0 in a text such as 10000, 1e4 or 2.5e3.  Raises ValueError for others."""
     if text.isascii() and text.isdecimal():
         return int(text)
     value = float(plain(text))
@@ -35,7 +35,7 @@ def whole_number(text: str) -> int:
 
 
 def listed(names: Iterable[object], most: int = SHOWN) -> str:
-    """Return "a, b, c", or "a, b and 310 more" where there are more than `most`, or more than fit into a message."""
+    """Return "a, b, c", or "a, b and 310 more" where there are more than `most` names or the text would be too long."""
     found = [str(name) for name in names]
     shown = found[:most]
     while len(shown) > 1 and len(", ".join(shown)) > LONGEST:
@@ -51,7 +51,7 @@ def either(names: Iterable[object]) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number in as few characters as tell it from every other: .99 as "0.99", 1 - 1e-16 not as 1."""
+    """Return a number with as few characters as identify it: .99 as "0.99", but 1 - 1e-16 not as 1."""
     text = f"{value:g}"
     return text if float(text) == value else str(value)
 
