@@ -1,4 +1,4 @@
-"""The `reverie` command: argument types to calls.  Heavy imports wait until a verb runs."""
+"""The `reverie` command: it parses arguments and calls a verb.  Heavy imports wait until a verb runs."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from reverie.core.interrupts import FLAG, Interrupted, look
 
 
 def command() -> NoReturn:
-    """Be the process of the command line: run it and exit."""
+    """Run the command line and exit."""
     stopping.leave(main())
 
 
@@ -40,7 +40,7 @@ def _run(words: Sequence[str]) -> int:
         raise unknown("verb", words[0], VERBS)
     try:
         options = build_parser(words[0] if words and words[0] in VERBS else None).parse_args(words)
-    except SystemExit as asked:  # --help and --version have printed what was asked for
+    except SystemExit as asked:  # --help and --version have printed their output
         return asked.code if isinstance(asked.code, int) else DONE
     from reverie.cli.output import warnings_in_one_line
 
@@ -50,10 +50,10 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _end(error: BaseException) -> int:
-    """Say in one line what ended a verb; return the exit status."""
+    """Print in one line why a verb ended; return the exit status."""
     if isinstance(error, Interrupted):
         return stopping.tell(_how_far(error))
-    if FLAG.asked:  # what failed may have failed because of the signal: a child heard it too
+    if FLAG.asked:  # the failure may be caused by the signal, since child processes receive it too
         return stopping.tell() if isinstance(error, KeyboardInterrupt) else stopping.tell(f"({sentence(error)})")
     if isinstance(error, KeyboardInterrupt):
         return stopping.tell()
@@ -68,7 +68,7 @@ def _end(error: BaseException) -> int:
 
 
 def _how_far(error: BaseException | None) -> str:
-    """Return what an interrupt says, or the one before it: closing may have been interrupted too."""
+    """Return the text of an interrupt, or of an earlier one: closing may have been interrupted as well."""
     while error is not None and not (isinstance(error, Interrupted) and str(error)):
         error = error.__context__
     return "" if error is None else str(error)

@@ -1,4 +1,4 @@
-"""The types of arguments: functions from text that raise ArgumentTypeError, or a ReverieError."""
+"""Types of arguments: functions from text that raise ArgumentTypeError or a ReverieError."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reverie.core.words import plain, whole_number
 
-MOST = 10**12  # of anything that is counted: more than a machine does in years
+MOST = 10**12  # of anything counted; more than a machine does in years
 
 
 def up_to(most: int, least: int = 0) -> Callable[[str], int]:
@@ -45,12 +45,12 @@ def number(text: str) -> float:
 
 
 def path(text: str) -> str:
-    """Return a path that the system can look for; a leading ~ is one's home, which shells leave as it is after a =."""
+    """Return a path that the system accepts; a leading ~ is expanded, since shells do not do so after a =."""
     if not text:
         raise argparse.ArgumentTypeError("an empty path; leave the option out, or give one")
     try:
         text = os.path.expanduser(text)
-        longest = "latest.safetensors" + 32 * "x"  # of the names that lie in a run
+        longest = "latest.safetensors" + 32 * "x"  # the longest file name in a run
         os.lstat(os.path.join(text, "checkpoint", longest))
     except (FileNotFoundError, NotADirectoryError):
         return text
@@ -61,7 +61,7 @@ def path(text: str) -> str:
 
 
 def file(text: str) -> str:
-    """Return a path of what is no folder: a slash at the end is lost once it is a `Path`."""
+    """Return the path of a file; a slash at the end is refused here, since `Path` drops it."""
     separators = tuple(filter(None, (os.sep, os.altsep)))
     if text.endswith(separators):
         raise argparse.ArgumentTypeError(f"{text!r} is the name of a folder; give a file, without the {text[-1]!r}")
@@ -69,8 +69,8 @@ def file(text: str) -> str:
 
 
 def folder(text: str) -> str:
-    """Return the path of a folder that is there or can be made.  Raises StorageError."""
-    from reverie.storage.files import require_room  # needed where a folder is named alone
+    """Return the path of a folder that exists or can be made.  Raises StorageError otherwise."""
+    from reverie.storage.files import require_room  # imported only where a folder is given
 
     text = path(text)
     require_room(Path(text))
@@ -78,7 +78,7 @@ def folder(text: str) -> str:
 
 
 def seconds(text: str) -> float:
-    """Return the length of a film."""
+    """Return the length of a film, in seconds."""
     try:
         value = float(plain(text))
         if not 0 < value <= LONGEST:
@@ -91,7 +91,7 @@ def seconds(text: str) -> float:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Return (name, value) of "name=value"."""
+    """Return (name, value) for "name=value"."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")

@@ -1,4 +1,4 @@
-"""`reverie bench`."""
+"""`reverie bench`: arguments and output."""
 
 import argparse
 import warnings
@@ -13,7 +13,7 @@ from reverie.core.interrupts import look
 
 
 def run(options: Any) -> None:
-    """Print a table per contest: medians, and each contender's time over ours."""
+    """Print a table per benchmark: medians, and each entry's time relative to ours."""
     from reverie.bench.benchmark_cases import check_peers, peers_of
     from reverie.bench.physics_benchmark import chosen, domains
     from reverie.training.provenance import machine, versions
@@ -21,7 +21,7 @@ def run(options: Any) -> None:
     look()
     peers = [name for name in options.against.split(",") if name]
     check_peers(peers, options.what)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)  # peers' own
+    warnings.filterwarnings("ignore", category=DeprecationWarning)  # raised by peers
     facts: dict[str, Any] = {
         "machine": machine(),
         "versions": versions(),
@@ -45,7 +45,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument(
         "what", nargs="?", choices=tuple(BENCHMARKS), metavar="|".join(BENCHMARKS), help="all if left out"
     )

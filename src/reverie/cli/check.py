@@ -1,4 +1,4 @@
-"""`reverie check`."""
+"""`reverie check`: arguments and output."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from reverie.core.interrupts import look
 
 
 def run(options: Any) -> int | None:
-    """Print what was found; exit status 2 where learning cannot work."""
+    """Print the findings; return exit status 2 where learning cannot work."""
     from reverie.environments.environment_check import check
 
     look()
@@ -28,7 +28,7 @@ def run(options: Any) -> int | None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument("env", metavar="ENV", help=groups.ENV)
     parser.add_argument(
         "--steps", type=types.up_to(10**7, least=1), default=1000, metavar="N", help="random steps to try (1000)"

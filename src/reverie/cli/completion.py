@@ -1,4 +1,4 @@
-"""`reverie --print-completion SHELL`: the script by which a shell completes verbs, options, names and files."""
+"""`reverie --print-completion SHELL`: the script with which a shell completes verbs, options, names and files."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,16 @@ class PrintCompletion(argparse.Action):
     """Print the script for a shell, and exit."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """See the class.  Raises ConfigError where the library that writes it is missing."""
+        """Print the script and exit.  Raises ConfigError where shtab is not installed."""
         print(script(parser, values))
         parser.exit(0)
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """Return the script of a parser of all verbs, which is of no other use afterwards.  Raises ConfigError without shtab."""
+    """Return the completion script for a parser of all verbs, which cannot be used otherwise afterwards.
+
+    Raises ConfigError where shtab is not installed.
+    """
     try:
         import shtab
     except ImportError:

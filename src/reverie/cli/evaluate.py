@@ -1,4 +1,4 @@
-"""`reverie evaluate`."""
+"""`reverie evaluate`: arguments and output."""
 
 import argparse
 from typing import Any
@@ -36,7 +36,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     groups.add_run(parser)
     parser.add_argument(
         "--episodes", type=types.up_to(10**8, least=1), default=10, metavar="N", help="whole episodes (10)"

@@ -1,4 +1,4 @@
-"""What verbs print: one JSON object, or lines for people; and the file that they write."""
+"""Output of verbs: one JSON object or lines for people, and the file that a verb writes."""
 
 import contextlib
 import json
@@ -12,11 +12,11 @@ from typing import Any
 from reverie.core.errors import ConfigError, ReverieWarning, one_line
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-BY_GYMNASIUM = re.compile(r"(?:WARN|ERROR): (.+)", re.DOTALL)  # so its logger begins all that it warns of
+BY_GYMNASIUM = re.compile(r"(?:WARN|ERROR): (.+)", re.DOTALL)  # prefix of the warnings of Gymnasium's logger
 
 
 def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
-    """Print `facts` as one JSON object with --json, else the lines."""
+    """Print `facts` as one JSON object with --json, otherwise the lines."""
     if options.json:
         print(json.dumps(facts, allow_nan=False, default=str))
     else:
@@ -25,7 +25,7 @@ def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
 
 @contextlib.contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Have our own warnings and Gymnasium's printed as remarks, without colours and the line of code that they come from."""
+    """Print our own and Gymnasium's warnings as one-line remarks, without colours and source lines."""
     before = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *rest: Any, **named: Any) -> None:
@@ -34,7 +34,8 @@ def warnings_in_one_line() -> Iterator[None]:
             note(f"reverie: {message}")
         elif theirs and issubclass(category, UserWarning | DeprecationWarning):
             note(f"gymnasium: {one_line(' '.join(theirs[1].split()))}")
-        elif "os.fork() was called" not in str(message):  # JAX's, where an environment forks: no child of it runs JAX
+        # JAX warns when an environment forks, but none of its children runs JAX
+        elif "os.fork() was called" not in str(message):
             before(message, category, *rest, **named)
 
     warnings.showwarning = show
@@ -45,17 +46,17 @@ def warnings_in_one_line() -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """Print a remark where it cannot get into the results."""
+    """Print a remark on stderr, away from the results."""
     print(text, file=sys.stderr)
 
 
 @contextlib.contextmanager
 def room_for(options: Any, output: Path | None) -> Iterator[None]:
-    """Before anything is done, raise StorageError where `output` (-o) cannot be written.
+    """Raise StorageError, before any work is done, where `output` (-o) cannot be written.
 
-    Where it is stdout, what is printed inside goes to stderr, so that it does not get into the file.
+    If `output` is stdout, everything printed inside the block goes to stderr, so that it stays out of the file.
     """
-    from reverie.storage.output_file import output_at  # NumPy comes with it, and `--help` prints without
+    from reverie.storage.output_file import output_at  # it imports NumPy, which `--help` does not need
 
     if output is None or not output_at(output).is_stdout:
         yield

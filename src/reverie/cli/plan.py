@@ -10,9 +10,9 @@ from reverie.core.interrupts import look
 
 HORIZON = 50  # steps that mpc plans ahead
 ITERATIONS = {"ilqg": 100, "mpc": 3, "fitted": 10, "pilqr": 20}
-EPISODES = {"ilqg": 5, "pilqr": 20}  # real ones to a fit
+EPISODES = {"ilqg": 5, "pilqr": 20}  # real episodes per fit
 
-METHODS = {  # by what `--method` calls them
+METHODS = {  # keys are values of `--method`
     "ilqg": Method(
         "iterative LQG: one plan for a whole episode, on exact physics or on models fitted to real episodes",
         {
@@ -49,7 +49,7 @@ METHODS = {  # by what `--method` calls them
 
 
 def run(options: Any) -> None:
-    """Plan, act on it in the real environment, film that."""
+    """Plan, act on the plan in the real environment, and film it."""
     from reverie.cli.run_plan import plan
 
     look()
@@ -57,7 +57,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument(
         "env",
         metavar="ENV",

@@ -1,4 +1,4 @@
-"""`reverie recover`."""
+"""`reverie recover`: arguments and output."""
 
 import argparse
 import dataclasses
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(options: Any) -> None:
-    """Save what is whole of a damaged run in a new directory, and tell what is not."""
+    """Save the whole parts of a damaged run in a new directory, and print what was lost."""
     from reverie.training.recovery import recover
 
     look()
@@ -26,7 +26,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument(
         "run_directory", type=types.path, metavar="RUN", help="the damaged directory; nothing in it is changed"
     )

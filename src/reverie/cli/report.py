@@ -10,7 +10,7 @@ OUTPUT = "report.html"
 
 
 def run(options: Any) -> None:
-    """Write one page about all the folders."""
+    """Write one page about all folders."""
     from reverie.cli.run_report import report
 
     look()
@@ -18,7 +18,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument(
         "directories", type=types.path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"
     )

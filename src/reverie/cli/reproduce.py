@@ -9,7 +9,7 @@ from reverie.experiments.spec.paper import EXPERIMENTS
 
 
 def run(options: Any) -> int:
-    """Run the cells of an experiment that are missing, then write the report; exit status 1 where some failed."""
+    """Run the missing cells of an experiment, then write the report; return exit status 1 where some failed."""
     from reverie.cli.run_reproduce import reproduce
 
     look()
@@ -17,7 +17,7 @@ def run(options: Any) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument(
         "experiment",
         choices=(*EXPERIMENTS, "all"),

@@ -1,4 +1,4 @@
-"""What `reverie plan` does."""
+"""`reverie plan`: its work."""
 
 import importlib.util
 import math
@@ -29,7 +29,7 @@ HEADS = ("steps", "iteration", "cost", "fall", "expected", "λ", "α")
 
 
 def plan(options: Any) -> None:
-    """Plan, act on it in the real world, film that."""
+    """Plan, act on the plan in the real environment, and film it."""
     fits = options.method == "pilqr" or options.model == "fitted"
     if fits and options.method == "mpc":
         raise ConfigError("--model fitted goes with --method ilqg; mpc plans with the exact physics")
@@ -70,7 +70,7 @@ def _run(options: Any, output: Path | None, fits: bool) -> None:
 
 
 def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
-    """Plan the whole of an episode, then follow the plan; return what came of it."""
+    """Plan a whole episode, follow the plan, and return the results."""
     from reverie.planning.policies import EpisodeStart, FeedbackPolicy, plan_episode
 
     start = EpisodeStart(options.env, options.seed, episode, options.horizon)
@@ -101,7 +101,7 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 
 
 def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
-    """Plan anew at each step of an episode; return what came of it."""
+    """Plan again at each step of an episode, and return the results."""
     from reverie.control import mpc
     from reverie.planning.policies import BOUNDED_OPTIONS, EpisodeStart, MPCPolicy
 
@@ -133,7 +133,7 @@ def _mpc(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
 
 
 def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
-    """Improve a controller on models fitted to real episodes, then follow its mean; return what came of it."""
+    """Improve a controller on models fitted to real episodes, follow its mean, and return the results."""
     from reverie.planning.fitted import ControllerPolicy
     from reverie.planning.policies import EpisodeStart
 
@@ -178,7 +178,7 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
 
 
 def _progress(options: Any, start: "EpisodeStart", rounds: int, episodes: int) -> tuple[Any, dict[str, Any]]:
-    """Return the rounds to come, and the settings that decide them."""
+    """Return the iterator of rounds, and the settings that determine them."""
     from reverie.planning.fitted import improve
 
     if options.method != "pilqr":
@@ -201,7 +201,7 @@ def _fly(pilot: "PlanPolicy", seed: int, episode: int, output: Path | None) -> d
 
 
 def _film_file(options: Any) -> Path | None:
-    """Return where the film goes; None where nobody asked and it cannot be made."""
+    """Return the film's path, or None where none was asked for and none can be made."""
     if options.output is not None:
         output = Path(options.output)
         refuse_what_cannot_be_written(output)
@@ -213,7 +213,7 @@ def _film_file(options: Any) -> Path | None:
 
 
 def _say(options: Any, text: str) -> None:
-    """Print for people what they would otherwise wait for."""
+    """Print progress for people, not with --json."""
     if not options.json:
         print(text, flush=True)
 

@@ -1,4 +1,4 @@
-"""What `reverie report` does."""
+"""`reverie report`: its work."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from reverie.storage.run import RESULTS
 
 
 def report(options: Any) -> None:
-    """Write one page about all the folders."""
+    """Write one page about all folders."""
     folders, directories, output = [], [], Path(options.output)
     require_ending(output, (".html", ".htm"), "pages are", bare=True)
     stopping.say("no report was written")
@@ -39,7 +39,7 @@ def report(options: Any) -> None:
 
 
 def write(folders: list[ResultsStore], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
-    """Write the page; return what it says of the claims, and how many bytes it has."""
+    """Write the page; return its results (claims) and its size in bytes."""
     sections = paper_report.sections_of(folders) if folders else []
     sections += runs_report.sections_of(directories)
     if folders:

@@ -1,4 +1,4 @@
-"""What `reverie reproduce` does."""
+"""`reverie reproduce`: its work."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +22,11 @@ from reverie.experiments.spec.hyperparameter_search import searched
 from reverie.experiments.spec.paper import EXPERIMENTS
 from reverie.report.multi_progress import MultiProgress, duration
 
-FAILED = 1  # exit status: some cell failed
+FAILED = 1  # exit status where a cell failed
 
 
 def reproduce(options: Any) -> int:
-    """Run the cells of an experiment that are missing, then write the report."""
+    """Run the missing cells of an experiment, then write the report; return the exit status."""
     require_backend(options.backend)
     cells, results = _cells(options), ResultsStore(Path(options.out))
     missing = prepare(results, cells)
@@ -47,7 +47,7 @@ def reproduce(options: Any) -> int:
             f"{name} {claim['outcome']}: {' '.join(claim['evidence'])}" for name, claim in facts["claims"].items()
         ]
         lines.append(f"the report: {facts['report']}")
-    except ConfigError as error:  # the package that draws it is an extra
+    except ConfigError as error:  # drawing needs a package that is an extra
         note(str(error))
     emit(options, facts, *lines)
     return FAILED if failed else 0
@@ -68,14 +68,14 @@ def _cells(options: Any) -> list[RunSpec]:
 
 
 def _cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plan(
     cells: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Mapping[Key, float], jobs: int | None
 ) -> list[str]:
-    """Return a line per contender and domain, and what all will cost.  jobs: how many at a time, where we know."""
+    """Return a line per variant and domain, and the total time.  jobs: cells at a time, if known."""
     wanted: dict[tuple[str, str], list[RunSpec]] = {}
     for cell in cells:
         wanted.setdefault(cell.key[:2], []).append(cell)
@@ -87,7 +87,7 @@ def _plan(
     total = sum(costs.values())
     words = f"{len(missing)} of {count(len(cells), 'cell')} to do: about {duration(total)} of one core's time"
     if jobs is not None:
-        longest = max(costs.values(), default=0.0)  # a cell is one process's
+        longest = max(costs.values(), default=0.0)  # one cell is one process
         words += f", {duration(max(total / jobs, longest))} with {jobs} at a time"
     return [*lines, "", words]
 
@@ -95,14 +95,14 @@ def _plan(
 def _fill(
     options: Any, results: ResultsStore, missing: Sequence[RunSpec], jobs: int, show: Callable[[], MultiProgress]
 ) -> list[RunSpec]:
-    """Run cells; return those that failed."""
+    """Run the missing cells; return those that failed."""
     if not missing:
         return []
     results.open()
     stopping.say(f"what is done is kept in {results.path}, and the same command goes on from there")
     board, failed = show(), []
     try:
-        missing = prepare(results, missing)  # another call may have done some while we waited to begin
+        missing = prepare(results, missing)  # another call may have done some while we waited for the lock
 
         def tell(cell: RunSpec, row: dict[str, Any]) -> None:
             board.score(cell.key, int(row["episode"]), cell.episodes, float(row["return_mean"]))
@@ -119,7 +119,7 @@ def _fill(
 
 
 def _words(outcome: RunResult) -> str:
-    """Return how a cell ended, in words."""
+    """Return the end of a cell in words."""
     if outcome.error:
         return f"failed: {outcome.error}"
     best = max(float(row["return_mean"]) for row in outcome.rows)

@@ -1,4 +1,4 @@
-"""What `reverie solve` does."""
+"""`reverie solve`: its work."""
 
 import time
 from pathlib import Path
@@ -27,7 +27,7 @@ LEARNERS = ("q-learning", "dyna-q")
 
 
 def solve(options: Any) -> None:
-    """Solve a table, or learn it from samples; print values and policy, draw them."""
+    """Solve a table, or learn it from samples; print and draw values and policy."""
     output = None if options.output is None else Path(options.output)
     with room_for(options, output):
         _run(options, output)
@@ -71,7 +71,7 @@ def _run(options: Any, output: Path | None) -> None:
 
 
 def _refuse_of_others(options: Any) -> None:
-    """Raise ConfigError where an option is given that the method does not read."""
+    """Raise ConfigError where an option is given that the method does not use."""
     for name in dict.fromkeys(name for method in METHODS.values() for name in method.options):
         if getattr(options, name) is not None and name not in METHODS[options.method].options:
             readers = [other for other, method in METHODS.items() if name in method.options]
@@ -80,7 +80,7 @@ def _refuse_of_others(options: Any) -> None:
 
 
 def _plan(options: Any, mdp: MDP) -> dict[str, Any]:
-    """Return what solving the table gives."""
+    """Return the results of solving the table."""
     began = time.perf_counter()
     limit = {} if options.iterations is None else {"iterations": options.iterations}
     found = PLANNERS[options.method](mdp, options.discount, **limit)
@@ -99,7 +99,7 @@ def _plan(options: Any, mdp: MDP) -> dict[str, Any]:
 
 
 def _learn(options: Any, world: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str, Any]:
-    """Return what is learnt from samples and, where a table is known, how near that is to the optimum."""
+    """Return the results of learning from samples and, if the table is known, their distance from the optimum."""
     given = {name: getattr(options, name) for name in ("episodes", "learning_rate", "decay", "epsilon")}
     given = {name: value for name, value in given.items() if value is not None}
     settings = QLearningSettings(discount=options.discount, **given)
@@ -135,7 +135,7 @@ def _learn(options: Any, world: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str
 
 
 def _compare(options: Any, mdp: MDP, values: np.ndarray, policy: np.ndarray) -> dict[str, Any]:
-    """Return how learnt values and their greedy policy stand beside the optimum."""
+    """Return a comparison of learnt values, their greedy policy and the optimum."""
     learnt = _at_start(mdp, np.where(mdp.terminal, 0.0, values))
     gained = _at_start(mdp, policy_iteration.solve(mdp, policy, options.discount))
     best = _at_start(mdp, value_iteration(mdp, options.discount).values)
@@ -151,7 +151,7 @@ def _compare(options: Any, mdp: MDP, values: np.ndarray, policy: np.ndarray) -> 
 
 
 def _at_start(mdp: MDP, values: np.ndarray) -> float:
-    """Return the mean value over the states that episodes start in."""
+    """Return the mean value of the start states."""
     begun = mdp.starts > 0
     return float(mdp.starts[begun] @ values[begun])
 
@@ -162,13 +162,13 @@ def _shown(row: int) -> bool:
 
 
 def _plain(fact: Any) -> Any:
-    """Return arrays as lists, and None for what JSON has no number for."""
+    """Return arrays as lists, and None for numbers that JSON does not have."""
     if isinstance(fact, np.ndarray):
         return [_plain(part) for part in fact.tolist()]
     return None if isinstance(fact, float) and not np.isfinite(fact) else fact
 
 
 def _say(options: Any, text: str) -> None:
-    """Print for people."""
+    """Print for people, not with --json."""
     if not options.json:
         print(text, flush=True)

@@ -1,4 +1,4 @@
-"""What `reverie train` does."""
+"""`reverie train`: its work."""
 
 import contextlib
 import shlex
@@ -23,7 +23,7 @@ from reverie.training.run_identity import require_as_begun
 
 
 def train(options: Any) -> None:
-    """Learn as the options say."""
+    """Train as the options say."""
     _refuse_without_resume(options)
     agent, _ = agent_of(options)
     out = Path(options.out) if options.out else _new_directory(options)
@@ -67,7 +67,7 @@ def train(options: Any) -> None:
 
 
 def _refuse_without_resume(options: Any) -> None:
-    """Raise ConfigError where an option needs another one: what would be ignored is refused."""
+    """Raise ConfigError where an option has no effect without another one, rather than ignore it."""
     for flag in _about_a_run(options):
         if not options.resume:
             raise ConfigError(f"{flag} is about a run that is gone on with: give --resume, too")
@@ -76,13 +76,13 @@ def _refuse_without_resume(options: Any) -> None:
 
 
 def _about_a_run(options: Any) -> list[str]:
-    """Return which of the options are given that mean nothing but with --resume, as they are typed."""
+    """Return the given options that need --resume, as typed."""
     given = {"--relearn": options.relearn, "--allow-new-bounds": options.allow_new_bounds, "--trust": options.trust}
     return [flag for flag, is_given in given.items() if is_given]
 
 
 def _begin_there(directory: RunDirectory, options: Any) -> None:
-    """Say that --resume finds no run, and begins one.  Raises ConfigError unless --steps say that so many are meant."""
+    """Report that --resume found no run and begins one.  Raises ConfigError without --steps, which confirms that."""
     if options.steps is None or options.relearn or options.allow_new_bounds:
         raise ConfigError(
             f"{directory.path} holds no run to go on with; give the directory that training wrote, or --steps N to begin one"
@@ -95,9 +95,9 @@ def _saved(steps: int, how_far: str, line: str) -> str:
 
 
 def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
-    """Return what is said while a run is taken up, with the line that goes on to what was asked for.
+    """Return the message for an interrupt while a run is being resumed, with the command that continues.
 
-    held: what config.json said before; once it says otherwise the wish is written down, and need not be repeated.
+    held: config.json before.  If it has changed since, the user's wish is stored and the command need not repeat it.
     """
     changed = True
     with contextlib.suppress(ReverieError):
@@ -109,10 +109,11 @@ def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: s
 
 
 def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
-    """Return from which step to learn how many.  A call cut short is finished; after a finished one --steps are added.
+    """Return the step from which to learn, and how many steps.
 
-    Where a finished run is but to have other settings, or to learn what its journal holds, none.  Raises ConfigError where a
-    run did all that it was asked, and the command does not say how much more.
+    A call that was cut short is finished; after a finished call --steps are added.  The number is 0 where a finished
+    run only gets other settings, or only learns what its journal holds.
+    Raises ConfigError where a run is finished and the command does not say how many more steps to learn.
     """
     before = held.call or directory.read_call()
     stands = records_in(directory.journal_file) if exists(directory.journal_file) else 0
@@ -131,19 +132,19 @@ def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
 
 
 def _asked(command: str) -> int:
-    """Return the steps that the command asked for which began a run; it was killed before it noted them."""
+    """Return the steps asked for by the command that began a run, which was killed before it wrote them down."""
     words = shlex.split(command)
     for word, value in zip(words, [*words[1:], ""], strict=True):
         text = value if word == "--steps" else word.removeprefix("--steps=")
         if word.startswith("--steps"):
             with contextlib.suppress(ValueError):
-                return whole_number(text.replace("_", ""))  # earlier versions took 20_000
+                return whole_number(text.replace("_", ""))  # earlier versions accepted 20_000
     return STEPS
 
 
 def _callbacks(options: Any, goal: int) -> list[Any]:
     every = options.evaluate_every
-    if every is None:  # episodes of somebody's own world may cost money: they are spent only when asked for
+    if every is None:  # episodes of a user's environment may cost money, so they are used only when asked for
         own = ":" in options.env
         every = 0 if own else max(1000, goal // 20)
     callbacks: list[Any] = []

@@ -17,7 +17,7 @@ SAMPLED = {
     "decay": (0.0, "D of α / N(s, a)^D, the step size after N updates; 0: constant"),
     "epsilon": (0.1, "ε: the share of actions drawn at random"),
 }
-METHODS = {  # by what `--method` calls them
+METHODS = {  # keys are values of `--method`
     "value-iteration": Method(
         "sweeps of Bellman's optimality equation over a known table",
         {**DISCOUNT, "iterations": (100_000, "sweeps at most")},
@@ -35,7 +35,7 @@ METHODS = {  # by what `--method` calls them
 
 
 def run(options: Any) -> None:
-    """Solve a table, or learn it from samples; print values and policy, draw them."""
+    """Solve a table, or learn it from samples; print and draw values and policy."""
     from reverie.cli.run_solve import solve
 
     look()
@@ -43,7 +43,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     parser.add_argument(
         "env",
         metavar="ENV",

@@ -1,6 +1,6 @@
-"""What the command line does at Ctrl-C and SIGTERM: stop at the next good moment, say what is saved, exit with 130.
+"""Ctrl-C and SIGTERM on the command line: stop at the next safe point, print what is saved, exit with 130.
 
-Imported before anything else: where this process is the `reverie` command, handlers are in place from here on.
+Imported before anything else: if this process is the `reverie` command, handlers are in place from then on.
 """
 
 import atexit
@@ -23,11 +23,11 @@ NOTHING = "nothing was begun"
 
 
 class _Last:
-    """What will be said: (how far things had come, or "") -> lines; who says it, and whether it was."""
+    """The message after a signal: a function of how far the work had come (or ""), and whether it was printed."""
 
     def __init__(self):
         self.sentence: Callable[[str], str] = lambda how_far: _line(how_far, NOTHING)
-        self.claim = threading.Lock()  # taken for good by whoever says it: a signal may come at any moment
+        self.claim = threading.Lock()  # never released by whoever prints: a signal may come at any time
         self.told = False
 
 
@@ -39,12 +39,12 @@ def _line(how_far: str, saved: str) -> str:
 
 
 def say(sentence: str | Callable[[str], str]) -> None:
-    """Set what is said if a signal comes from now on: what is saved, or a function of how far things had come."""
+    """Set the message after a signal from now on: what is saved, or a function of how far the work had come."""
     _last.sentence = sentence if callable(sentence) else lambda how_far: _line(how_far, sentence)
 
 
 def tell(how_far: str = "") -> int:
-    """Say it on stderr, once; return the exit status."""
+    """Print the message on stderr, once; return the exit status."""
     if _last.claim.acquire(blocking=False):
         with contextlib.suppress(OSError):
             print(_last.sentence(how_far), file=sys.stderr, flush=True)
@@ -53,10 +53,10 @@ def tell(how_far: str = "") -> int:
 
 
 def end_at_once() -> None:
-    """End the process, perhaps from another thread, whatever the main one does: what is on disk is whole at any moment."""
+    """End the process, perhaps from another thread.  This is safe, since files on disk are whole at any time."""
     if not _last.claim.acquire(blocking=False):
         if not _last.told and threading.current_thread() is threading.main_thread():
-            return  # it is about to say it, or the watching thread is
+            return  # the main thread, or the watching thread, is about to print
         _wait_until_told()
         os._exit(EXIT_STATUS)
     try:
@@ -76,7 +76,7 @@ def _wait_until_told(seconds: float = 1.0) -> None:
 
 
 def _write(data: bytes) -> None:
-    """Write to stderr unless nobody takes it: a full pipe is not waited for."""
+    """Write to stderr, but do not wait for a full pipe."""
     import select
 
     if select.select([], [2], [], 1.0)[1]:
@@ -84,7 +84,7 @@ def _write(data: bytes) -> None:
 
 
 def _end_children() -> None:
-    """Kill what `multiprocessing` started here: the interpreter, which would have seen to it, is not asked."""
+    """Kill child processes of `multiprocessing`; the interpreter's own clean-up, which would end them, does not run."""
     known = sys.modules.get("multiprocessing.process")
     for child in () if known is None else known.active_children():
         with contextlib.suppress(OSError, ValueError):
@@ -92,14 +92,14 @@ def _end_children() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """Exit; after an interrupt nothing more is said, whatever is torn down, and threads that never end are not waited for."""
+    """Exit.  After an interrupt nothing more is printed, and threads that never end are not waited for."""
     FLAG.listeners.append(lambda: os._exit(status))
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:  # its reader has seen enough
+    except BrokenPipeError:  # the reader has seen enough
         pass
-    except (OSError, ValueError) as error:  # a full disk; or somebody closed it
+    except (OSError, ValueError) as error:  # a full disk, or stdout was closed
         print(f"reverie: stdout could not be written: {sentence(error)}", file=sys.stderr, flush=True)
         status = status or WRONG
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
@@ -112,13 +112,13 @@ def leave(status: int) -> NoReturn:
         if not _DEBUG:
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    atexit._run_exitfuncs()  # once the interpreter itself is torn down, signals are no longer ours
+    atexit._run_exitfuncs()  # before the interpreter's own teardown, when signals are no longer handled here
     _flush_files()
     os._exit(status)
 
 
 def _flush_files() -> None:
-    """Write out what an environment's open files hold back, as the interpreter does at its end."""
+    """Flush the open files of an environment, as the interpreter does at its end."""
     for file in gc.get_objects():
         if isinstance(file, io.IOBase) and not file.closed:
             with contextlib.suppress(Exception):
@@ -126,7 +126,7 @@ def _flush_files() -> None:
 
 
 def _quieten() -> None:
-    """Have nothing said of what an interrupt breaks off: event loops and pools complain when they are torn down."""
+    """Silence messages about what an interrupt breaks off, such as those of event loops and pools."""
     import logging
 
     sys.unraisablehook = threading.excepthook = lambda given: None
@@ -135,7 +135,7 @@ def _quieten() -> None:
 
 @contextlib.contextmanager
 def handled():
-    """Have signals set the flag within the block, where the process's own handlers do not do so anyway."""
+    """Let signals set the flag within the block, unless the process's own handlers do so already."""
     global _last
     _last = _Last()
     with deferred_interrupts.handling():
@@ -143,7 +143,7 @@ def handled():
 
 
 def _is_command() -> bool:
-    """Return whether this process is the `reverie` command or `python -m reverie`, and no child that imports it again."""
+    """Return whether this process is the `reverie` command or `python -m reverie`, and not a child of it."""
     file = getattr(sys.modules.get("__main__"), "__file__", None) or ""
     folder, name = os.path.split(file)
     name = os.path.basename(folder) if name == "__main__.py" else name

@@ -1,4 +1,4 @@
-"""`reverie video`."""
+"""`reverie video`: arguments and output."""
 
 import argparse
 from pathlib import Path
@@ -51,7 +51,7 @@ def run(options: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` reads."""
+    """Add this verb's arguments."""
     groups.add_run(parser)
     parser.add_argument(
         "-o", "--output", type=types.file, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)"
