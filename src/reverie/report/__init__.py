@@ -1,1 +1,1 @@
-"""Pictures and films of runs."""
+"""Progress bars, curves, films, value maps and the HTML report."""

@@ -1,4 +1,4 @@
-"""The learning curve of a run as a picture."""
+"""A picture of a run's learning curve."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,11 @@ from reverie.training.evaluation import COLUMNS as EVALUATIONS
 
 
 def draw_curve(run_directory: str | Path, output: Path, title: str) -> Path:
-    """Draw returns against real steps, training episodes as dots and evaluations as a line ± one standard deviation."""
+    """Draw returns against real steps and write the picture to `output` (PNG); return `output`.
+
+    Training episodes are dots; evaluations are a line ± one standard deviation.
+    Raises ConfigError where Matplotlib is not installed, StorageError where `output` cannot be written.
+    """
     try:
         import matplotlib
 

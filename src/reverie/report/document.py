@@ -1,4 +1,4 @@
-"""What a report says, apart from how it looks: sections of texts, tables, curves, films and verdicts, as plain data."""
+"""The content of a report as plain data: sections of texts, tables, curves, films and verdicts."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -13,13 +13,13 @@ class Text(NamedTuple):
 
 
 class Commands(NamedTuple):
-    """Lines that one types into a terminal."""
+    """Lines to type in a terminal."""
 
     lines: Sequence[str]
 
 
 class Table(NamedTuple):
-    """Rows of cells: text as it is, None for what is not known.  The first column names the row."""
+    """Rows of cells: text, or None for an unknown value.  The first column names the row."""
 
     title: str
     columns: Sequence[str]
@@ -38,7 +38,7 @@ class Line(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A value to compare with, drawn across the curves."""
+    """A reference value, drawn across the curves."""
 
     name: str
     y: float
@@ -56,7 +56,7 @@ class Curves(NamedTuple):
 
 
 class Film(NamedTuple):
-    """A film, and what it shows in words."""
+    """A film and its description."""
 
     title: str
     text: str
@@ -71,17 +71,17 @@ class Films(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a claim here."""
+    """The verdict on one claim."""
 
     claim: str  # its number, such as C1
-    text: str  # what is claimed, in a sentence
+    text: str  # what is claimed, in one sentence
     where: str  # in the paper
     outcome: VerdictKind
-    evidence: Sequence[str]  # figures with intervals and numbers of seeds, a line each
+    evidence: Sequence[str]  # numbers with intervals and counts of seeds, one per line
 
 
 class Verdicts(NamedTuple):
-    """The claims, one by one."""
+    """Verdicts on several claims."""
 
     title: str
     verdicts: Sequence[Verdict]
@@ -91,7 +91,7 @@ Part = Text | Commands | Table | Curves | Films | Verdicts
 
 
 class Section(NamedTuple):
-    """A heading and what is below it."""
+    """A heading and the parts below it."""
 
     title: str
     parts: Sequence[Part]
@@ -101,5 +101,5 @@ class Document(NamedTuple):
     """The whole page."""
 
     title: str
-    lead: str  # a sentence or two under the title
+    lead: str  # one or two sentences under the title
     sections: Sequence[Section]

@@ -1,4 +1,4 @@
-"""A policy on film."""
+"""Films of a policy."""
 
 import importlib.util
 import io
@@ -30,7 +30,7 @@ TRACED = (
 
 
 class Filmed(NamedTuple):
-    """The episode, and whether the film is a line drawing, or of traces."""
+    """A filmed episode, whether the film is a line drawing, and whether it shows traces."""
 
     played: Played
     sketched: bool
@@ -45,11 +45,11 @@ def record(
     seconds: float,
     limit: Callable[[EnvAdapter], int] = limit_for,
 ) -> Filmed:
-    """Film one greedy episode from the start that evaluation number 0 has; an interrupt leaves no film by halves.
+    """Film one greedy episode with the same start as evaluation episode 0.  An interrupt leaves no partial film.
 
-    make: (**options) -> World.  output: .mp4 or .gif; at most `seconds` of film.  limit: (world) -> steps after which an
-    episode that has not ended is cut.
-    Raises ConfigError where the file type is another, or a package is missing.
+    greedy: observation [n] -> action [m] in [-1, 1].  make: (**options) -> EnvAdapter.
+    output: .mp4 or .gif.  seconds: longest film.  limit: (environment) -> steps after which an episode is cut.
+    Raises ConfigError for another file type, or where a package is missing.
     """
     refuse_what_cannot_be_written(output)
     world, draw, sketched = _drawable(make)
@@ -80,7 +80,7 @@ def record(
 
 
 def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> None:
-    """Add a picture.  Raises ConfigError where the film, held in memory until it is written, would not fit."""
+    """Add a picture.  Raises ConfigError where the film, which is kept in memory, would not fit."""
     frames.append(picture := draw())
     if len(frames) == 1:
         resource_estimates.require_room(
@@ -89,8 +89,11 @@ def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> Non
 
 
 def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[], np.ndarray] | None, bool]:
-    """Return a world, how to draw it (None: it does not render), and whether that is a sketch: of MuJoCo without OpenGL."""
-    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame needs no screen to draw into an array
+    """Return an environment, a function that draws it, and whether that is a sketch (MuJoCo without OpenGL).
+
+    The function is None where the environment does not render.
+    """
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame then draws into an array without a screen
     world = make()
     model = getattr(world.env.unwrapped, "model", None)
     if type(model).__name__ == "MjModel" and not choose_mujoco_backend():
@@ -106,7 +109,7 @@ def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[],
     except ReverieError as error:
         if not isinstance(error.__cause__, TypeError):
             raise
-        return make(), None, False  # what makes it takes no render_mode
+        return make(), None, False  # the environment's maker takes no render_mode
     renderer = getattr(world.env.unwrapped, "mujoco_renderer", None)
     if renderer is not None:
         renderer.default_cam_config = _camera(world.env.unwrapped)
@@ -114,14 +117,14 @@ def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[],
 
 
 def _camera(inner: Any) -> dict[str, Any]:
-    """Return the camera that a Gymnasium MuJoCo task asks for or, where it asks for none, one near enough to see what moves."""
+    """Return the camera of a Gymnasium MuJoCo task, or a camera close enough to show what moves."""
     config = getattr(getattr(inner, "mujoco_renderer", None), "default_cam_config", None)
     if config is not None:
         return config
     for i in range(inner.model.ncam):
         if inner.model.camera(i).name == "view":
             return _as_free(inner.model.cam_pos[i], inner.model.cam_mat0[i].reshape(3, 3))
-    inner.reset(seed=0)  # before a first reset nothing is in its place
+    inner.reset(seed=0)  # positions are not set before the first reset
     moving = inner.data.geom_xpos[inner.model.body_weldid[inner.model.geom_bodyid] > 0]
     if not len(moving):
         return {}
@@ -131,7 +134,7 @@ def _camera(inner: Any) -> dict[str, Any]:
 
 
 def _as_free(place: np.ndarray, axes: np.ndarray) -> dict[str, Any]:
-    """Return a fixed camera at `place`, which looks along the negative of its third axis, as a free one."""
+    """Return a fixed camera at `place`, looking along the negative of its third axis, as a free camera."""
     distance, forward = float(np.linalg.norm(place)), -axes[:, 2]
     straight_down = np.hypot(forward[0], forward[1]) < 1e-6
     return {
@@ -143,7 +146,7 @@ def _as_free(place: np.ndarray, axes: np.ndarray) -> dict[str, Any]:
 
 
 def refuse_what_cannot_be_written(output: Path) -> None:
-    """Raise ConfigError unless `output` is of a kind of film and the packages are there, StorageError where it has no place."""
+    """Raise ConfigError for a wrong kind of film or a missing package, StorageError where it cannot be written."""
     require_ending(output, (".mp4", ".gif"), "films are")
     output_at(output)
     needed = {".mp4": "imageio_ffmpeg", ".gif": "PIL"}[output.suffix.lower()]
@@ -152,11 +155,11 @@ def refuse_what_cannot_be_written(output: Path) -> None:
 
 
 def write_film(frames: list[Any], output: Path, per_second: float) -> None:
-    """Write pictures [h, w, 3] as .mp4 (H.264) or a looping .gif, whole or not at all."""
+    """Write pictures [h, w, 3] as .mp4 (H.264) or a looping .gif, completely or not at all."""
     if not frames or frames[0].ndim != 3:
         raise WorldError("the environment's render() gives no pictures; it needs render_mode 'rgb_array'")
     with warnings.catch_warnings():
-        # JAX warns of forks, but ffmpeg's child execs at once.
+        # JAX warns of forks, but ffmpeg's child process calls exec at once.
         warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
         data = _gif(frames, per_second) if output.suffix.lower() == ".gif" else _mp4(frames, per_second)
     output_at(output).write(data)
@@ -165,7 +168,7 @@ def write_film(frames: list[Any], output: Path, per_second: float) -> None:
 def _gif(frames: list[Any], per_second: float) -> bytes:
     import imageio.v2 as imageio
 
-    every = max(1, round(per_second / 25))  # players clip frames shorter than 40 ms
+    every = max(1, round(per_second / 25))  # players limit frames to 40 ms or longer
     out = io.BytesIO()
     with imageio.get_writer(out, format="GIF", duration=1000 * every / per_second, loop=0) as writer:  # type: ignore[arg-type]
         _append(writer, frames[::every])
@@ -173,7 +176,7 @@ def _gif(frames: list[Any], per_second: float) -> bytes:
 
 
 def _mp4(frames: list[Any], per_second: float) -> bytes:
-    """Return the film; ffmpeg writes by name, and goes back in what it wrote, so it gets a folder of its own."""
+    """Return the film's bytes.  ffmpeg needs a named file that it can seek in, so it gets a temporary folder."""
     import imageio.v2 as imageio
 
     with tempfile.TemporaryDirectory(prefix="reverie-") as folder:
@@ -185,7 +188,7 @@ def _mp4(frames: list[Any], per_second: float) -> bytes:
 
 
 def _append(writer: Any, frames: list[Any]) -> None:
-    """Have pictures encoded, until an interrupt: then the writer's end is ffmpeg's too."""
+    """Encode pictures until an interrupt; closing the writer then also ends ffmpeg."""
     for frame in frames:
         look()
         writer.append_data(frame)

@@ -1,4 +1,4 @@
-"""The progress of many cells at once: a bar for all with the time left and one for each at work, or lines in a log."""
+"""Progress of many cells: on a terminal a bar for all of them and one per running cell, elsewhere lines in a log."""
 
 import sys
 import time
@@ -15,10 +15,10 @@ Key = tuple[Any, ...]
 
 
 class MultiProgress:
-    """Cells done and under way, on stderr.
+    """Finished and running cells, on stderr.
 
-    costs: a guess of seconds for what is still to come of each cell, which is mended by what the time tells.
-    begun: episodes that a cell had behind it before.
+    costs: estimated seconds of each cell's remaining work; corrected by the time that finished work took.
+    begun: episodes that a cell had already done before.
     quiet: show nothing.
     """
 
@@ -26,7 +26,7 @@ class MultiProgress:
         self, costs: Mapping[Key, float], begun: Mapping[Key, int] = MappingProxyType({}), quiet: bool = False
     ):
         self._costs, self._begun = dict(costs), begun
-        self._done: dict[Key, float] = dict.fromkeys(costs, 0.0)  # shares
+        self._done: dict[Key, float] = dict.fromkeys(costs, 0.0)  # shares of each cell's work
         self._ended, self._began = 0, time.monotonic()
         self._tasks: dict[Key, Any] = {}
         self._bars: Progress | None = None
@@ -38,10 +38,11 @@ class MultiProgress:
             self._bars.start()
 
     def score(self, key: Key, episode: int, episodes: int, value: float) -> None:
-        """Show that a cell has come to `episode` of `episodes`, with that score."""
-        if self._done[key] == 1.0:  # told late: it ended
+        """Show that a cell has reached `episode` of `episodes`, with this score."""
+        if self._done[key] == 1.0:  # a late message of a cell that has ended
             return
-        before = self._begun.get(key, 0)  # where what it had was lost, and it begins again, no share is below 0
+        # the share stays at least 0 where a cell lost its earlier work and starts again
+        before = self._begun.get(key, 0)
         self._done[key] = max(0, episode - before) / max(1, episodes - before)
         if self._bars is None:
             return
@@ -54,7 +55,7 @@ class MultiProgress:
         self._show_all()
 
     def end(self, key: Key, words: str) -> None:
-        """Show that a cell ended, and how."""
+        """Show that a cell has ended, and how."""
         self._done[key] = 1.0
         self._ended += 1
         line = "; ".join(filter(None, (f"{self._head()}  {' '.join(map(str, key))}: {words}", self.left)))
@@ -68,7 +69,7 @@ class MultiProgress:
         self._show_all()
 
     def stop(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -80,7 +81,7 @@ class MultiProgress:
         return f"about {duration(seconds)} left" if seconds else ""
 
     def _guess(self) -> float | None:
-        """Return the seconds left: what the guesses say of what is left, mended by what they said of what is done."""
+        """Return the seconds left: the estimate for what is left, scaled by the error of the estimate so far."""
         done = sum(self._costs[key] * share for key, share in self._done.items())
         if not done:
             return None

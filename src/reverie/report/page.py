@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no network, no file beside it, and no JavaScript to be read."""
+"""The report as one self-contained page: no network, no other files, and readable without JavaScript."""
 
 import base64
 import hashlib
@@ -16,14 +16,15 @@ from reverie.core.interrupts import look
 from reverie.report.document import Commands, Curves, Document, Film, Films, Line, Part, Section, Table, Text, Verdicts
 from reverie.storage.output_file import output_at
 
-Looks = dict[str, dict[str, int | None]]  # of a name: colour (None: that of text) and dash
+Looks = dict[str, dict[str, int | None]]  # by name: colour (None: that of text) and dash
 
 COLOURS = 7  # --line-0 to --line-6 of page.css
-STYLES = 3 * COLOURS  # each of them solid, dotted and dash-dotted
+STYLES = 3 * COLOURS  # each colour solid, dotted and dash-dotted
 NOTE = ' class="note"'
 SHOWN = 12  # values of a line in the table below a figure
 SYMBOLS = {"held": "✓", "did not hold": "✗", "undecided": "?", "not measured": "–"}
-NUMERIC = re.compile(r"[-+−±<>≤≥≈~(\[ ]*(\d|\.\d|inf|nan)(?!.*[^\W\d_]{5})")  # a figure, and no words but "of", "ms"
+# a number, with no words but short ones such as "of" and "ms"
+NUMERIC = re.compile(r"[-+−±<>≤≥≈~(\[ ]*(\d|\.\d|inf|nan)(?!.*[^\W\d_]{5})")
 HINT = (
     "In the curves, click a name, or press Enter on it, to hide its line or to bring it back; double-click it to see that line "
     "alone."
@@ -32,9 +33,9 @@ NO_SCRIPT = "JavaScript draws the curves here; their figures are in the table be
 
 
 def write_page(document: Document, output: Path) -> int:
-    """Write the page, a file whole or not at all; return how many bytes it has.
+    """Write the page, completely or not at all; return its size in bytes.
 
-    Raises ConfigError where curves are to be drawn and plotly is missing, StorageError where `output` cannot be written.
+    Raises ConfigError where there are curves and plotly is missing, StorageError where `output` cannot be written.
     """
     place = output_at(output)
     data = html_of(document).encode("utf-8", "replace")
@@ -43,7 +44,7 @@ def write_page(document: Document, output: Path) -> int:
 
 
 def html_of(document: Document) -> str:
-    """Return the page.  Its own rules forbid the browser all network and all scripts but the ones put here."""
+    """Return the page as HTML.  Its security policy forbids all network access and all scripts but those put here."""
     figures = [part for section in document.sections for part in section.parts if isinstance(part, Curves)]
     looks = _looks(figures)
     sections = list(zip(_anchors(document.sections), document.sections, strict=True))
@@ -83,19 +84,22 @@ def _beside(name: str) -> str:
 
 
 def _inside_script(code: str) -> str:
-    """Return code as the browser will read it, so that its hash agrees: no early end, and line ends of one kind."""
+    """Return code as the browser will read it, so that its hash matches: no early end tag, and one kind of line end."""
     return re.sub("</(?=script|style)", r"<\\/", code, flags=re.IGNORECASE).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """Return what the browser may load: these scripts and what is in the page itself; plotly writes its own styles."""
+    """Return the security policy: only these scripts and what is in the page itself may load.
+
+    Inline styles are allowed, since plotly writes some.
+    """
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; media-src data:"
 
 
 def _anchors(sections: Sequence[Section]) -> list[str]:
-    """Return a name for each section that a link can keep: its title's letters, and a number where they are taken."""
+    """Return a stable link name per section: the letters of its title, with a number where the name is taken."""
     anchors = ["main"]
     for i, section in enumerate(sections):
         anchor = re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-") or "section"
@@ -131,7 +135,7 @@ def _if_any(text: str, tag: str, kind: str = "") -> str:
 
 
 def _grid(name: str, caption: str, columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
-    """Return a table that a phone scrolls sideways by itself, by keyboard too; columns of figures are set to the right."""
+    """Return a table that scrolls sideways on narrow screens, also by keyboard; numeric columns are right-aligned."""
     known = [[row[i] for row in rows if row[i] is not None] for i in range(len(columns))]
     kinds = [' class="number"' if cells and all(NUMERIC.match(c or "") for c in cells) else "" for cells in known]
     head = "".join(f'<th scope="col"{kind}>{escape(c)}</th>' for c, kind in zip(columns, kinds, strict=True))
@@ -149,7 +153,7 @@ def _grid(name: str, caption: str, columns: Sequence[str], rows: Sequence[Sequen
 def _film(film: Film) -> str:
     source = (
         "data:video/mp4;base64," + base64.b64encode(film.mp4).decode() + "#t=0.001"
-    )  # iOS shows no first picture without
+    )  # without this, iOS shows no first picture
     return (
         f'<figure><video controls preload="metadata" playsinline muted loop src="{source}"'
         f' aria-label="{escape(film.title)}: {escape(film.text)}"></video>'
@@ -175,9 +179,10 @@ def _outcome(outcome: str) -> str:
 
 
 def _looks(figures: Sequence[Curves]) -> Looks:
-    """Give each name one colour and dash on the whole page, and the lines within a figure different ones.
+    """Give each name one colour and dash on the whole page, different from the other lines of its figures.
 
-    Colours are spent before they are shared, and shared by names that never meet before a line is dotted.
+    All colours are used before one is shared.  Names that never occur in one figure share a colour before a line is
+    dotted.
     """
     styles: dict[str, int] = {}
     groups = [[line.name for line in figure.lines] for figure in figures]
@@ -203,7 +208,7 @@ def _curves(curves: Curves, looks: Looks) -> str:
 
 
 def _data(curves: Curves, looks: Looks) -> dict[str, object]:
-    """Return what page.js draws: numbers with no more digits than can be seen, None where there is to be a gap."""
+    """Return the data for page.js: numbers with no more digits than are visible, None for a gap."""
 
     def finite(value: float) -> float | None:
         return float(f"{value:.8g}") if math.isfinite(value) else None
@@ -218,7 +223,7 @@ def _data(curves: Curves, looks: Looks) -> dict[str, object]:
 
 
 def _in_words(curves: Curves) -> str:
-    """Return what the figure shows for those who do not see it: its axes, its lines and where each of them ends."""
+    """Return a description of the figure for screen readers: its axes, its lines, and where each line ends."""
     ends = [f"{curves.title}: {curves.y_label} against {curves.x_label}"]
     for line in curves.lines:
         known = [i for i, y in enumerate(line.y) if math.isfinite(y)]
@@ -228,14 +233,15 @@ def _in_words(curves: Curves) -> str:
 
 
 def _behind(curves: Curves) -> str:
-    """Return some of the values in tables: one for all lines that are over the same x."""
+    """Return a selection of the values in tables, one table for all lines with the same x."""
     groups: dict[tuple[float, ...], list[Line]] = {}
     for line in curves.lines:
         groups.setdefault(tuple(line.x), []).append(line)
     tables = ""
     for x, lines in groups.items():
         names = [line.name for line in lines]
-        shown = sorted({round(i * (len(x) - 1) / (SHOWN - 1)) for i in range(SHOWN if x else 0)})  # all of few
+        # all of them if there are few
+        shown = sorted({round(i * (len(x) - 1) / (SHOWN - 1)) for i in range(SHOWN if x else 0)})
         some = f": {len(shown)} of {len(x)} points" if len(shown) < len(x) else ""
         caption = f"{curves.y_label} against {curves.x_label}{some}"
         rows = [[_number(x[i]), *(_value(line, i) for line in lines)] for i in shown]
@@ -244,13 +250,13 @@ def _behind(curves: Curves) -> str:
 
 
 def _value(line: Line, i: int) -> str | None:
-    """Return value i of a line with its band in words, None where there is no value."""
+    """Return value i of a line with its band in words, or None where there is no value."""
     if not math.isfinite(line.y[i]):
         return None
     return _number(line.y[i]) + (f" ({_number(line.low[i])} to {_number(line.high[i])})" if len(line.low) else "")
 
 
 def _number(value: float) -> str:
-    """Return a value for people; its minus sign is one that is read aloud."""
+    """Return a value as text, with a minus sign that screen readers read."""
     text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e9 else f"{value:.3g}"
     return text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""The progress of what takes long: a bar with time left on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar with the time left on a terminal, lines in a log elsewhere."""
 
 import sys
 import time
@@ -15,9 +15,9 @@ from rich.text import Text
 from reverie.report.multi_progress import duration
 from reverie.training.callbacks import Began, Compiling, Ended, EpisodeEnded, Evaluated, Event, Noticed, StepEnded
 
-LOG_SECONDS = 10.0  # between lines where stderr is no terminal
+LOG_SECONDS = 10.0  # between lines, where stderr is not a terminal
 DRAW_SECONDS = 0.1
-SETTLED_SECONDS = 1.0  # after the first step, until a rate means something
+SETTLED_SECONDS = 1.0  # after the first step, before a rate is shown
 SHORTEST_BAR, LONGEST_BAR = 8, 40  # characters
 GAP = "  "  # between the parts of a line
 COMPILING = "compiling …"
@@ -26,12 +26,11 @@ Status = Callable[[str], Sequence[str]]
 
 
 class Countdown:
-    """What is done and the time left, on stderr: a bar on a terminal, a line now and then elsewhere.
+    """Work done and time left, on stderr: a bar on a terminal, a line at intervals elsewhere.
 
-    The rate is that of the steps after the first: that one waits for compilers, and tells nothing of the others.
-
-    name: shown where there is room; goal: steps (or episodes) in all, None where nobody knows; first: those done before;
-    unit: what is counted.
+    The rate leaves out the first step, which waits for compilers.
+    name: shown if there is room.  goal: steps (or episodes) in all; None: unknown.
+    first: number already done.  unit: what is counted.
     """
 
     def __init__(self, name: str, goal: int | None, first: int = 0, unit: Literal["step", "episode"] = "step"):
@@ -39,9 +38,9 @@ class Countdown:
         self._bar: Bar | None = None
         self._shown = time.monotonic()
         self._done = first
-        self._steps = first  # where episodes are counted, these go on beside them
-        self._clock: tuple[int, int, float] | None = None  # done, steps, time.monotonic() once the first step is done
-        self._counted = 0.0  # time.monotonic() when the last of what is counted was done
+        self._steps = first  # also counted where the unit is episodes
+        self._clock: tuple[int, int, float] | None = None  # (done, steps, time.monotonic()) after the first step
+        self._counted = 0.0  # time.monotonic() when the counted number last rose
         self._parts: Sequence[str] = ()
         if sys.stderr.isatty():
             console = Console(stderr=True)
@@ -50,13 +49,13 @@ class Countdown:
             self._bar.start()
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def say(self, text: str) -> None:
-        """Show what is done before the next step, at once."""
+        """Show at once what happens before the next step."""
         if self._bar is not None:
             self._parts = [text]
             self._bar.refresh()
@@ -64,17 +63,17 @@ class Countdown:
             print(text, file=sys.stderr, flush=True)
 
     def tell(self, text: str) -> None:
-        """Print a line that stays, above the bar."""
+        """Print a line above the bar that stays."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def show(self, done: int, status: Status = lambda rate: [rate], steps: int | None = None) -> None:
-        """Show that so many are done, with the parts that `status` returns, unless that was shown just now.
+        """Show that `done` units are done, with the parts that `status` returns, unless the last update is too recent.
 
-        status: the rate in words -> parts of the line, the most important first.  steps: real steps done, where episodes are
-        counted.
+        status: the rate in words -> parts of the line, the most important first.  steps: real steps done, where
+            episodes are counted.
         """
         now, self._steps = time.monotonic(), done if steps is None else steps
         if self._clock is None:
@@ -90,10 +89,10 @@ class Countdown:
             print(GAP.join(filter(None, parts)), file=sys.stderr, flush=True)
 
     def line(self, width: int) -> tuple[str, int, str]:
-        """Return (what stands before the bar, the bar's length, what stands after it) in `width` characters.
+        """Return (text before the bar, length of the bar, text after it) for a line of `width` characters.
 
-        What is done, its share and the time left are always there; then come, as far as there is room, the parts of the status,
-        the bar and the name.
+        The number done, its share and the time left always appear.  If there is room, the parts of the status, the bar
+        and the name follow, in this order.
         """
         head, share, left = self._essentials()
         head = head if self._unit == "step" else f"{self._unit} {head}"
@@ -113,24 +112,24 @@ class Countdown:
 
     @property
     def share(self) -> float:
-        """How much is done, from 0 to 1; 0 where nobody knows the goal."""
+        """Share of the work done, from 0 to 1; 0 where the goal is unknown."""
         return min(1.0, self._done / self._goal) if self._goal else 0.0
 
     def _essentials(self) -> tuple[str, str, str]:
-        """Return what is done, its share, and the time left; "" for what nobody knows."""
+        """Return the number done, its share, and the time left; "" where unknown."""
         left = self._left(time.monotonic())
         share = f"{int(100 * self.share)} %" if self._goal else ""
         return f"{self._done}/{self._goal or '?'}", share, "" if left is None else f"{duration(left)} left"
 
     def _rate(self, now: float) -> str:
-        """Return the steps per second since the first, or "" where that means nothing yet."""
+        """Return the steps per second since the first step, or "" where it is too early."""
         if self._clock is None or now - self._clock[2] < SETTLED_SECONDS:
             return ""
         rate = (self._steps - self._clock[1]) / (now - self._clock[2])
         return f"{rate:{'.0f' if rate >= 100 else '.3g'}} steps/s" if rate else ""
 
     def _left(self, now: float) -> float | None:
-        """Return the seconds left, or None where nobody knows."""
+        """Return the seconds left, or None where unknown."""
         if self._clock is None or not self._goal or now - self._clock[2] < SETTLED_SECONDS:
             return None
         done = self._done - self._clock[0]
@@ -141,7 +140,7 @@ class Countdown:
 
 
 class _Line(ProgressColumn):
-    """The whole line, as wide as the terminal is now: rich's own columns would cut each other short."""
+    """The whole line, at the terminal's present width, since rich's own columns would truncate each other."""
 
     def __init__(self, countdown: Countdown, console: Console):
         super().__init__()
@@ -158,7 +157,7 @@ class _Line(ProgressColumn):
 
 
 class Progress:
-    """A callback of `Learner.learn` that shows on stderr where learning stands: steps/s, return, loss, time left."""
+    """A callback of `Learner.learn` that shows progress on stderr: steps/s, return, loss, time left."""
 
     def __init__(self):
         self._countdown: Countdown | None = None
@@ -166,7 +165,7 @@ class Progress:
         self._evaluated, self._told_of_cuts = "", False
 
     def __call__(self, learner: Any, event: Event) -> None:
-        """See the class."""
+        """Show an event."""
         if isinstance(event, Began):
             self._begin(f"{learner.config.name} {learner.spec.name}", event)
         elif isinstance(event, Evaluated):
@@ -200,7 +199,7 @@ class Progress:
             countdown.show(done, partial(self._status, learner), event.step)
 
     def _status(self, learner: Any, rate: str) -> list[str]:
-        """Return what is wrong, the rate, the return, the loss and the evaluation, where they are known."""
+        """Return problems, rate, return, loss and evaluation, where known."""
         recent = list(learner.recent_returns)[-10:]
         metrics = learner.newest_metrics or {}
         return [

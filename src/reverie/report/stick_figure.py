@@ -1,7 +1,7 @@
-"""Line drawings of MuJoCo scenes in plain Pillow, for machines where no OpenGL can be had.
+"""Line drawings of MuJoCo scenes with Pillow, for machines without OpenGL.
 
-Spheres and capsules are exact up to perspective; boxes, cylinders and ellipsoids are drawn as capsules along their
-longest axis; planes become a grid line at the horizon of interest.  Enough to see what a policy does.
+Spheres and capsules are exact up to perspective.  Boxes, cylinders and ellipsoids are drawn as capsules along their
+longest axis.  Planes become a grid.  This is enough to see what a policy does.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ SKY, FLOOR = (238, 243, 247), (205, 214, 222)
 
 
 class StickFigure:
-    """Draws `model` and `data` of a MuJoCo environment from a camera like the viewer's free one."""
+    """Draws `model` and `data` of a MuJoCo environment, seen from a camera like the viewer's free one."""
 
     def __init__(self, model: Any, data: Any, camera: dict[str, Any] | None = None):
         camera = camera or {}
         self.model, self.data = model, data
-        # What is not configured is as in Gymnasium's viewer.
+        # Defaults are those of Gymnasium's viewer.
         azimuth, elevation = np.radians(camera.get("azimuth", 90.0)), np.radians(camera.get("elevation", -45.0))
         distance = camera.get("distance", float(model.stat.extent))
         self._follow = camera.get("trackbodyid") if camera.get("type") == 1 else None
@@ -29,18 +29,19 @@ class StickFigure:
             [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
         )
         right = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
-        self._axes = np.stack([right, np.cross(right, forward), forward])  # of the camera: x right, y up, z away
+        # of the camera: x right, y up, z away from it
+        self._axes = np.stack([right, np.cross(right, forward), forward])
         self._distance = distance
         self._focal = SIZE / 2 / np.tan(np.radians(float(model.vis.global_.fovy)) / 2)
 
     def _project(self, points: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return pixels [k, 2] and depths [k] of world points [k, 3]."""
+        """Return pixels [k, 2] and depths [k] of points [k, 3] in the scene."""
         seen = (points - target) @ self._axes.T
         depth = np.maximum(seen[:, 2] + self._distance, 1e-2)
         return SIZE / 2 + self._focal * seen[:, :2] / depth[:, None] * [1, -1], depth
 
     def render(self) -> np.ndarray:
-        """Return a picture [SIZE, SIZE, 3] of the scene as it is now."""
+        """Return a picture [SIZE, SIZE, 3] of the present scene."""
         model, data = self.model, self.data
         target = self._target if self._follow is None else data.xpos[self._follow]
         picture = Image.new("RGB", (SIZE, SIZE), SKY)

@@ -1,6 +1,6 @@
-"""An episode of a world that does not render, as curves that grow: observations, actions and the reward over time.
+"""Films of an environment that does not render: growing curves of observations, actions and reward over time.
 
-Plain Pillow, as sketches are.  A component has one colour and the number of its index; each panel has a scale of its own.
+Drawn with Pillow.  Each component has a colour and the number of its index; each panel has its own scale.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from reverie.core.interrupts import look
 
 WIDTH, HEIGHT = 640, 480
-LEFT, TOP, GAP = 70, 22, 24  # of a panel: room for its scale, for its title, and between panels
+LEFT, TOP, GAP = 70, 22, 24  # of a panel: room for its scale, room for its title, and the space between panels
 PAPER, INK, FAINT = (255, 255, 255), (40, 48, 56), (205, 214, 222)
 COLOURS = (
     (11, 110, 79),
@@ -28,7 +28,7 @@ NAMED = 16  # components whose numbers fit beside a title
 
 
 class Traces:
-    """Writes down what passes between a policy and its world; `frames` draws it."""
+    """Records the steps of a policy in its environment; `frames` draws them."""
 
     def __init__(self, greedy: Any, world: Any):
         self._greedy, self._step = greedy, world.step
@@ -37,20 +37,20 @@ class Traces:
         world.step = self.step
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
-        """Return the policy's action, and keep both."""
+        """Return the policy's action, and record both observation and action."""
         action = self._greedy(observation)
         self._now = np.asarray(observation, float).ravel(), np.asarray(action, float).ravel()
         return action
 
     def step(self, action: Any, *rest: Any) -> Any:
-        """Step the world, and keep the reward."""
+        """Step the environment, and record the reward."""
         outcome = self._step(action, *rest)
         assert self._now is not None
         self._rows.append((*self._now, float(outcome[0])))
         return outcome
 
     def frames(self, most: int) -> list[np.ndarray]:
-        """Return `most` pictures [HEIGHT, WIDTH, 3] at most: the curves up to each step."""
+        """Return at most `most` pictures [HEIGHT, WIDTH, 3]; each shows the curves up to one step."""
         steps = self._rows[:most]
         parts = [np.array([row[i] for row in steps]).reshape(len(steps), -1) for i in range(3)]
         titles = ("observation, by index", "action, by index, in [-1, 1]", "reward")

@@ -1,4 +1,4 @@
-"""Tables of values and the policies behind them, drawn: on the terminal, and as a picture."""
+"""Drawings of value tables and their policies, on the terminal and as a picture."""
 
 import io
 import math
@@ -15,19 +15,19 @@ from reverie.tabular.grid import Grid
 
 WIDTH = 6  # characters of a cell
 MAPS = 4  # at most, on the terminal
-ROWS = 20  # of a table without a map
-LOW, HIGH = np.array([38, 50, 88]), np.array([30, 140, 100])  # colours of the least and the largest value
+ROWS = 20  # of a table without a map, at most
+LOW, HIGH = np.array([38, 50, 88]), np.array([30, 140, 100])  # colours of the lowest and highest value
 
 
 def show(grid: Grid | None, values: np.ndarray, policy: np.ndarray, terminal: np.ndarray) -> None:
-    """Print values [S] and policy [S] as maps or, without a grid, as a table; terminal: [S] bool, no action is shown there.
+    """Print values [S] and policy [S] as maps or, without a grid, as a table.
 
-    Colours are left out where stdout is no terminal.
+    terminal: bool [S]; no action is shown for these states.  Colours are left out where stdout is not a terminal.
     """
     console = Console(highlight=False, soft_wrap=True)
     if grid is None:
         console.print(f"{'state':>8}{'value':>12}{'action':>8}")
-        told = np.flatnonzero(values)  # 0: terminal, or never met
+        told = np.flatnonzero(values)  # a value of 0 means terminal or never visited
         for state in told[:ROWS]:
             console.print(f"{state:8}{values[state]:12.5g}{'-' if terminal[state] else policy[state]:>8}")
         if len(told) > ROWS:
@@ -57,7 +57,7 @@ def show(grid: Grid | None, values: np.ndarray, policy: np.ndarray, terminal: np
 def save(
     grid: Grid | None, values: np.ndarray, policy: np.ndarray, terminal: np.ndarray, output: Path, title: str
 ) -> Path:
-    """Draw values [S] and policy [S] into `output`, a PNG; without a grid as a curve over states."""
+    """Draw values [S] and policy [S] into `output`, a PNG; without a grid, as a curve over states.  Return `output`."""
     plt = _pyplot()
     if grid is None:
         figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -74,14 +74,14 @@ def save(
 
 
 def refuse_what_cannot_be_drawn(output: Path) -> None:
-    """Raise ConfigError unless `output` is a PNG and Matplotlib is there to draw it, StorageError if it has no place."""
+    """Raise ConfigError for a file that is not a PNG or without Matplotlib, StorageError where it cannot be written."""
     require_ending(output, (".png",), "pictures are")
     output_at(output)
     _pyplot()
 
 
 def short(value: Any) -> str:
-    """Return a value in at most five characters, where that can be: .542, -13, 7.93, 12300 as 1e+04."""
+    """Return a value in at most five characters if possible: .542, -13, 7.93, 12300 as 1e+04."""
     if not math.isfinite(value):
         return f"{value}"
     for digits in (3, 2, 1):
@@ -104,14 +104,14 @@ def _pyplot() -> Any:
 
 
 def _range(grid: Grid, values: np.ndarray) -> tuple[float, float]:
-    """Return the least and the largest finite value that the maps show."""
+    """Return the lowest and highest finite value on the maps."""
     shown = values[grid.cells[grid.cells >= 0]]
     shown = shown[np.isfinite(shown)]
     return (float(shown.min()), float(shown.max())) if len(shown) else (0.0, 0.0)
 
 
 def _shown_of_nobody(letter: str) -> str:
-    """Return what a cell shows where nobody ever is: a cliff its letter, a wall nothing."""
+    """Return the label of a cell that is no state: a letter for a cliff, nothing for a wall."""
     return "" if letter == "#" else letter
 
 
