@@ -1,8 +1,8 @@
-"""Speed, always as a ratio against a peer or a limit, measured side by side in one call."""
+"""Speed, always relative to a peer or a limit, measured side by side in one call."""
 
 from reverie.core.registry import Registry
 
-BENCHMARKS = Registry(  # what `reverie bench` measures, by name: functions (peers, rounds) -> facts
+BENCHMARKS = Registry(  # keys are arguments of `reverie bench`; values are functions (peers, rounds) -> facts
     {
         "update": "reverie.bench.benchmarks:update",
         "step": "reverie.bench.benchmarks:step",

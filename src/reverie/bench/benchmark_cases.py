@@ -1,8 +1,9 @@
-"""The work that all contenders of a table do, and the peers at it.
+"""The work that is the same for all entries of a benchmark, and the peers.
 
-NAF and DDPG: HalfCheetah-v5 (17 observations, 6 actions), batch 100, 2x200 units, I = 5.  SAC: there too, batch 256, 2x256,
-I = 1.  PPO: there too, batch 64, 2x64, 10 epochs over 2048 steps.  DQN: CartPole-v1 (4 observations, 2 actions), batch 100,
-2x200, I = 1.
+NAF and DDPG: HalfCheetah-v5 (17 observations, 6 actions), batch 100, 2x200 units, I = 5.
+SAC: HalfCheetah-v5, batch 256, 2x256, I = 1.
+PPO: HalfCheetah-v5, batch 64, 2x64, 10 epochs over 2048 steps.
+DQN: CartPole-v1 (4 observations, 2 actions), batch 100, 2x200, I = 1.
 """
 
 import functools
@@ -23,7 +24,7 @@ from reverie.training.trainer import Trainer
 
 ENV = "HalfCheetah-v5"
 N, M, BATCH, HIDDEN, UPDATES = 17, 6, 100, 200, 5
-SETTINGS: dict[str, Any] = {  # plain networks, as the peers' are
+SETTINGS: dict[str, Any] = {  # plain networks, like the peers'
     "normalisation": "none",
     "batch_size": BATCH,
     "hidden": (HIDDEN, HIDDEN),
@@ -36,16 +37,16 @@ SOLVERS = {"mdptoolbox": "mdptoolbox"}
 
 
 class BenchmarkCase(NamedTuple):
-    """What one update or step of an algorithm is, for all who take part."""
+    """One algorithm's update and step, equal for all entries."""
 
     algorithm: str
     settings: dict[str, Any]
     env: str
     spec: EnvSpec
-    calls: int  # of updates in one round: long enough that a neighbour's idling threads have gone to sleep
-    steps: int  # of the environment in one round
-    peer: str  # the peers' class
-    given: dict[str, Any]  # and what it is told besides
+    calls: int  # updates per round, enough that idle threads of the entry before have gone to sleep
+    steps: int  # environment steps per round
+    peer: str  # name of the peers' class
+    given: dict[str, Any]  # further arguments of it
 
     @property
     def config(self) -> Any:
@@ -54,7 +55,7 @@ class BenchmarkCase(NamedTuple):
 
     @property
     def updates(self) -> int:
-        """Minibatch updates of one call."""
+        """Minibatch updates per call."""
         return self.config.requirements.updates_per_step
 
 
@@ -76,7 +77,7 @@ BENCHMARK_CASES = {
 
 
 def filled_trainer(config: Any, spec: EnvSpec = CHEETAH) -> Trainer:
-    """Return a trainer with 10,000 made-up transitions in replay, or one rollout."""
+    """Return a trainer with 10,000 random transitions in replay, or with one rollout."""
     trainer = Trainer(config.build(spec), seed=0)
     generator = np.random.default_rng(0)
     n, m = spec.observation_dim, spec.action_dim
@@ -88,11 +89,11 @@ def filled_trainer(config: Any, spec: EnvSpec = CHEETAH) -> Trainer:
 
 
 def matmul_limit(name: str) -> Contender:
-    """Return the matrix products of one round's NAF or SAC updates and nothing else, by NumPy's BLAS on all cores.
+    """Return only the matrix products of one round of NAF or SAC updates, by NumPy's BLAS on all cores.
 
-    NAF: forward and backward of its three networks, forward of the target's V.  SAC: forward and backward of both critics
-    and of the actor, forward of both targets and of the actor at successors, and of both critics and back to their
-    input in the actor's loss.
+    NAF: forward and backward of its three networks, forward of the target's V.
+    SAC: forward and backward of both critics and of the actor; forward of both targets, and of the actor at next
+        observations; in the actor's loss, forward of both critics and back to their input.
     """
     work = BENCHMARK_CASES[name]
     batch, hidden = work.config.batch_size, work.config.hidden[0]
@@ -115,7 +116,7 @@ def matmul_limit(name: str) -> Contender:
 
 
 def _products(batch: int, inputs: int, hidden: int, outputs: int, back: str = "") -> list[Any]:
-    """Return the factors of a two-layer network's products: forward, or those that go `back` to weights or input."""
+    """Return the factors of a two-layer network's products: forward, or backward to weights or input (`back`)."""
     x, h, y = (np.ones((batch, size), np.float32) for size in (inputs, hidden, outputs))
     shapes = ((inputs, hidden), (hidden, hidden), (hidden, outputs))
     w1, w2, w3 = (np.ones(shape, np.float32) for shape in shapes)
@@ -126,12 +127,12 @@ def _products(batch: int, inputs: int, hidden: int, outputs: int, back: str = ""
 
 
 def peers_of(contest: str) -> dict[str, str]:
-    """Return the peers that can take part in a contest, and their modules."""
+    """Return the peers of a benchmark, and their modules."""
     return {"plan": PLANNERS, "solve": SOLVERS}.get(contest, PEERS)
 
 
 def check_peers(names: Sequence[str], contest: str | None) -> None:
-    """Raise ConfigError where a peer is unknown to the contest (None: to all) or not installed."""
+    """Raise ConfigError where a peer is unknown to the benchmark (None: to all of them) or not installed."""
     known = peers_of(contest) if contest else PEERS | PLANNERS | SOLVERS
     for name in names:
         if name not in known:
@@ -141,7 +142,7 @@ def check_peers(names: Sequence[str], contest: str | None) -> None:
 
 
 def peer(name: str, work: BenchmarkCase) -> Any:
-    """Return Stable-Baselines3's or SBX's algorithm at the same work, warmed up."""
+    """Return the algorithm of Stable-Baselines3 or SBX for the same work, warmed up."""
     module = importlib.import_module(PEERS[name])
     config = work.config
     with without_others_warnings():
@@ -158,7 +159,7 @@ def peer(name: str, work: BenchmarkCase) -> Any:
 
 
 def peer_update(model: Any, work: BenchmarkCase) -> Callable[[], object]:
-    """Return what has a peer make the updates of one call."""
+    """Return a function that makes a peer do the updates of one call."""
     config = work.config
     if config.requirements.rollout:
         return model.train

@@ -1,4 +1,4 @@
-"""The contests of `reverie bench` in learning and acting: update, step, act."""
+"""The benchmarks of learning and acting: update, step, act."""
 
 import tempfile
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ from reverie.environments.env_adapter import make_env
 from reverie.storage.journal import Journal
 from reverie.training.learner import Learner
 
-CALLS = 500  # actions in one round
-BASELINES = ("sac", "ppo", "dqn")  # each of a table of its own, since each is work of another size
+CALLS = 500  # actions per round
+BASELINES = ("sac", "ppo", "dqn")  # each has its own table, since its work has another size
 
 
 def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def update(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     facts = {"unit": "one update", "rows": table(times, "naf"), "over_ddpg": table(times, "ddpg")}
     for name in BASELINES:
         theirs = [_their_updates(peer, BENCHMARK_CASES[name]) for peer in peers]
-        limit = [matmul_limit(name)] if name == "sac" else []  # the others' matrices are too small to be one
+        limit = [matmul_limit(name)] if name == "sac" else []  # the matrices of the others are too small to set a limit
         facts[f"of_{name}"] = table(interleave([_our_updates(name), *limit, *theirs], rounds), name)
     return facts
 
@@ -64,7 +64,7 @@ def _their_updates(name: str, work: BenchmarkCase) -> Contender:
 
 
 def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time one environment step while learning, all of it but the update, and the parts of that."""
+    """Time one environment step while learning, the same without updates, and the parts of that."""
     steps = BENCHMARK_CASES["naf"].steps
     idle = Learner(ALGORITHMS["naf"](**(SETTINGS | {"updates_per_step": 0, "warmup_steps": 0})), ENV).learn(steps)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +76,7 @@ def step(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 
 def _steps(name: str, peers: Sequence[str], rounds: int, rest: list[Contender]) -> list[dict[str, Any]]:
-    """Return the table of an algorithm's and its peers' steps; rest: of what else."""
+    """Return the table for steps of an algorithm and its peers.  rest: further entries."""
     work = BENCHMARK_CASES[name]
     learner = Learner(work.config, work.env).learn(2 * max(work.steps, work.config.batch_size))
     contenders = [Contender(name, lambda: learner.learn(work.steps), work.steps)]
@@ -92,7 +92,7 @@ def _steps(name: str, peers: Sequence[str], rounds: int, rest: list[Contender]) 
 
 
 def _parts(file: Path, steps: int) -> list[Contender]:
-    """Return what a step does besides the update, one part each."""
+    """Return the parts of a step other than the update, one entry each."""
     world, trainer = make_env(ENV), filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
     journal, observation = Journal(file, N, M), np.ones(N, np.float32)
     generator = np.random.default_rng(0)
@@ -122,7 +122,7 @@ def _parts(file: Path, steps: int) -> list[Contender]:
 
 
 def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time one action for one observation: greedy and exploring, against peers and against a compiled JAX call."""
+    """Time one action for one observation, greedy and exploring, against peers and a compiled JAX call."""
     trainer = filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
     learner = Learner(BENCHMARK_CASES["naf"].config, spec=CHEETAH)
     observation = np.ones(N, np.float32)

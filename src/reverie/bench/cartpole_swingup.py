@@ -1,7 +1,7 @@
-"""The swing-up of a cart-pole, and a large linear-quadratic problem: what planners are timed on.
+"""Problems that planners are timed on: the swing-up of a cart-pole, and a large linear-quadratic problem.
 
-Cart-pole: Barto, Sutton & Anderson 1983; x = (position, θ from upright, and their rates), u in 10 N, explicit Euler.
-Upright within 150 steps of 20 ms from hanging at rest; the best known cost is 2.64751.
+Cart-pole: Barto, Sutton & Anderson 1983.  x = (position, θ from upright, and their rates), u in 10 N, explicit Euler.
+The pole must be upright within 150 steps of 20 ms, from hanging at rest.  The best known cost is 2.64751.
 """
 
 import math
@@ -16,11 +16,11 @@ CART, POLE, HALF, GRAVITY, FORCE = 1.0, 0.1, 0.5, 9.8, 10.0  # kg, kg, m, m/s²,
 TOTAL = CART + POLE
 DT, STEPS, REACHED = 0.02, 150, 2.6476
 HANGING = np.array([0.0, np.pi, 0.0, 0.0])
-SCALES = np.array([0.1, 0.01, 0.01, 0.1])  # of the squares of position, both rates and u
+SCALES = np.array([0.1, 0.01, 0.01, 0.1])  # weights of the squares of position, both rates and u
 
 
 def dynamics(x, u, t):
-    """Return the state [4] one step later."""
+    """Return the state [4] after one step."""
     del t
     sine, cosine = jnp.sin(x[1]), jnp.cos(x[1])
     push = (FORCE * u[0] + POLE * HALF * x[3] ** 2 * sine) / TOTAL
@@ -41,7 +41,7 @@ def final(x):
 
 
 def by_hand(x, u):
-    """Return x', ∂x'/∂x [4, 4] and ∂x'/∂u [4, 1] in plain Python, for peers whose models are Python's."""
+    """Return x', ∂x'/∂x [4, 4] and ∂x'/∂u [4, 1] in plain Python, for peers whose models are in Python."""
     sine, cosine, rate = math.sin(x[1]), math.cos(x[1]), x[3]
     force = POLE * HALF / TOTAL
     inertia = HALF * (4.0 / 3.0 - POLE * cosine**2 / TOTAL)
@@ -61,12 +61,12 @@ def by_hand(x, u):
 
 
 def controls(seed: int) -> np.ndarray:
-    """Return first controls [150, 1]."""
+    """Return initial controls [150, 1]."""
     return 0.1 * np.random.default_rng(seed).standard_normal((STEPS, 1))
 
 
 def regulator(n: int = 40, m: int = 10, T: int = 100) -> tuple[Linear, QuadraticCost]:
-    """Return x' = A x + B u with spectral radius .95, and ½ Σ xᵀx + .1 uᵀu: the same at all T steps."""
+    """Return x' = A x + B u with spectral radius 0.95, and the cost ½ Σ xᵀx + 0.1 uᵀu, the same at all T steps."""
     generator = np.random.default_rng(0)
     A = generator.standard_normal((n, n))
     A *= 0.95 / np.abs(np.linalg.eigvals(A)).max()

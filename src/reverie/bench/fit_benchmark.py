@@ -1,4 +1,4 @@
-"""The contest of fits: dynamics from few episodes, against the same by plain NumPy."""
+"""The benchmark of fits: dynamics from few episodes, against the same in plain NumPy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +11,19 @@ from reverie.models import mixture, samples
 from reverie.models.linear_gaussian import LinearGaussian
 from reverie.models.neural import Neural
 
-T, N, M, BATCH, HISTORY = 150, 20, 6, 5, 20  # steps, states, actions; episodes of a fit and behind its prior
+T, N, M, BATCH, HISTORY = 150, 20, 6, 5, 20  # steps, states, actions; episodes of a fit, and of its prior
 CLUSTERS, ITERATIONS = (
     18,
     20,
-)  # of the plain mixture: 40 points of the batch to a cluster; half of what it takes to converge
+)  # of the plain mixture: 40 points of the batch per cluster; half the iterations to convergence
 
 
 def fit(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time one fit to 5 episodes with each prior, a refit of networks to 20, and plain NumPy's mixture of the 5 alone."""
-    del peers  # none of them fits dynamics
+    """Time fits of dynamics: to 5 episodes with each prior, networks refitted to 20, and plain NumPy's mixture.
+
+    The plain mixture gets the 5 episodes alone.
+    """
+    del peers  # no peer fits dynamics
     history = episodes(HISTORY)
     batch = history[-BATCH:]
     points = samples.pool(batch)
@@ -52,7 +55,7 @@ def episodes(number: int) -> list[Episode]:
 
 
 def plain(points: np.ndarray) -> np.ndarray:
-    """Return the responsibilities [P, K] of a mixture of `points` [P, D] after EM, written as it is in books."""
+    """Return the responsibilities [P, K] of a mixture of `points` [P, D] after EM, written as in textbooks."""
     share = np.eye(CLUSTERS)[np.random.default_rng(0).integers(CLUSTERS, size=len(points))]
     for _ in range(ITERATIONS):
         mass = share.sum(0)
@@ -67,7 +70,7 @@ def plain(points: np.ndarray) -> np.ndarray:
 
 
 def _density(points: np.ndarray, mean: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """Return ln N(z; mean, L Lᵀ) [P] with one solve for all points."""
+    """Return ln N(z; mean, L Lᵀ) [P], with one solve for all points."""
     white = np.linalg.solve(lower, (points - mean).T)
     size = np.log(np.diagonal(lower)).sum() + 0.5 * len(mean) * np.log(2 * np.pi)
     return -0.5 * (white**2).sum(0) - size

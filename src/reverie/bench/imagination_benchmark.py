@@ -1,4 +1,4 @@
-"""The contest of imagination: what rollouts cost beside the updates they feed, and what fits add."""
+"""The benchmark of imagination: the cost of rollouts beside the updates that use them, and of fits."""
 
 import tempfile
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ FITTED = ("linear", "neural", "exact")
 
 
 def imagine(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time, per real step, the updates at I = 5 and l = 5, the rollouts they learn from, and the fit after each episode."""
-    del peers  # none of them imagines
+    """Time, per real step, the updates at I = 5 and l = 5, the rollouts for them, and the fit after each episode."""
+    del peers  # no peer has imagination
     contenders = []
     with tempfile.TemporaryDirectory() as folder:
         learners = {

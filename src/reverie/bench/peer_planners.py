@@ -1,4 +1,4 @@
-"""Peers that plan, at the same problems: Crocoddyl and MiM solvers (C++ over Python models) and diffilqrax (JAX)."""
+"""Peer planners at the same problems: Crocoddyl and MiM solvers (C++ with Python models) and diffilqrax (JAX)."""
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 import contextlib
@@ -13,39 +13,39 @@ from reverie.bench import cartpole_swingup
 
 
 class PlannerResult(NamedTuple):
-    """How a search ended."""
+    """Result of one search."""
 
     cost: float
     iterations: int
     seconds: float
 
 
-Planner = Callable[[np.ndarray], PlannerResult]  # of first controls [150, 1]
+Planner = Callable[[np.ndarray], PlannerResult]  # argument: initial controls [150, 1]
 
 
 def timed(run: Callable[[], tuple[float, int]]) -> PlannerResult:
-    """Return the outcome of `run`, which gives J and iterations."""
+    """Return the result of `run`, which returns (J, iterations), with its time."""
     began = time.perf_counter()
     cost, iterations = run()
     return PlannerResult(float(cost), int(iterations), time.perf_counter() - began)
 
 
 def crocoddyl_regulator(model: Any, cost: Any) -> Callable[[], Any]:
-    """Return Crocoddyl's derivatives and backward pass of a time-invariant linear-quadratic problem, on one thread."""
+    """Return Crocoddyl's derivatives and backward pass for a time-invariant linear-quadratic problem, on one thread."""
     import crocoddyl
 
     T, n, d = model.F.shape
     A, B, C, N = model.F[0][:, :n], model.F[0][:, n:], cost.C[0], np.zeros((n, d - n))
     stage = crocoddyl.ActionModelLQR(A, B, C[:n, :n], C[n:, n:], N, np.zeros(n), np.zeros(n), np.zeros(d - n))
     problem = crocoddyl.ShootingProblem(np.ones(n), [stage] * T, stage)
-    problem.nthreads = 1  # more of them than idle cores cost it a factor of 10
+    problem.nthreads = 1  # more threads than idle cores slow it by a factor of 10
     solver = crocoddyl.SolverDDP(problem)
     solver.setCandidate([np.ones(n)] * (T + 1), [np.zeros(d - n)] * T, False)
     return lambda: solver.computeDirection(True)
 
 
 def _shooting() -> Any:
-    """Return the swing-up as Crocoddyl's shooting problem, its derivatives by hand."""
+    """Return the swing-up as Crocoddyl's shooting problem, with derivatives by hand."""
     import crocoddyl
 
     class Step(crocoddyl.ActionModelAbstract):
@@ -113,7 +113,7 @@ def mim() -> Planner:
 
 
 def _serve_diffilqrax(pipe: Any) -> None:
-    """Answer first controls with outcomes: a process of its own, since the package turns float64 on for all of JAX."""
+    """Answer initial controls with results, in a separate process: diffilqrax turns float64 on for all of JAX."""
     import diffilqrax.ilqr
     import jax
     from diffilqrax.typs import ModelDims, System, iLQRParams
@@ -132,7 +132,7 @@ def _serve_diffilqrax(pipe: Any) -> None:
         _, cost, _, _, iterations = solve(U0)
         return float(cost), int(iterations)
 
-    with contextlib.suppress(EOFError):  # the bench is over
+    with contextlib.suppress(EOFError):  # the benchmark is over
         while True:
             U0 = pipe.recv()
             pipe.send(tuple(timed(lambda U0=U0: answer(U0))))

@@ -1,4 +1,4 @@
-"""How much of bare physics' speed is left when a domain is stepped through Gymnasium."""
+"""Benchmark of our domains: their speed through Gymnasium as a share of the bare physics' speed."""
 
 # pyright: reportAttributeAccessIssue=false
 # MuJoCo's extension module has no stubs.
@@ -17,11 +17,11 @@ from reverie.domains import DOMAINS
 from reverie.domains.domain import Domain
 from reverie.domains.mujoco_model import compile_model
 
-EPISODES = 4  # of random actions in one round, with the very same starts and actions on both sides
+EPISODES = 4  # episodes of random actions per round, with equal starts and actions on both sides
 
 
 def chosen(names: str) -> list[str]:
-    """Return the domains that "all" or "reacher,peg" stands for.  Raises ConfigError for an unknown one."""
+    """Return the domains for "all" or a list such as "reacher,peg".  Raises ConfigError for an unknown one."""
     if names == "all":
         return list(DOMAINS)
     for name in names.split(","):
@@ -31,7 +31,7 @@ def chosen(names: str) -> list[str]:
 
 
 def domains(names: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time a step of each domain through `gym.make`, and `mj_step` alone with the same frame skip, starts and actions."""
+    """Time a step of each domain through `gym.make`, and `mj_step` alone with equal frame skip, starts and actions."""
     rows = []
     for name in names:
         times = interleave(_contenders(DOMAINS[name]), rounds)
@@ -45,7 +45,7 @@ def _contenders(domain: Domain) -> list[Contender]:
     env: Any = gym.make(domain.gym_id)
     actions = np.random.default_rng(0).uniform(-1, 1, (EPISODES, domain.horizon, env.action_space.shape[0]))
     starts, episodes = [], []
-    for number, episode in enumerate(actions):  # a walker falls before it has taken all actions
+    for number, episode in enumerate(actions):  # a walker may fall before all actions are taken
         _reset(env, number)
         starts.append(env.unwrapped.state)
         length = 1 + next(i for i, action in enumerate(episode) if any(env.step(action)[2:4]))
@@ -74,5 +74,5 @@ def _contenders(domain: Domain) -> list[Contender]:
 
 
 def _reset(env: gym.Env, number: int) -> None:
-    """Begin episode `number`: seeded once, then drawn on, as in use."""
+    """Start episode `number`: the first reset is seeded, later ones continue the draws, as in use."""
     env.reset(seed=None if number else 0)

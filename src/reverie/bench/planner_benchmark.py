@@ -1,4 +1,4 @@
-"""The contest of planners: one regulator's backward pass, and a swing-up from ten starts."""
+"""The benchmark of planners: the backward pass of a regulator, and a swing-up from ten starts."""
 
 import statistics
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def plan(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Time a regulator (n = 40, m = 10, T = 100) alone and in a batch, and the swing-up of a cart-pole."""
     with jax.enable_x64(True):
         regulator = _regulator(peers, rounds)
-        batch = _batch(rounds)  # apart, since its gigabytes leave nobody's caches warm
+        batch = _batch(rounds)  # separate, since its gigabytes clear the caches
     return {
         "unit": "one backward pass; a batch's, per problem; one search",
         "regulator": regulator,
@@ -42,7 +42,7 @@ def _regulator(peers: Sequence[str], rounds: int) -> list[dict[str, Any]]:
 
 
 def _batch(rounds: int) -> list[dict[str, Any]]:
-    """Return per-problem times of all problems by `vmap`, and one after the other in one program by `lax.map`."""
+    """Return times per problem: all problems by `vmap`, and one after the other in one program by `lax.map`."""
     one = cartpole_swingup.regulator()
     many = jax.tree.map(lambda part: jax.numpy.broadcast_to(part, (BATCH, *part.shape)), one)
     ways = {
@@ -71,7 +71,7 @@ def ours() -> Planner:
 
 
 def _swing_up(peers: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a row per planner: all plan from the same ten starts, in turns."""
+    """Return a row per planner.  All planners plan from the same ten starts, in turn."""
     planners = {"ilqg": ours()} | {name: peer_planners.PLANNERS[name]() for name in peers}
     outcomes: dict[str, list[PlannerResult]] = {name: [] for name in planners}
     for seed in range(SEEDS):

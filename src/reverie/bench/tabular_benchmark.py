@@ -1,8 +1,8 @@
-"""The contest of table solvers: a sparse random MDP of 10,000 states, beside a toolbox, and one of a million.
+"""The benchmark of table solvers: a sparse random MDP of 10,000 states against a toolbox, and one of a million states.
 
-All are given the same float64 CSR transitions and rewards, discount .99 and accuracy 10⁻⁶, and are timed from there to values
-and policy, their own checks of the input included.  The toolbox stops where its policy is that near the optimum, ours where
-the values are; what came out is compared with the optimum afterwards.
+All solvers get the same float64 CSR transitions and rewards, discount 0.99 and accuracy 10⁻⁶.  The time runs from there
+to values and policy, including each solver's checks of its input.  The toolbox stops when its policy is that close to
+the optimum, ours when the values are; both results are compared with the optimum afterwards.
 """
 
 import statistics
@@ -21,11 +21,11 @@ from reverie.tabular.value_iteration import value_iteration
 STATES, ACTIONS, SUCCESSORS = 10_000, 4, 10
 MANY = 1_000_000
 DISCOUNT, ACCURACY = 0.99, 1e-6
-REPEATED = 0.5  # seconds
+REPEATED = 0.5  # seconds that fast solvers are repeated for
 
 
 class Solved(NamedTuple):
-    """What a solver returned, and how long its loop alone ran."""
+    """Result of a solver, with the time of its loop alone."""
 
     values: np.ndarray
     policy: np.ndarray
@@ -37,7 +37,10 @@ Solver = Callable[[], Solved]
 
 
 def solve(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time solvers of 10,000 states side by side, once with a peer, which takes minutes; then a million once."""
+    """Time solvers of 10,000 states side by side, then a million states once.
+
+    With a peer there is a single round, which takes minutes.
+    """
     mdp = random_mdp(STATES, ACTIONS, SUCCESSORS)
     solvers = {"value iteration": ours(mdp, value_iteration), "policy iteration": ours(mdp, policy_iteration)}
     if "mdptoolbox" in peers:
@@ -63,7 +66,7 @@ def ours(mdp: MDP, method: Callable[..., Any]) -> Solver:
 
 
 def toolbox(mdp: MDP) -> dict[str, Solver]:
-    """Return the solvers of pymdptoolbox that take sparse tables of this size: its value and modified policy iteration."""
+    """Return pymdptoolbox's solvers for sparse tables of this size: its value and modified policy iteration."""
     import mdptoolbox.mdp as theirs  # pyright: ignore[reportMissingImports]
 
     S = mdp.states
@@ -72,7 +75,7 @@ def toolbox(mdp: MDP) -> dict[str, Solver]:
     def solver(kind: Any) -> Solver:
         def run() -> Solved:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs, of sparse matrices
+                warnings.simplefilter("ignore")  # the toolbox's warnings about sparse matrices
                 problem = kind(transitions, mdp.rewards, DISCOUNT, epsilon=ACCURACY)
                 began = time.perf_counter()
                 problem.run()
@@ -86,7 +89,7 @@ def toolbox(mdp: MDP) -> dict[str, Solver]:
 
 
 def timed(solver: Solver) -> tuple[Solved, float]:
-    """Return what a solver returns, and the median of its seconds: the quick are run for half a second, the slow once."""
+    """Return a solver's result and median time: fast solvers repeat for half a second, slow ones run once."""
     seconds: list[float] = []
     loops: list[float] = []
     while True:
@@ -99,7 +102,7 @@ def timed(solver: Solver) -> tuple[Solved, float]:
 
 
 def side_by_side(mdp: MDP, solvers: dict[str, Solver], rounds: int) -> list[dict[str, Any]]:
-    """Return a row per solver: all run in turns."""
+    """Return a row per solver; the solvers run in turn."""
     whole: dict[str, list[float]] = {name: [] for name in solvers}
     last: dict[str, Solved] = {}
     optimum = value_iteration(mdp, DISCOUNT).values
@@ -123,7 +126,7 @@ def side_by_side(mdp: MDP, solvers: dict[str, Solver], rounds: int) -> list[dict
 
 
 def million() -> dict[str, Any]:
-    """Return how long a million states take, once."""
+    """Return the time for a million states, measured once."""
     mdp = random_mdp(MANY, ACTIONS, SUCCESSORS)
     began = time.perf_counter()
     found = value_iteration(mdp, DISCOUNT, ACCURACY)

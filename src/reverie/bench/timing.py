@@ -1,4 +1,4 @@
-"""Interleaved timing: every contender runs once in each round, so that a machine's moods fall on all alike."""
+"""Interleaved timing: each entry runs once per round, so that changes of the machine's speed affect all alike."""
 
 import statistics
 import time
@@ -9,7 +9,7 @@ from reverie.core.interrupts import look
 
 
 class Contender(NamedTuple):
-    """Something to time: `run` does `units` units of the same work as every other contender of the table."""
+    """An entry to time: `run` does `units` units of the same work as every other entry of the table."""
 
     name: str
     run: Callable[[], Any]
@@ -17,7 +17,7 @@ class Contender(NamedTuple):
 
 
 def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float]]:
-    """Return seconds per unit of each contender, one number a round, after one round that is not counted."""
+    """Return the seconds per unit of each entry, one number per round, after one round that is not counted."""
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:
@@ -30,7 +30,7 @@ def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float
 
 
 def ratios(times: dict[str, list[float]], base: str) -> dict[str, float]:
-    """Return for each contender the median over rounds of its time over that of `base` in the same round."""
+    """Return for each entry the median over rounds of its time divided by that of `base` in the same round."""
     return {
         name: statistics.median(a / b for a, b in zip(values, times[base], strict=True))
         for name, values in times.items()
@@ -38,7 +38,7 @@ def ratios(times: dict[str, list[float]], base: str) -> dict[str, float]:
 
 
 def table(times: dict[str, list[float]], base: str) -> list[dict[str, Any]]:
-    """Return a row per contender: median and fastest microseconds, and its time over that of `base`."""
+    """Return a row per entry: median and fastest time in microseconds, and the ratio to `base`."""
     over = ratios(times, base)
     return [
         {
