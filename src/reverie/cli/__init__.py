@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from reverie.cli import stopping  # first of ours: from here on Ctrl-C and SIGTERM are heard
+from reverie.cli import stopping  # imported first: it handles Ctrl-C and SIGTERM from here on
 from reverie.cli.parser import VERBS, UsageError, build_parser
 from reverie.cli.stopping import DONE, WRONG
 from reverie.core.errors import ReverieError, sentence, unknown

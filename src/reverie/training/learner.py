@@ -41,12 +41,10 @@ from reverie.training.units import Units
 class Learner:
     """An agent that learns and acts, with a run directory from which it continues exactly where it stopped.
 
-    config: the settings of an algorithm, such as `rv.NAF()`.
+    config: the settings of an algorithm, such as `rv.NAF()`.  seed: decides every random draw.
     env: a domain, a Gymnasium id, "package.module:callable", a callable that returns an environment, or an environment.
-    spec: given in place of `env` where your own program runs the loop.
-    seed: decides every random draw.  out: the run directory; None: a temporary one.
-    evaluation_env: what `evaluate` uses; by default a second environment made the same way as `env`.
-    tensorboard: also write the numbers of the tables there.
+    spec: in place of `env` where your own program runs the loop.  out: the run directory; None: a temporary one.
+    evaluation_env: for `evaluate`; by default made like `env`.  tensorboard: also write the tables' numbers there.
     timed_checkpoints: also write checkpoints at intervals, and when `learn` is stopped early.  If False, a checkpoint
         is written only when `learn` ends or `save` is called, and `load(go_back=True)` returns to it.
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
@@ -351,7 +349,7 @@ class Learner:
         """Continue the run in `path` exactly where it stopped, for whatever reason it stopped.
 
         Transitions in the journal after the last checkpoint are learnt from again, in order and with the same draws.
-        go_back: drop them, and turn `timed_checkpoints` off.  After a kill the run then equals one that was not killed.
+        go_back: drop them and take those steps again, without `timed_checkpoints`; so a kill changes nothing in a run.
         env: needed where the run was given an environment object that no name can make again.
         config: use other settings from here on.  relearn: learn from the journal's start again; needed where new
             settings change the meaning of what was learnt.  trust: import what config.json names, though it was written

@@ -142,7 +142,7 @@ def _written_anew(run: RunDirectory) -> set[Path]:
 
 
 def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
-    """Keep the command that was cut short; steps that were lost are learnt anew."""
+    """Keep the command that was cut short; steps that were lost are learnt again."""
     try:
         call = run.read_call()
     except StorageError:
