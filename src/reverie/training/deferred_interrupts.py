@@ -1,8 +1,10 @@
 """Handlers for Ctrl-C, SIGTERM and SIGHUP that only set a flag, since an exception must not pass through compiled code.
 
 If a handler raises beneath an import or JAX's compiler, the process aborts.  So handlers raise in two places only:
+
 - in a call into a user's environment that takes unusually long (`environments.foreign`);
 - at the second signal, where no command line says what else to do.
+
 A thread watches as well, since the main thread may spend long in compiled code, or in an environment that swallows
 exceptions.  Where a command line says how, that thread ends the process at once.
 """

@@ -37,8 +37,8 @@ def begun(config: Config) -> dict[str, Any]:
 def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
     """Return the config that `begun` wrote.
 
-    header: of the journal; its environment description is the valid one.  Raises ValueError for facts that are no
-        config.
+    header: the journal's; its description of the environment is the valid one.
+    Raises ValueError where the facts do not make a config.
     """
     if "format" not in facts:  # written by an older version: its `identity`
         facts = _from_identity(facts, header)

@@ -32,7 +32,7 @@ def heard() -> tuple[int, ...]:
 class Held:
     """Handlers of this process, in place until `give_back`.
 
-    ours: handlers by signal number.  for_all: `signal.signal` does not change them either.
+    ours: handlers by signal number.  for_all: other code cannot replace them with `signal.signal`.
     """
 
     def __init__(self, ours: dict[int, Handler], for_all: bool):
