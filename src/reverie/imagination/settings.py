@@ -91,7 +91,7 @@ class Imagination:
     def __post_init__(self):
         if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
             raise ConfigError(f"agent is {shown(self.agent)}; give an algorithm's settings, such as rv.NAF()")
-        requirements = getattr(self.agent, "feed", None)
+        requirements = getattr(self.agent, "requirements", None)
         if requirements is not None and requirements.rollout:
             raise ConfigError(
                 f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac or dqn"
