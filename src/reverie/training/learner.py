@@ -81,8 +81,8 @@ class Learner:
         config, agent = resource_estimates.fitting(config, self.spec)
         self.config = config
         self._turns: EnvTurns | None = None
+        others = learner_arguments.more_envs(self.spec.name, env, agent.requirements.worlds - 1)
         if first is not None:
-            others = learner_arguments.more_envs(self.spec.name, env, agent.requirements.worlds - 1)
             reads_states = bool(state_dim) or agent.imagination is not None
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
