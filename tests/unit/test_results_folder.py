@@ -260,8 +260,8 @@ def test_a_second_process_is_refused_and_may_read(tmp_path):
     results = filled(tmp_path, {KEY: outcome([-3.0])})
     code = f"""
 from pathlib import Path
-from reverie.experiments.execution.results_store import Results
-results = Results(Path({str(tmp_path)!r}))
+from reverie.experiments.execution.results_store import ResultsStore
+results = ResultsStore(Path({str(tmp_path)!r}))
 print(len(results.cells))
 try:
     results.open()
