@@ -40,7 +40,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.elements, self.around, self.unbalanced = [], [], []
-        self.requirements(text)
+        self.feed(text)
         self.close()
         self.unbalanced += [element["tag"] for element in self.around]
 
