@@ -1,6 +1,7 @@
-"""Algorithm 2 at work: real episodes in, models fitted now and then, imagined transitions out.  No disk, no environment.
+"""Algorithm 2: fit a model to real episodes, roll it out, and store the imagined transitions.
 
-Everything is explicit and in `snapshot`, so that a resumed run imagines the very same transitions.
+Nothing here reads a disk or an environment. `snapshot` holds the whole state, so a resumed run imagines the same
+transitions as a run that was never stopped.
 """
 
 from collections import deque
@@ -27,20 +28,21 @@ from reverie.models.exact import Exact
 from reverie.models.recent import Recent
 from reverie.models.reward import RewardModel
 
-NEVER = -1.0  # in metrics, a figure that there is no measurement for yet
+NEVER = -1.0  # in metrics: nothing has been measured yet
 
 
 class FitOutcome(NamedTuple):
-    """What became of the fit that an episode's end made due."""
+    """Result of the fit at the end of an episode."""
 
     tried: bool = False
-    accepted: bool = False  # and there are new dynamics
+    accepted: bool = False  # the new dynamics are in use
 
 
 class ImaginedReplay:
-    """Holds B_f (the newest of the last episodes), B_old, R_f, the fitted models and the switch.
+    """The state of Algorithm 2: B_f (the last real episodes), B_old, R_f, the fitted models, the imagined fraction.
 
-    known: what is known of the environment's dynamics.
+    agent: an agent built from `rv.Imagination`.  known: what is known of the environment's dynamics.
+    seed: seed of the run, from which all draws here follow.
     """
 
     def __init__(self, agent: Agent, known: KnownDynamics, seed: int):
@@ -50,17 +52,17 @@ class ImaginedReplay:
         model = self.settings.model
         self.model = model = model.bind(known) if isinstance(model, Exact) else model
         self.history: deque[Episode] = deque(maxlen=max(getattr(model, "history", 0), model.episodes + 1))
-        self._rows: deque[np.ndarray] = deque(maxlen=model.episodes)  # packed, for a model that replays
+        self._rows: deque[np.ndarray] = deque(maxlen=model.episodes)  # packed; used where `_replays`
         self.fictional = Replay(
             self.settings.fictional_capacity, row_width(agent.spec.observation_dim, agent.spec.action_dim)
         )
         self.generator = np.random.default_rng(seed_of(seed, IMAGINED))
         self.dynamics: Any = None
         self.old: list[Episode] = []  # B_old: what `dynamics` was fitted to
-        self.reward_model: RewardModel | None = None  # of rewards and deaths, where the environment does not know them
+        self.reward_model: RewardModel | None = None  # of rewards and terminations; None if formulas are known
         self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
-        self.filled = self.left_out = 0  # steps with outliers that were filled in; episodes that had too many
-        self.noticed: list[str] = []  # until somebody tells of them
+        self.filled = self.left_out = 0  # steps whose outliers were filled in; episodes with too many outliers
+        self.noticed: list[str] = []  # until `ImaginationSource.notices` returns them
         self.imagined_fraction, self.status, self.report = 1.0, Status.DONE, {}
         self.low = np.full(known.state_dim, np.inf)
         self.high = -self.low
@@ -72,16 +74,16 @@ class ImaginedReplay:
         self._large = screening.Large(self.history)
         self._now = OpenEpisode(context)
 
-    # ---- what it tells
+    # ---- metrics
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The columns of `metrics`."""
+        """Names of the columns of `metrics`."""
         own = ("model_error_1", f"model_error_{self._far}", "model_reward_error", "model_status")
         return (*own, "model_fits", "model_refused", "dream_trust", "dreams", "dream_cut_share")
 
     def metrics(self) -> dict[str, float]:
-        """Return the newest fit's held-out errors (-1: none yet), its status, and what became of dreams."""
+        """Return the newest model's held-out errors (-1: none yet), its status, and counts of imagined transitions."""
         found = [self.report.get(name, NEVER) for name in ("nrmse_1", f"nrmse_{self._far}", "reward")]
         cut = self.cut / self.rolled if self.rolled else 0.0
         values = (*found, int(self.status), self.fits, self.refused, self.imagined_fraction, self.imagined, cut)
@@ -89,17 +91,19 @@ class ImaginedReplay:
 
     @property
     def on(self) -> bool:
-        """Whether imagination has not ended yet."""
+        """True until `until_episode` real episodes have ended."""
         return not self.settings.until_episode or self.episodes < self.settings.until_episode
 
-    # ---- what it is told
+    # ---- real transitions
 
     def observe(
         self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool, policy: Callable[[], Any]
     ) -> FitOutcome:
-        """Take in a real transition, packed and as states (with context behind them); return what became of a fit.
+        """Add a real transition. At the end of an episode fit the model; every m steps imagine transitions.
 
-        policy: () -> what acting reads now.
+        row: the packed transition [width].  x, x_next: states with the context appended [n + k].
+        last: whether the episode ends with this transition.  policy: () -> the current policy.
+        Returns whether a fit was tried and accepted.
         """
         n, m = self.agent.spec.observation_dim, self.agent.spec.action_dim
         step, size = Transition.unpack(row, n, m), self.known.state_dim
@@ -118,17 +122,17 @@ class ImaginedReplay:
         return fit
 
     def _add_state(self, x: np.ndarray) -> None:
-        """Take in the next state of the episode under way; what is far off waits for the episode's end."""
+        """Add state x [n] to the open episode. An outlier does not widen the range of states: it is screened later."""
         self._now.states.append(np.asarray(x, float))
         if not self._large.is_far(x):
             self._widen(x, x)
 
     def _widen(self, low: np.ndarray, high: np.ndarray) -> None:
-        """Have the range of states reach from `low` to `high` at least."""
+        """Extend the range of states so that it includes `low` and `high` [n]."""
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
 
     def plausible_state(self, x: np.ndarray) -> np.ndarray:
-        """Return x, a state with its context; the newest good one in its stead where it is far off, if there is one."""
+        """Return x, a state with its context [n + k]. If x is an outlier, return the newest state that is not."""
         if not self._large.is_far(x):
             return x
         now = [(state, self._now.context) for state in reversed(self._now.states)]
@@ -137,7 +141,7 @@ class ImaginedReplay:
         return next((pair for pair in good if not self._large.is_far(pair)), x)
 
     def end_episode(self, terminated: bool = False) -> FitOutcome:
-        """Close the episode under way, if there is one, and fit if it is time; return what became of the fit."""
+        """Close the open episode, if there is one, and fit the model if a fit is due. Returns the result of the fit."""
         if not self._now.actions:
             return FitOutcome()
         seen = self._now.closed(terminated)
@@ -161,9 +165,10 @@ class ImaginedReplay:
     # ---- Algorithm 2
 
     def refit(self) -> bool:
-        """M ← fit(B_f), B_old ← B_f, judged by what the model before says of episodes that it has not seen.
+        """Fit the model to the last episodes: M ← fit(B_f), B_old ← B_f.  Gu et al. 2016, Algorithm 2.
 
-        Returns whether the fit was accepted; one that is refused leaves both as they were.
+        The imagined fraction follows from the previous model's errors on the newest episodes, which it was not fitted
+        to. Returns whether the fit was accepted. A refused fit leaves M and B_old as they were.
         """
         model, settings = self.model, self.settings
         history = list(self.history)
@@ -173,7 +178,7 @@ class ImaginedReplay:
             return False
         held_out = batch[-settings.refit_every :]
         judged, known = self.dynamics, history[: len(history) - len(held_out)]
-        if judged is None and len(batch) > 1:  # nothing yet to judge: leave the last episode out of a fit
+        if judged is None and len(batch) > 1:  # no model yet: judge one fitted without the last episode
             held_out, known = batch[-1:], history[:-1]
             judged = model.fit(batch[:-1], known, None, seed_of(self._seed, MODEL, 0)).dynamics
         if judged is not None:
@@ -190,17 +195,17 @@ class ImaginedReplay:
             self.refused += 1
         self._fit_reward_model(history)
         if self.imagined_fraction == 0.0:
-            self.fictional.clear()  # so that a model which recovers is not followed by what the one before imagined
+            self.fictional.clear()  # a later, better model must not be mixed with these transitions
         return accepted
 
     def _explains(self, dynamics: Any, seen: list[Episode]) -> bool:
-        """Return whether dynamics come near even what they were fitted to."""
+        """Return whether the dynamics predict the episodes they were fitted to with an error below `error_high`."""
         error = prediction_errors.predictions(dynamics, seen, (self._far,)).get(f"nrmse_{self._far}", 0.0)
         return not self.settings.adaptive or error < self.settings.error_high
 
     @property
     def _far(self) -> int:
-        """Steps over which models are judged; one alone would measure noise more than dynamics."""
+        """Number of steps over which models are judged, at least 2: an error over one step is mostly noise."""
         return max(self.settings.rollout_length, 2)
 
     def _judge(self, dynamics: Any, held_out: list[Episode], before: list[Episode]) -> None:
@@ -219,7 +224,10 @@ class ImaginedReplay:
             )
 
     def imagine(self, policy: Callable[[], Any]) -> None:
-        """Sample m states of B_old, roll the model out from each, store in R_f.  policy: () -> what acting reads now."""
+        """Sample m states of B_old, roll the model out from each, and store the transitions in R_f.
+
+        policy: () -> the current policy.  Gu et al. 2016, Algorithm 2.
+        """
         unknown = self.reward_model is None and (self.known.reward is None or self.known.terminated is None)
         if (
             self.dynamics is None
@@ -267,11 +275,14 @@ class ImaginedReplay:
 
     @property
     def minibatches_per_real(self) -> int:
-        """Imagined minibatches for each real one, where there are any."""
+        """Number of imagined minibatches for each real one."""
         return self.settings.rollout_length and (self.settings.minibatches or self.settings.rollout_length)
 
     def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
-        """Return l x count minibatches of imagined transitions [l count, B, width], or None where this update has none."""
+        """Return minibatches for `count` real ones [l count, B, width], or None where this update uses none.
+
+        They are imagined with a probability of the imagined fraction, else drawn from recent real episodes.
+        """
         shape = self.minibatches_per_real * count, batch_size
         if not self.on or not self.fits or not shape[0]:
             return None
@@ -284,17 +295,17 @@ class ImaginedReplay:
 
     @property
     def _replays(self) -> bool:
-        """Whether recent episodes stand in where nothing is imagined."""
+        """Whether recent real episodes are replayed where no imagined transitions are used."""
         return self.settings.instead == "recent" or isinstance(self.model, Recent)
 
     def _sample_recent(self, shape: tuple[int, int]) -> np.ndarray:
         """Return packed transitions [*shape, width] drawn uniformly from the last n real episodes."""
-        rows = np.concatenate(self._rows)  # of which each episode keeps one at least
+        rows = np.concatenate(self._rows)  # never empty: each episode keeps at least one row
         return rows[self.generator.integers(len(rows), size=shape)]
 
     # ---- saving
 
-    # Attribute → its name in a checkpoint.
+    # Attribute → its name in a checkpoint. Names of older checkpoints are kept.
     FACTS = MappingProxyType(
         {name: name for name in ("episodes", "fits", "refused", "waited", "imagined", "cut", "rolled")}
         | {"imagined_fraction": "trust"}
@@ -302,7 +313,7 @@ class ImaginedReplay:
     )
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (arrays by name, facts): all that it holds."""
+        """Return (arrays by name, facts): the whole state."""
         arrays = {"low": self.low, "high": self.high, "memory": self.memory}
         arrays["fictional"] = self.fictional.rows[: len(self.fictional)]
         if self.dynamics is not None:
@@ -320,7 +331,7 @@ class ImaginedReplay:
         return arrays, facts | {"generator": self.generator.bit_generator.state}
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Become what `snapshot` saw."""
+        """Restore the state that `snapshot` returned.  Raises ValueError where shapes or counts do not fit."""
 
         def part(name: str) -> dict[str, np.ndarray]:
             return {key.removeprefix(f"{name}/"): v for key, v in arrays.items() if key.startswith(f"{name}/")}

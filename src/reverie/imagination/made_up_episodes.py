@@ -1,4 +1,4 @@
-"""Made-up episodes on which fits and planners are rehearsed, so that whatever they call is compiled before it is needed."""
+"""Random episodes on which fits and planners are run once, so that JAX compiles them before they are needed."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +10,15 @@ from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.types import EnvSpec
 from reverie.planning.planners import Planner
 
-SHORT = 25  # steps of a made-up episode where nobody knows how long one is
+SHORT = 25  # least number of steps of a made-up episode; used where the length of real ones is not known
 
 
 class MadeUpEpisodes:
-    """Random episodes of an environment's sizes.  `length`: steps of its episodes, where that is known."""
+    """Random episodes with the sizes of an environment.
+
+    known: the environment's dynamics.  spec: its spaces.  time_limit: the steps of an episode, or None if not known.
+    `length`: the time limit, else the domain's horizon, else None.
+    """
 
     def __init__(self, known: KnownDynamics, spec: EnvSpec, time_limit: int | None):
         self._known, self._spec = known, spec
@@ -29,11 +33,11 @@ class MadeUpEpisodes:
         return [Episode(*parts, False, np.zeros(c)) for parts in zip(states, actions, rewards, strict=True)]
 
     def rehearse_fit(self, model: Any) -> None:
-        """Have a model compile what its fit calls."""
+        """Compile what a fit of `model` calls."""
         model.rehearse(self._episodes(1, max(SHORT, self.length or 0))[0])
 
     def rehearse_plan(self, planner: Planner | None) -> None:
-        """Have a new planner compile what its improvement and its acting call."""
+        """Compile what `improve` and `act` of a planner call. The planner is changed: pass a new one."""
         assert planner is not None and self.length is not None
         batch = self._episodes(2, self.length)
         n, d = batch[0].states.shape[1], batch[0].states.shape[1] + batch[0].actions.shape[1]
@@ -45,5 +49,5 @@ class MadeUpEpisodes:
 
 
 def _no_reward(d: int) -> Any:
-    """Return a reward model under which nothing is any better than anything else, as planners see one."""
+    """Return a reward model for planners: all actions have the same value.  d: size of state and action together."""
     return SimpleNamespace(cost=lambda m: (np.eye(d), np.zeros(d), np.zeros(())))

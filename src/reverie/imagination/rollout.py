@@ -1,4 +1,4 @@
-"""Rolling a model out from real states under the current policy.  Gu et al. 2016, Algorithm 2, the inner loop."""
+"""Roll a model out from real states under the current policy.  Gu et al. 2016, Algorithm 2, inner loop."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,28 +10,30 @@ from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.types import EnvSpec, Transition
 from reverie.models.reward import RewardModel
 
-RANGE_MARGIN = 0.5  # of the range ever seen of each coordinate, to either side: beyond it a model guesses
+# Imagined states may lie outside the range of real states by this share of the range, in each coordinate. Beyond that a
+# model extrapolates too far.
+RANGE_MARGIN = 0.5
 
 
 class StartStates(NamedTuple):
-    """Where rollouts begin."""
+    """Real states from which rollouts begin."""
 
     states: np.ndarray  # [B, n]
-    times: np.ndarray  # [B], the step within its episode
+    times: np.ndarray  # [B], the step of each state within its episode
     contexts: np.ndarray  # [B, k]
 
 
 class RolloutModel(NamedTuple):
-    """All that a rollout asks: the model, rewards and deaths by formula or fit, and how far to believe them."""
+    """What a rollout calls: dynamics, observation, reward and termination, and the range of states they hold for."""
 
     dynamics: Dynamics
     observe: Callable  # (x, c) -> o
     reward: Callable  # (x, u, x', c) -> [B]
     terminated: Callable  # x' -> [B]
-    as_input: Callable  # an agent's actions [B, m] -> the model's
+    as_input: Callable  # the agent's actions [B, m] -> actions as the model takes them
     horizon: int  # steps of an episode
-    low: np.ndarray  # [n], the least and the greatest of each coordinate that an imagined state may reach
-    high: np.ndarray
+    low: np.ndarray  # [n], lower limit of imagined states
+    high: np.ndarray  # [n], upper limit
 
 
 # Gu et al. 2016, Alg. 2: "Sample m (x, u, r, x', t) from B_old; for each, simulate l steps using M"
@@ -44,9 +46,14 @@ def rollout(
     generator: np.random.Generator,
     noise: bool,
 ) -> tuple[Transition, int, Any]:
-    """Return (imagined transitions, how many rollouts were cut, the noise processes' memory) of B rollouts side by side.
+    """Run B rollouts side by side.  Returns (imagined transitions [N, …], number of rollouts cut, new memory).
 
-    act: (memory, observations [B, o]) -> (actions [B, m], memory).  The transitions [N, …] have no gaps and no order.
+    act: (memory, observations [B, o]) -> (actions [B, m], memory).  starts: B real states.
+    memory: state of the noise processes of the B rollouts.  length: steps of a rollout.
+    noise: draw next states with the model's noise; else take its mean.
+
+    A rollout is cut when a state leaves the model's range or a value is not finite; that step is dropped. The
+    transitions of all rollouts are in one array, in no particular order.
     """
     x, t, contexts = starts
     alive, cut, steps = t < model.horizon, 0, []
@@ -56,7 +63,7 @@ def rollout(
             break
         chosen, memory = act(memory, seen.astype(np.float32))
         u = model.as_input(chosen)
-        clock = np.minimum(t, model.horizon - 1)  # of rows that are over: what they imagine is dropped
+        clock = np.minimum(t, model.horizon - 1)  # rollouts past the horizon are dropped below
         with np.errstate(all="ignore"):
             following = model.dynamics.sample(x, u, clock, generator) if noise else model.dynamics.mean(x, u, clock)
             inside = np.all((following >= model.low) & (following <= model.high), axis=1)  # False where not finite
@@ -84,7 +91,10 @@ def rollout_model_of(
     low: Any,
     high: Any,
 ) -> RolloutModel:
-    """Return what rollouts ask: reward and death by the environment's own formulas, else by `reward_model`."""
+    """Return a rollout model. Reward and termination are the environment's formulas if known, else `reward_model`.
+
+    horizon: steps of an episode.  low, high: range of imagined states [n].
+    """
 
     def reward(x, u, x_next, c):
         del x_next, c

@@ -1,28 +1,40 @@
-"""Imagination rollouts round any off-policy agent.  Gu et al. 2016 (arXiv 1603.00748), Algorithm 2.
+"""Settings of imagination rollouts for any off-policy agent.  Gu et al. 2016 (arXiv 1603.00748), Algorithm 2.
 
-A model fitted to the last few real episodes is rolled out for a few steps from real states under the current policy; the
-agent learns from these imagined transitions as from real ones, l minibatches of them for each real one.
+A model is fitted to the last few real episodes. It is rolled out for a few steps from real states, under the current
+policy. The agent learns from these imagined transitions as from real ones: l imagined minibatches for each real one.
 
-What the paper leaves open, or we differ in (ours / the paper's):
- 1. B and B_f of the listing are one buffer; the index i of the tuples from B_old is the time t / misprints.
- 2. The state that models see is the world's physical state where it shows one, else the observation / not said.
- 3. Imagined rewards and deaths: the domain's own functions where it has them, else fitted quadratics / not said.
- 4. A rollout's actions are μ plus the same noise process, in its long-run spread / "on-policy".
- 5. Next states are the model's mean (`model_noise`: drawn with its covariance) / not said.
- 6. R_f keeps the last `fictional_capacity` transitions over refits (`fresh`: emptied at each) / not said.
- 7. A rollout ends at the episode's time limit, and at the first state outside the range of real ones, widened by
-    `RANGE_MARGIN`: what is beyond is counted and dropped / not said.
- 8. `rollouts` of them begin every `rollouts` real steps / m, which is the minibatch size as well.
- 9. The model is refitted after every `refit_every` episodes on the last n / after every n.
-10. `adaptive`: the share of updates that use imagined data falls with the model's held-out error, and the last real
-    episodes stand in (`instead`) / future work.
-11. iLQG's one step is bounded in KL divergence (`plan_step`) / unbounded.  Its first old controller is read from the
-    episodes of μ / not said.  Its noise is its own covariance, mpc's Gaussian / "plus noise".
-12. Where the agent standardises observations, it does so by the moments of all its minibatches, imagined ones too / not said.
-13. Fits that are no model, or (`adaptive`) do not even explain what they were fitted to, are refused: model and B_old
-    stay as they were / not said.  What five samples a step do not tell, a prior does (`models/linear_gaussian.py`) /
-    not said.
-`Imagination.paper()` has the paper's side of 8 to 11, no planner, and l = 10, which on the gripper and cheetah is 5 there.
+Where we differ from the paper:
+
+| subject                      | paper                      | here                                                  |
+|------------------------------|----------------------------|-------------------------------------------------------|
+| buffers B and B_f            | two names (a misprint)     | one buffer                                            |
+| index i of tuples from B_old | i (a misprint)             | the time t                                            |
+| actions of a rollout         | "on-policy"                | μ plus the same noise process, in its long-run spread |
+| start of rollouts            | m, also the minibatch size | `rollouts` of them every `rollouts` real steps        |
+| refit                        | after every n episodes     | after every `refit_every` episodes, on the last n     |
+| use of imagined transitions  | always; else future work   | `adaptive`: less as the model's held-out error grows  |
+| iLQG's step after a fit      | no bound                   | bounded in KL divergence (`plan_step`)                |
+| noise of a planner           | "plus noise"               | iLQG: the controller's own covariance; mpc: Gaussian  |
+
+What the paper does not say:
+
+| subject                     | here                                                                                 |
+|-----------------------------|--------------------------------------------------------------------------------------|
+| state that models see       | the environment's physical state if it shows one, else the observation               |
+| reward and termination      | the domain's own functions if it has them, else fitted quadratics                    |
+| next states                 | the model's mean; with `model_noise` drawn with its covariance                       |
+| R_f over refits             | keeps the last `fictional_capacity` transitions; with `fresh` emptied at each refit  |
+| end of a rollout            | the time limit, or the first state outside the range of real states (`RANGE_MARGIN`) |
+|                             | such a state is counted and dropped                                                  |
+| updates without imagination | with `adaptive`, the last real episodes are used instead (`instead`)                 |
+| iLQG's first old controller | estimated from the episodes of μ                                                     |
+| standardised observations   | by the moments of all minibatches, imagined ones included                            |
+| bad fits                    | refused: model and B_old stay. A fit is bad if it is no model, or (`adaptive`) does  |
+|                             | not predict even the episodes it was fitted to                                       |
+| few samples per time step   | five do not determine a model; a prior helps (`models/linear_gaussian.py`)           |
+
+`Imagination.paper()` takes the paper's choice for start of rollouts, refit, use of imagined transitions and iLQG's
+step. It has no planner, and l = 10. The paper uses l = 5 on the gripper and the cheetah.
 """
 
 import dataclasses
@@ -43,50 +55,53 @@ from reverie.core.types import EnvSpec
 @document_settings
 @dataclasses.dataclass(frozen=True)
 class Imagination:
-    """Algorithm 2 round `agent`.  Raises ConfigError where a value cannot work."""
+    """An off-policy agent that also learns from imagined transitions (Algorithm 2).
+
+    Raises ConfigError where a value cannot work.
+    """
 
     agent: Algorithm
-    """Any off-policy algorithm's settings."""
+    """Settings of the agent that learns: any off-policy algorithm, for example `rv.NAF()`."""
     model: Model
-    """The dynamics: `rv.LinearGaussian()`, `rv.Neural()`, `rv.Exact()`, or `rv.Recent()` (no model, real data)."""
+    """Dynamics model: `rv.LinearGaussian()`, `rv.Neural()`, `rv.Exact()`, or `rv.Recent()` (no model; real data)."""
     rollout_length: int = 5
-    """l: steps of a rollout; 0: the model serves planning alone."""
+    """l: number of steps of a rollout. 0: no rollouts; the model is used for planning only."""
     minibatches: int = 0
-    """Imagined minibatches for each real one; 0: l of them (the paper's)."""
+    """Number of imagined minibatches for each real one. 0: as many as `rollout_length` (the paper's choice)."""
     rollouts: int = 25
-    """m: that many begin every m real steps."""
+    """m: number of rollouts that start together. They start every m real steps."""
     refit_every: int = 1
-    """Episodes between fits (the paper: n, the model's own `episodes`)."""
+    """Number of real episodes between fits of the model. The paper's choice is the model's `episodes` (n)."""
     until_episode: int = 0
-    """Imagination ends with this episode; 0: never."""
+    """Number of real episodes after which imagination ends. 0: it never ends."""
     adaptive: bool = True
-    """Use imagined data less as the model's held-out error grows from `error_low` to `error_high`."""
+    """Use fewer imagined minibatches as the model's held-out error grows from `error_low` to `error_high`."""
     error_low: float = 0.25
-    """Held-out error, over rollout_length steps and relative to predicting no change, up to which a model is trusted."""
+    """Error over `rollout_length` steps up to which imagined data are used fully. 1: that of predicting no change."""
     error_high: float = 0.75
-    """The error from which on it is not used at all."""
+    """Error over `rollout_length` steps from which no imagined data are used. 1: that of predicting no change."""
     instead: Literal["recent", "nothing"] = "recent"
-    """What the share of updates that is not imagined gets: as many minibatches of the model's last n real episodes, or none."""
+    """What replaces imagined minibatches that `adaptive` leaves out: the model's last n real episodes, or nothing."""
     model_noise: bool = False
-    """Draw next states with the model's noise instead of taking its mean."""
+    """Draw next states with the model's noise. False: take the model's mean."""
     fresh: bool = False
-    """Empty R_f at each refit."""
+    """Empty the store of imagined transitions (R_f) at each fit of the model."""
     fictional_capacity: int = 20_000
-    """Imagined transitions kept in R_f: few, for those of early models are worse than those of late ones."""
+    """Number of imagined transitions that are kept (R_f). Few, as early models are worse than later ones."""
     plan: Literal["off", "ilqg", "mpc"] = "off"
-    """Who else drives real episodes: iLQG on the fitted model, or model predictive control with exact physics."""
+    """Planner that acts in some real episodes: none, iLQG on the fitted model, or MPC with exact physics."""
     mixture: float = 0.5
-    """p: the probability that μ drives an episode all the same."""
+    """p: probability that the policy μ acts in an episode, not the planner. Used if `plan` is not "off"."""
     plan_step: Literal["kl", "plain"] = "kl"
-    """iLQG's step after each fit: within `kl_bound` of the controller before, or without a bound (the paper's)."""
+    """iLQG's step after each fit: "kl" limits it by `kl_bound`, "plain" has no limit (the paper's choice)."""
     kl_bound: float = 0.2
-    """Nats a step, on the mean over an episode."""
+    """Largest KL divergence of iLQG's new controller from the old one: nats per step, mean over an episode."""
     plan_horizon: int = 50
-    """Steps that mpc looks ahead."""
+    """Number of steps that the MPC planner looks ahead."""
     plan_iterations: int = 3
-    """Of mpc at each step."""
+    """Number of iterations of the MPC planner at each step."""
     plan_noise: float = 0.1
-    """σ of the Gaussian noise on mpc's actions; iLQG's controller has its own."""
+    """σ of the Gaussian noise on the MPC planner's actions. iLQG's controller has noise of its own."""
 
     def __post_init__(self):
         if isinstance(self.agent, type) or not isinstance(self.agent, Algorithm) or isinstance(self.agent, Imagination):
@@ -129,8 +144,13 @@ class Imagination:
 
     @classmethod
     def paper(cls, agent: Algorithm, model: Model, **changes: Any) -> Self:
-        """Return the paper's: a fit after every n episodes, one m for rollouts and minibatches, no adaptive switch, and
-        iLQG's step without a bound, where `plan` is "ilqg".
+        """Return the paper's settings.
+
+        The model is fitted after every n episodes, and m is the size of minibatches as well. Imagined transitions are
+        always used. iLQG's step has no bound, if `plan` is "ilqg".
+
+        agent, model: their settings.  changes: settings that replace the paper's.
+        Raises ConfigError where a value cannot work.  Source: Gu et al. 2016, Algorithm 2.
         """
         batch_size = getattr(agent, "batch_size", cls.rollouts)
         printed = {"refit_every": model.episodes, "rollouts": batch_size, "rollout_length": 10}
@@ -139,11 +159,14 @@ class Imagination:
 
     @property
     def name(self) -> str:
-        """The wrapped algorithm's."""
+        """Name of the wrapped algorithm."""
         return self.agent.name
 
     def build(self, spec: EnvSpec) -> Agent:
-        """Return the wrapped agent's own pure functions, marked so that who feeds it dreams as well."""
+        """Return the wrapped agent's pure functions, with these settings in `imagination`, which training reads.
+
+        spec: the environment's spaces.  Raises SpaceError where actions are discrete and a planner is asked for.
+        """
         if spec.actions and self.plan != "off":
             raise SpaceError(
                 f"{spec.name}: actions are discrete; plan {self.plan!r} needs continuous ones: leave it off"
@@ -151,19 +174,23 @@ class Imagination:
         return self.agent.build(spec)._replace(imagination=self)
 
     def imagined_fraction(self, error: float) -> float:
-        """Return the share of updates, from 1 to 0, that may use a model of this held-out error."""
+        """Return the share of updates, from 0 to 1, that may use imagined transitions.
+
+        error: the model's held-out error over `rollout_length` steps; 1 is the error of predicting no change.
+        """
         if not self.adaptive:
             return 1.0
         return float(np.clip((self.error_high - error) / (self.error_high - self.error_low), 0.0, 1.0))
 
 
 def source_for(agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None) -> Any:
-    """Return the `ImaginationSource` that an agent's settings ask for, or None.
+    """Return the `ImaginationSource` that the agent's settings ask for, or None if the agent does not imagine.
 
-    known: what the environment shows of its dynamics.  time_limit: the steps of an episode, where that is known.
+    known: what the environment shows of its dynamics.  seed: seed of the run.
+    time_limit: the steps of an episode, or None if not known.
     """
     if agent.imagination is None:
         return None
-    from reverie.imagination.source import ImaginationSource  # models and planners: few runs need them
+    from reverie.imagination.source import ImaginationSource  # imported late: few runs need models and planners
 
     return ImaginationSource(agent, known, seed, time_limit)

@@ -1,4 +1,4 @@
-"""What a snapshot of dreams may hold: shapes that go together, and models that work on the episodes beside them."""
+"""Check a snapshot of imagined replay: its shapes agree, and its models work on its episodes."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ Arrays = dict[str, np.ndarray]
 def require_matching_shapes(
     arrays: Arrays, sizes: tuple[int, int, int, int], memory: np.ndarray, capacity: int
 ) -> None:
-    """Raise ValueError that names the first array which is not as `ImaginedReplay.snapshot` writes it.
+    """Raise ValueError with the name of the first array that does not have the shape `ImaginedReplay.snapshot` writes.
 
-    sizes: of a state, of an action as models take it, of the context, of a packed transition.
+    arrays: the snapshot's arrays by name.  sizes: of a state, of an action as models take it, of the context, of a
+    packed transition.  memory: the noise processes' memory, for its shape.  capacity: most rows of R_f.
     """
     n, m, c, width = sizes
     _require(arrays, "low", (n,))
@@ -42,7 +43,10 @@ def _require(arrays: Arrays, name: str, shape: tuple[int, ...]) -> None:
 
 
 def require_working_models(dynamics: Any, outcome: Any, episodes: list[Any]) -> None:
-    """Raise ValueError, or what else such models raise, unless they take a step of an episode as they should."""
+    """Run the models on the last episode.  Raises ValueError where a shape is wrong, and passes on their own errors.
+
+    dynamics: fitted dynamics or None.  outcome: reward model or None.  episodes: those the models were fitted to.
+    """
     for episode in episodes[-1:]:
         x, u, t = episode.states[:1], episode.actions[:1], np.zeros(1, int)
         if dynamics is not None:

@@ -1,4 +1,4 @@
-"""Algorithm 2 as the trainer sees it: a source of minibatches beside real ones, and a planner for some of the episodes."""
+"""Algorithm 2 as a source of experience: it gives minibatches besides real ones, and a planner for some episodes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,10 +18,11 @@ PLAN_PREFIX = "plan/"  # of the planner's arrays in a snapshot
 
 
 class ImaginationSource:
-    """Fulfils `reverie.training.experience_source.ExperienceSource`.
+    """Imagination for the trainer: implements `reverie.training.experience_source.ExperienceSource`.
 
-    known: what the environment shows of its dynamics; None: its observations are its state.
-    time_limit: the steps of an episode, where the environment says so.
+    agent: an agent built from `rv.Imagination`.  seed: seed of the run.
+    known: what the environment shows of its dynamics. None: its observations are its state.
+    time_limit: the steps of an episode, or None if not known.
     """
 
     def __init__(self, agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None):
@@ -29,8 +30,8 @@ class ImaginationSource:
         self.state_dim = 0 if known is None else known.state_dim + known.context_dim
         self.replay = ImaginedReplay(agent, dynamics, seed)
         self.planner: Planner | None = self._new_planner()
-        self.planner_acts = False  # in the episode under way
-        self._planner_has_begun = False  # that episode
+        self.planner_acts = False  # in the current episode
+        self._planner_has_begun = False  # in the current episode
         self._agent, self._seed, self._time_limit = agent, seed, time_limit
 
     def _new_planner(self) -> Planner | None:
@@ -40,20 +41,23 @@ class ImaginationSource:
     # ---- episodes
 
     def end_episode(self) -> None:
-        """Close an episode that was cut off."""
+        """Close an episode that was cut off before its end."""
         self.replay.end_episode()
 
     def begin_episode(self, number: int) -> None:
-        """Let the policy act in this episode with probability p, else the planner.  Gu et al. 2016, Alg. 2."""
+        """Choose who acts in episode `number`: the policy with probability p, else the planner.
+
+        Source: Gu et al. 2016, Algorithm 2.
+        """
         self.planner_acts, self._planner_has_begun = False, False
         if self.planner is not None and self.planner.ready and self.replay.on:
             drawn = np.random.default_rng(seed_of(self._seed, PLANNED_EPISODES, number)).random()
             self.planner_acts = drawn >= self.replay.settings.mixture
 
     def override(self, observation: np.ndarray, state: Any, noise: np.ndarray) -> np.ndarray:
-        """Return the planner's action [m], with its noise added; asked for while `planner_acts`.
+        """Return the planner's action [m] in [-1, 1], with noise added. Called only while `planner_acts`.
 
-        state: the environment's [state_dim], where it shows one.  noise: standard normal [m].
+        observation: [o].  state: the environment's state [state_dim], if it shows one.  noise: standard normal [m].
         """
         assert self.planner is not None
         x = self.replay.plausible_state(np.asarray(state if self.state_dim else observation, float))
@@ -66,10 +70,10 @@ class ImaginationSource:
     # ---- learning
 
     def observe(self, row: np.ndarray, state: Any, next_state: Any, last: bool, policy: Callable[[], Any]) -> bool:
-        """Take in a real transition, fit and imagine where it is time; return whether a fit was tried.
+        """Add a real transition, then fit and imagine if that is due.  Returns whether a fit was tried.
 
-        row: packed [width].  state, next_state: the environment's [state_dim], where it shows them.
-        policy: () -> what acting reads now.
+        row: the packed transition [width].  state, next_state: the environment's states [state_dim], if it shows them.
+        last: whether the episode ends with this transition.  policy: () -> the current policy.
         """
         if not self.state_dim:
             step = Transition.unpack(row, self._agent.spec.observation_dim, self._agent.spec.action_dim)
@@ -81,31 +85,31 @@ class ImaginationSource:
 
     @property
     def minibatches_per_real(self) -> int:
-        """Imagined minibatches for each real one, where there are any."""
+        """Number of imagined minibatches for each real one."""
         return self.replay.minibatches_per_real
 
     def minibatches(self, count: int, batch_size: int) -> np.ndarray | None:
-        """Return packed imagined minibatches for `count` real ones, or None where this update has none."""
+        """Return packed minibatches [l count, B, width] for `count` real ones, or None where this update uses none."""
         return self.replay.minibatches(count, batch_size)
 
     def clear(self) -> None:
-        """Forget what was imagined: an update on it had to be undone."""
+        """Delete all imagined transitions, because an update on them had to be undone."""
         self.replay.fictional.clear()
 
-    # ---- what it reports
+    # ---- reports
 
     def notices(self) -> list[str]:
-        """Return what was noticed since the last call."""
+        """Return the notices since the last call."""
         found, self.replay.noticed = self.replay.noticed, []
         return found
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        """The columns of `metrics`."""
+        """Names of the columns of `metrics`."""
         return (*self.replay.metric_names, *(() if self.planner is None else PLANNER_METRICS))
 
     def metrics(self) -> dict[str, float]:
-        """Return how good the newest model is, what was imagined, and how planning went."""
+        """Return the newest model's errors, counts of imagined transitions, and the planner's figures."""
         row = self.replay.metrics()
         if (planner := self.planner) is not None:
             counts = (int(planner.status), planner.failures, planner.repairs, planner.kl)
@@ -117,13 +121,13 @@ class ImaginationSource:
 
     @property
     def first_fit(self) -> int:
-        """The step at which a model can be fitted at the soonest."""
+        """The earliest real step after which a model can be fitted: its n episodes have at least one step each."""
         return self.replay.model.episodes
 
     def programs(self) -> Mapping[str, Callable[[], None]]:
-        """Return what compiles a fit and a planner's passes, by name.
+        """Return functions by name that compile a fit and the planner's calls.
 
-        Both are rehearsed on made-up episodes, by objects of their own; what they learn is thrown away.
+        Each runs once on made-up episodes, with objects of its own whose results are not kept.
         """
         made_up = MadeUpEpisodes(self.replay.known, self._agent.spec, self._time_limit)
         found: dict[str, Callable[[], None]] = {}
@@ -136,7 +140,7 @@ class ImaginationSource:
     # ---- saving
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (arrays by name, facts): all that it holds."""
+        """Return (arrays by name, facts): the whole state."""
         arrays, imagined = self.replay.snapshot()
         facts: dict[str, Any] = {"dreams": imagined}
         if self.planner is not None:
@@ -145,7 +149,7 @@ class ImaginationSource:
         return arrays, facts
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Become what `snapshot` saw."""
+        """Restore the state that `snapshot` returned.  Raises ValueError where shapes or counts do not fit."""
         self.replay.restore(arrays, facts["dreams"])
         if self.planner is not None:
             plans = {k.removeprefix(PLAN_PREFIX): v for k, v in arrays.items() if k.startswith(PLAN_PREFIX)}
