@@ -1,4 +1,7 @@
-"""A domain's reward as a planner's cost -r(x, u, x'), smooth enough for Newton's method: values, derivatives, quadratics."""
+"""A domain's reward as a smooth cost -r(x, u, x') for planners: its values, derivatives and quadratic expansions.
+
+The cost is smoothed because Newton's method needs second derivatives.
+"""
 
 import functools
 from typing import Any
@@ -14,23 +17,28 @@ from reverie.domains.domain import Domain, Ops, ops_of
 from reverie.maths.linalg import symmetrise
 from reverie.maths.precision import double
 
-SMOOTHING = (
-    1e-5  # m²: a planner's distance is √(d² + this), a bowl within 3 mm (as in the code of guided policy search)
-)
-CURVED = 1e-6  # least curvature of a quadratic cost in actions, relative to its largest
+# m². Planners use √(d² + this) for a distance d, which is smooth within 3 mm. So does the code of guided policy search.
+SMOOTHING = 1e-5
+CURVED = 1e-6  # added curvature of a quadratic cost in actions, relative to its largest eigenvalue
 
 
 def smooth_costs(domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: Any) -> np.ndarray:
-    """Return -r [T] of x [T, nx], u [T, m], x' [T, nx]."""
+    """Return the smoothed costs -r [T] of T steps.
+
+    x, x_next: states [T, nx].  u: actions [T, m] in [-1, 1].  target: the domain's target.
+    """
     return -batched.reward(domain, x, u, x_next, target, _smooth(ops_of(x), np.where))
 
 
 def cost_derivatives(
     domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return `smooth_costs`, their gradients [T, 2 nx + m] and Hessians, over y = (x, u, x')."""
+    """Return `smooth_costs` [T] with gradients [T, d] and Hessians [T, d, d] over y = (x, u, x'), d = 2 nx + m.
+
+    x, x_next: states [T, nx].  u: actions [T, m] in [-1, 1].  target: the domain's target.
+    """
     y = np.concatenate([x, u, x_next], axis=1)
-    size = 1 << (len(y) - 1).bit_length()  # few sizes, since each compiles a program of its own
+    size = 1 << (len(y) - 1).bit_length()  # a power of 2: few sizes, because each compiles anew
     padded = np.concatenate([y, np.repeat(y[-1:], size - len(y), axis=0)])
     value, gradient, hessian = _compiled(domain, x.shape[1])(padded, np.asarray(target, float))
     return value[: len(y)], gradient[: len(y)], hessian[: len(y)]
@@ -39,9 +47,10 @@ def cost_derivatives(
 def quadratic_cost(
     domain: Domain, model: Linear, states: np.ndarray, actions: np.ndarray, context: np.ndarray
 ) -> QuadraticCost:
-    """Return the cost to second order along states [T + 1, n], actions [T, m], convex, as a function of y = [x; u].
+    """Return a convex quadratic expansion of the cost along a trajectory, as a function of y = [x; u].
 
-    x' is what the model says of y: derivatives by x' are chained through it.  context: the target.
+    states: [T + 1, n].  actions: [T, m] in [-1, 1].  context: the domain's target.
+    model: linear dynamics. x' follows from y by the model, and derivatives with respect to x' are chained through it.
     """
     T, n, d = model.F.shape
     y = np.concatenate([states[:-1], actions], axis=1)
@@ -69,7 +78,7 @@ def _compiled(domain: Domain, nx: int) -> Any:
 
 
 def _smooth(ops: Ops, where: Any) -> Ops:
-    """Return ops with √(z + SMOOTHING) for √z, and a clip whose derivative is 1 at the bounds too, where JAX's is ½."""
+    """Return ops with √(z + SMOOTHING) for √z, and with a clip whose derivative is 1 at the bounds (JAX's is ½)."""
 
     def clip(value: Any, low: float, high: float) -> Any:
         return where(value < low, low, where(value > high, high, value))

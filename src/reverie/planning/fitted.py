@@ -1,8 +1,8 @@
-"""Planning without the physics: real episodes, a fit, a step of the controller, and so on.
+"""Improve a controller with fitted dynamics: run real episodes, fit a model, take a step, and repeat.
 
-The loop is the same for all methods: the first episodes are driven by noise, the others by a time-varying linear-Gaussian
-controller, which after each fit takes the step that the `Method` makes of it.  `LqrKl` is Levine & Abbeel's (2014): the
-step that the model likes best among those within a KL bound.  All episodes have one start.
+The loop is the same for all methods. In the first episodes actions are noise. After that a time-varying
+linear-Gaussian controller acts. After each fit a `Method` takes one step from that controller. `LqrKl` takes the step
+of Levine & Abbeel (2014): the lowest cost under the model within a KL bound. All episodes have the same start.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,44 +23,47 @@ from reverie.models.linear_gaussian import LinearGaussian
 from reverie.planning.planners import IlqgPlanner
 from reverie.planning.policies import EpisodeStart, PlanPolicy
 
-NOISE = 0.3  # σ of the first episodes' actions, where the method has no controller of its own to begin with
+NOISE = 0.3  # σ of the actions in the first episodes, if the method has no controller to begin with
 
 
 class ControllerUpdate(NamedTuple):
-    """What a method made of a fit; what it does not know of is None."""
+    """Result of a method's step. A figure that the method does not have is None."""
 
-    status: Status  # of the step; of the fit where that was needed and is not good
+    status: Status  # of the step; of the fit, if the step needs a fit and that is not good
     eta: float | None = None  # multiplier of the KL bound
-    predicted: float | None = None  # return of the new controller under the model; None where no step was taken
-    kl: float | None = None  # of the new controller from the old one, nats a step
-    share: float | None = None  # of the episodes' cost that the model misses
+    predicted: float | None = None  # return of the new controller under the model; None if no step was taken
+    kl: float | None = None  # KL divergence of the new controller from the old one, nats per step
+    share: float | None = None  # share of the episodes' cost that the model does not explain
 
 
 class Method(Protocol):
-    """How a controller gets better."""
+    """A way to improve a controller from a fitted model and the episodes it was fitted to."""
 
     @property
     def controller(self) -> Controller | None:
-        """What drives the next episodes; None: noise does."""
+        """The controller that acts in the next episodes; None: actions are noise."""
         ...
 
     def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
-        """Take a step from the controller that drove `batch`; where that fails, keep it.
+        """Take a step from the controller that acted in `batch`; if the step fails, keep that controller.
 
-        noise: the standard normal draws of each episode [T, m], before anything was clipped.
+        fit: the result of the fit to `batch`.  noise: standard normal draws of each episode [T, m], before clipping.
         """
         ...
 
 
 class LqrKl:
-    """One backward pass within .2 nats a step, the mean over an episode."""
+    """One backward pass within a KL bound of 0.2 nats per step, on the mean over an episode.
+
+    task: known dynamics of the domain.  action_dim: m.  Source: Levine & Abbeel 2014.
+    """
 
     def __init__(self, task: KnownDynamics, action_dim: int):
         self._ilqg = IlqgPlanner(task, action_dim)
 
     @property
     def controller(self) -> Controller | None:
-        """None until the first step."""
+        """The current controller; None until the first step."""
         return self._ilqg.controller
 
     def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
@@ -77,12 +80,12 @@ class LqrKl:
 
 
 class Round(NamedTuple):
-    """Real episodes, a fit and a step; returns are of the controller before that step."""
+    """One round: real episodes, a fit and a step."""
 
-    returns: list[float]
+    returns: list[float]  # of the episodes, run with the controller before the step
     fit: Status
     update: ControllerUpdate
-    controller: Controller | None  # after it
+    controller: Controller | None  # after the step
 
 
 class ControllerPolicy(PlanPolicy):
@@ -93,7 +96,10 @@ class ControllerPolicy(PlanPolicy):
         self._controller = controller
 
     def decide(self, x: np.ndarray, t: int) -> np.ndarray:
-        """Return K x + k; past the controller's last step, which a death may have brought early, those of that step."""
+        """Return the action K x + k [m] in state x [n] at step t, clipped to [-1, 1].
+
+        After the controller's last step its last gains are used: it is short if an episode of its fit terminated early.
+        """
         t = min(t, len(self._controller.k) - 1)
         return self._controller.act(t, x, np.zeros_like(self._controller.k[t])).clip(-1.0, 1.0)
 
@@ -105,9 +111,10 @@ def improve(
     seed: int,
     method: Callable[[KnownDynamics, int], Method] = LqrKl,
 ) -> Iterator[Round]:
-    """Return rounds of `episodes` real episodes, a fit and a step.  Raises ConfigError where the reward is no formula.
+    """Yield `rounds` rounds of real episodes, a fit and a step.
 
-    method: (task, action_dim) -> Method.
+    start: the start of all episodes.  episodes: number of episodes per round.  seed: of noise and fits.
+    method: (task, action_dim) -> Method.  Raises ConfigError where the reward is not known as a formula.
     """
     simulator = start.planning.simulator
     if not isinstance(simulator, DomainSimulator):
@@ -135,7 +142,7 @@ def _rounds(
 def _episode(
     start: EpisodeStart, simulator: DomainSimulator, controller: Controller | None, generator: np.random.Generator
 ) -> tuple[Episode, np.ndarray]:
-    """Return a real episode and its noise [T, m], driven by the controller with its noise, or by noise alone."""
+    """Run a real episode with the controller and its noise, or with noise alone.  Returns (episode, noise [T, m])."""
     world = start.make()
     world.reset(seed_of(start.seed, EVALUATE, start.episode))
     context = np.array(simulator.target, float)

@@ -1,6 +1,7 @@
-"""PILQR on real episodes: the `Method` of `planning/fitted.py` that keeps controller, bounds and multipliers between fits.
+"""PILQR on real episodes: a `Method` of `planning/fitted.py`.
 
-Step order as in the authors' code, cbfinn/gps: costs and their residuals; bounds, from the second fit on; stage 1; stage 2.
+The order of a step is that of the authors' code (cbfinn/gps): costs and their residuals; new bounds, from the second
+fit on; stage 1; stage 2.
 """
 
 from typing import Any
@@ -22,7 +23,11 @@ _expected_cost, _moments, _divergence = double(lqr.expected_cost), double(lqr.mo
 
 
 class Pilqr:
-    """Holds the controller, the bounds' multipliers and stage 1's η.  Episodes count up to the length of the shortest."""
+    """The state between fits: the controller, the multipliers of the bounds, and stage 1's η.
+
+    task: known dynamics of the domain.  action_dim: m.  settings: those of PILQR.
+    All episodes of a batch are cut to the length of the shortest.
+    """
 
     def __init__(self, task: KnownDynamics, action_dim: int, settings: PILQR):
         n, m = task.state_dim, action_dim
@@ -32,7 +37,7 @@ class Pilqr:
         self._fitted = False
 
     def improve(self, fit: FitResult, batch: list[Episode], noise: list[np.ndarray]) -> ControllerUpdate:
-        """Take a step; the old controller stays where the fit or a stage fails."""
+        """Take a step from the controller that acted in `batch`. If the fit or a stage fails, keep that controller."""
         length = min(map(len, batch))
         old = Controller(*(_stretched(part, length) for part in self.controller))
         starts = np.array([episode.states[0] for episode in batch])
@@ -58,7 +63,7 @@ class Pilqr:
         return ControllerUpdate(status, _middle(found), predicted, kl, share)
 
     def _model(self, dynamics: Any, batch: list[Episode], length: int) -> tuple[Linear, QuadraticCost]:
-        """Return linear dynamics and a quadratic cost about the mean of the episodes."""
+        """Return linear dynamics and a quadratic cost about the mean of the first `length` steps of the episodes."""
         states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
         actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
         linear = dynamics.linearize(states, actions)
@@ -68,8 +73,11 @@ class Pilqr:
 def _expected(
     model: Explained | None, new: Controller, old: Controller, start: tuple[np.ndarray, np.ndarray]
 ) -> tuple[float, float | None]:
-    """Return KL, nats a step, and the return that the model predicts."""
-    if model is None:  # K is the same, so KL does not depend on states
+    """Return (KL divergence of `new` from `old` in nats per step, return that the model predicts).
+
+    start: mean [n] and covariance [n, n] of first states.  Without a model the return is None.
+    """
+    if model is None:  # both controllers have the same K, so KL does not depend on the states
         T, _, n = old.K.shape
         return float(_divergence(new, old, np.zeros((T, n)), np.zeros((T, n, n))).mean()), None
     means, spreads, *_ = _moments(model.dynamics, new, *start)
@@ -78,12 +86,15 @@ def _expected(
 
 
 def _stretched(array: Any, length: int) -> np.ndarray:
-    """Return rows t = 0 … length - 1, beyond the last that one again: what drove an episode longer than its controller."""
+    """Return rows t = 0 … length - 1 of `array`, with its last row repeated if it is too short.
+
+    An episode may be longer than its controller, whose last step is then repeated.
+    """
     return np.asarray(array)[np.minimum(np.arange(length), len(array) - 1)]
 
 
 def _middle(found: Update) -> float | None:
-    """Return the median of the finite multipliers, of stage 1 where there is one."""
+    """Return the median of the finite multipliers: those of stage 1, or of stage 2 if there is no stage 1."""
     multipliers = found.temperature if found.eta is None else found.eta
     finite = np.zeros(0) if multipliers is None else multipliers[np.isfinite(multipliers)]
     return float(np.median(finite)) if len(finite) else None

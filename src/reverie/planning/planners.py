@@ -1,9 +1,10 @@
-"""Planners that act in some real episodes: iLQG on the fitted model, or model predictive control.
+"""Planners that act in some real episodes: iLQG on the fitted model, or model predictive control (MPC).
 
-Gu et al. 2016, Algorithm 2, π_iLQG.
+Source: Gu et al. 2016, Algorithm 2, π_iLQG.
 
-`IlqgPlanner` takes one step of its time-varying controller after each fit; where no earlier controller exists, the episodes
-themselves are read as one.  `MpcPlanner` plans anew at each step of an episode with exact physics, as in the paper's table 2.
+`IlqgPlanner` improves its time-varying controller by one step after each fit. If there is no controller yet, one is
+estimated from the episodes. `MpcPlanner` makes a new plan at each step of an episode, with exact physics, as in table 2
+of the paper.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,13 @@ from reverie.models.reward import RewardModel
 from reverie.planning.costs import quadratic_cost
 
 FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
-NEVER = -1.0  # in metrics, a figure that there is none for yet
-# What a planner tells of its plans, besides its controller.
+NEVER = -1.0  # in metrics: nothing has been measured yet
+# Attributes of a planner that are saved in a checkpoint, besides its controller.
 REPORTED = ("status", "failures", "repairs", "kl", "predicted", "eta")
 
 
 class PlannerSettings(Protocol):
-    """What planners read of `rv.Imagination`, which documents it."""
+    """The settings that planners read. `rv.Imagination` has and documents them."""
 
     @property
     def model(self) -> Model:
@@ -38,72 +39,76 @@ class PlannerSettings(Protocol):
 
     @property
     def plan_step(self) -> Literal["kl", "plain"]:
-        """The step of iLQG: within a KL bound, or plain."""
+        """The step of iLQG: "kl" is within a KL bound, "plain" has none."""
         ...
 
     @property
     def kl_bound(self) -> float:
-        """The bound, nats a step."""
+        """The KL bound, nats per step."""
         ...
 
     @property
     def plan_horizon(self) -> int:
-        """Steps that mpc looks ahead."""
+        """Number of steps that MPC looks ahead."""
         ...
 
     @property
     def plan_iterations(self) -> int:
-        """Of mpc at each step."""
+        """Number of iterations of MPC at each step."""
         ...
 
     @property
     def plan_noise(self) -> float:
-        """σ of the noise on mpc's actions."""
+        """σ of the noise on MPC's actions."""
         ...
 
 
 class Planner(Protocol):
-    """Acts in some real episodes in the policy's stead."""
+    """A planner acts in some real episodes instead of the policy."""
 
     status: Status  # of the newest plan
-    failures: int  # plans that could not be made
-    repairs: int  # matrices that were made positive definite
-    kl: float  # of the newest controller from the one before, nats a step
+    failures: int  # number of plans that failed
+    repairs: int  # number of backward passes that had to be regularised
+    kl: float  # KL divergence of the newest controller from the one before, nats per step
     predicted: float  # return of the newest controller under the model
     eta: float  # multiplier of the KL bound
 
     @property
     def ready(self) -> bool:
-        """Whether it can act."""
+        """Whether the planner can act."""
         ...
 
     def rehearse(self) -> None:
-        """Call what acting calls, so that it is compiled."""
+        """Compile what acting calls, by calling it once."""
         ...
 
     def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
-        """Take in freshly fitted dynamics and the episodes that they were fitted to."""
+        """Improve the planner with new dynamics, the episodes they were fitted to, and the reward model, if any."""
         ...
 
     def begin(self, context: np.ndarray) -> None:
-        """Start an episode with this context [k]."""
+        """Start an episode.  context: [k], constant over the episode."""
         ...
 
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return the action [m] in [-1, 1] in state x [n]; noise: standard normal [m]."""
+        """Return the action [m] in [-1, 1] for state x [n].  noise: standard normal [m]."""
         ...
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (arrays by name, facts), for a checkpoint."""
+        """Return the planner's state for a checkpoint: (arrays by name, facts)."""
         ...
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take back what `snapshot` gave.  Raises ValueError where shapes do not fit."""
+        """Restore the state that `snapshot` returned.  Raises ValueError where shapes do not fit."""
         ...
 
 
 class IlqgPlanner:
-    """A linear-Gaussian controller, improved within `bound` nats a step ("kl") or without a bound ("plain") at each fit."""
+    """A linear-Gaussian controller that is improved by one step at each fit.
+
+    known: the environment's dynamics.  action_dim: m.  mode: "kl" (a step within `bound`) or "plain" (no bound).
+    bound: largest KL divergence from the old controller, nats per step.
+    """
 
     def __init__(self, known: KnownDynamics, action_dim: int, mode: Literal["kl", "plain"] = "kl", bound: float = 0.2):
         self._known, self._action_dim, self._bound = known, action_dim, bound
@@ -114,7 +119,7 @@ class IlqgPlanner:
         self._t = 0
 
     def rehearse(self) -> None:
-        """Do nothing: `improve` calls all that is compiled."""
+        """Do nothing: `improve` has already compiled everything."""
 
     @property
     def ready(self) -> bool:
@@ -122,7 +127,7 @@ class IlqgPlanner:
         return self.controller is not None
 
     def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
-        """Take one step on freshly fitted dynamics; where it fails the old controller stays, and that is counted."""
+        """Take one step on new dynamics. If the step fails, the old controller stays and `failures` is increased."""
         length = min(map(len, batch))
         states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
         actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
@@ -134,7 +139,7 @@ class IlqgPlanner:
         start = start_of(np.array([episode.states[0] for episode in batch]))
         step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
         self.status, self.repairs = step.status, self.repairs + step.repairs
-        # A step that stays short of its bound is one, too.
+        # A step that stays within the bound without reaching it (BOUND_UNMET) is used as well.
         parts = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
         if not (step.status.good or step.status == Status.BOUND_UNMET) or not all(
             np.isfinite(part).all() for part in parts
@@ -154,7 +159,7 @@ class IlqgPlanner:
         context: np.ndarray,
         reward_model: RewardModel | None,
     ) -> QuadraticCost:
-        """Return -r to second order along the batch's mean, convex, as a function of y = [x; u]."""
+        """Return a convex quadratic expansion of -r about the mean of the batch, as a function of y = [x; u]."""
         if self._known.domain is not None:
             return quadratic_cost(self._known.domain, model, states, actions, context)
         assert reward_model is not None
@@ -169,18 +174,18 @@ class IlqgPlanner:
         self._t = 0
 
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return the action [m] in state x [n], with the controller's own noise."""
+        """Return the action [m] in [-1, 1] for state x [n], with the controller's noise.  noise: standard normal [m]."""
         assert self.controller is not None
         t = min(self._t, len(self.controller.k) - 1)
         self._t += 1
         return self.controller.act(t, x, noise).clip(-1.0, 1.0)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (the controller, what `metrics` tells), for a checkpoint."""
+        """Return (the controller's arrays, the figures of `metrics`), for a checkpoint."""
         return {} if self.controller is None else self.controller._asdict(), reported(self)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take back what `snapshot` gave."""
+        """Restore the state that `snapshot` returned.  Raises ValueError where shapes do not fit."""
         self.controller = controller = Controller(**arrays) if arrays else None
         if controller is not None:
             acted = controller.act(0, np.zeros(self._known.state_dim), np.zeros(self._action_dim))
@@ -190,7 +195,11 @@ class IlqgPlanner:
 
 
 class MpcPlanner:
-    """A plan of `plan_horizon` steps with exact physics, made anew at each step; noise is added to its first action."""
+    """MPC: at each step it plans `plan_horizon` steps with exact physics, and takes the first action plus noise.
+
+    settings: those of imagination.  known: the environment's dynamics.  action_dim: m.
+    Raises ConfigError unless the environment is a domain and the model is exact.
+    """
 
     ready = True
 
@@ -215,20 +224,20 @@ class MpcPlanner:
         self.status, self.failures, self.repairs, self.kl, self.predicted, self.eta = Status.DONE, 0, 0, NEVER, 0.0, 1.0
 
     def rehearse(self) -> None:
-        """Plan once, from a start of the domain's."""
+        """Plan once from one of the domain's start states, so that planning is compiled."""
         start = self._start()
         self.begin(np.asarray(start.target, float))
         self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
 
     def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
-        """Do nothing: all planning is done while acting."""
+        """Do nothing: MPC plans while it acts."""
 
     def begin(self, context: np.ndarray) -> None:
         """Start an episode."""
         self._planning, self._t, self._memory = self._plan_for(context), 0, self._first()
 
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return the action [m] in state x [n]."""
+        """Return the action [m] in [-1, 1] for state x [n].  noise: standard normal [m]."""
         steps = max(self._horizon, self._t + 1)
         step = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
         self._t, self._memory, self.status = self._t + 1, step.memory, step.status
@@ -236,22 +245,22 @@ class MpcPlanner:
         return (step.action + self.settings.plan_noise * noise).clip(-1.0, 1.0)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (no arrays, what `metrics` tells): an episode that is gone on with begins anew."""
+        """Return (no arrays, the figures of `metrics`). A resumed run starts its episode anew, so no plan is saved."""
         return {}, reported(self)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-        """Take back what `snapshot` gave."""
+        """Restore the figures that `snapshot` returned."""
         del arrays
         restore_reported(self, facts)
 
 
 def reported(planner: Planner) -> dict[str, Any]:
-    """Return what a planner tells of its plans, for a checkpoint's header."""
+    """Return the figures of a planner's plans, for the header of a checkpoint."""
     return {name: getattr(planner, name) for name in REPORTED} | {"status": int(planner.status)}
 
 
 def restore_reported(planner: Planner, facts: dict[str, Any]) -> None:
-    """Have a planner report what `reported` gave; older checkpoints lack some of it."""
+    """Set a planner's figures to those that `reported` returned. Those that older checkpoints lack do not change."""
     for name in REPORTED:
         setattr(planner, name, facts.get(name, getattr(planner, name)))
     planner.status = Status(planner.status)
@@ -265,10 +274,10 @@ PLANNERS: dict[str, Callable[[PlannerSettings, KnownDynamics, int], Planner]] = 
 
 
 def read_controller(batch: list[Episode], length: int) -> Controller:
-    """Return the linear-Gaussian controller that the actions of episodes look like.
+    """Estimate a linear-Gaussian controller from the first `length` steps of episodes.
 
-    Deviations of u from their mean at each step are regressed on those of x, with one gain for all steps, since a step
-    alone has fewer samples than states.
+    At each step, deviations of u from their mean are regressed on deviations of x from theirs. One gain serves all
+    steps, because a single step has fewer samples than states.
     """
     states = np.array([episode.states[:length] for episode in batch])
     actions = np.array([episode.actions[:length] for episode in batch])

@@ -1,4 +1,4 @@
-"""Plans at work in real worlds: made once for a whole episode and followed, or made anew at each step."""
+"""Policies that follow plans in real environments: one plan for the whole episode, or a new plan at each step."""
 
 import collections
 import time
@@ -18,17 +18,17 @@ from reverie.environments.env_adapter import EnvAdapter, make_env
 from reverie.environments.simulator import simulate, state_of
 from reverie.planning.problem import PlanningProblem
 
-BOUNDED_OPTIONS = ilqg.Options(low=-1.0, high=1.0, regularisation=0.01)  # λ for costs as small as our domains'
-STAGES = (0.27, 0.4, 0.53, 0.67)  # shares of the horizon planned for before the whole
+BOUNDED_OPTIONS = ilqg.Options(low=-1.0, high=1.0, regularisation=0.01)  # a λ for small costs, as the domains have
+STAGES = (0.27, 0.4, 0.53, 0.67)  # shares of the horizon that are planned before the whole horizon
 STAGE_ITERATIONS = 15
-AMPLITUDE = 0.05  # of first controls: where idling is an equilibrium, as in hanging, its gradient would vanish
+AMPLITUDE = 0.05  # of first actions. With zero actions an equilibrium (a hanging pole) would have a zero gradient.
 
 
 class EpisodeStart:
-    """The start of evaluation number `episode` of a seed: what to plan with, and from where.
+    """The start of evaluation episode `episode`: its first state `x`, and the problem to plan with.
 
-    steps: of the episode, if not to its own time-out.  Raises ConfigError where the world is not MuJoCo's, or where there
-    is no time-out.
+    source: the environment, as `make_env` takes it.  seed: of the run.  steps: length of the episode; None: until its
+    time limit.  Raises ConfigError where the environment is not MuJoCo's, or where its length is not known.
     """
 
     def __init__(self, source: str, seed: int, episode: int = 0, steps: int | None = None):
@@ -42,13 +42,13 @@ class EpisodeStart:
         world.close()
 
     def make(self, **options: Any) -> EnvAdapter:
-        """Return the world for the episode."""
+        """Return a new environment for the episode.  options: as `make_env` takes them."""
         world = make_env(self.source, **options)
         return EnvAdapter(gym.wrappers.TimeLimit(world.env, self.steps), world.name) if self._cut else world
 
 
 def _length(world: EnvAdapter, steps: int | None) -> int:
-    """Return the steps of an episode, `steps` at most."""
+    """Return the number of steps of an episode, at most `steps`.  Raises ConfigError where it is not known."""
     inner: Any = world.env.unwrapped
     spec = world.env.spec
     own = getattr(inner, "horizon", None) or (None if spec is None else spec.max_episode_steps)
@@ -62,7 +62,10 @@ def _length(world: EnvAdapter, steps: int | None) -> int:
 
 
 class PlanPolicy:
-    """Drives worlds by their state; `make` and `greedy` are what `play` and films take."""
+    """A policy that acts on the environment's state. `play` and videos call `make` and `greedy`.
+
+    start: the start of the episode.
+    """
 
     def __init__(self, start: EpisodeStart):
         self.start = start
@@ -70,12 +73,12 @@ class PlanPolicy:
         self._t = 0
 
     def make(self, **options: Any) -> EnvAdapter:
-        """Return a world for one episode, to be driven next."""
+        """Return a new environment for one episode, in which `greedy` acts next.  options: as `make_env` takes them."""
         self._world, self._t = self.start.make(**options), 0
         return self._world
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
-        """Return the action in the state that the world is in; the observation is not looked at."""
+        """Return the action [m] in [-1, 1] for the environment's current state. The observation is not used."""
         del observation
         assert self._world is not None
         action = self.decide(state_of(self._world), self._t)
@@ -83,19 +86,19 @@ class PlanPolicy:
         return action
 
     def decide(self, x: np.ndarray, t: int) -> np.ndarray:
-        """Return the action [m] in state x at step t."""
+        """Return the action [m] in [-1, 1] for state x at step t."""
         raise NotImplementedError
 
 
 class FeedbackPolicy(PlanPolicy):
-    """Follows a plan, with its feedback."""
+    """Follows a plan for the whole episode, with its feedback gains."""
 
     def __init__(self, start: EpisodeStart, plan: ilqg.Plan):
         super().__init__(start)
         self._plan = plan
 
     def decide(self, x: np.ndarray, t: int) -> np.ndarray:
-        """Return û + K (x - x̂)."""
+        """Return the action û + K (x - x̂) [m] for state x at step t, clipped to [-1, 1]."""
         plan = self._plan
         away = self.start.planning.simulator.difference(plan.states[t], x)
         return (plan.actions[t] + plan.K[t] @ away).clip(-1.0, 1.0)
@@ -104,7 +107,10 @@ class FeedbackPolicy(PlanPolicy):
 def replan(
     settings: mpc.MPCOptions, planning: PlanningProblem, x: np.ndarray, t: int, steps: int, memory: mpc.Memory
 ) -> mpc.MPCStep:
-    """Return what model predictive control does in state x, at step t of an episode of `steps`."""
+    """Return the step of model predictive control in state x, at step t of an episode of `steps`.
+
+    settings: of MPC.  planning: the problem to plan with.  memory: what the previous step returned.
+    """
 
     def problem_at(t: int, length: int) -> ilqg.Problem:
         del t
@@ -117,9 +123,11 @@ def replan(
 
 
 class MPCPolicy(PlanPolicy):
-    """Plans anew at each step, at the first with `plan_ahead`.
+    """Makes a new plan at each step; the first plan is made by `plan_ahead`.
 
-    watch: called after each step.  `seconds`: what each step's planning took; `statuses`: how often it ended how.
+    start: the start of the episode.  settings: of MPC.  seed: of first actions.
+    watch: called after each step with the number of steps taken.
+    `seconds`: time that planning took at each step, s.  `statuses`: how often each status occurred.
     """
 
     def __init__(
@@ -131,7 +139,7 @@ class MPCPolicy(PlanPolicy):
         self.statuses: collections.Counter[Status] = collections.Counter()
 
     def decide(self, x: np.ndarray, t: int) -> np.ndarray:
-        """Return the first action of a new plan."""
+        """Return the first action [m] of a new plan from state x at step t."""
         began, planning = time.perf_counter(), self.start.planning
         if t == 0:
             first = plan_ahead(planning, x, self._settings.horizon, self._settings.first_iterations, self._seed)
@@ -150,12 +158,12 @@ Watch = Callable[[int, dict[str, float]], None]  # (steps planned for, row of th
 
 
 def first_actions(steps: int, action_dim: int, seed: int) -> np.ndarray:
-    """Return little noise [steps, m] to begin a plan with."""
+    """Return small Gaussian noise [steps, m] as the first actions of a search for a plan."""
     return AMPLITUDE * np.random.default_rng(seed).standard_normal((steps, action_dim))
 
 
 def plan_episode(start: EpisodeStart, iterations: int, seed: int, watch: Watch = lambda steps, row: None) -> ilqg.Plan:
-    """Return a plan for the whole episode; see `plan_ahead`."""
+    """Return a plan for the whole episode.  The arguments are those of `plan_ahead`."""
     return plan_ahead(start.planning, start.x, start.steps, iterations, seed, watch)
 
 
@@ -167,11 +175,15 @@ def plan_ahead(
     seed: int,
     watch: Watch = lambda steps, row: None,
 ) -> ilqg.Plan:
-    """Return a plan from x: the better of two beginnings, taken on for `iterations` line searches at most.
+    """Return a plan of `steps` steps from state x.
 
-    One plans for all steps at once from `first_actions`, which sees the whole task.  The other plans for a quarter of
-    them, then for more, each from the last: planned for at once, far steps may ask for momentum that near ones have no
-    use for (the cart-pole's pole goes round several times).
+    planning: the problem.  iterations: most line searches over all steps for the plan that is returned.
+    seed: of first actions.  watch: called with (steps planned, row of the trace) at each line search.
+
+    Two searches are begun, and the better one is continued. The first plans all steps at once from `first_actions`, so
+    it sees the whole task. The second plans a quarter of the steps, then more, each time from the last plan. It is
+    needed because late steps may ask for momentum that early steps do not need: planned at once, the cart-pole's pole
+    goes round several times.
     """
     look()
     few = min(iterations, STAGE_ITERATIONS)
@@ -203,7 +215,7 @@ def _solve(
         watch(length, row)
 
     return ilqg.solve_on_host(
-        ilqg.padded(planning.problem, length),  # of all the steps, so that all lengths share one compiled program
+        ilqg.padded(planning.problem, length),  # padded to all steps: all lengths share one compiled program
         x,
         actions,
         BOUNDED_OPTIONS,

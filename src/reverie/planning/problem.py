@@ -1,7 +1,8 @@
-"""Planning problems with exact physics, as `control.ilqg` wants them: rollouts under feedback, and expansions about them.
+"""Planning problems with exact physics for `control.ilqg`: rollouts under feedback, and expansions about trajectories.
 
-The cost is minus the reward.  It counts up to a death, as in the world, but no derivative says when that comes: plans are
-kept from it by the line search alone.  Second derivatives of the dynamics are left out (Gauss-Newton).
+The cost is minus the reward, up to the first terminal state, as in the environment. Derivatives do not contain the time
+of termination, so only the line search keeps plans away from it. Second derivatives of the dynamics are left out
+(Gauss-Newton).
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from reverie.planning.costs import cost_derivatives, smooth_costs
 
 
 class PlanningProblem:
-    """A simulator's planning problem: `problem` is what the solver takes."""
+    """The planning problem of a simulator. The solver takes its attribute `problem`."""
 
     def __init__(self, simulator: Simulator):
         self.simulator = simulator
@@ -21,7 +22,11 @@ class PlanningProblem:
     def rollout(
         self, x_hat: np.ndarray, u_hat: np.ndarray, K: np.ndarray, k: np.ndarray, alphas: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return states [S, T + 1, …], actions [S, T, m] and costs [S] of u = clip(û + α k + K (x - x̂)) from x̂_0."""
+        """Roll out u = clip(û + α k + K (x - x̂)) from x̂_0 for each of S step lengths α.
+
+        x_hat: states [T + 1, …].  u_hat: actions [T, m].  K: gains [T, m, n].  k: [T, m].  alphas: [S].
+        Returns states [S, T + 1, …], actions [S, T, m] in [-1, 1] and costs [S].
+        """
         simulator, found = self.simulator, []
         for alpha in alphas:
             states, actions = self._follow(x_hat, u_hat + alpha * k, K)
@@ -34,7 +39,7 @@ class PlanningProblem:
         return np.stack(states), np.stack(actions), np.array(costs)
 
     def predict_return(self, states: np.ndarray, actions: np.ndarray) -> float:
-        """Return the return, not smoothed, of actions [T, m] from the first of `states` [T + 1, …]."""
+        """Return the return of actions [T, m] from the first of `states` [T + 1, …]. Rewards are not smoothed."""
         states, actions = self._follow(states, actions, np.zeros((*actions.shape, self.simulator.tangent_dim)))
         rewards, deaths = self.simulator.scores(states, actions)
         return float(rewards @ counting(deaths))
@@ -50,7 +55,10 @@ class PlanningProblem:
         return states, actions
 
     def expand(self, states: np.ndarray, actions: np.ndarray) -> ilqg.Expansion:
-        """Return dynamics and cost along a trajectory [T + 1, …], [T, m] to first and second order."""
+        """Return dynamics to first order and costs to second order along a trajectory.
+
+        states: [T + 1, …].  actions: [T, m] in [-1, 1].
+        """
         simulator = self.simulator
         if isinstance(simulator, GymnasiumSimulator):
             local = [simulator.expand(x, u) for x, u in zip(states, actions, strict=False)]
@@ -63,14 +71,20 @@ class PlanningProblem:
 
 
 def counting(deaths: np.ndarray) -> np.ndarray:
-    """Return which steps count [T]: 1.0 up to the first death, 0.0 after it."""
+    """Return a weight for each step [T]: 1.0 up to the first terminal state, 0.0 after it.
+
+    deaths: [T], whether each step led to a terminal state.
+    """
     return np.concatenate([[True], ~np.logical_or.accumulate(deaths)[:-1]]).astype(float)
 
 
 def _expansion(
     a: np.ndarray, b: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, counts: np.ndarray
 ) -> ilqg.Expansion:
-    """Return what the solver takes, from derivatives over (x, u); there is no cost of the last state."""
+    """Return the expansion for the solver from derivatives over (x, u). The last state has no cost.
+
+    a: [T, n, n].  b: [T, n, m].  gradient: [T, n + m].  hessian: [T, n + m, n + m].  counts: weight of each step [T].
+    """
     n, m = b.shape[1:]
     gradient, hessian = gradient * counts[:, None], hessian * counts[:, None, None]
     return ilqg.Expansion(
@@ -80,7 +94,7 @@ def _expansion(
         l_u=gradient[:, n:],
         l_xx=hessian[:, :n, :n],
         l_ux=hessian[:, n:, :n],
-        # Controls that do not count stay as they are.
+        # Actions of steps that do not count keep their values: the identity makes their best change 0.
         l_uu=hessian[:, n:, n:] + (1.0 - counts)[:, None, None] * np.eye(m),
         final_x=np.zeros(n),
         final_xx=np.zeros((n, n)),
@@ -90,7 +104,10 @@ def _expansion(
 def _chained(
     simulator: DomainSimulator, states: np.ndarray, actions: np.ndarray, a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return gradient [T, n + m] and Hessian of -r(x, u, f(x, u)) over (x, u): the formula's own, chained through A, B."""
+    """Return gradient [T, n + m] and Hessian [T, n + m, n + m] of -r(x, u, f(x, u)) over (x, u).
+
+    They are the derivatives of the reward's formula, chained through a = ∂f/∂x and b = ∂f/∂u.
+    """
     _, outer, curved = cost_derivatives(simulator.domain, states[:-1], actions, states[1:], simulator.target)
     (count, nx), (n, m) = states[1:].shape, b.shape[1:]
     turns = _turns(simulator, states)
@@ -102,7 +119,7 @@ def _chained(
 
 
 def _turns(simulator: DomainSimulator, states: np.ndarray) -> np.ndarray:
-    """Return the derivatives of `shift` [T + 1, nx, n] at 0: the identity where states have no quaternion."""
+    """Return the derivatives of `shift` at 0 [T + 1, nx, n]: the identity if states have no quaternion."""
     n = simulator.tangent_dim
     if states.shape[1] == n:
         return np.broadcast_to(np.eye(n), (len(states), n, n))
