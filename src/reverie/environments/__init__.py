@@ -1,1 +1,1 @@
-"""Worlds: Gymnasium environments as learners see them, and what makes one fit to learn on."""
+"""Gymnasium environments as learners see them, and checks that an environment is fit for learning."""

@@ -1,6 +1,6 @@
-"""Calls into somebody's environment, in which the main thread may wait for long: a signal ends such a wait.
+"""Mark calls into a user's environment, so that a signal can end one that blocks the main thread.
 
-Everywhere else the flag of `core.interrupts` is looked at; in here nobody looks.
+Elsewhere the program reads the flag of `core.interrupts` at regular points. During such a call it cannot.
 """
 
 import math
@@ -10,14 +10,16 @@ from time import monotonic
 from reverie.core.errors import WorldError, sentence
 from reverie.core.interrupts import FLAG
 
-PATIENCE = 2.0  # seconds that a call may still take after a signal, or twice the longest of its kind so far
+PATIENCE = 2.0  # seconds a call may take after a signal; or twice the longest call of its kind so far, if that is more
 
 
 class _UnderWay:
-    """The call under way; None: none is.  Another thread's may stand here, which handlers must rule out themselves.
+    """State of the current call into a user's code.
 
-    interrupted: when a wait was last ended, in seconds of time.monotonic().
-    restore: puts signal handlers back that somebody's code replaced; called after rare calls, and after others once `due`.
+    call: the kind of the current call, or None. It may be a call of another thread: signal handlers must check that.
+    interrupted: when a call was last interrupted, in seconds of time.monotonic().
+    restore: restores signal handlers that a user's code replaced. It is called after each rare call, and after other
+    calls once the time is past `due`, in seconds of time.monotonic().
     """
 
     __slots__ = ("call", "due", "interrupted", "restore")
@@ -26,16 +28,16 @@ class _UnderWay:
         self.reset()
 
     def reset(self) -> None:
-        """Mark nothing, put nothing back."""
+        """Set all fields to their first values: no call, and nothing to restore."""
         self.call: BlockingCalls | None = None
-        self.restore: Callable[[], object] = bool  # nothing
-        self.due = math.inf  # time.monotonic()
+        self.restore: Callable[[], object] = bool  # does nothing
+        self.due = math.inf
         self.interrupted = -math.inf
 
     def overdue(self, now: float) -> float:
-        """Return for how many seconds a good moment has been overdue since a signal came; negative: there is time.
+        """Return for how many seconds the current call has been overdue since a signal came. Negative: it has time.
 
-        What is not marked (somebody's properties, and objects that look like arrays) has `PATIENCE`.
+        Calls that are not marked, such as a user's properties and array-like objects, may take `PATIENCE` seconds.
         """
         return now - FLAG.since - PATIENCE if self.call is None else self.call.overdue(FLAG.since, now)
 
@@ -44,7 +46,10 @@ CALLS_UNDER_WAY = _UnderWay()
 
 
 class BlockingCalls:
-    """`with FOREIGN:` round calls of one kind.  Costs less than a microsecond; marks nothing where signals are not handled."""
+    """Context manager around calls of one kind, for example `with STEP:`.
+
+    It costs less than a microsecond. It marks nothing while signals are not handled by `core.interrupts`.
+    """
 
     __slots__ = ("_began", "longest")
 
@@ -61,18 +66,21 @@ class BlockingCalls:
             CALLS_UNDER_WAY.call = None
             now = monotonic()
             took = now - self._began
-            if took > self.longest and kind is None:  # a wait that was ended is not the usual
+            if took > self.longest and kind is None:  # a call that raised says nothing about the usual duration
                 self.longest = took
             if now > CALLS_UNDER_WAY.due:
                 CALLS_UNDER_WAY.restore()
 
     def overdue(self, asked: float, now: float) -> float:
-        """Return for how many seconds the call under way is overdue after a signal at `asked`; negative: it has time."""
+        """Return for how many seconds the current call is overdue. Negative: it has time.
+
+        asked: when the signal came.  now: the time.  Both in seconds of time.monotonic().
+        """
         return now - max(self._began, asked) - max(PATIENCE, 2.0 * self.longest)
 
 
 class _Rare(BlockingCalls):
-    """Calls in which libraries usually install handlers of their own."""
+    """Calls during which libraries often install signal handlers of their own."""
 
     __slots__ = ()
 
@@ -87,10 +95,11 @@ IMPORT, MAKE, RESET, STEP, RENDER, CLOSE = _Rare(), _Rare(), _Rare(), BlockingCa
 
 
 def failed(name: str, where: str, error: BaseException) -> BaseException:
-    """Return what to raise where somebody's code raised: WorldError, whatever it was, or the interrupt that a signal was.
+    """Return the exception to raise after a user's code raised `error`.
 
-    An environment that calls sys.exit() has not ended the program; nor has one that raises KeyboardInterrupt, unless a
-    signal came, or signals are Python's own business here.
+    name: the environment's.  where: what failed, for the message. Usually the result is a WorldError, also for
+    sys.exit(), which must not end the program. A KeyboardInterrupt is returned as it is if a signal came, or if signals
+    are not handled by `core.interrupts`.
     """
     if isinstance(error, KeyboardInterrupt) and (FLAG.asked or not FLAG.handled):
         return error

@@ -1,6 +1,6 @@
-"""Numbers too large to learn from: clipped where they come in, with one warning for each sensor.
+"""Clip values that are too large to learn from, with one warning per sensor.
 
-Learning squares observations and rewards and sums the squares of a minibatch in float32, which ends at 3.4e38.
+Learning sums squares of the observations and rewards of a minibatch in float32, whose largest value is 3.4e38.
 """
 
 import math
@@ -15,13 +15,13 @@ from reverie.core.errors import ReverieWarning
 from reverie.core.finite import all_within
 from reverie.environments.values import finite_vector
 
-LARGEST = 1e16  # the square, times a minibatch of any size, is within float32
+LARGEST = 1e16  # its square, summed over a minibatch of any size, is within float32
 
 
 class ClippedValues:
-    """Clips what comes from a world to ±MOST.
+    """Clips the values of an environment to ±LARGEST.
 
-    name: the world's.  sensor: what people call an entry of a flat observation.
+    name: the environment's.  sensor: index -> readable name of an entry of a flat observation.
     """
 
     def __init__(self, name: str, sensor: Callable[[int], str]):
@@ -29,7 +29,10 @@ class ClippedValues:
         self._told: set[str] = set()
 
     def vector(self, where: str, values: np.ndarray) -> np.ndarray:
-        """Return observations [n] or [B, n], clipped.  Raises WorldError, with `where`, naming the first that is not finite."""
+        """Return observations [n] or [B, n], clipped.
+
+        where: what they are, for messages.  Raises WorldError that names the first entry which is not finite.
+        """
         if all_within(values, LARGEST):
             return values
         finite_vector(self._name, where, values.ravel())
@@ -38,7 +41,7 @@ class ClippedValues:
         return values.clip(-LARGEST, LARGEST)
 
     def number(self, value: float) -> float:
-        """Return a finite reward, clipped."""
+        """Return a reward, clipped.  value: finite."""
         if abs(value) > LARGEST:
             self._tell("the reward")
             return math.copysign(LARGEST, value)
@@ -54,12 +57,15 @@ class ClippedValues:
 
 
 def by_index(index: int) -> str:
-    """Return what an entry of a flat observation is called where nothing more is known of it."""
+    """Return the name of an entry of a flat observation if only its index is known."""
     return f"index {index}"
 
 
 def sensor_of(space: gym.Space, index: int) -> str:
-    """Return an entry of a flattened observation as "index 3 (arm/q)", with the keys of the Dict spaces that it lies in."""
+    """Return a readable name of an entry of a flat observation, such as "index 3 (arm/q)".
+
+    The keys are those of the Dict spaces that contain the entry.
+    """
     keys, left = [], index
     while isinstance(space, gym.spaces.Dict):
         ends = np.cumsum([space_utils.flatdim(inner) for inner in space.spaces.values()])

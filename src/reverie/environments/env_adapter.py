@@ -1,4 +1,7 @@
-"""The border between a Gymnasium environment and a learner: flat float32 inside, the world's own units outside."""
+"""Adapter between a Gymnasium environment and a learner.
+
+Learners see flat float32 observations. Actions that are sent are in the environment's own units.
+"""
 
 import contextlib
 import warnings
@@ -32,19 +35,21 @@ from reverie.environments.values import (
     truth,
 )
 
-LONGEST_LIMIT = 1_000_000  # steps; a longer limit is none that anybody waits for
-LARGEST_SPACE = 10_000_000  # numbers in an observation, or choices of action
+LONGEST_LIMIT = 1_000_000  # steps; longer time limits count as none
+LARGEST_SPACE = 10_000_000  # most numbers in an observation, and most choices of a discrete action
 OUR_IDS = {name: ours.gym_id for name, ours in (DOMAINS | MAZES).items()}
 
 EnvSource = str | Callable[..., gym.Env] | gym.Env
 
 
 class EnvAdapter:
-    """A Gymnasium environment with checked steps: actions of a Box or Discrete space, observations that flatten.
+    """A Gymnasium environment whose spaces and steps are checked.
 
-    Observations are float32 vectors [n]; actions [m] in the environment's own bounds, of any shape there, or [1].
-    largest: how many numbers an observation, or an action, may have.  Raises SpaceError where the spaces do not fit, WorldError
-    where a step does not.
+    Its actions are a Box or Discrete space; its observations are any space of fixed size. Observations are given as
+    float32 vectors [n]. Actions are taken as vectors [m] in the environment's own units, or [1] if they are discrete.
+
+    env: the environment.  name: its name in messages.  largest: most numbers of an observation, or of an action.
+    Raises SpaceError where a space does not fit, and WorldError where a step returns wrong values.
     """
 
     def __init__(self, env: gym.Env, name: str, largest: float = LARGEST_SPACE):
@@ -80,25 +85,28 @@ class EnvAdapter:
             self.spec = EnvSpec(size, (), (), name, count, self._first_action, parts, *seen)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
-        """Return an observation as a finite float32 vector [n], or raise WorldError saying which entry is not."""
+        """Return an observation as a finite float32 vector [n].
+
+        where: what the observation is, for messages.  Raises WorldError that names an entry which is wrong.
+        """
         try:
             flat = self._flatten(observation)
-        except Exception as error:  # whatever a strange object raises when it is looked at
+        except Exception as error:  # a user's object may raise anything when it is read
             raise WorldError(f"{self.name}: {where} {said_of(error)}") from error
         return self._border.vector(where, flat)
 
     def sensor(self, index: int) -> str:
-        """Return what people call entry `index` of a flat observation."""
+        """Return a readable name of entry `index` of a flat observation."""
         return sensor_of(self._observations, index)
 
     def shape(self, action: np.ndarray) -> np.ndarray:
-        """Return actions [..., m] in the world's units with the environment's dtype and shape."""
+        """Return actions [..., m], in the environment's units, with the environment's dtype and shape."""
         if self.spec.actions:
             return action[..., 0] + self._first_action
         return action.astype(self._action_dtype).reshape((*action.shape[:-1], *self._action_shape))
 
     def _sent(self, action: np.ndarray, number: int) -> Any:
-        """Return an action as the environment gets it.  Raises DivergedError where it is not finite, if only in its dtype."""
+        """Return an action as it is sent to the environment.  Raises DivergedError if it is not finite in its dtype."""
         sent = self.shape(action)
         if not all_finite(sent):
             raise DivergedError(
@@ -107,7 +115,10 @@ class EnvAdapter:
         return sent
 
     def reset(self, seed: int) -> np.ndarray:
-        """Start an episode; return the first observation [n]."""
+        """Start an episode and return the first observation [n].
+
+        seed: passed on to the environment.  Raises WorldError where the environment raises or returns wrong values.
+        """
         try:
             with RESET:
                 found = self.env.reset(seed=seed)
@@ -117,7 +128,11 @@ class EnvAdapter:
         return self.flatten(observation, "the first observation of an episode")
 
     def step(self, action: np.ndarray, number: int) -> tuple[float, np.ndarray, bool, bool]:
-        """Take step `number` with an action [m] in the world's units: reward, next observation [n], terminated, truncated."""
+        """Take step `number` and return (reward, next observation [n], terminated, truncated).
+
+        action: [m], in the environment's units.  Raises DivergedError where the action is not finite, and WorldError
+        where the environment raises or returns wrong values.
+        """
         sent = self._sent(action, number)
         try:
             with STEP:
@@ -132,9 +147,12 @@ class EnvAdapter:
 
     @property
     def time_limit(self) -> int | None:
-        """The most steps of an episode, where the environment, a wrapper or its registration names them, up to a million."""
+        """Most steps of an episode, from the environment, a wrapper or its registration.
+
+        None if none of them has a limit of at most LONGEST_LIMIT steps.
+        """
         limits = [getattr(self.env.spec, "max_episode_steps", None)]
-        with contextlib.suppress(Exception):  # a property of somebody's, which may mean something else or raise
+        with contextlib.suppress(Exception):  # a user's property, which may mean something else or raise
             limits.append(getattr(self.env.unwrapped, "horizon", None))
         env = self.env
         while isinstance(env, gym.Wrapper):
@@ -146,16 +164,16 @@ class EnvAdapter:
 
     @property
     def has_physics(self) -> bool:
-        """Whether it is MuJoCo's."""
+        """Whether the environment is simulated by MuJoCo."""
         return type(getattr(self.env.unwrapped, "model", None)).__name__ == "MjModel"
 
     def state(self) -> np.ndarray:
-        """Return a domain's physical state with the target behind it [k]."""
+        """Return a domain's physical state with the target appended [n + k]."""
         env: Any = self.env.unwrapped
         return np.concatenate([env.state, env.target])
 
     def render(self) -> np.ndarray:
-        """Return a picture [h, w, 3] of the world now."""
+        """Return a picture [h, w, 3] of the environment.  Raises WorldError where rendering raises."""
         try:
             with RENDER:
                 return np.asarray(self.env.render())
@@ -163,7 +181,7 @@ class EnvAdapter:
             raise failed(self.name, "raised in render", error) from error
 
     def close(self) -> None:
-        """Release the environment."""
+        """Close the environment.  Raises WorldError where closing raises."""
         try:
             with CLOSE:
                 self.env.close()
@@ -172,7 +190,7 @@ class EnvAdapter:
 
 
 def _space_of(env: gym.Env, name: str, which: str) -> Any:
-    """Return a space of an environment.  Raises SpaceError where it has none."""
+    """Return the space that is called `which`.  Raises SpaceError where the environment does not have it."""
     try:
         space = getattr(env, which)
     except BaseException as error:
@@ -185,15 +203,21 @@ def _space_of(env: gym.Env, name: str, which: str) -> Any:
 
 
 def make_env(source: EnvSource, **options: Any) -> EnvAdapter:
-    """Build the World of a domain, a Gymnasium id, a "package.module:callable", a callable that returns one, or one itself.
+    """Make an environment and return its `EnvAdapter`.
 
-    options: passed on to the maker (`render_mode`).  Raises ConfigError, SpaceError or WorldError.
+    source: a domain, a Gymnasium id, a "package.module:callable", a callable that returns an environment, or an
+    environment.  options: passed on to what makes it, for example `render_mode`.
+    Raises ConfigError where there is no such environment, SpaceError where its spaces do not fit, and WorldError where
+    its own code raises.
     """
     return adapter_of(*make_gym_env(source, **options))
 
 
 def make_gym_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
-    """Return (the environment of which `make_env` builds a World, not looked at, its name).  Raises as that does."""
+    """Make an environment without checking it.  Returns (environment, name).
+
+    The arguments and errors are those of `make_env`.
+    """
     if isinstance(source, gym.Env):
         return source, describe(source)
     if isinstance(source, str):
@@ -208,22 +232,25 @@ def make_gym_env(source: EnvSource, **options: Any) -> tuple[gym.Env, str]:
 
 
 def is_id(source: str) -> bool:
-    """Return whether text is the name or id of something registered, and no "package.module:callable"."""
+    """Return whether `source` is the name or id of a registered environment, and not a "package.module:callable"."""
     return ":" not in source or source.rpartition(":")[2].rpartition("-v")[2].isdigit()
 
 
 def adapter_of(env: gym.Env, name: str, largest: float = LARGEST_SPACE) -> EnvAdapter:
-    """Return World(env, name, largest), whatever the environment's own properties raise.  Raises SpaceError or WorldError."""
+    """Return EnvAdapter(env, name, largest).
+
+    Raises SpaceError where a space does not fit, and WorldError where a property of the environment raises.
+    """
     try:
         return EnvAdapter(env, name, largest)
     except ReverieError:
         raise
-    except BaseException as error:  # of a property of theirs
+    except BaseException as error:  # raised by a property of the environment
         raise failed(name, "has spaces that cannot be read", error) from error
 
 
 def describe(source: EnvSource) -> str:
-    """Return the name of an environment source, by which config.json remembers it and which `make_env` may take again."""
+    """Return the name of an environment source, as config.json stores it. `make_env` may accept it again."""
     if isinstance(source, str):
         return source
     if isinstance(source, gym.Env):
@@ -237,10 +264,10 @@ def _registered(name: str, options: dict) -> gym.Env:
         imported_module(known.partition(":")[0], name, "environment")
     try:
         parse_env_id(known.rpartition(":")[2])
-    except gym.error.Error:  # of no form that an id has
+    except gym.error.Error:  # not in the form of an id
         raise no_environment(name, [*OUR_IDS, *gym.registry]) from None
     with warnings.catch_warnings():
-        # Gymnasium hints at newer versions, but the user chose this one.
+        # Gymnasium warns that there are newer versions, but the user chose this one.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             with MAKE, without_others_warnings():
@@ -259,12 +286,12 @@ def _registered(name: str, options: dict) -> gym.Env:
 
 
 def _given(options: dict) -> str:
-    """Return the options with which an environment was to be made: perhaps one of them is the cause."""
+    """Return text that names the options of an environment, because one of them may be the cause of an error."""
     return "".join(f"{', ' if i else ' with '}{name}={shown(value)}" for i, (name, value) in enumerate(options.items()))
 
 
 def _outdated(name: str, known: str) -> ConfigError:
-    """Return the error for an id of which Gymnasium has but a newer version."""
+    """Return the error for an id of which Gymnasium has only a newer version."""
     space, title, _ = parse_env_id(known.rpartition(":")[2])
     specs = [spec for spec in gym.registry.values() if (spec.namespace, spec.name) == (space, title)]
     newest = max(specs, key=lambda spec: -1 if spec.version is None else spec.version)
@@ -275,7 +302,7 @@ def _outdated(name: str, known: str) -> ConfigError:
 
 
 def toy_text_ids() -> list[str]:
-    """Return the ids of Gymnasium's environments of numbered states, most of which tell their tables of transitions."""
+    """Return the ids of Gymnasium's environments with numbered states. Most of them have a table of transitions."""
     return [name for name, spec in gym.registry.items() if str(spec.entry_point).startswith("gymnasium.envs.toy_text")]
 
 

@@ -1,4 +1,4 @@
-"""Is this environment fit to learn on?  Looks, steps, and says what to change."""
+"""Check whether an environment is fit for learning, and say what to change."""
 
 import time
 import zlib
@@ -14,14 +14,14 @@ from reverie.core.words import count, listed
 from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
 
 FindingKind = Literal["ok", "note", "wrong"]
-EXTREME = 100.0  # observations beyond this size train badly unless they are normalised
-SLOW_SECONDS = 0.01
-MANY = 50  # entries named
-NAMED = 12  # bounds of a Box, one by one
+EXTREME = 100.0  # larger observations are hard to learn from unless they are normalised
+SLOW_SECONDS = 0.01  # a longer step counts as slow
+MANY = 50  # most entries that are listed
+NAMED = 12  # most bounds of a Box that are listed one by one
 
 
 class Finding(NamedTuple):
-    """One thing looked at: how it stands and, where it is not well, what to do."""
+    """Result of one check. If something is wrong, the text says what to do."""
 
     topic: str
     verdict: FindingKind
@@ -29,9 +29,10 @@ class Finding(NamedTuple):
 
 
 def check(source: EnvSource, steps: int = 1000, seed: int = 0) -> tuple[list[Finding], dict[str, Any]]:
-    """Return findings on spaces, bounds, values, seeding, endings and speed, and the figures behind them.
+    """Check spaces, bounds, values, seeding, endings and speed.  Returns (findings, the figures behind them).
 
-    Raises ConfigError where there is no such environment; whatever else goes wrong is a finding.
+    source: as `make_env` takes it.  steps: number of steps with random actions.  seed: of resets and actions.
+    Raises ConfigError where there is no such environment. Any other error is reported as a finding.
     """
     try:
         world = make_env(source)
@@ -53,7 +54,7 @@ def check(source: EnvSource, steps: int = 1000, seed: int = 0) -> tuple[list[Fin
 
 
 class _Seen:
-    """What is kept of observations, which may be large: their range, and a mark of each to tell trajectories apart."""
+    """Summary of observations, which may be large: their range, and a checksum of each to compare trajectories."""
 
     def __init__(self):
         self.marks = list[int]()
@@ -63,7 +64,7 @@ class _Seen:
         first = not self.marks
         self.low = observation.copy() if first else np.minimum(self.low, observation, out=self.low)
         self.high = observation.copy() if first else np.maximum(self.high, observation, out=self.high)
-        self.marks.append(zlib.crc32((observation + 0.0).tobytes()))  # -0 is 0
+        self.marks.append(zlib.crc32((observation + 0.0).tobytes()))  # + 0.0 turns -0 into 0
 
     @property
     def largest(self) -> float:
@@ -115,7 +116,7 @@ def _spaces(world: EnvAdapter) -> Finding:
 
 
 def described(space: gym.Space) -> str:
-    """Return a space in words: its kind, shape, bounds and dtype, or its parts."""
+    """Return a description of a space: its kind, shape, bounds and dtype, or its parts."""
     if isinstance(space, gym.spaces.Box):
         low, high = space.low.ravel(), space.high.ravel()
         if max(len(set(low.tolist())), len(set(high.tolist()))) > 1 and len(low) > NAMED:

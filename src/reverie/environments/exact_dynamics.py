@@ -1,4 +1,4 @@
-"""What a world shows of itself to imagination and planning."""
+"""Known dynamics of an environment, for imagination and planning."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from reverie.environments.env_adapter import EnvAdapter
 
 
 def known_dynamics_of(world: EnvAdapter) -> KnownDynamics | None:
-    """Return a domain's state, formulas and physics; None for a world that shows its observations only."""
+    """Return the known dynamics of a domain: state, formulas and physics. None for any other environment."""
     domain: Any = getattr(world.env.unwrapped, "domain", None)
     if domain not in DOMAINS.values():
         return None
     from reverie.domains.mujoco_model import MujocoModel  # MuJoCo is an extra
 
-    plant = MujocoModel(domain)  # of its own: the world goes on undisturbed
+    plant = MujocoModel(domain)  # a separate model, so that the environment is not changed
     return KnownDynamics(
         plant.state_dim,
         len(domain.start(np.random.default_rng(0)).target),

@@ -1,4 +1,7 @@
-"""What a user names as "package.module:name": found where Python finds modules, and last of all in the current folder."""
+"""Import objects that users name as "package.module:name".
+
+Modules are found as Python finds them, and last in the current folder.
+"""
 
 import functools
 import importlib
@@ -13,14 +16,14 @@ from typing import Any
 from reverie.core.errors import ConfigError, sentence, unknown
 from reverie.environments.blocking_calls import IMPORT, failed
 
-_LOOKED_IN: list[str] = []  # current folders that stand on the path because of us: one at most
+_LOOKED_IN: list[str] = []  # current folders that we added to sys.path: at most one
 
 
 def imported(source: str, what: str) -> Any:
-    """Return what `source`, a "package.module:name", names.  Runs that module, with all that it does when imported.
+    """Import and return the object that `source`, a "package.module:name", names. The module's code runs.
 
-    what: the kind of thing, for messages.  Raises ConfigError where there is no such module or name, or where an installed
-    module has the name of one in the current folder.
+    what: the kind of object, for messages.  Raises ConfigError where there is no such module or name, or where an
+    installed module has the name of a module in the current folder.
     """
     module_name, _, attribute = source.partition(":")
     if not module_name or not attribute:
@@ -42,7 +45,7 @@ def imported(source: str, what: str) -> Any:
             raise ConfigError(
                 f"{what} {source!r} was made in a program that is not this one; give it again, or put it into a module"
             ) from error
-    except BaseException as error:  # of a module's own __getattr__
+    except BaseException as error:  # raised by the module's own __getattr__
         raise _failed(module_name, source, what, error) from error
     offered = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
     raise unknown(
@@ -51,7 +54,7 @@ def imported(source: str, what: str) -> Any:
 
 
 def imported_module(name: str, source: str, what: str) -> ModuleType:
-    """Return the module `name`, of the `what` that `source` names.  Raises as `imported` does."""
+    """Import and return the module `name`.  source, what: for messages.  Raises as `imported` does."""
     _look_here_too()
     _refuse_hidden(name, source)
     try:
@@ -68,9 +71,9 @@ def _failed(name: str, source: str, what: str, error: BaseException) -> BaseExce
 
 
 def _look_here_too() -> None:
-    """Have the current folder looked in last, so that nothing in it takes the place of an installed module."""
+    """Add the current folder to the end of sys.path, so that its modules do not hide installed ones."""
     here = str(_current_folder() or "")
-    for folder in [folder for folder in _LOOKED_IN if folder != here]:  # where the process has been before
+    for folder in [folder for folder in _LOOKED_IN if folder != here]:  # earlier current folders of this process
         _LOOKED_IN.remove(folder)
         if folder in sys.path:
             sys.path.remove(folder)
@@ -81,7 +84,7 @@ def _look_here_too() -> None:
 
 
 def _refuse_hidden(module_name: str, source: str) -> None:
-    """Raise ConfigError where the current folder holds the module, but another of its name comes first."""
+    """Raise ConfigError if the current folder has the module, but Python finds another one of that name first."""
     top, here = module_name.partition(".")[0], _current_folder()
     mine = (
         None
@@ -92,7 +95,7 @@ def _refuse_hidden(module_name: str, source: str) -> None:
         return
     try:
         found = importlib.util.find_spec(top)
-    except (ImportError, ValueError):  # what cannot be found, or says nothing of where it comes from
+    except (ImportError, ValueError):  # not found, or without a place of origin
         found = None
     if found is None or (found.has_location and found.origin is not None and os.path.samefile(found.origin, mine)):
         return
@@ -103,9 +106,9 @@ def _refuse_hidden(module_name: str, source: str) -> None:
 
 
 def place_of(source: str) -> str:
-    """Return where the module of a "package.module:name" would be taken from: its file, or "" where none is found.
+    """Return the file of the module that "package.module:name" names, or "" if there is none.
 
-    Imports nothing, so of a package it is the place of the outermost.
+    Nothing is imported, so for a module in packages it is the file of the outermost package.
     """
     top = source.partition(":")[0].partition(".")[0]
     loaded = sys.modules.get(top)
@@ -123,7 +126,7 @@ def place_of(source: str) -> str:
 
 
 def _current_folder() -> Path | None:
-    """Return the current folder, or None where it is gone."""
+    """Return the current folder, or None if it no longer exists."""
     try:
         return Path.cwd()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a flat observation is made of: the parts of its space, in the order in which they are flattened."""
+"""The parts of a flat observation, in the order in which they are flattened, and its bounds."""
 
 import gymnasium as gym
 from gymnasium.spaces import utils as space_utils
@@ -6,11 +6,14 @@ from gymnasium.spaces import utils as space_utils
 Parts = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
-MOST_BOUNDS = 1000  # numbers of an observation whose bounds are written down: a picture's tell nothing
+MOST_BOUNDS = 1000  # largest observation whose bounds are stored; the bounds of pictures are of no use
 
 
 def bounds_of(space: gym.Space) -> tuple[list[float], list[float]]:
-    """Return what each number of a flat observation lies between, (low, high); nothing for large ones."""
+    """Return the bounds (low [n], high [n]) of a flat observation.
+
+    Both are empty if the observation has more than MOST_BOUNDS numbers, or if it has no bounds.
+    """
     flat = space_utils.flatten_space(space) if space_utils.flatdim(space) <= MOST_BOUNDS else None
     if not isinstance(flat, gym.spaces.Box):
         return [], []
@@ -18,7 +21,10 @@ def bounds_of(space: gym.Space) -> tuple[list[float], list[float]]:
 
 
 def layout_of(space: gym.Space, name: str = "") -> Parts:
-    """Return (name, kind, shape) of each part; a part of a Dict or a Tuple is named by its keys and places, as "arm.0"."""
+    """Return (name, kind, shape) of each part of a flat observation.
+
+    Parts of a Dict or a Tuple are named by their keys and positions, such as "arm.0".  name: that of the space itself.
+    """
     inner = ()
     if isinstance(space, gym.spaces.Dict):
         inner = space.spaces.items()

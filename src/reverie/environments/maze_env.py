@@ -1,4 +1,4 @@
-"""A grid maze as a Gymnasium environment, with its table of transitions `P` as Gymnasium's toy-text tasks have theirs."""
+"""A grid maze as a Gymnasium environment, with a table of transitions `P` like that of Gymnasium's toy-text tasks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,11 @@ from reverie.domains.maze import MAZES, find, table
 
 
 class MazeEnv(gym.Env):
-    """The maze named `maze`, or one of your own: `rows` of equal length from `#`, `.`, one or more `S` and `G`.
+    """A grid maze. An episode ends at the goal.
 
-    slip: the probability that a move goes astray.  Episodes last until the goal is found.  Raises ConfigError for a map
-    that is none.
+    maze: the name of a maze.  rows: a map instead of the named one. Its rows have equal length and hold `#` (wall), `.`
+    (free), one or more `S` (start) and one or more `G` (goal).  slip: probability that a move goes astray.
+    Raises ConfigError where a name, a map or a probability is wrong.
     """
 
     def __init__(self, maze: str = "dyna-maze", rows: Sequence[str] | None = None, slip: float | None = None):
@@ -40,13 +41,13 @@ class MazeEnv(gym.Env):
         self._starts, self.s = starts, starts[0]
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[int, dict]:
-        """Start an episode at one of the starts."""
+        """Start an episode at one of the starts, drawn uniformly.  Returns (state, {})."""
         super().reset(seed=seed)
         self.s = self._starts[int(self.np_random.random() * len(self._starts))]
         return self.s, {}
 
     def step(self, action: Any) -> tuple[int, float, bool, bool, dict]:
-        """Make one move."""
+        """Make one move.  action: 0 to 3.  Returns (state, reward, terminated, truncated, {})."""
         outcomes, left, i = self.P[self.s][int(action)], 1.0, 0
         if len(outcomes) > 1:
             left = self.np_random.random()

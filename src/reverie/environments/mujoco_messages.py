@@ -1,7 +1,7 @@
-"""MuJoCo's messages while an environment is made: those that nobody here can act on are kept from users.
+"""Hide messages of MuJoCo, while an environment is made, that users can do nothing about.
 
-Gymnasium's HalfCheetah uses an attribute that MuJoCo 4 warns is going away, on the console and in a file MUJOCO_LOG.TXT in the
-current folder.  Whoever learns on it can change neither.  All else that MuJoCo says goes to the console as before.
+Gymnasium's HalfCheetah uses an attribute that MuJoCo 4 will remove. MuJoCo warns of that on the console, and in a file
+MUJOCO_LOG.TXT in the current folder. Users cannot change that environment. All other messages still go to the console.
 """
 
 import contextlib
@@ -11,17 +11,20 @@ from typing import Any
 
 from reverie.core.after_import import AfterImport
 
-NOT_THEIRS = "compiler attribute 'settotalmass' is deprecated"  # how a message begins that concerns Gymnasium alone
+NOT_THEIRS = "compiler attribute 'settotalmass' is deprecated"  # start of the message that is hidden
 
 
 @contextlib.contextmanager
 def without_others_warnings() -> Iterator[None]:
-    """Keep such messages from users within the block, and MuJoCo from ever writing its file; it may be imported there only."""
+    """Hide these messages within the block, and stop MuJoCo from writing its log file for good.
+
+    MuJoCo may be imported for the first time within the block.
+    """
     taken: list[Any] = []
 
     def begin(mujoco: Any) -> None:
         _write_no_file(mujoco)
-        if mujoco.get_mju_user_warning() is None:  # else somebody takes them already
+        if mujoco.get_mju_user_warning() is None:  # else another handler is installed, which stays
             mujoco.set_mju_user_warning(_pass_on)
             taken.append(mujoco)
 
@@ -35,7 +38,7 @@ def without_others_warnings() -> Iterator[None]:
 
 
 def _write_no_file(mujoco: Any) -> None:
-    """Switch MuJoCo's log file off, for this process: its messages are on the console, and in whatever folder one is."""
+    """Switch MuJoCo's log file off for this process. It would be written to the current folder."""
     if hasattr(mujoco, "MjLogConfig"):
         config = mujoco.MjLogConfig.get()
         config.logto_file = False
@@ -43,6 +46,6 @@ def _write_no_file(mujoco: Any) -> None:
 
 
 def _pass_on(message: str) -> None:
-    """Print a message as MuJoCo does, unless it is not for users."""
+    """Print a message as MuJoCo does, unless it is the hidden one."""
     if not message.startswith(NOT_THEIRS):
         print(f"WARNING: {message}\n", file=sys.stderr)

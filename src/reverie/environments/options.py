@@ -1,4 +1,4 @@
-"""What is typed after `--set` for an environment, as the values that its maker takes."""
+"""Convert the text after `--set` to options of an environment."""
 
 import ast
 import inspect
@@ -14,13 +14,14 @@ from reverie.environments.blocking_calls import IMPORT
 from reverie.environments.env_adapter import OUR_IDS, is_id
 from reverie.environments.imports import imported, imported_module
 
-GYMNASIUM = "max_episode_steps"  # what `gymnasium.make` takes beside a maker's own
+GYMNASIUM = "max_episode_steps"  # an option that `gymnasium.make` adds to an environment's own
 
 
 def options_of(source: str, typed: Mapping[str, str]) -> dict[str, Any]:
-    """Return options of an environment from text: as their defaults want them, where its maker tells, else as they look.
+    """Return an environment's options as values.
 
-    Raises ConfigError for one that the maker does not take, and where text is no true or false though that is wanted.
+    source: the environment.  typed: text of each option by name. An option gets the type of its default if that is
+    known; else its text decides.  Raises ConfigError for an unknown option, and for text that should be true or false.
     """
     parameters = _parameters(source) if typed else None
     found = {}
@@ -32,14 +33,14 @@ def options_of(source: str, typed: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parameters(source: str) -> dict[str, Any] | None:
-    """Return the defaults of what can be set of an environment; None where nobody can say, or anything can be."""
+    """Return an environment's options with their defaults. None if they are not known, or if any option is allowed."""
     is_registered = is_id(source)
     spec = _spec(source) if is_registered else None
     maker = spec.entry_point if spec is not None else None if is_registered else imported(source, "environment")
     try:
         with IMPORT:
             signature = inspect.signature(_loaded(maker))
-    except Exception:  # whatever somebody's module, or an object that is no function, raises; making it will tell
+    except Exception:  # a user's code may raise anything; the error is reported when the environment is made
         return None
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     if inspect.Parameter.VAR_KEYWORD in kinds:
@@ -51,7 +52,7 @@ def _parameters(source: str) -> dict[str, Any] | None:
 
 
 def _spec(name: str) -> Any:
-    """Return how an id is registered, or None."""
+    """Return Gymnasium's registration of an id, or None."""
     known = OUR_IDS.get(name, name)
     if ":" in known:
         imported_module(known.partition(":")[0], name, "environment")
@@ -63,7 +64,7 @@ def _loaded(maker: Any) -> Callable[..., Any]:
 
 
 def _value(name: str, text: str, default: Any) -> Any:
-    """Return what text says where a setting is `default`: true or false, a number, a tuple, else text."""
+    """Return text as a value: true or false, a number, a tuple, else the text.  default: the option's default."""
     if isinstance(default, bool):
         if text.lower() not in TRUTHS:
             raise ConfigError(f"{name} is {text!r}; it must be true or false")

@@ -1,7 +1,7 @@
-"""Exact physics to plan with, apart from the environment that runs: any state, any action, as often as wanted.
+"""Simulators with exact physics for planning. They are separate from the environment that runs.
 
-The state x is (qpos, qvel), an action u [m] in [-1, 1].  Differences of states and derivatives are in tangent coordinates
-[n], n = 2 nv, in which a quaternion has three.
+A simulator can be set to any state, and steps from there. A state x is (qpos, qvel). An action u [m] is in [-1, 1].
+Differences of states, and derivatives, are in tangent coordinates [n] with n = 2 nv: in these a quaternion has three.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from reverie.domains.env import DomainEnv
 from reverie.domains.mujoco_model import STEP, MujocoModel, difference, shift
 from reverie.environments.env_adapter import EnvAdapter
 
-WIDE = 1e-3  # of second differences: a reward that bends within less counts as bending over this much
-MOST_SECOND_DIFFERENCES = 12  # n + m up to which all second differences are taken; beyond, each coordinate's own
-HARMLESS = ("TimeLimit", "OrderEnforcing", "PassiveEnvChecker")  # wrappers that leave action and reward alone
-Scores = tuple[np.ndarray, np.ndarray]  # rewards [T] and deaths [T]
+WIDE = 1e-3  # width of second differences. Sharper bends of the reward are smoothed to this width.
+MOST_SECOND_DIFFERENCES = 12  # largest n + m for which mixed second differences are taken
+HARMLESS = ("TimeLimit", "OrderEnforcing", "PassiveEnvChecker")  # wrappers that do not change actions or rewards
+Scores = tuple[np.ndarray, np.ndarray]  # rewards [T], and whether each step led to a terminal state [T]
 
 
 class DomainSimulator:
-    """One of our domains with its target: its plant, its formulas."""
+    """Simulator of a domain with a given target: its MuJoCo model and its formulas."""
 
     def __init__(self, domain: Domain, target: Any):
         self.domain, self.target, self.plant = domain, target, MujocoModel(domain)
@@ -33,34 +33,35 @@ class DomainSimulator:
         self.derivatives = self.plant.derivatives
 
     def begin(self, x: np.ndarray) -> None:
-        """Go to state x."""
+        """Set the state to x."""
         self.plant.state = x
 
     def advance(self, u: np.ndarray) -> np.ndarray:
-        """Take the control step that the environment would, whose actions are float32; return x'."""
+        """Take a control step with action u [m] in [-1, 1] and return x'. As in the environment, u becomes float32."""
         self.plant.advance(u.astype(np.float32))
         return self.plant.state
 
     def scores(self, states: np.ndarray, actions: np.ndarray) -> Scores:
-        """Return rewards and deaths of the steps since `begin`, which led through `states` [T + 1, …]."""
+        """Return (rewards [T], terminations [T]) of steps through states [T + 1, …] with actions [T, m]."""
         rewards = batched.reward(self.domain, states[:-1], actions, states[1:], self.target)
         return rewards, batched.terminated(self.domain, states[1:])
 
 
 class Linearisation(NamedTuple):
-    """A control step about (x, u): x' = f(x, u) to first order, the reward to second."""
+    """Expansion of a control step about (x, u): x' = f(x, u) to first order, the reward to second order."""
 
     a: np.ndarray  # ∂f/∂x [n, n]
     b: np.ndarray  # ∂f/∂u [n, m]
-    gradient: np.ndarray  # of the reward, over (x, u) [n + m]
-    hessian: np.ndarray  # [n + m, n + m]
-    dead: bool  # whether the step is a death
+    gradient: np.ndarray  # of the reward over (x, u) [n + m]
+    hessian: np.ndarray  # of the reward over (x, u) [n + m, n + m]
+    dead: bool  # whether the step leads to a terminal state
 
 
 class GymnasiumSimulator:
-    """A Gymnasium MuJoCo environment of its own, set to any state and asked for steps and rewards.
+    """Simulator that is a Gymnasium MuJoCo environment. It can be set to any state, and gives steps and rewards.
 
-    Raises ConfigError where wrappers change actions or rewards, or actuators have states of their own.
+    world: an environment that nothing else uses.
+    Raises ConfigError where wrappers change actions or rewards, or where actuators have states of their own.
     """
 
     def __init__(self, world: EnvAdapter):
@@ -76,35 +77,35 @@ class GymnasiumSimulator:
         self.tangent_dim, self.action_dim = 2 * env.model.nv, world.spec.action_dim
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return b - a [n]."""
+        """Return the difference b - a of two states in tangent coordinates [n]."""
         return difference(self._env.model, a, b)
 
     def shift(self, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
-        """Return x moved by dx [n]."""
+        """Return state x moved by dx [n], in tangent coordinates."""
         return shift(self._env.model, x, dx)
 
     def begin(self, x: np.ndarray) -> None:
-        """Go to state x, without memory of what came before, as after a reset."""
+        """Set the state to x. Nothing of earlier steps is kept, as after a reset."""
         self._scores.clear()
         self._env.data.qacc_warmstart[:] = 0.0
         self._env.set_state(x[: self._env.model.nq], x[self._env.model.nq :])
 
     def advance(self, u: np.ndarray) -> np.ndarray:
-        """Take the control step that the environment would; return x'."""
+        """Take a control step with action u [m] in [-1, 1], as the environment does, and return x'."""
         self._act(self._world.shape(self._world.spec.to_world(u)))
         return self._env.state_vector()
 
     def scores(self, states: np.ndarray, actions: np.ndarray) -> Scores:
-        """Return rewards and deaths of the steps since `begin`."""
+        """Return (rewards [T], terminations [T]) of the steps since `begin`. The arguments are not used."""
         del states, actions
         rewards, deaths = zip(*self._scores, strict=True)
         return np.array(rewards), np.array(deaths)
 
     def expand(self, x: np.ndarray, u: np.ndarray) -> Linearisation:
-        """Return the step about (x, u) by central differences, one-sided where an action is at its bound.
+        """Return the expansion of a step about (x, u), by central differences (one-sided at bounds of actions).
 
-        All second differences of the reward are taken where n + m ≤ 12; beyond, only each coordinate's own, since the
-        number of steps would grow with the square.
+        Mixed second differences of the reward are taken only if n + m ≤ 12, because the number of steps they need grows
+        with the square of n + m. Else the Hessian is diagonal.
         """
         n, d = self.tangent_dim, self.tangent_dim + self.action_dim
         jacobian, gradient = np.empty((n, d)), np.empty(d)
@@ -118,8 +119,8 @@ class GymnasiumSimulator:
         return Linearisation(jacobian[:, :n], jacobian[:, n:], gradient, hessian, self._scores[-1][1])
 
     def _bends(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the Hessian of the reward [n + m, n + m]."""
-        u = np.clip(u, -1.0 + WIDE, 1.0 - WIDE)  # both sides must be allowed
+        """Return the Hessian of the reward [n + m, n + m] by second differences."""
+        u = np.clip(u, -1.0 + WIDE, 1.0 - WIDE)  # so that u ± WIDE is within bounds
         d = self.tangent_dim + self.action_dim
         steps = WIDE * np.eye(d)
 
@@ -137,7 +138,7 @@ class GymnasiumSimulator:
         return hessian
 
     def _beside(self, x: np.ndarray, u: np.ndarray, move: np.ndarray) -> "_Beside":
-        """Return what a step from (x, u) + move comes to, with the action in double precision and within bounds."""
+        """Take a step from (x, u) + move. The action stays in double precision, and is clipped to its bounds."""
         n = self.tangent_dim
         moved = np.concatenate([move[:n], np.clip(u + move[n:], -1.0, 1.0)])
         self.begin(self.shift(x, move[:n]))
@@ -153,16 +154,16 @@ class GymnasiumSimulator:
 class _Beside(NamedTuple):
     x: np.ndarray
     reward: float
-    moved: np.ndarray  # the change of x, and the action
+    moved: np.ndarray  # the change of x and the action [n + m]
 
 
 Simulator = DomainSimulator | GymnasiumSimulator
 
 
 def simulate(make: Callable[[], EnvAdapter], seed: int) -> Simulator:
-    """Return a simulator of the world that `make` makes, for the episode that begins with `seed`.
+    """Return a simulator of the environment that `make` makes, for the episode whose reset has `seed`.
 
-    Raises ConfigError where that is no MuJoCo world.
+    Raises ConfigError where the environment is not one of MuJoCo.
     """
     world = make()
     world.reset(seed)
@@ -175,6 +176,6 @@ def simulate(make: Callable[[], EnvAdapter], seed: int) -> Simulator:
 
 
 def state_of(world: EnvAdapter) -> np.ndarray:
-    """Return the state x that a running MuJoCo world is in."""
+    """Return the current state x = (qpos, qvel) of a MuJoCo environment."""
     inner: Any = world.env.unwrapped
     return np.concatenate([inner.data.qpos, inner.data.qvel])

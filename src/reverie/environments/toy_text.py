@@ -1,6 +1,6 @@
-"""Worlds whose states and actions are numbers: Gymnasium's toy-text tasks, our mazes, and whatever else is like them.
+"""Environments whose states and actions are numbered: Gymnasium's toy-text tasks, our mazes, and similar ones.
 
-Some tell their table of transitions: `env.unwrapped.P[s][a]`, a list of (probability, next state, reward, terminated).
+Some have a table of transitions: `env.unwrapped.P[s][a]` is a list of (probability, next state, reward, terminated).
 """
 
 import math
@@ -21,25 +21,27 @@ from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, from_outcomes
 from reverie.tabular.outcomes import of_table
 
-LARGEST_TABLE = 20_000_000  # values of states and actions, some bytes each
+LARGEST_TABLE = 20_000_000  # most pairs of a state and an action
 ARROWS = {
     "FrozenLakeEnv": ("←", "↓", "→", "↑"),
     "CliffWalkingEnv": ("↑", "→", "↓", "←"),
-    "TaxiEnv": ("↓", "↑", "→", "←", "+", "-"),  # + picks the passenger up, - lets them out
+    "TaxiEnv": ("↓", "↑", "→", "←", "+", "-"),  # + picks the passenger up, - drops them off
     "MazeEnv": maze.ARROWS,
 }
 HARMLESS = (gym.wrappers.TimeLimit, gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
 
 
 class DiscreteEnvAdapter:
-    """An environment as tabular learners see it: S states, A actions, numbered from 0.
+    """An environment as tabular learners see it: S states and A actions, numbered from 0.
 
-    Tuples of discrete observations (Blackjack's) are numbered too.  options: passed on to the maker.  Raises SpaceError
-    where the spaces are not discrete, WorldError where a step is not what they say.
+    Tuples of discrete observations (such as Blackjack's) are numbered as well.
+
+    source: as `make_env` takes it.  seed: of resets.  options: passed on to what makes the environment.
+    Raises SpaceError where a space is not discrete or too large, and WorldError where a step returns wrong values.
     """
 
     def __init__(self, source: EnvSource, seed: int = 0, **options: Any):
-        world = adapter_of(*make_gym_env(source, **options), largest=math.inf)  # a table has a limit of its own
+        world = adapter_of(*make_gym_env(source, **options), largest=math.inf)  # the limit of tables is checked below
         self._world, self.env, self.name, self._seed = world, world.env, world.name, seed
         self._sizes, self._first = _sizes(self.env.observation_space), _first(self.env.observation_space)
         if not self._sizes or not isinstance(self.env.action_space, gym.spaces.Discrete):
@@ -62,7 +64,7 @@ class DiscreteEnvAdapter:
         self._first_action, self._steps = int(self.env.action_space.start), 0
 
     def reset(self, episode: int) -> int:
-        """Start episode number `episode`; return its first state."""
+        """Start episode number `episode` and return its first state."""
         try:
             with RESETTING:
                 found = self.env.reset(seed=seed_of(self._seed, RESET, episode))
@@ -71,7 +73,7 @@ class DiscreteEnvAdapter:
         return self._number(parts_of(self.name, "reset", found, RESET_GIVES)[0])
 
     def step(self, action: int) -> tuple[int, float, bool, bool]:
-        """Return next state, reward, terminated, truncated."""
+        """Take a step and return (next state, reward, terminated, truncated).  action: 0 to A - 1."""
         try:
             with STEP:
                 found = self.env.step(action + self._first_action)
@@ -92,13 +94,13 @@ class DiscreteEnvAdapter:
                 if not 0 <= int(part) - first < size or isinstance(part, str) or int(part) != part:
                     raise ValueError
                 state = state * size + int(part) - first
-        except Exception:  # whatever a strange object raises when it is looked at
+        except Exception:  # a user's object may raise anything when it is read
             said = f"an observation is {shown(observation)}; {self.env.observation_space} says else"
             raise WorldError(f"{self.name}: {said}") from None
         return state
 
     def table(self) -> MDP:
-        """Return the table of transitions.  Raises ConfigError where there is none, or none that is right."""
+        """Return the table of transitions.  Raises ConfigError where there is none, or where it is wrong."""
         reason = self._no_table()
         if reason:
             raise ConfigError(
@@ -114,23 +116,23 @@ class DiscreteEnvAdapter:
             raise ConfigError(f"{self.name}: {error}") from None
 
     def _told(self, what: str) -> Any:
-        """Return what the environment tells of itself, None where it does not."""
+        """Return the environment's attribute `what`, or None.  Raises WorldError where reading it raises."""
         try:
             return getattr(self.env.unwrapped, what, None)
-        except BaseException as error:  # of a property of theirs
+        except BaseException as error:  # raised by a property of the environment
             raise failed(self.name, f"raised when asked for {what}", error) from error
 
     def close(self) -> None:
-        """Release the environment."""
+        """Close the environment."""
         self._world.close()
 
     @property
     def has_table(self) -> bool:
-        """Whether the environment tells its table of transitions, and the table tells all."""
+        """Whether the environment has a table of transitions that is complete."""
         return not self._no_table()
 
     def _no_table(self) -> str:
-        """Return why there is no table, or nothing."""
+        """Return the reason why there is no table, or "" if there is one."""
         env: Any = self.env
         while isinstance(env, gym.Wrapper):
             if not isinstance(env, HARMLESS):
@@ -142,7 +144,7 @@ class DiscreteEnvAdapter:
         return "env.unwrapped.P" if table is None or (isinstance(table, Sized) and not len(table)) else ""
 
     def grid(self) -> Grid | None:
-        """Return where the states lie on paper, or None if nobody knows."""
+        """Return the positions of the states on a map, or None if they are not known."""
         env: Any = self.env.unwrapped
         arrows = ARROWS.get(type(env).__name__)
         if arrows is None:
@@ -154,13 +156,13 @@ class DiscreteEnvAdapter:
             letters[3, 0], letters[3, 1:-1], letters[3, -1] = "S", "C", "G"
         else:
             letters = np.where(np.isin(env.desc.astype(str), ("F", ".")), " ", env.desc.astype(str))
-        nobody = np.isin(letters, ("#", "C"))  # the cliff sends back to the start whoever steps over its edge
+        nobody = np.isin(letters, ("#", "C"))  # no state is in a wall or in the cliff (which leads back to the start)
         cells = np.where(nobody, -1, np.arange(letters.size).reshape(letters.shape))
         return Grid(cells[None], letters, ("",), arrows)
 
 
 def _taxi(env: Any, arrows: tuple[str, ...]) -> Grid:
-    """Return a map for each place of the passenger that episodes meet, and each destination."""
+    """Return a map for each pair of a passenger's place and a destination that occurs in episodes."""
     places = "RGYB"
     letters = np.full((5, 5), " ")
     for (row, column), letter in zip(env.locs, places, strict=True):
@@ -172,7 +174,7 @@ def _taxi(env: Any, arrows: tuple[str, ...]) -> Grid:
 
 
 def _sizes(space: gym.Space) -> list[int]:
-    """Return how many values each part of an observation has; [] where that is not a few whole numbers."""
+    """Return the number of values of each part of an observation; [] if the space is not discrete."""
     if isinstance(space, gym.spaces.Discrete):
         return [int(space.n)]
     if isinstance(space, gym.spaces.MultiDiscrete):
@@ -184,7 +186,7 @@ def _sizes(space: gym.Space) -> list[int]:
 
 
 def _first(space: gym.Space) -> np.ndarray:
-    """Return the least value of each part of an observation; a scalar where there are no parts."""
+    """Return the smallest value of each part of an observation; a scalar if there are no parts."""
     if isinstance(space, gym.spaces.Tuple):
         return np.array([int(getattr(part, "start", 0)) for part in space])
     if isinstance(space, gym.spaces.MultiDiscrete):

@@ -1,4 +1,7 @@
-"""What to say of a name that is no environment: the file that is meant, or the nearest names.  Nothing is imported or run."""
+"""Errors for names that are no environment: they suggest a file of the user's, or similar names.
+
+Nothing is imported or run.
+"""
 
 import ast
 import difflib
@@ -10,14 +13,14 @@ from pathlib import Path
 from reverie.core.errors import LIKENESS, ConfigError
 from reverie.core.words import listed
 
-NEAREST = 3  # names that are proposed
+NEAREST = 3  # most names that are suggested
 LISTS = "`reverie list` names the domains, `reverie list environments` Gymnasium's ids"
 WHERE_ALL = f"{LISTS}; your own is package.module:callable"
-METHODS = {"reset", "step"}  # of a class that is an environment, whatever it is derived from
+METHODS = {"reset", "step"}  # a class with these is taken for an environment, whatever its base classes
 
 
 def no_environment(name: str, known: Iterable[str]) -> ConfigError:
-    """Return the error for a `name` that is none of the `known` environments."""
+    """Return the error for a `name` that is not one of the `known` environments."""
     module = _module_here(name)
     if module is not None:
         return ConfigError(_of_file(name, *module))
@@ -32,7 +35,7 @@ def no_environment(name: str, known: Iterable[str]) -> ConfigError:
 
 
 def nearest(name: str, known: Iterable[str], most: int = NEAREST) -> list[str]:
-    """Return the known ids nearest to `name`, of each the newest version alone; capitals make no difference."""
+    """Return the `known` ids most similar to `name`, at most `most`. Only newest versions; capitals do not matter."""
     newest: dict[str, tuple[int, str]] = {}
     for full in known:
         stem, version = _parts(full)
@@ -42,13 +45,13 @@ def nearest(name: str, known: Iterable[str], most: int = NEAREST) -> list[str]:
 
 
 def _parts(name: str) -> tuple[str, int]:
-    """Return an id without its version, and that version: 0 where it has none."""
+    """Return (id without its version, version). The version is 0 if the id has none."""
     found = re.fullmatch(r"(.+)-v(\d+)", name)
     return (found[1], int(found[2])) if found else (name, 0)
 
 
 def _module_here(name: str) -> tuple[str, Path] | None:
-    """Return the module, and its file, in the current folder that is meant by beam, beam.py, lab/beam.py or lab.beam."""
+    """Return (module, file) in the current folder for a name such as beam, beam.py, lab/beam.py or lab.beam."""
     parts = re.split(r"[/\\.]", name.removesuffix(".py").removeprefix("./"))
     if not all(part.isidentifier() for part in parts):
         return None
@@ -56,7 +59,7 @@ def _module_here(name: str) -> tuple[str, Path] | None:
         place = Path(*parts)
         files = (place.with_suffix(".py"), place / "__init__.py")
         return next(((".".join(parts), file) for file in files if file.is_file()), None)
-    except OSError:  # a name too long for any file
+    except OSError:  # the name is too long for a file
         return None
 
 
@@ -67,11 +70,11 @@ def _of_file(name: str, module: str, file: Path) -> str:
 
 
 def environments_in(file: Path) -> Iterator[str]:
-    """Yield the classes and functions of a Python file that look as if they were, or made, environments."""
+    """Yield the names of classes and functions of a Python file that look like environments or makers of them."""
     try:
         source = importlib.machinery.SourceFileLoader(file.stem, str(file)).get_source(file.stem)
         tree = ast.parse(source or "")
-    except (ImportError, SyntaxError, ValueError):  # of no encoding, or no Python
+    except (ImportError, SyntaxError, ValueError):  # of unknown encoding, or not Python
         return
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and _looks_like_one(node):

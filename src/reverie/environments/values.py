@@ -1,6 +1,7 @@
-"""What an environment, or a program that tells, may hand over: each value is made what it should be, or named in a WorldError.
+"""Check and convert the values that an environment, or a program that calls `tell`, returns.
 
-The usual types come first and cost next to nothing; whatever else is looked at closely.
+A value is converted to the type it should have. If that is impossible, a WorldError names it. The usual types are
+tested first, because this runs at each step; all other types are examined in detail.
 """
 
 import inspect
@@ -20,25 +21,32 @@ from reverie.core.words import count, listed
 LARGEST = float(np.finfo(np.float32).max)
 RESET_GIVES, STEP_GIVES = "observation, info", "observation, reward, terminated, truncated, info"
 
-# What an array holds, by dtype.kind.
+# Words for what an array holds, by dtype.kind.
 WORDS = {"O": "objects", "U": "text", "S": "bytes", "c": "complex numbers", "M": "dates", "m": "spans of time"}
 
-Flatten = Callable[[Any], np.ndarray]  # raises Misfit, or whatever a strange object raises when it is looked at
+Flatten = Callable[[Any], np.ndarray]  # raises Misfit, or anything that a user's object raises
 
 
 class Misfit(ValueError):
-    """What is wrong with a value, as words that go on a sentence which begins with its name: "holds text; …"."""
+    """A value that does not fit. Its text is the rest of a sentence that begins with the value's name: "holds text"."""
 
 
 def said_of(error: Exception) -> str:
-    """Return what goes on the sentence on a value that could not be taken.  Raises `error` where it is a sentence of ours."""
+    """Return the rest of a sentence about a value that was refused with `error`, as the text of a `Misfit`.
+
+    Raises `error` again where it is a ReverieError, whose text is a whole sentence.
+    """
     if isinstance(error, ReverieError):
         raise error
     return str(error) if isinstance(error, Misfit) else f"does not fit observation_space ({sentence(error)})"
 
 
 def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
-    """Return the parts that `reset` or `step` returned, the last of them a dict.  Raises WorldError where they are others."""
+    """Return the parts of what `reset` or `step` returned.
+
+    name: the environment's.  call: "reset" or "step 3", for messages.  result: what it returned.
+    wanted: names of the parts, with commas.  Raises WorldError unless their number is right and the last is a dict.
+    """
     if isinstance(result, tuple | list) and len(result) == wanted.count(",") + 1:
         if not isinstance(result[-1], dict):
             raise WorldError(f"{name}: {call} returned info {shown(result[-1])}; it must be a dict, empty or not")
@@ -49,32 +57,38 @@ def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
 
 
 def close_unawaited(value: Any) -> None:
-    """Close `value` if it is the coroutine of an `async def`, so that Python does not warn that nobody awaited it."""
+    """Close `value` if it is the coroutine of an `async def`. Else Python warns that it was never awaited."""
     if inspect.iscoroutine(value):
         value.close()
 
 
 def truth(name: str, flag: str, step: int, value: Any) -> bool:
-    """Return the flag of a step as a bool: a bool of any library, 0 or 1, or an array of one such; else raise WorldError."""
+    """Return a flag of a step as a bool.
+
+    value: a bool of any library, 0 or 1, or an array of one of them.  Raises WorldError for anything else.
+    """
     if value is True or value is False:
         return value
     try:
         array = _plain(value)
         if array.size == 1 and array.item() in (0, 1):
             return bool(array.item())
-    except Exception:  # whatever a strange object raises when it is looked at: it is no flag
+    except Exception:  # a user's object may raise anything when it is read; then it is no flag
         pass
     raise WorldError(f"{name}: {flag} of step {step} is {shown(value)}; it must be True or False")
 
 
 def finite_number(name: str, where: str, value: Any) -> float:
-    """Return `value` (any real number, or an array of one) as a finite float, or raise WorldError."""
+    """Return `value` as a finite float.
+
+    value: any real number, or an array of one.  Raises WorldError for anything else; the message begins with `where`.
+    """
     if isinstance(value, float):
-        value = float(value)  # NumPy's float64 is one
+        value = float(value)  # NumPy's float64 is a float as well
     else:
         try:
             value = float(_plain(value).item())
-        except Exception:  # as above
+        except Exception:  # a user's object may raise anything when it is read
             raise WorldError(f"{name}: {where} is {shown(value)}; it must be one number") from None
     if not math.isfinite(value):
         raise WorldError(f"{name}: {where} is {value}; rewards must be finite")
@@ -82,7 +96,7 @@ def finite_number(name: str, where: str, value: Any) -> float:
 
 
 def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
-    """Return `vector`, or raise WorldError naming its first non-finite entry."""
+    """Return `vector` [n] if it is finite.  Raises WorldError that names its first entry which is not."""
     if not np.isfinite(vector).all():
         i = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise WorldError(f"{name}: {where} holds {vector[i]} at index {i}; observations must be finite")
@@ -90,11 +104,14 @@ def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
 
 
 def float32(values: Any) -> np.ndarray:
-    """Return real numbers as a float32 array of its own, finite ones beyond its range as its largest.  Raises Misfit."""
+    """Return a new float32 array of real numbers. Finite values beyond float32's range become its largest value.
+
+    Raises Misfit where the values are not real numbers.
+    """
     if type(values) is not np.ndarray or values.dtype.kind != "f":
         values = _plain(values)
     if values.dtype == np.float32:
-        return values.copy()  # never the world's own array, which it may write its next observation into
+        return values.copy()  # a copy: the environment may write its next observation into its array
     try:
         with np.errstate(over="raise"):
             return np.array(values, np.float32)
@@ -103,19 +120,19 @@ def float32(values: Any) -> np.ndarray:
 
 
 def _plain(value: Any) -> np.ndarray:
-    """Return real numbers as an array.  Raises Misfit for text, complex numbers, masked entries and whatever else."""
+    """Return real numbers as an array.  Raises Misfit for text, complex numbers, masked entries and other objects."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise Misfit("has masked entries; it must have a value for each")
     array = _array(value)
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind == "O" and all(_is_real(item) for item in array.flat):
-        return array.astype(float)  # OverflowError: a whole number beyond float64
+        return array.astype(float)  # raises OverflowError for integers beyond float64
     raise Misfit(f"holds {WORDS.get(array.dtype.kind, array.dtype.name)}; it must hold real numbers")
 
 
 def _array(value: Any) -> np.ndarray:
-    """Return `value` as an array of whatever it holds.  Raises Misfit for ragged lists."""
+    """Return `value` as an array of any dtype.  Raises Misfit for ragged lists."""
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -125,13 +142,13 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _is_real(item: Any) -> bool:
-    return isinstance(item, numbers.Real) or hasattr(item, "as_integer_ratio")  # decimal.Decimal is no Real
+    return isinstance(item, numbers.Real) or hasattr(item, "as_integer_ratio")  # decimal.Decimal is not a Real
 
 
 def flattener(space: gym.Space) -> Flatten:
-    """Return a function from an observation of `space` to a float32 vector, in Gymnasium's order.
+    """Return a function that makes a float32 vector [n] of an observation of `space`, in Gymnasium's order.
 
-    The function raises Misfit that names what does not fit, and where in a nested observation.
+    The function raises Misfit. Its text says what does not fit, and where in a nested observation.
     """
     if isinstance(space, gym.spaces.Box):
         return lambda value: _box(space.shape, value)

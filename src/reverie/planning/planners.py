@@ -174,7 +174,7 @@ class IlqgPlanner:
         self._t = 0
 
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return the action [m] in [-1, 1] for state x [n], with the controller's noise.  noise: standard normal [m]."""
+        """Return the action [m] in [-1, 1] for state x [n], with the controller's noise.  noise: standard normal."""
         assert self.controller is not None
         t = min(self._t, len(self.controller.k) - 1)
         self._t += 1
