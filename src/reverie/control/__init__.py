@@ -1,1 +1,1 @@
-"""Optimal control of given dynamics and costs: pure functions, float64, costs to be minimised."""
+"""Optimal control of given dynamics and costs: pure functions in float64 that minimise cost."""

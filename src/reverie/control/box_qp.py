@@ -1,7 +1,7 @@
-"""min ½ kᵀ H k + gᵀ k over low <= k <= high, by projected Newton steps.  Tassa et al. 2014, algorithm 1.
+"""Minimise ½ kᵀ H k + gᵀ k over low <= k <= high, by projected Newton steps.  Tassa et al. 2014, algorithm 1.
 
-A coordinate is clamped when it is at a bound and the gradient points out of the box; the others take a Newton step
-among themselves.  Masks stand in for submatrices, so that shapes stay fixed: pure, mappable, m controls.
+A coordinate is clamped if it is at a bound and the gradient points out of the box. The free coordinates take a Newton
+step. Masks are used instead of submatrices, so that shapes are fixed. The functions are pure and can be mapped.
 """
 
 from typing import Any, NamedTuple
@@ -14,27 +14,36 @@ from reverie.control import shapes
 from reverie.core.status import Status
 from reverie.maths.linalg import solve_positive
 
-SHORTENED = 0.6 ** np.arange(40.0)  # lengths of a step that are tried, all at once
-ARMIJO = 0.1  # share of the predicted fall that a step must bring
-STALLED = 1e-7  # likewise, where no step lowers the value any more
-PRECISION = 1e-10  # of the free gradient, against the terms that it is the sum of
+SHORTENED = 0.6 ** np.arange(40.0)  # step lengths, all tried at once
+ARMIJO = 0.1  # a step must bring at least this share of the predicted fall
+STALLED = 1e-7  # like PRECISION, if no step lowers the value any more
+PRECISION = 1e-10  # the free gradient counts as 0 below this, relative to the terms it is the sum of
 
 
 class BoxSolution(NamedTuple):
-    """The minimiser, and what is needed for feedback around it."""
+    """The minimiser, and which coordinates are free, which `feedback` needs."""
 
     k: Any  # [m]
-    free: Any  # [m] bool: not clamped
+    free: Any  # [m], bool: whether the coordinate is not clamped
     status: Any  # see `solve`
 
 
 def solve(H, g, low, high, start) -> BoxSolution:
-    """Return the minimiser within the box.  H: [m, m], symmetric; g, low, high, start: [m].
+    """Return the minimiser within the box.
 
-    At most 2m + 5 passes: clamped sets settle after about m changes.  A start outside the box is clipped to it.  Status
-    DONE: the gradient among free coordinates vanishes, and H is positive definite among them, so that this is the minimum
-    wherever all of H is.  MAX_ITERATIONS: k is feasible, not optimal; NOT_POSITIVE_DEFINITE: nor better than it was found;
-    INFEASIBLE: low > high somewhere; NONFINITE_MODEL: H or g is not finite, or a bound NaN.
+    H: symmetric [m, m].  g, low, high: [m].  start: first point [m], which is clipped to the box.
+    There are at most 2m + 5 passes, because clamped sets settle after about m changes.
+
+    | status                | meaning                                                                               |
+    |-----------------------|---------------------------------------------------------------------------------------|
+    | DONE                  | the gradient of free coordinates is 0, and H is positive definite among them: k is the |
+    |                       | minimum if all of H is positive definite                                              |
+    | MAX_ITERATIONS        | k is feasible, but not optimal                                                        |
+    | NOT_POSITIVE_DEFINITE | H is not positive definite among free coordinates; k is feasible                      |
+    | INFEASIBLE            | low > high in some coordinate                                                         |
+    | NONFINITE_MODEL       | H or g is not finite, or a bound is NaN                                               |
+
+    Raises SpaceError where shapes do not fit.
     """
     H, g, low, high, start = shapes.alike(*shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start))
     m = g.shape[0]
@@ -70,7 +79,7 @@ def solve(H, g, low, high, start) -> BoxSolution:
     state = first, no, jnp.zeros((), jnp.int32), no, ~no
     k, small, _, done, positive = jax.lax.while_loop(unfinished, improve, state)
     free, gradient = clamped(k)
-    left = jnp.max(jnp.where(free, jnp.abs(gradient), 0.0))  # where rounding errors end it
+    left = jnp.max(jnp.where(free, jnp.abs(gradient), 0.0))  # not 0 if rounding errors ended the search
     flat = small | (done & (left <= STALLED * jnp.max(jnp.abs(g) + jnp.abs(H) @ jnp.abs(k))))
     status = jnp.where(flat, Status.DONE, Status.MAX_ITERATIONS)
     status = jnp.where(positive, status, Status.NOT_POSITIVE_DEFINITE)
@@ -80,12 +89,15 @@ def solve(H, g, low, high, start) -> BoxSolution:
 
 
 def feedback(H, solution: BoxSolution, Hux):
-    """Return K [m, n] of the free coordinates, -H_ff⁻¹ H_fx; rows of clamped coordinates are 0.  Hux: [m, n]."""
+    """Return the feedback gains K [m, n]: -H_ff⁻¹ H_fx for free coordinates, and 0 for clamped ones.
+
+    H: [m, m].  Hux: [m, n].  Raises SpaceError where shapes do not fit.
+    """
     H, _, Hux = shapes.alike(*shapes.fit("box_qp.feedback", H=H, g=solution.k, Hux=Hux))
     free = jnp.asarray(solution.free, bool)
     return -solve_positive(_masked(H, free), jnp.where(free[:, None], Hux, 0.0))[0]
 
 
 def _masked(H, free):
-    """Return H with rows and columns of coordinates that are not free replaced by the identity's."""
+    """Return H with the rows and columns of clamped coordinates replaced by those of the identity."""
     return jnp.where(free[:, None] & free[None, :], H, jnp.eye(H.shape[0], dtype=H.dtype))

@@ -11,7 +11,7 @@ from reverie.maths.array_arguments import array, of_arrays
 from reverie.maths.linalg import cholesky, inverse, log_determinant
 from reverie.maths.precision import double
 
-HALVINGS = 200  # of an interval of log c: to the last bit
+HALVINGS = 200  # of the interval of log c, which gives all bits of float64
 
 
 class Controller(NamedTuple):
@@ -28,23 +28,23 @@ class Controller(NamedTuple):
         return chol @ chol.swapaxes(-1, -2)
 
     def act(self, t: int, x, innovation):
-        """Return the action [m] at state x [n], for a standard normal `innovation` [m] (0: the mean)."""
+        """Return the action [m] at step t in state x [n].  innovation: standard normal [m]; 0 gives the mean."""
         K, k, chol = (array("Controller", part[t]) for part in self)
         return K @ array("Controller.act: x", x) + k + chol @ array("Controller.act: innovation", innovation)
 
 
 @of_arrays
 def offsets(states, actions, K, k, alpha=1.0):
-    """Return k_abs = û + α k - K x̂ [T, m], so that K x + k_abs = û + α k + K (x - x̂).
+    """Return the offsets k_abs = û + α k - K x̂ [T, m], such that K x + k_abs = û + α k + K (x - x̂).
 
-    states: x̂ [T + 1, n] (vectors, which can be subtracted); actions: û [T, m]; K: [T, m, n]; k: [T, m].
+    states: x̂ [T + 1, n], vectors without quaternions.  actions: û [T, m].  K: [T, m, n].  k: [T, m].  alpha: α.
     """
     return actions + alpha * k - (K @ states[:-1, :, None])[..., 0]
 
 
 @of_arrays
 def log_density(controller: Controller, X, U):
-    """Return log π_t(u_t | x_t) [T] of states X [T + 1, n] or [T, n] and actions U [T, m].  Pure."""
+    """Return log π_t(u_t | x_t) [T].  X: states [T + 1, n] or [T, n].  U: actions [T, m].  Pure."""
 
     def one(K, k, L, x, u):
         z = jax.scipy.linalg.solve_triangular(L, u - K @ x - k, lower=True)
@@ -61,7 +61,7 @@ def precision(controller: Controller):
 
 @of_arrays
 def factor(Quu):
-    """Return lower Cholesky factors of Q⁻¹ [T, m, m] for positive definite Q [T, m, m].  Pure."""
+    """Return lower Cholesky factors of Q⁻¹ [T, m, m].  Quu: positive definite Q [T, m, m].  Pure."""
     return cholesky(jax.vmap(inverse)(cholesky(Quu)[0]))[0]
 
 
@@ -78,7 +78,7 @@ def _maximum_entropy(K, k, Quu, sigma, sigma_min, sigma_max) -> Controller:
         less = jnp.mean(variances(middle)) < sigma**2
         return jnp.where(less, middle, a), jnp.where(less, b, middle)
 
-    # At the ends of the interval all eigenvalues are clipped, below and above.
+    # At the ends of this interval of log c, all eigenvalues are clipped to their minimum and to their maximum.
     ends = jnp.log(low * jnp.min(curvature)), jnp.log(high * jnp.max(curvature))
     log_c = 0.5 * sum(jax.lax.fori_loop(0, HALVINGS, halve, ends))
     spread = (vectors * variances(log_c)[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
@@ -89,11 +89,18 @@ _maximum_entropy_d = double(_maximum_entropy)
 
 
 def maximum_entropy(K, k, Quu, sigma: float, sigma_min: float, sigma_max: float) -> Controller:
-    """Return u ~ N(K x + k, c Q_uu⁻¹): the controller that minimises E[cost] - c entropy.  Gu et al. 2016, section 5.3.
+    """Return the controller u ~ N(K x + k, c Q_uu⁻¹), which minimises E[cost] - c entropy.
 
-    K, k: absolute, [T, m, n] and [T, m].  Quu: [T, m, m], positive definite.  The paper gives no value of c; here
-    mean_t tr(Σ_t) / m = sigma², with the eigenvalues of each Σ_t clipped to [sigma_min², sigma_max²] (Σ grows without
-    bound where the cost is flat).  sigma in the unit of actions, sigma_min <= sigma <= sigma_max, sigma_min > 0.
+    K: [T, m, n], and k: [T, m], in absolute coordinates.  Quu: positive definite [T, m, m].
+    sigma: standard deviation of the noise, as a root mean square over steps and actions.  sigma_min, sigma_max: limits
+    of its standard deviation in any direction. All are in the unit of actions, with 0 < sigma_min <= sigma <=
+    sigma_max.
+
+    The paper gives no value of c. Here c is such that mean_t tr(Σ_t) / m = sigma². The eigenvalues of each Σ_t are
+    clipped to [sigma_min², sigma_max²], because Σ grows without limit where the cost is flat.
+
+    Raises SpaceError where shapes do not fit, and ConfigError where a number is out of range.
+    Source: Gu et al. 2016, section 5.3.
     """
     where = "controller.maximum_entropy"
     K, k, Quu = shapes.fit(where, K=K, k=k, Quu=Quu)

@@ -1,14 +1,21 @@
-"""iLQG: local optimal control of given dynamics and costs.  Todorov & Li 2005; the schedule of Tassa et al. 2012.
+"""iLQG: local optimal control of given dynamics and costs.  Todorov & Li 2005; λ as in Tassa et al. 2012.
 
-About a trajectory (x̂, û): a backward pass with Q_uu + λ I for gains K, k (within a box if there are bounds); 11 rollouts
-of u = û + α k + K (x - x̂) at once, of which the best is taken where its cost falls as predicted; λ falls after a step
-that was taken, and rises after one that was not, or where Q_uu + λ I is not positive definite.
+Each iteration improves a trajectory (x̂, û):
 
-Two drivers over the same step functions: `solve`, one compiled loop for problems of JAX functions, and `solve_on_host`
-for any others.  Where we differ (ours / theirs):
- 1. The Hessian of the cost is projected to be positive semidefinite, states and controls jointly / not.
- 2. `tolerance` is relative to 1 + |J| / absolute 1e-7.
- 3. Gains returned are those about the returned trajectory / about the one before.
+1. A backward pass with Q_uu + λ I gives gains K, k (within a box, if there are bounds).
+2. 11 rollouts of u = û + α k + K (x - x̂) are made at once. The best is taken if its cost falls as predicted.
+3. λ falls after a step that was taken. It rises after one that was not, and if Q_uu + λ I is not positive definite.
+
+`solve` runs as one compiled loop, for problems of JAX functions. `solve_on_host` is for all other problems. Both use
+the steps of `ilqg_step`.
+
+Where we differ from these papers:
+
+| subject             | here                                                       | there                            |
+|---------------------|------------------------------------------------------------|----------------------------------|
+| Hessian of the cost | projected to be positive semidefinite, over (x, u) jointly | not projected                    |
+| `tolerance`         | relative to 1 + abs(J)                                     | absolute, 1e-7                   |
+| returned gains      | about the returned trajectory                              | about the trajectory before it   |
 """
 
 from collections.abc import Callable
@@ -28,37 +35,38 @@ from reverie.maths.precision import double
 
 
 class Plan(NamedTuple):
-    """A trajectory, the controller u = û + k + K (x - x̂) about it, and how it was found."""
+    """A trajectory, the controller u = û + k + K (x - x̂) about it, and how the search went."""
 
     states: Any  # x̂ [T + 1, ·]
     actions: Any  # û [T, m]
     K: Any  # [T, m, n]
     k: Any  # [T, m]
-    Quu: Any  # [T, m, m], positive definite: regularised only where it must be
-    cost: Any  # []
+    Quu: Any  # [T, m, m], positive definite; regularised only where it is needed
+    cost: Any  # J []
     status: Status
     iterations: int  # line searches
     passes: int  # backward passes
     repairs: int  # backward passes that found some Q_uu + λ I not positive definite
-    regularisation: float  # λ at the end: where a plan for the next step should begin
+    regularisation: float  # λ at the end; a plan for the next step should begin with it
     trace: Any  # [iterations, 6]: J, λ, α (0: no step taken), fall of J, expected fall, mean max |k| / (|u| + 1)
 
     @property
     def usable(self) -> bool:
-        """Whether there is a trajectory with gains about it, converged or not."""
+        """Whether the plan has a trajectory and gains about it, converged or not."""
         return self.status not in (Status.INITIAL_DIVERGED, Status.NONFINITE_MODEL, Status.NOT_POSITIVE_DEFINITE)
 
 
 def _first(U0, gains: steps.Gains, x0, options: Options):
-    """Return the arguments of the rollouts that begin: controls α U0 from x0, without feedback."""
+    """Return the arguments of the first rollouts: actions α U0 from x0, without feedback."""
     x_hat = np.zeros((len(U0) + 1, *x0.shape), x0.dtype) + x0
     return x_hat, gains.k, gains.K, U0, np.asarray(options.alphas, U0.dtype)
 
 
 def optimise(problem: Problem, x0, U0, regularisation, limit, options: Options):
-    """Return (search, K, k, Quu, trace [iterations, 6]): all of `solve` in one compiled loop.  Pure; can be mapped.
+    """Run the whole search of `solve` in one loop.  Pure; can be mapped.
 
-    limit: line searches allowed, at most options.iterations.
+    Returns (search, K, k, Quu, trace [iterations, 6]).  x0: [n].  U0: first actions [T, m].  regularisation: first λ.
+    limit: most line searches, up to options.iterations.  Raises SpaceError where shapes do not fit.
     """
     x0, U0 = shapes.fit("ilqg.optimise", x0=x0, U0=U0)
 
@@ -98,12 +106,14 @@ def solve(
     regularisation: float | None = None,
     iterations: int | None = None,
 ) -> Plan:
-    """Return a plan from x0 [n] and first controls U0 [T, m], for a problem of JAX functions.
+    """Return a plan for a problem of JAX functions.
 
-    regularisation, iterations: instead of the options' (iterations: no more than those).  Raises SpaceError where shapes
-    do not fit, and else nothing; the status is
-    CONVERGED_GRADIENT, CONVERGED_COST, MAX_ITERATIONS, REGULARISATION_LIMIT, NOT_POSITIVE_DEFINITE, INITIAL_DIVERGED or
-    NONFINITE_MODEL.
+    x0: first state [n].  U0: first actions [T, m].  regularisation: first λ instead of the options'.
+    iterations: most line searches instead of the options', and not more than these.
+
+    Status: CONVERGED_GRADIENT, CONVERGED_COST, MAX_ITERATIONS, REGULARISATION_LIMIT, NOT_POSITIVE_DEFINITE,
+    INITIAL_DIVERGED or NONFINITE_MODEL.  Raises SpaceError where shapes do not fit.
+    Source: Todorov & Li 2005; Tassa et al. 2012.
     """
     first, limit = _first_and_limit(options, regularisation, iterations)
     x0, U0 = _begun("ilqg.solve", x0, U0, options)
@@ -112,7 +122,7 @@ def solve(
 
 
 def _begun(where: str, x0, U0, options: Options) -> tuple[np.ndarray, np.ndarray]:
-    """Return where a search begins as float64.  Raises SpaceError where it has no such shape, or bounds another."""
+    """Return (x0, U0) as float64.  Raises SpaceError where their shapes, or those of bounds, do not fit."""
     x0, U0 = (np.asarray(part, np.float64) for part in shapes.fit(where, x0=x0, U0=U0))
     ends = {name: getattr(options, name) for name in ("low", "high")}
     shapes.fit(where, U0=U0, **{name: end for name, end in ends.items() if np.ndim(end)})
@@ -120,7 +130,7 @@ def _begun(where: str, x0, U0, options: Options) -> tuple[np.ndarray, np.ndarray
 
 
 def _arrays(found: Any) -> Any:
-    """Return what a problem of somebody's own gave, lists made arrays."""
+    """Return what a user's problem returned, with lists converted to arrays."""
     parts = [array("ilqg.solve_on_host: the problem's", part) for part in found]
     return type(found)(*parts) if hasattr(found, "_fields") else parts
 
@@ -166,10 +176,10 @@ def solve_on_host(
     clock: Callable[[], float] | None = None,
     seconds: float = float("inf"),
 ) -> Plan:
-    """Return a plan as `solve` does, for a problem of any functions, which are called from Python.
+    """Return a plan as `solve` does, for a problem of any functions. These are called from Python.
 
-    watch: called with each row of the trace, by name.  clock: tells seconds; with it, the search ends with status
-    TIME_BUDGET once `seconds` have passed.
+    watch: called with each row of the trace, as a dict by name.  clock: returns the time in seconds. If it is given,
+    the search ends with status TIME_BUDGET after `seconds`. The other arguments and errors are those of `solve`.
     """
     first, limit = _first_and_limit(options, regularisation, iterations)
     x0, U0 = _begun("ilqg.solve_on_host", x0, U0, options)

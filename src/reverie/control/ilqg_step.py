@@ -1,4 +1,4 @@
-"""The steps of iLQG, pure: two drivers, compiled and on the host, share them.  `ilqg` tells the whole."""
+"""The steps of iLQG as pure functions. The compiled loop and the loop on the host, both in `ilqg`, share them."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
 from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
 
-RUNNING = -1
-SETTLED = 1e-5  # λ under which small gains mean a small gradient
+RUNNING = -1  # status of a search that has not ended
+SETTLED = 1e-5  # for a smaller λ, small gains mean a small gradient
 TRACE = ("cost", "regularisation", "alpha", "fall", "expected", "gain")
 
 
@@ -25,28 +25,31 @@ class Options:
     """Settings of iLQG."""
 
     iterations: int = 500
-    """Line searches at most."""
+    """Most line searches."""
     tolerance: float = 1e-7
-    """Stop where a step taken lowers J by less than this times 1 + |J|."""
+    """Stop when a step lowers the cost J by less than this times 1 + |J|."""
     gradient_tolerance: float = 1e-4
-    """Stop where the mean over steps of max |k| / (|u| + 1) is less, λ small, and the gradient vanishes too: where the largest
-    |∂J/∂u| (|u| + 1) is less than this times 1 + |J|.  Near a kink steps are small and the gradient is not."""
+    """Stop when both step and gradient are small. The mean over time of max |k| / (|u| + 1) must be below this, with a
+    small λ. The largest |∂J/∂u| (|u| + 1) must be below this times 1 + |J|. Steps alone are not enough: near a kink of
+    the cost they are small while the gradient is not."""
     regularisation: float = 1.0
-    """λ to begin with; 0 on problems known to be convex."""
+    """First value of λ. Use 0 for problems that are known to be convex."""
     regularisation_min: float = 1e-6
-    """λ that would fall below is 0."""
+    """Smallest λ above 0: below it λ becomes 0."""
     regularisation_max: float = 1e10
+    """Largest λ: above it the search stops."""
     factor: float = 1.6
-    """λ is multiplied or divided by it, and by its powers in a row of like outcomes."""
+    """λ is multiplied or divided by this. After several equal outcomes in a row, it is by powers of this."""
     z_min: float = 1e-4
-    """Share of the predicted fall that a step must bring."""
+    """A step is taken if the cost falls by at least this share of the predicted fall."""
     alphas: tuple[float, ...] = tuple(float(a) for a in 10.0 ** np.linspace(0, -3, 11))
-    """Step lengths tried, longest first."""
+    """Step lengths α that are tried, longest first."""
     project: bool = True
-    """Whether to make the Hessian of the cost positive semidefinite."""
+    """Whether to project the Hessian of the cost to be positive semidefinite."""
     low: float | tuple[float, ...] | None = None
-    """Bounds of controls, which the problem's rollouts must keep as well."""
+    """Lower bound of actions; None: no bound. The problem's rollouts must keep it as well."""
     high: float | tuple[float, ...] | None = None
+    """Upper bound of actions; None: no bound. The problem's rollouts must keep it as well."""
     divergence: float = 1e8
     """A first trajectory with larger states counts as diverged."""
 
@@ -69,7 +72,7 @@ class Options:
     def _lengths(self) -> tuple[float, ...]:
         try:
             alphas = tuple(self.alphas)
-        except Exception:  # no sequence, or whatever a strange object raises
+        except Exception:  # not a sequence; a user's object may raise anything
             alphas = ()
         if not alphas:
             raise ConfigError(
@@ -85,48 +88,48 @@ DEFAULT_OPTIONS = Options()
 
 
 class SearchState(NamedTuple):
-    """Where a search stands: what step functions take and give."""
+    """State of a search, which the step functions take and return."""
 
-    states: Any
-    actions: Any
-    cost: Any
-    regularisation: Any
-    factor: Any
-    iterations: Any
-    passes: Any
-    repairs: Any
+    states: Any  # [T + 1, n]
+    actions: Any  # [T, m]
+    cost: Any  # J
+    regularisation: Any  # λ
+    factor: Any  # last factor of λ
+    iterations: Any  # line searches
+    passes: Any  # backward passes
+    repairs: Any  # backward passes that failed
     status: Any  # RUNNING or a Status
-    limit: Any  # line searches allowed
-    needs_expansion: Any  # whether the expansion is of an earlier trajectory
+    limit: Any  # most line searches
+    needs_expansion: Any  # whether the last expansion is of an earlier trajectory
     finished: Any  # whether the last gains are those to return
 
 
 class LocalModel(NamedTuple):
-    """An expansion as backward passes take it, about a trajectory: F [T, n, d], C [T, d, d], c [T, d], V, v."""
+    """An expansion about a trajectory in the form that backward passes take, with d = n + m."""
 
-    F: Any
-    C: Any
-    c: Any
-    V: Any
-    v: Any
-    finite: Any
+    F: Any  # ∂x'/∂(x, u) [T, n, d]
+    C: Any  # Hessian of the cost [T, d, d]
+    c: Any  # gradient of the cost [T, d]
+    V: Any  # Hessian of the last state's cost [n, n]
+    v: Any  # gradient of the last state's cost [n]
+    finite: Any  # whether all of these are finite
 
 
 class Gains(NamedTuple):
-    """Outcome of a backward pass; the expected fall of J is -α (linear + α quadratic)."""
+    """Result of a backward pass. For a step length α the expected fall of J is -α (linear + α quadratic)."""
 
-    K: Any
-    k: Any
-    Quu: Any
+    K: Any  # [T, m, n]
+    k: Any  # [T, m]
+    Quu: Any  # [T, m, m]
     linear: Any
     quadratic: Any
-    size: Any  # mean over steps of max |k| / (|u| + 1)
-    gradient: Any  # max over steps of |∂J/∂u| (|u| + 1), but for what points out of the bounds
-    positive: Any
+    size: Any  # mean over time of max |k| / (|u| + 1)
+    gradient: Any  # max over time of |∂J/∂u| (|u| + 1), without components that point out of the bounds
+    positive: Any  # whether all Q_uu + λ I are positive definite
 
 
 def localise(expansion: Expansion, options: Options) -> LocalModel:
-    """Return an expansion as backward passes take it, its Hessians projected if so asked."""
+    """Return an expansion in the form that backward passes take. With `options.project` Hessians are projected."""
     A, B, l_x, l_u, l_xx, l_ux, l_uu, v, V = expansion
     n = A.shape[1]
     F, c = jnp.concatenate([A, B], axis=2), jnp.concatenate([l_x, l_u], axis=1)
@@ -142,7 +145,10 @@ def localise(expansion: Expansion, options: Options) -> LocalModel:
 
 
 def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains:
-    """Return gains by one backward pass, about a trajectory: f = 0."""
+    """Return the gains of one backward pass about a trajectory.
+
+    actions: û [T, m].  regularisation: λ, added to the diagonal of Q_uu.
+    """
     n, m = local.F.shape[1], actions.shape[1]
     bounded = options.low is not None or options.high is not None
     low = -jnp.inf if options.low is None else jnp.asarray(options.low, actions.dtype)
@@ -159,7 +165,7 @@ def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains
         else:
             K, k, positive = lqr.gains(Q, q, n, regularisation)
         V, v, _ = lqr.value_update(Q, q, K, k, regularisation)
-        Quu, slope = Q[n:, n:], c + F.T @ adjoint  # of J with later controls as they are; q has their changes in it
+        Quu, slope = Q[n:, n:], c + F.T @ adjoint  # ∂J/∂y for fixed later actions; q contains their changes
         blocked = ((u <= low) & (slope[n:] > 0)) | ((u >= high) & (slope[n:] < 0))
         gradient = jnp.max(jnp.where(blocked, 0.0, jnp.abs(slope[n:]) * (jnp.abs(u) + 1.0)))
         return (V, v, k, slope[:n]), (K, k, Quu, k @ q[n:], 0.5 * k @ (Quu @ k), positive, gradient)
@@ -173,13 +179,13 @@ def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains
 
 
 def raised(regularisation, factor, options: Options):
-    """Return λ and its factor after a failure."""
+    """Return λ and its factor after a pass or a step that failed."""
     factor = jnp.maximum(options.factor, factor * options.factor)
     return jnp.maximum(regularisation * factor, options.regularisation_min), factor
 
 
 def lowered(regularisation, factor, options: Options):
-    """Return λ and its factor after a success."""
+    """Return λ and its factor after a step that was taken."""
     factor = jnp.minimum(1.0 / options.factor, factor / options.factor)
     lower = regularisation * factor
     return jnp.where(lower < options.regularisation_min, 0.0, lower), factor
@@ -187,7 +193,7 @@ def lowered(regularisation, factor, options: Options):
 
 @of_arrays
 def definite(Quu, regularisation):
-    """Return Quu [T, m, m] where it is positive definite, Quu + λ I elsewhere."""
+    """Return Quu [T, m, m], with λ I added at time steps where it is not positive definite."""
     added = jnp.where(cholesky(Quu)[1], 0.0, regularisation)
     return Quu + added[:, None, None] * jnp.eye(Quu.shape[-1], dtype=Quu.dtype)
 
@@ -202,7 +208,7 @@ def _either(condition, yes, no):
 
 
 def judge(search: SearchState, local: LocalModel, gains: Gains, options: Options) -> SearchState:
-    """Return the search after a backward pass: λ raised where it failed, over where its gains are those to return."""
+    """Return the search after a backward pass. λ is raised if the pass failed; the search ends if it has converged."""
     search = search._replace(passes=search.passes + 1, needs_expansion=False)
     failed = _with(raised, search._replace(repairs=search.repairs + 1), options)
     hopeless = failed.regularisation > options.regularisation_max
@@ -212,9 +218,9 @@ def judge(search: SearchState, local: LocalModel, gains: Gains, options: Options
     flat = gains.gradient <= options.gradient_tolerance * scale
     hardly = (
         -(gains.linear + gains.quadratic) < options.tolerance * scale
-    )  # as much as a step taken would have to bring
+    )  # the expected fall is less than a step must bring
     status = jnp.where(running & still & hardly, Status.CONVERGED_COST, search.status)
-    stuck = gains.size == 0.0  # every control at a bound, and pulled outward: the same under any λ
+    stuck = gains.size == 0.0  # all actions are at a bound and the gradient points outward, for any λ
     status = jnp.where(running & flat & (still | stuck), Status.CONVERGED_GRADIENT, status)
     search = _either(gains.positive, search._replace(status=status, finished=status != RUNNING), failed)
     status = jnp.where(local.finite, search.status, Status.NONFINITE_MODEL)
@@ -222,7 +228,10 @@ def judge(search: SearchState, local: LocalModel, gains: Gains, options: Options
 
 
 def choose(search: SearchState, gains: Gains, X, U, J, options: Options):
-    """Return the search after its rollouts [S, …], and the trace's row."""
+    """Return (the search after a line search, its row of the trace).
+
+    X, U, J: rollouts for S step lengths [S, T + 1, n], [S, T, m], [S]. The best is taken if its cost falls enough.
+    """
     alphas = jnp.asarray(options.alphas, J.dtype)
     best = jnp.argmin(jnp.where(jnp.isfinite(J), J, jnp.inf))
     alpha, fall = alphas[best], search.cost - J[best]
@@ -245,7 +254,10 @@ def choose(search: SearchState, gains: Gains, X, U, J, options: Options):
 
 
 def start(X, U, J, regularisation, limit, options: Options) -> SearchState:
-    """Return the search from the first of the rollouts [S, …] of ever smaller controls that stays finite."""
+    """Return the search that begins with the first rollout whose states and cost stay within limits.
+
+    X, U, J: rollouts of first actions times α, for falling α [S, …].  regularisation: λ.  limit: most line searches.
+    """
     fine = jnp.isfinite(J) & (jnp.max(jnp.abs(X), axis=(1, 2)) <= options.divergence)  # NaN compares false
     first = jnp.argmax(fine)
     zero, one = jnp.zeros((), jnp.int32), jnp.ones((), J.dtype)
@@ -266,7 +278,7 @@ def start(X, U, J, regularisation, limit, options: Options) -> SearchState:
 
 
 def nothing_yet(T: int, n: int, m: int, dtype) -> tuple[LocalModel, Gains]:
-    """Return an expansion and gains to begin with, all 0 but Q_uu = I; n: dimension of state differences."""
+    """Return an expansion and gains to begin with. All are 0, except Q_uu = I.  n: dimension of state differences."""
 
     def zeros(*shape):
         return np.zeros(shape, dtype)

@@ -1,13 +1,14 @@
-"""The regulator over an infinite horizon: the stabilising solution of the discrete algebraic Riccati equation.
+"""The linear-quadratic regulator over an infinite horizon: the stabilising solution of the algebraic Riccati equation.
 
-    P = Q + Aᵀ P A + (Aᵀ P B + N) K,  K = -(R + Bᵀ P B)⁻¹ (Bᵀ P A + Nᵀ),  all eigenvalues of A + B K inside the unit circle.
+    P = Q + Aᵀ P A + (Aᵀ P B + N) K,  K = -(R + Bᵀ P B)⁻¹ (Bᵀ P A + Nᵀ),
+    with all eigenvalues of A + B K inside the unit circle.
 
-Where the cost sees every unstable mode this P is also the limit of value iteration.  Where it does not, value iteration
-gives a smaller P, whose controller leaves that mode alone: A = 2, B = R = 1, Q = 0 has the solutions 0 and 3.
+If the cost depends on every unstable mode, this P is also the limit of value iteration. If not, value iteration gives a
+smaller P, whose controller does not stabilise that mode: A = 2, B = R = 1, Q = 0 has the solutions 0 and 3.
 
-Newton's method (Kleinman 1968; Hewer 1971): from gains that stabilise, each step evaluates them by a Lyapunov equation and
-improves them.  It converges quadratically; where the best loop is only marginally stable it halves its error in each step
-(Guo & Lancaster 1998), by which that case is told.  The first gains come from SciPy's solver.
+The method is Newton's (Kleinman 1968; Hewer 1971). It begins with stabilising gains, from SciPy's solver. Each step
+evaluates the gains by a Lyapunov equation, and then improves them. Convergence is quadratic. If the best closed loop is
+only marginally stable, each step only halves the error (Guo & Lancaster 1998), which detects that case.
 """
 
 import itertools
@@ -20,32 +21,31 @@ from reverie.control import shapes
 from reverie.core.status import Status
 from reverie.maths.linalg import symmetrise
 
-STEPS, DOUBLINGS = 100, 60  # of Newton's method, and of the steps that a Lyapunov sum covers, at most
-STATIONARY_ROUNDING = (
-    1e-12  # a change of P relative to P that is no more than rounding; distance from the unit circle likewise
-)
-MARGIN = 1e-9  # to the unit circle, within which a loop may owe to rounding errors that it is stable
-CIRCLE = 1e-10  # within which an eigenvalue counts as on the unit circle, where the cost sees nothing of it
-NEAR = 0.9  # radius of a loop above which it may be one that is marginal in the end
-SLOW = 0.25  # ratio of changes in a row: quadratic convergence stays below it in the end, a marginal case at ½
-RESIDUAL = (
-    1e-7  # by how much the equation may be missed, relative to its terms: more than rounding in systems hard to steer
-)
+STEPS, DOUBLINGS = 100, 60  # most steps of Newton's method, and most doublings of the terms of a Lyapunov sum
+# Rounding errors: smaller changes of P relative to P, and smaller distances from the unit circle, are not significant.
+STATIONARY_ROUNDING = 1e-12
+MARGIN = 1e-9  # a loop that is this near to the unit circle may be stable only because of rounding errors
+CIRCLE = 1e-10  # an eigenvalue this near to the unit circle counts as on it
+NEAR = 0.9  # spectral radius from which a loop may turn out to be marginally stable
+SLOW = 0.25  # ratio of successive changes: lower in quadratic convergence, and ½ in the marginal case
+# Largest residual of the equation relative to its terms. In systems that are hard to control rounding errors reach more
+# than STATIONARY_ROUNDING.
+RESIDUAL = 1e-7
 
 
 class StationaryRegulator(NamedTuple):
-    """The best of the stabilising controllers u = K x over an infinite horizon, and its value ½ xᵀ V x."""
+    """The best stabilising controller u = K x over an infinite horizon, and its value ½ xᵀ V x."""
 
     K: Any  # [m, n]
     V: Any  # [n, n]
     Quu: Any  # [m, m]
     status: Status  # see `infinite`
     steps: int  # of Newton's method
-    radius: float  # the largest |eigenvalue| of A + B K: below 1 where the loop is stable
+    radius: float  # spectral radius of A + B K: below 1 if the closed loop is stable
 
 
 class _Plant(NamedTuple):
-    """x' = A x + B u, each step at the cost ½ yᵀ C y of y = [x; u]."""
+    """Dynamics x' = A x + B u and the cost ½ yᵀ C y of each step, with y = [x; u]."""
 
     A: np.ndarray
     B: np.ndarray
@@ -53,26 +53,36 @@ class _Plant(NamedTuple):
 
     @property
     def size(self) -> float:
-        """The largest entries of A and B."""
+        """Sum of the largest entries of A and B."""
         return float(np.abs(self.A).max() + np.abs(self.B).max())
 
     def backup(self, V: np.ndarray) -> np.ndarray:
-        """Return Q [d, d]: ½ yᵀ Q y is the cost now plus ½ x'ᵀ V x'."""
+        """Return Q [d, d], such that ½ yᵀ Q y is the cost of this step plus ½ x'ᵀ V x'."""
         F = np.concatenate([self.A, self.B], axis=1)
         return symmetrise(self.C + F.T @ V @ F)
 
 
 def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
-    """Return the controller u = K x that minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) for x' = A x + B u, and stabilises.
+    """Return the best stabilising controller u = K x for x' = A x + B u over an infinite horizon.
 
-    It is the best of those that stabilise.  A: [n, n], B: [n, m], Q: [n, n], R: [m, m], N: [n, m] or None for 0 (numbers
-    count as 1 by 1), discount: γ in (0, 1].  V is the stabilising solution of the Riccati equation of (√γ A, √γ B): with
-    γ < 1 it is √γ (A + B K) that is stable, so that costs stay finite, while `radius` is that of A + B K.
+    It minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) among all controllers that stabilise.
 
-    Status DONE says that the equation holds and that this loop is stable.  Else NOT_STABILISABLE: no control reaches some
-    unstable mode (K = 0); NO_STABILISING_SOLUTION: the cost does not see a mode on the unit circle, or has no minimum;
-    NOT_POSITIVE_DEFINITE: not convex in u; ILL_CONDITIONED: float64 cannot tell; NONFINITE_MODEL: the input is not finite.
-    Raises SpaceError where shapes do not fit, ConfigError where the discount does not.
+    A: [n, n].  B: [n, m].  Q: [n, n].  R: [m, m].  N: [n, m]; None: 0.  A number counts as a 1 by 1 matrix.
+    discount: γ in (0, 1].
+
+    V is the stabilising solution of the Riccati equation of (√γ A, √γ B). With γ < 1 it is √γ (A + B K) that is stable,
+    so that costs stay finite; `radius` is always that of A + B K.
+
+    | status                  | meaning                                                                        |
+    |-------------------------|--------------------------------------------------------------------------------|
+    | DONE                    | the equation holds, and this loop is stable                                    |
+    | NOT_STABILISABLE        | no control reaches some unstable mode; K = 0                                   |
+    | NO_STABILISING_SOLUTION | a mode on the unit circle has no cost, or the cost has no minimum              |
+    | NOT_POSITIVE_DEFINITE   | the problem is not convex in u                                                 |
+    | ILL_CONDITIONED         | the precision of float64 does not suffice                                      |
+    | NONFINITE_MODEL         | an argument is not finite                                                      |
+
+    Raises SpaceError where shapes do not fit, and ConfigError where the discount is out of range.
     """
     given = {"A": A, "B": B, "Q": Q, "R": R} | ({} if N is None else {"N": N})
     A, B, Q, R, *rest = shapes.matrices("lqr.infinite", **given)
@@ -81,7 +91,7 @@ def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
     K, V, steps = np.zeros_like(B).T, np.zeros_like(A), 0
     if not all(np.isfinite(part).all() for part in plant):
         return StationaryRegulator(K, V, np.zeros_like(R), Status.NONFINITE_MODEL, steps, np.inf)
-    with np.errstate(over="ignore", invalid="ignore"):  # the status tells
+    with np.errstate(over="ignore", invalid="ignore"):  # the status reports it
         first, solution = _first(plant)
         if first is None or _radius(plant.A + plant.B @ first) >= 1.0 - MARGIN:
             if _out_of_reach(plant):
@@ -96,7 +106,7 @@ def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
 
 
 def _balanced(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[_Plant, np.ndarray]:
-    """Return the plant in units of its states that make rows and columns of A alike, and those units [n], powers of 2."""
+    """Return (the plant with scaled states, the scales [n]). Scales are powers of 2 that balance A."""
     scale = np.ones(len(A))
     if np.isfinite(A).all():
         _, (scale, _) = matrix_balance(A, permute=False, separate=True)
@@ -109,7 +119,7 @@ def _radius(loop: np.ndarray) -> float:
 
 
 def _out_of_reach(plant: _Plant) -> bool:
-    """Return whether an unstable mode is beyond control: rank [A - λ I, B] < n for some |λ| >= 1 (Hautus)."""
+    """Return whether an unstable mode cannot be controlled: rank [A - λ I, B] < n for some |λ| >= 1 (Hautus)."""
     A, B, _ = plant
     eye, unstable = np.eye(len(A)), [pole for pole in np.linalg.eigvals(A) if abs(pole) >= 1.0 - STATIONARY_ROUNDING]
     return any(
@@ -118,7 +128,7 @@ def _out_of_reach(plant: _Plant) -> bool:
 
 
 def _unseen(plant: _Plant) -> bool:
-    """Return whether a mode on the unit circle is free for ever: A x + B u = λ x and C [x; u] = 0 for some |λ| = 1."""
+    """Return whether a mode on the unit circle has no cost: A x + B u = λ x and C [x; u] = 0 for some |λ| = 1."""
     A, B, C = plant
     n, eye = len(A), np.eye(len(A))
     weights = C * plant.size / max(float(np.abs(C).max()), np.finfo(float).tiny)
@@ -131,20 +141,20 @@ def _unseen(plant: _Plant) -> bool:
 
 
 def _least(matrix: np.ndarray) -> float:
-    """Return the least singular value."""
+    """Return the smallest singular value."""
     return float(np.linalg.svd(matrix, compute_uv=False)[-1])
 
 
 def _first(plant: _Plant) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return gains that stabilise, and their value where they are the problem's own.
+    """Return (stabilising gains, SciPy's solution of the problem if it found one), or (None, None).
 
-    SciPy's where it finds them, else those of a cost that sees every state; None where there are none.
+    If SciPy does not solve the problem, the gains are those of another cost, which depends on every state.
     """
     n, d = len(plant.A), len(plant.C)
     for C in (plant.C, max(1.0, float(np.abs(plant.C).max())) * np.eye(d)):
         try:
             P = solve_discrete_are(plant.A, plant.B, C[:n, :n], C[n:, n:], s=C[:n, n:])
-        except (LinAlgError, ValueError):  # no solution, or one too near the unit circle for it
+        except (LinAlgError, ValueError):  # no solution, or one that is too near the unit circle
             continue
         K = _gains(plant._replace(C=C), P)
         if K is not None and _radius(plant.A + plant.B @ K) < 1.0:
@@ -153,7 +163,7 @@ def _first(plant: _Plant) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 
 def _gains(plant: _Plant, P: np.ndarray) -> np.ndarray | None:
-    """Return K [m, n], or None where Q_uu is not positive definite, by more than rounding errors in any unit of u."""
+    """Return K [m, n]. None if Q_uu is not positive definite by more than rounding errors, in any units of u."""
     n, Q = len(plant.A), plant.backup(P)
     unit = np.sqrt(np.abs(np.diag(Q)[n:]))
     unit[unit == 0.0] = 1.0
@@ -162,17 +172,17 @@ def _gains(plant: _Plant, P: np.ndarray) -> np.ndarray | None:
         if np.linalg.eigvalsh(H)[0] <= len(H) * np.finfo(float).eps:
             return None
         return -cho_solve(cho_factor(H), Q[n:, :n] / unit[:, None]) / unit[:, None]
-    except (LinAlgError, ValueError):  # not positive definite; not finite
+    except (LinAlgError, ValueError):  # not positive definite, or not finite
         return None
 
 
 class _Found(NamedTuple):
-    """A step of Newton's method: gains, the value of those before, and by how much the equation is missed by both."""
+    """A step of Newton's method."""
 
-    K: np.ndarray
-    P: np.ndarray
-    missed: float  # relative to the equation's terms
-    terms: float  # their size
+    K: np.ndarray  # new gains
+    P: np.ndarray  # value of the gains before
+    missed: float  # residual of the equation for K and P, relative to its terms
+    terms: float  # size of these terms
 
 
 def _found(plant: _Plant, K: np.ndarray, P: np.ndarray) -> _Found:
@@ -183,9 +193,10 @@ def _found(plant: _Plant, K: np.ndarray, P: np.ndarray) -> _Found:
 
 
 def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int, Status]:
-    """Return K, P, steps and status, from gains that stabilise: of the steps taken the one that meets the equation best.
+    """Run Newton's method from stabilising gains.  Returns (K, P, number of steps, status).
 
-    In systems hard to steer rounding errors leave steps that wander about the solution.
+    K and P are those of the step with the smallest residual: in systems that are hard to control, rounding errors make
+    the steps wander about the solution.
     """
     A, B, C = plant
     P, changes, steps = np.zeros_like(A), [np.inf], 0
@@ -195,14 +206,14 @@ def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[
         value = _lyapunov(A + B @ K, taken.T @ C @ taken)
         better = _gains(plant, value)
         if better is None:
-            if best is not None and best.missed <= RESIDUAL:  # wandered off from there
+            if best is not None and best.missed <= RESIDUAL:  # an earlier step was good enough
                 break
             return K, P, steps, _why(plant, K, value)
         changes.append(float(np.abs(value - P).max()))
         K, P, found = better, value, _found(plant, better, value)
         if best is None or found.missed <= best.missed:
             best = found
-        still = changes[-1] >= changes[-2] and changes[-1] <= RESIDUAL * found.terms  # by no more than rounding errors
+        still = changes[-1] >= changes[-2] and changes[-1] <= RESIDUAL * found.terms  # only rounding errors
         if changes[-1] <= STATIONARY_ROUNDING * np.abs(P).max() or still:
             break
     assert best is not None
@@ -214,7 +225,7 @@ def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[
 
 
 def _why(plant: _Plant, K: np.ndarray, value: np.ndarray) -> Status:
-    """Return why there are no better gains than K, of this value."""
+    """Return the reason why K, whose value is `value`, cannot be improved."""
     if _unseen(plant):
         return Status.NO_STABILISING_SOLUTION
     curvature = np.linalg.eigvalsh(plant.C)
@@ -226,9 +237,9 @@ def _why(plant: _Plant, K: np.ndarray, value: np.ndarray) -> Status:
 
 
 def _marginal(changes: list[float], floor: float) -> bool:
-    """Return whether steps fell no faster than they do towards a loop that is only marginally stable.
+    """Return whether Newton's steps converge only as slowly as they do for a marginally stable loop.
 
-    floor: what is less may be rounding errors.
+    changes: size of each step.  floor: smaller changes may be rounding errors.
     """
     told = [change for change in changes[1:] if change > floor]
     slow = [b > SLOW * a for a, b in itertools.pairwise(told)]
@@ -236,7 +247,7 @@ def _marginal(changes: list[float], floor: float) -> bool:
 
 
 def _lyapunov(loop: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Return P = Σ_k (loopᵏ)ᵀ cost loopᵏ [n, n], twice as many terms at a time."""
+    """Return P = Σ_k (loopᵏ)ᵀ cost loopᵏ [n, n]. Each pass doubles the number of terms."""
     P, power = cost, loop
     for _ in range(DOUBLINGS):
         added = power.T @ P @ power

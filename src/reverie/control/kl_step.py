@@ -1,12 +1,17 @@
-"""A controller's step under a KL bound: min E_p[ℓ] subject to Σ_t E KL(p_t ‖ q_t) <= T ε.  Levine & Abbeel 2014.
+"""A step of a controller under one KL bound: min E_p[ℓ] subject to Σ_t E KL(p_t ‖ q_t) <= T ε.  Levine & Abbeel 2014.
 
-For a multiplier η the best p is the regulator of (ℓ - η log q) / (η + ν), with covariance Q_uu⁻¹ of that problem; ν
-weighs its entropy.  KL falls as η grows, so η is found by bracketing.  Where we differ from that paper's program
-(ours / theirs):
- 1. The step that the cost alone asks for is tried first, and taken where it is within the bound / never tried.
- 2. A problem that is not convex counts as one of infinite KL / raises η by a number that doubles, not the bracket.
- 3. A step with KL > 1.1 of the bound is never returned / is, with a warning.
- 4. Thresholds are relative to the cost's size / absolute.
+p is the new controller, q the old one. For a multiplier η, the best p is the regulator of (ℓ - η log q) / (η + ν).
+Its covariance is Q_uu⁻¹ of that problem. ν is the weight of an entropy term. KL falls as η grows, so η is found by
+bracketing.
+
+Where we differ from that paper's program:
+
+| subject                    | here                                         | there                             |
+|----------------------------|----------------------------------------------|-----------------------------------|
+| step without the KL term   | tried first, taken if it is within the bound | never tried                       |
+| problem that is not convex | counts as infinite KL                        | raises η by a number that doubles |
+| step with KL > 1.1 x bound | never returned                               | returned, with a warning          |
+| thresholds                 | relative to the size of the cost             | absolute                          |
 """
 
 from typing import Any, Literal, NamedTuple
@@ -25,39 +30,44 @@ from reverie.core.status import Status
 from reverie.maths.linalg import log_determinant
 from reverie.maths.precision import double
 
-ETA_LOW, ETA_HIGH = 1e-8, 1e16  # of costs of usual size
-SMALL, LARGE = 1e-3, 1e3  # sizes of cost beyond which they go with it
-TRIALS = 50
-SLACK = 0.1  # of the bound: no step exceeds it by more
+ETA_LOW, ETA_HIGH = 1e-8, 1e16  # range of η for costs between SMALL and LARGE
+SMALL, LARGE = 1e-3, 1e3  # for smaller and larger costs the range of η is scaled with the cost
+TRIALS = 50  # most values of η that are tried
+SLACK = 0.1  # a step exceeds its bound by at most this share of it
 
 
 class BoundedStep(NamedTuple):
-    """A controller within the bound, and what it is expected to change."""
+    """A controller within the KL bound, and its expected cost."""
 
     controller: Controller
-    eta: Any  # the multiplier; where to begin next time
+    eta: Any  # the multiplier η; the next step may begin with it
     kl: Any  # E KL(p_t ‖ q_t) [T], nats
     expected_old: Any  # E Σ ℓ of the old controller under the model
-    expected_new: Any
-    trials: Any
+    expected_new: Any  # E Σ ℓ of the new controller under the model
+    trials: Any  # values of η that were tried
     raised: Any  # trials whose problem was not convex
-    status: Any  # DONE, INACTIVE, BOUND_UNMET (the nearest within it, else the old one) or NONFINITE_MODEL
+    # DONE; INACTIVE: the step without the KL term is within the bound; BOUND_UNMET: the nearest step found within the
+    # bound, or the old controller if there is none; NONFINITE_MODEL.
+    status: Any
 
 
 class ImprovementStep(NamedTuple):
-    """What a refit leaves: a controller, how it was found, and what it is expected to change."""
+    """A controller improved by one step, and its expected cost."""
 
     controller: Controller
     status: Status
-    eta: float  # 0 of a plain step
-    kl: np.ndarray | None  # [T], nats; None of a plain step
-    expected_old: float | None  # None without an old controller
-    expected_new: float
-    repairs: int  # passes that were not convex
+    eta: float  # multiplier of the KL bound; 0 for a plain step
+    kl: np.ndarray | None  # KL divergence from the old controller [T], nats; None for a plain step
+    expected_old: float | None  # E Σ ℓ of the old controller; None if there is none
+    expected_new: float  # E Σ ℓ of the new controller
+    repairs: int  # backward passes that were not convex
 
 
 def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> QuadraticCost:
-    """Return (ℓ - η log q) / (η + ν), but for the constant of log q.  Pure."""
+    """Return the cost (ℓ - η log q) / (η + ν), without the constant of log q.  Pure.
+
+    cost: ℓ.  old: q.  eta: η > 0.  entropy: ν.  Raises SpaceError where shapes do not fit.
+    """
     cost, old = shapes.alike(*shapes.fit("dual.augmented", cost, old))
     P = precision(old)
     PK, Pk = P @ old.K, (P @ old.k[..., None])[..., 0]
@@ -70,7 +80,10 @@ def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> Quadrat
 
 
 def divergence(new: Controller, old: Controller, means, spreads):
-    """Return E KL(new_t ‖ old_t) [T] over states x_t ~ N(means_t, spreads_t): [T, n], [T, n, n].  Pure."""
+    """Return E KL(new_t ‖ old_t) [T] in nats, over states x_t ~ N(means_t, spreads_t).  Pure.
+
+    means: [T, n].  spreads: [T, n, n].  Raises SpaceError where shapes do not fit.
+    """
     fitted = shapes.fit("dual.divergence", new, old, f=means, covariance=spreads)
     new, old, means, spreads = shapes.alike(*fitted)
 
@@ -87,7 +100,7 @@ class _Bracket(NamedTuple):
     low: Any
     high: Any
     eta: Any
-    best: Any  # the least η known to be within the bound
+    best: Any  # smallest η known to give a step within the bound
     trials: Any
     raised: Any
     status: Any  # BOUND_UNMET until found
@@ -118,7 +131,7 @@ def _bounded_step(dynamics, cost, old, bound, x0_mean, x0_covariance, eta, entro
         middle = jnp.sqrt(low * high)
         following = jnp.where(within, jnp.maximum(middle, 0.1 * eta), jnp.minimum(middle, 10.0 * eta))
         met = jnp.abs(total - limit) <= tolerance * limit
-        alone = within & (eta <= least)  # the cost's own optimum: only the first trial
+        alone = within & (eta <= least)  # the step without the KL term, which is the first trial
         status = jnp.where(alone, Status.INACTIVE, jnp.where(met, Status.DONE, Status.BOUND_UNMET))
         first = bracket.trials == 0
         return _Bracket(
@@ -160,11 +173,14 @@ def bounded_step(
     entropy: float = 0.0,
     tolerance: float = SLACK,
 ) -> BoundedStep:
-    """Return the step from `old` that lowers the cost most within `bound` nats a step, on the mean over steps.
+    """Return the step from `old` that lowers the cost most within a KL bound.
 
-    x0_mean: [n], x0_cov: [n, n].  eta: the multiplier to begin with (the last one's).  entropy: ν.  tolerance: share of
-    the bound by which KL may miss it, at most 0.1.  Never a step with KL > 1.1 of the bound.  Raises SpaceError where
-    shapes do not fit, ConfigError where a number does not.
+    bound: ε, nats per step, on the mean over steps.  x0_mean, x0_cov: of the first state [n], [n, n].
+    eta: multiplier to begin with, such as that of the last step.  entropy: ν.
+    tolerance: share of the bound by which KL may miss it, at most 0.1.
+
+    KL is never more than 1.1 times the bound.  Raises SpaceError where shapes do not fit, and ConfigError where a
+    number is out of range.  Source: Levine & Abbeel 2014.
     """
     fitted = shapes.fit("dual.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
     dynamics, cost, old, x0_mean, x0_cov = fitted
@@ -176,7 +192,7 @@ def bounded_step(
 
 
 def _plain(dynamics, cost, options: Options):
-    """Return K, k, a positive definite Quu, passes that failed, and the status.  λ rises as in iLQG."""
+    """Return (K, k, a positive definite Quu, number of failed passes, status).  λ rises as in iLQG."""
 
     def unfinished(state):
         riccati, regularisation, _, _ = state
@@ -208,12 +224,19 @@ def one_step(
     bound: float = 0.2,
     eta: float = 1.0,
 ) -> ImprovementStep:
-    """Return the controller for a freshly fitted model, by backward passes alone.  Gu et al. 2016, iLQG_OneStep.
+    """Return the controller for a newly fitted model by backward passes only.  Gu et al. 2016, iLQG_OneStep.
 
-    The mean of the batch is no rollout of the model, so there is no line search.  "plain": the regulator, where it must
-    be with Q_uu regularised (counted), with noise of maximum entropy: sigma, its least and its most, in the unit of
-    actions.  "kl": the step from `old` within `bound` nats a step, from multiplier `eta`.  Status: as `bounded_step`; or
-    DONE, NOT_POSITIVE_DEFINITE, NONFINITE_MODEL.  Where that is not `good`, keep the old controller.
+    There is no line search, because the mean of a batch of episodes is not a rollout of the model.
+
+    mode: "plain" is the regulator, with noise of maximum entropy. If Q_uu is not positive definite it is regularised,
+    which `repairs` counts. "kl" is the step from `old` within a KL bound.
+    x0_mean, x0_cov: of the first state [n], [n, n].
+    sigma: standard deviation of the noise of "plain", its minimum and its maximum, in the unit of actions.
+    bound: KL bound of "kl", nats per step.  eta: multiplier to begin with, of "kl".
+
+    Status: that of `bounded_step` for "kl"; DONE, NOT_POSITIVE_DEFINITE or NONFINITE_MODEL for "plain". If it is not
+    `good`, keep the old controller.  Raises ConfigError for an unknown mode, for "kl" without `old`, and where a number
+    is out of range; SpaceError where shapes do not fit.
     """
     if mode == "kl":
         if old is None:
@@ -239,10 +262,11 @@ def one_step(
 
 
 def adapted(multiplier: float, before: float, predicted: float, actual: float) -> float:
-    """Return the multiplier of the bound for the next step, in [.01, 10].
+    """Return the multiplier of the KL bound for the next step, in [0.01, 10].
 
-    before: expected cost of the old controller; predicted: of the new one, under the model that it was made for; actual:
-    of the new one, under the model fitted since.  More where the model told right, less where it did not.
+    before: expected cost of the old controller.  predicted: of the new one, under the model that it was made with.
+    actual: of the new one, under the model that was fitted after it.
+    The multiplier rises if the prediction was right, and falls if it was wrong.
     """
     fall, missed = before - predicted, actual - predicted
     scale = 1e-4 * (abs(before) + 1e-12)

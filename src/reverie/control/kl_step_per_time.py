@@ -1,22 +1,28 @@
-"""A controller's step under a KL bound at each step of the episode: lower E_p[ℓ] subject to E KL(p_t ‖ q_t) <= ε_t for all t.
+"""A step of a controller with a KL bound at each time step: lower E_p[ℓ] subject to E KL(p_t ‖ q_t) <= ε_t for all t.
 
-Stage 1 of PILQR (Chebotar et al. 2017); `dual` bounds the sum instead, with one multiplier.  Given multipliers η_t, the
-controller of step t minimises E Q_t(x, u) / η_t + KL(p_t ‖ q_t) at every x.  With Q the quadratic cost to go of (x, u) under
-the model and the controllers just found for later steps, and P = Σ_q⁻¹,
+This is stage 1 of PILQR (Chebotar et al. 2017). `kl_step` instead bounds the sum over time, with one multiplier.
+
+Given multipliers η_t, the controller of step t minimises E Q_t(x, u) / η_t + KL(p_t ‖ q_t) at every x. Q is the
+quadratic cost to go of (x, u), under the model and the new controllers of later steps. With P = Σ_q⁻¹,
 
     H = Q_uu / η_t + P,  K̂ = -H⁻¹ (Q_ux / η_t - P K),  k̂ = -H⁻¹ (Q_u / η_t - P k),  Σ̂ = H⁻¹.                     (5)
 
-So do the authors, and so do we unless asked for `exact`.  That is not yet the minimum of E_p[ℓ] within the bounds, as Q
-leaves out η_s KL(p_s ‖ q_s) of later steps s > t, which depend on the states that u leads to.  In random problems of four
-steps some .05 % of what can be gained is left, at most .6 %.  With `exact` Q holds them: then (5) is the minimiser of
-E_p[ℓ] + Σ η_t KL_t, and, as KL = ε wherever η > 0, the least cost within the bounds (tests/oracle/test_pilqr.py).
+This is the authors' method, and ours by default. It is not quite the minimum of E_p[ℓ] within the bounds: Q leaves out
+η_s KL(p_s ‖ q_s) of later steps s > t, which depend on the states that u leads to. In random problems of four steps it
+misses about 0.05 % of the possible gain, at most 0.6 %. With `exact` Q contains these terms. Then (5) minimises
+E_p[ℓ] + Σ η_t KL_t. Since KL = ε wherever η > 0, this is the lowest cost within the bounds
+(tests/oracle/test_pilqr.py).
 
-KL counts where the new controller goes.  The paper's side is the authors' code, cbfinn/gps.  Where we differ (ours /
-theirs):
- 1. The η_t are found together by η ← η √(KL/ε), since KL ∝ 1/η² where η is large; an exponent shrinks where it swings /
-    by bracketing each as if it were alone, then 200 steps of Adam on η.
- 2. No step with KL > 1.1 of its bound is returned: all η are raised together until there is none / it may be.
- 3. A step of the pass that is not convex counts as one of infinite KL there / raises η_t, t = 0 excepted.
+The expectation in KL is over the states that the new controller visits.
+
+Where we differ from the authors' code, cbfinn/gps:
+
+| subject                      | here                                            | there                              |
+|------------------------------|-------------------------------------------------|------------------------------------|
+| search for the η_t           | all together by η ← η √(KL/ε), as KL ∝ 1/η² for | each alone by bracketing, then 200 |
+|                              | large η; the exponent shrinks if η oscillates   | steps of Adam on all η             |
+| steps with KL > 1.1 x bound  | never returned: all η are raised until none is  | may be returned                    |
+| time step that is not convex | counts as infinite KL at that time              | raises η_t, except at t = 0        |
 """
 
 from typing import Any, NamedTuple
@@ -37,34 +43,37 @@ from reverie.maths.array_arguments import of_arrays
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
-PASSES, RAISES = 100, 100  # to find the η_t; then to raise them together
-COOLEST = 1e-12  # least η_t, relative to the cost's size: where no action matters it would fall for ever
-FASTEST = 2.3  # most that log η changes in a pass: by a factor of 10
-EXPONENT = 0.5  # of KL/ε in a pass
-START = 1e-6  # least variance of starts
+PASSES, RAISES = 100, 100  # most passes to find the η_t, and then to raise them together
+COOLEST = 1e-12  # least η_t, relative to the size of the cost: where no action matters it would fall without end
+FASTEST = 2.3  # largest change of log η in a pass: a factor of 10
+EXPONENT = 0.5  # exponent of KL/ε in a pass, at most
+START = 1e-6  # added to the variance of start states
 
 
 class BoundedSteps(NamedTuple):
-    """A controller within its bounds."""
+    """A controller within the KL bounds of all time steps."""
 
     controller: Controller
-    eta: Any  # η_t [T]; where to begin next time
+    eta: Any  # η_t [T]; the next step may begin with them
     kl: Any  # E KL(p_t ‖ q_t) [T], nats
-    passes: Any
-    status: Any  # DONE, INACTIVE (all η at their least), BOUND_UNMET (the nearest within, else the old one), NONFINITE_MODEL
+    passes: Any  # backward passes
+    # DONE; INACTIVE: all η are at their least; BOUND_UNMET: the nearest controller found within the bounds, or the old
+    # one if there is none; NONFINITE_MODEL.
+    status: Any
 
 
 @of_arrays
 def start_of(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean [n] and covariance [n, n], at least START, of starts [N, n]."""
+    """Return mean [n] and covariance [n, n] of start states [N, n]. START is added to the variances."""
     n = starts.shape[1]
     return starts.mean(0), np.cov(starts.T, bias=True).reshape(n, n) + START * np.eye(n)
 
 
 def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact: bool = False):
-    """Return the controller of multipliers η [T] by one pass back in time, and which steps are convex [T].  Pure.  Eq. 5.
+    """Return (controller, which time steps are convex [T]) for multipliers η, by one backward pass.  Pure.  Eq. 5.
 
-    Where a step is not, it is the old controller's.  exact: whether Q holds the KL of later steps, too.
+    eta: η [T].  exact: whether Q contains the KL of later steps.  A step that is not convex keeps the old controller's
+    gains.  Raises SpaceError where shapes do not fit.
     """
     dynamics, cost, old, eta = shapes.alike(*shapes.fit("lqr_kl.regulated", dynamics, cost, old, multipliers=eta))
     n = cost.v.shape[0]
@@ -78,7 +87,7 @@ def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact
         right = jnp.concatenate([Q[n:, :n] / eta - P @ old.K, (q[n:] / eta - P @ old.k)[:, None]], axis=1)
         both, positive = solve_positive(H, right)
         K, k = jnp.where(positive, -both[:, :n], old.K), jnp.where(positive, -both[:, n], old.k)
-        # The cost of that controller alone, without its KL: (Q_uu + …) K + Q_ux does not vanish, so no shorter form holds.
+        # The cost to go of the new controller, without KL. (Q_uu + …) K + Q_ux is not 0, so there is no shorter form.
         taken = jnp.concatenate([eye, K])
         new = Controller(K, k, jnp.where(positive, factor(H[None])[0], old.chol))
         V, v = taken.T @ Q @ taken, taken.T @ (q + Q[:, n:] @ k)
@@ -93,12 +102,12 @@ def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact
 
 
 class _Search(NamedTuple):
-    eta: Any  # tried last [T]
-    new: Controller  # what it gave
+    eta: Any  # η of the last pass [T]
+    new: Controller  # controller of the last pass
     kl: Any  # [T]; ∞ where not convex
     away: Any  # log(KL/ε) [T], 0 where η is at its least and KL within its bound
     exponent: Any  # [T]
-    following: Any  # η to try next [T]
+    following: Any  # η of the next pass [T]
     passes: Any
 
 
@@ -162,12 +171,16 @@ def bounded_steps(
     tolerance: float = SLACK,
     exact: bool = False,
 ) -> BoundedSteps:
-    """Return the step from `old` by equation 5, with η_t such that KL meets `bounds` [T], nats, at each step.
+    """Return the step from `old` by equation 5, with η_t such that KL meets its bound at each time step.
 
-    exact: lower the expected cost as far as these bounds allow; else nearly as far, with later steps' KL left out of the
-    cost to go.  x0_mean: [n], x0_cov: [n, n].  eta: multipliers [T] to begin with, None for the cost's size.  least: η_t at
-    least [T], for steps that are to be shorter.  tolerance: share of a bound by which KL may miss it, at most 0.1.  Never a
-    step with KL > 1.1 of its bound.  Raises SpaceError where shapes do not fit, ConfigError where a bound is not positive.
+    bounds: ε_t [T], nats.  x0_mean, x0_cov: of the first state [n], [n, n].
+    eta: multipliers to begin with [T]; None: the size of the cost.  least: lower limits of η_t [T], for shorter steps.
+    tolerance: share of a bound by which KL may miss it, at most 0.1.
+    exact: reach the lowest expected cost within the bounds. Else the cost to go leaves out the KL of later steps, and
+    the result is nearly as low.
+
+    KL is never more than 1.1 times its bound.  Raises SpaceError where shapes do not fit, and ConfigError where a
+    number is out of range.  Source: Chebotar et al. 2017, stage 1 of PILQR.
     """
     where = "lqr_kl.bounded_steps"
     fitted = shapes.fit(where, dynamics, cost, old, bounds=bounds, x0_mean=x0_mean, x0_cov=x0_cov, multipliers=eta)

@@ -1,11 +1,11 @@
-"""The linear-quadratic regulator: min E Σ_t ℓ_t(x_t, u_t) + ℓ_T(x_T) over affine controllers u = K x + k.
+"""The linear-quadratic regulator: minimise E Σ_t ℓ_t(x_t, u_t) + ℓ_T(x_T) over affine controllers u = K x + k.
 
-x' = F_t y + f_t + noise of covariance Σ_t and ℓ_t(y) = ½ yᵀ C_t y + c_tᵀ y + c0_t with y = [x; u], all in absolute
-coordinates: n states, m controls, d = n + m, steps t = 0 … T - 1.  The value of a state is ½ xᵀ V x + vᵀ x + v0.
+Dynamics are x' = F_t y + f_t + noise of covariance Σ_t. Costs are ℓ_t(y) = ½ yᵀ C_t y + c_tᵀ y + c0_t. Here y = [x; u],
+in absolute coordinates, with n states, m actions, d = n + m, and steps t = 0 … T - 1. The value of a state is
+½ xᵀ V x + vᵀ x + v0.
 
-`backward`, `moments` and `expected_cost` are pure, follow the precision of what they are given, and can be mapped over
-problems by `jax.vmap`; `solve` takes and gives NumPy's float64.  For problems that never end: `infinite`, in
-`stationary`.
+`backward`, `moments` and `expected_cost` are pure, keep the precision of their arguments, and can be mapped over
+problems by `jax.vmap`. `solve` takes and returns NumPy's float64. `infinite` is for problems without an end.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from reverie.maths.precision import double
 
 
 class QuadraticCost(NamedTuple):
-    """Costs in absolute coordinates, to be minimised, and of the last state ½ xᵀ V x + vᵀ x + v0."""
+    """Costs ½ yᵀ C_t y + c_tᵀ y + c0_t of steps and ½ xᵀ V x + vᵀ x + v0 of the last state, in absolute coordinates."""
 
     C: Any  # [T, d, d], symmetric
     c: Any  # [T, d]
@@ -36,7 +36,7 @@ class QuadraticCost(NamedTuple):
 
 
 class Riccati(NamedTuple):
-    """The best controller u = K_t x + k_t, and what it costs from step t on: ½ xᵀ V_t x + v_tᵀ x + v0_t."""
+    """The best controller u = K_t x + k_t, and its cost from step t on: ½ xᵀ V_t x + v_tᵀ x + v0_t."""
 
     K: Any  # [T, m, n]
     k: Any  # [T, m]
@@ -44,21 +44,25 @@ class Riccati(NamedTuple):
     v: Any  # [T + 1, n]
     v0: Any  # [T + 1]
     Quu: Any  # [T, m, m], without regularisation
-    status: Any  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 where it is not) or NONFINITE_MODEL
+    status: Any  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 at such steps) or NONFINITE_MODEL
 
 
 @of_arrays
 def backup(V, v, F, C, c):
-    """Return Q [d, d] and q [d]: cost now plus the next value, ½ yᵀ Q y + qᵀ y for x' = F y about a point.
+    """Return Q [d, d] and q [d], such that ½ yᵀ Q y + qᵀ y is the cost of this step plus the next value, for x' = F y.
 
-    V, v: Hessian and gradient of the next value at that point.
+    V, v: Hessian [n, n] and gradient [n] of the next value.  F: [n, d].  C, c: Hessian [d, d] and gradient [d] of the
+    cost. All are taken about one point.
     """
     return C + F.T @ (V @ F), c + F.T @ v
 
 
 @of_arrays
 def gains(Q, q, n: int, regularisation):
-    """Return K, k and whether Q_uu + λ I is positive definite (K = k = 0 if not).  regularisation: λ, None for 0."""
+    """Return (K [m, n], k [m], whether Q_uu + λ I is positive definite). If it is not, K and k are 0.
+
+    Q: [d, d].  q: [d].  n: size of x.  regularisation: λ; None: 0.
+    """
     H = Q[n:, n:]
     if regularisation is not None:
         H = H + regularisation * jnp.eye(q.shape[0] - n, dtype=Q.dtype)
@@ -68,10 +72,11 @@ def gains(Q, q, n: int, regularisation):
 
 @of_arrays
 def value_update(Q, q, K, k, regularisation):
-    """Return V, v and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
+    """Return V [n, n], v [n] and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
 
-    K, k: such that rows of (Q_uu + λ I) [K k] + [Q_ux q_u] vanish wherever those of K do not, as gains' rows do.  Then
-    Kᵀ (Q_uu K + Q_ux) = -λ Kᵀ K.  The shorter V = Q_xx + Q_xu K holds only for λ = 0.
+    Q: [d, d].  q: [d].  K: [m, n], and k: [m]. A row of (Q_uu + λ I) [K k] + [Q_ux q_u] must be 0 unless that row of K
+    is 0, as it is for `gains`. Then Kᵀ (Q_uu K + Q_ux) = -λ Kᵀ K. The shorter V = Q_xx + Q_xu K holds only for λ = 0.
+    regularisation: λ; None: 0.
     """
     n = K.shape[1]
     Quu, Qu, across = Q[n:, n:], q[n:], Q[n:, :n]
@@ -81,10 +86,10 @@ def value_update(Q, q, K, k, regularisation):
 
 
 def backward(dynamics: Linear, cost: QuadraticCost, regularisation: Any = None) -> Riccati:
-    """Return the best controller by one pass back in time.  Pure.
+    """Return the best controller by one backward pass.  Pure.
 
-    regularisation: λ ≥ 0 added to the diagonal of Q_uu for the gains alone (None: 0, and faster); values are of the gains
-    found.
+    regularisation: λ ≥ 0. It is added to the diagonal of Q_uu to compute gains; values are those of these gains. None
+    means 0, and is faster.  Raises SpaceError where shapes do not fit.
     """
     dynamics, cost = shapes.alike(*shapes.fit("lqr.backward", dynamics, cost))
     n = cost.v.shape[0]
@@ -107,7 +112,7 @@ def backward(dynamics: Linear, cost: QuadraticCost, regularisation: Any = None) 
     if dynamics.covariance is not None:
         constant += 0.5 * jnp.sum(V[1:] * dynamics.covariance, axis=(1, 2))
     v0 = jnp.append(constant, cost.v0)[::-1].cumsum()[::-1]
-    # Whatever is not finite anywhere ends up in the value of the first step.
+    # A value that is not finite, at any step, makes the value of the first step not finite.
     finite = jnp.all(jnp.isfinite(V[0])) & jnp.all(jnp.isfinite(v[0])) & jnp.isfinite(v0[0])
     status = jnp.where(jnp.all(positive), Status.DONE, Status.NOT_POSITIVE_DEFINITE)
     return Riccati(K, k, V, v, v0, Quu, jnp.where(finite, status, Status.NONFINITE_MODEL))
@@ -119,7 +124,8 @@ _backward = double(backward)
 def solve(dynamics: Linear, cost: QuadraticCost, regularisation: float = 0.0) -> Riccati:
     """Return the best controller u = K_t x + k_t of a time-varying affine problem, in NumPy's float64.
 
-    regularisation: see `backward`.  Status: see `Riccati`.  Raises SpaceError where shapes do not fit.
+    regularisation: as in `backward`.  Status: as in `Riccati`.  Raises SpaceError where shapes do not fit, and
+    ConfigError where λ is negative.
     """
     dynamics, cost = shapes.fit("lqr.solve", dynamics, cost)
     if shapes.number("lqr.solve: regularisation", regularisation) < 0:
@@ -128,7 +134,10 @@ def solve(dynamics: Linear, cost: QuadraticCost, regularisation: float = 0.0) ->
 
 
 def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
-    """Return mean [T + 1, n] and covariance [T + 1, n, n] of states, and of y: [T, d], [T, d, d].  Pure."""
+    """Return mean [T + 1, n] and covariance [T + 1, n, n] of states, and those of y: [T, d], [T, d, d].  Pure.
+
+    x0_mean, x0_covariance: of the first state [n], [n, n].  Raises SpaceError where shapes do not fit.
+    """
     fitted = shapes.fit("lqr.moments", dynamics, controller, x0_mean=x0_mean, x0_cov=x0_covariance)
     dynamics, controller, x0_mean, x0_covariance = shapes.alike(*fitted)
 
@@ -154,7 +163,10 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
 
 
 def expected_cost(dynamics: Linear, cost: QuadraticCost, controller: Controller, x0_mean, x0_covariance):
-    """Return E Σ ℓ [] of a controller, noise included, from x0 ~ N(x0_mean [n], x0_covariance [n, n]).  Pure."""
+    """Return the expected cost E Σ ℓ [] of a controller with its noise.  Pure.
+
+    x0_mean, x0_covariance: of the first state [n], [n, n].  Raises SpaceError where shapes do not fit.
+    """
     dynamics, cost, controller = shapes.alike(*shapes.fit("lqr.expected_cost", dynamics, cost, controller))
     means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
     stage = 0.5 * jnp.sum(cost.C * yy) + jnp.sum((0.5 * jnp.einsum("tij,tj->ti", cost.C, y) + cost.c) * y)

@@ -1,7 +1,8 @@
-"""Model predictive control: plan anew at each step of an episode, act on the first control of the plan.
+"""Model predictive control: make a new plan at each step of an episode, and take its first action.
 
-Gu et al. 2016, table 2 (which gives neither horizon nor iterations).  A plan begins from the last one shifted by a step,
-its last control repeated, and from its λ; all plans have the same arrays, so that nothing compiles twice.
+Source: Gu et al. 2016, table 2 (it gives neither horizon nor iterations). The search for a plan begins with the actions
+of the last plan, shifted by one step with the last action repeated, and with its λ. All plans have arrays of the same
+shape, so that nothing is compiled twice.
 """
 
 import dataclasses
@@ -24,13 +25,13 @@ class MPCOptions:
     """Settings of model predictive control."""
 
     horizon: int = 50
-    """Steps planned ahead at most."""
+    """Most steps that a plan looks ahead."""
     first_iterations: int = 20
-    """Line searches of the first plan of an episode."""
+    """Most line searches for the first plan of an episode."""
     iterations: int = 3
-    """Line searches of each plan after it."""
+    """Most line searches for each later plan of an episode."""
     options: Options = DEFAULT_OPTIONS
-    """Of iLQG; iterations and λ are set here."""
+    """Options of iLQG. Its iterations are replaced by those above, and its λ by that of the last plan."""
 
     def __post_init__(self) -> None:
         for name in ("horizon", "first_iterations", "iterations"):
@@ -38,24 +39,24 @@ class MPCOptions:
 
 
 class Memory(NamedTuple):
-    """What one step leaves to the next."""
+    """State of MPC between two steps."""
 
-    plan: Plan | None  # the last usable one
+    plan: Plan | None  # the last usable plan
     age: int  # steps since it was made
-    actions: np.ndarray  # [H, m], where the next plan begins
+    actions: np.ndarray  # [H, m], with which the next search begins
 
 
 class MPCStep(NamedTuple):
-    """A step's action, the plan behind it, and how this step's planning ended."""
+    """Result of one step of MPC."""
 
     action: np.ndarray  # [m]
-    plan: Plan | None
-    status: Status
-    memory: Memory
+    plan: Plan | None  # the plan that the action is from
+    status: Status  # of the search in this step
+    memory: Memory  # for the next step
 
 
 def begin(actions) -> Memory:
-    """Return the memory at the start of an episode, with first controls [H, m]."""
+    """Return the memory at the start of an episode.  actions: first actions [H, m].  Raises SpaceError."""
     return Memory(None, 0, np.array(shapes.fit("mpc.begin", U0=actions)[0], np.float64))
 
 
@@ -69,25 +70,28 @@ def act(
     memory: Memory,
     difference: Callable[[Any, Any], Any] = np.subtract,
 ) -> MPCStep:
-    """Return the action at state x [n], step t of an episode of `steps`.
+    """Return the action for state x at step t of an episode of `steps` steps.
 
     solve: `ilqg.solve` or `ilqg.solve_on_host`.  problem_at(t, length): the problem from step t on, of which `length`
-    steps count (see `problem` and `padded`).  Where planning fails the last usable plan is followed, and where there
-    is none its first controls; difference(x, x̂) is for states that are no vectors.  Status: the solver's.
+    steps count (as `problem` and `padded` make it).  x: [n].  memory: that of the last step, or `begin`.
+    difference(x, x̂): x - x̂, for states that are not vectors.
+
+    If planning fails, the last usable plan is followed. If there is none, the first actions are taken.  Status: that of
+    the solver.  Raises ConfigError where t is not a step of the episode.
     """
     if whole("mpc.act: t", t) >= whole("mpc.act: steps", steps, 1):
         raise ConfigError(f"mpc.act: t = {t} is no step of an episode of {steps}")
     most = max(settings.first_iterations, settings.iterations)
-    options = dataclasses.replace(settings.options, iterations=most)  # one number, so that all plans are one program
+    options = dataclasses.replace(settings.options, iterations=most)  # one value, so that plans share one program
     iterations, regularisation = settings.first_iterations, options.regularisation
     if memory.plan is not None:
         iterations = settings.iterations
-        if memory.plan.status != Status.REGULARISATION_LIMIT:  # whose λ would end the next search at once
+        if memory.plan.status != Status.REGULARISATION_LIMIT:  # its λ would end the next search at once
             regularisation = memory.plan.regularisation
     problem = problem_at(t, min(settings.horizon, steps - t))
     plan = solve(problem, x, memory.actions, options, regularisation=regularisation, iterations=iterations)
     if plan.usable:
-        action = plan.actions[0]  # as rolled out; û_0 + k_0 would be one step further, which nothing has tried
+        action = plan.actions[0]  # û_0 as rolled out; û_0 + k_0 would be one more step, which was not rolled out
         return MPCStep(action, plan, plan.status, Memory(plan, 1, _shifted(plan.actions)))
     kept, age = memory.plan, memory.age
     action = memory.actions[0]

@@ -1,20 +1,24 @@
-"""Path integral policy improvement (PI²): the mean action moves towards the samples that cost less.  No model.
+"""Path integral policy improvement (PI²): move the mean action towards the samples that cost less. No model is used.
 
-N episodes of a controller u = K x + k + L ε are weighted at each step by their cost to go S_t = Σ_{s≥t} c_s,
+N episodes of a controller u = K x + k + L ε are weighted at each step by their cost to go S_t = Σ_{s≥t} c_s:
 
-    w_i ∝ exp(-S_i / η)                                     (1)  the best weights within KL(w ‖ 1/N) <= ε,
-    g(η) = η ε + η log mean_i exp(-S_i / η)                 (2)  whose multiplier η minimises this dual: there KL = ε,
-    k ← k + L Σ_i w_i ε_i                                   (3)  the most likely mean of the weighted samples.
+    w_i ∝ exp(-S_i / η)                                     (1)  the best weights within KL(w ‖ 1/N) <= ε
+    g(η) = η ε + η log mean_i exp(-S_i / η)                 (2)  the dual, which η minimises; there KL = ε
+    k ← k + L Σ_i w_i ε_i                                   (3)  the most likely mean of the weighted samples
 
-Theodorou, Buchli & Schaal 2010 (the update), Peters, Mülling & Altun 2010 (the temperature), Chebotar et al. 2017 (both
-in one).  The last one's text was not at hand: its side of what follows is read off the authors' code, cbfinn/gps.
-Where we differ (ours / theirs):
- 1. In (3) w_i - 1/N stands for w_i, so that weights that say nothing move nothing / the mean of the noise, O(1/√N), does.
- 2. KL = ε is solved by halving, to the last bit / g is minimised by L-BFGS.
- 3. η >= 10⁻³ of the standard deviation of S / 10⁻³, whatever the unit of cost.
- 4. Covariances keep their shape and are scaled, by what the weights do to the variance of the noise that was drawn / to
-    its expectation, 1; by a hundredth at least, where one sample takes all / failures raise η instead.
- 5. Costs that are not finite, or fewer than two episodes, move nothing and are told by a status / not looked at.
+Sources: Theodorou, Buchli & Schaal 2010 (the update), Peters, Mülling & Altun 2010 (the temperature), Chebotar et al.
+2017 (both together). The text of the last was not available, so the comparison is with the authors' code, cbfinn/gps.
+Where we differ:
+
+ 1. In (3) we use w_i - 1/N instead of w_i, so that equal weights change nothing. There, the mean of the noise, O(1/√N),
+    moves k.
+ 2. We solve KL = ε by halving an interval, to the last bit. There, L-BFGS minimises g.
+ 3. Our η is at least 10⁻³ of the standard deviation of S. There, it is at least 10⁻³, whatever the unit of cost.
+ 4. Our covariances keep their shape and are scaled. The factor is the weighted variance of the drawn noise, relative to
+    their unweighted variance; there, relative to the expected variance, 1. The factor is at least 0.01, for the case
+    that one sample has all the weight; there, failures raise η instead.
+ 5. If costs are not finite, or there are fewer than two episodes, nothing is changed and a status says so. There, this
+    is not checked.
 """
 
 from typing import Any, NamedTuple
@@ -25,31 +29,34 @@ from reverie.control import shapes
 from reverie.control.controller import Controller
 from reverie.core.status import Status
 
-HALVINGS = 200  # of the interval of log η: to the last bit
-MET = 1e-8  # nats: how far the samples' KL may be from its bound
-COOLEST = 1e-3  # least η, in standard deviations of S: below, rounding errors would choose
-FAR = 1e100  # widths of S, and their reciprocals, beyond which it is measured in a unit of its own
-LEAST = 0.01  # of the variance, that the weights may leave
+HALVINGS = 200  # of the interval of log η, which gives all bits of float64
+MET = 1e-8  # nats: largest distance of the samples' KL from its bound
+COOLEST = 1e-3  # least η, in standard deviations of S; for a smaller η rounding errors would choose the sample
+FAR = 1e100  # if the width of S, or its reciprocal, is larger, S is divided by its width
+LEAST = 0.01  # smallest factor of the variance
 
 
 class Temperature(NamedTuple):
-    """The multiplier of each step and what it leads to; where nothing is to be preferred η is infinite."""
+    """The temperature η of each time step. It is infinite where all samples cost the same."""
 
     eta: np.ndarray  # [T]
     kl: np.ndarray  # KL(w ‖ 1/N) [T], nats
-    status: (
-        Status  # DONE, INACTIVE (ε is beyond what N samples can say), MAX_ITERATIONS, TOO_FEW_SAMPLES, NONFINITE_MODEL
-    )
+    # DONE, INACTIVE (N samples cannot reach a KL of ε), MAX_ITERATIONS, TOO_FEW_SAMPLES or NONFINITE_MODEL.
+    status: Status
 
 
 def costs_to_go(costs: np.ndarray) -> np.ndarray:
-    """Return S_t = Σ_{s≥t} c_s [N, T] of costs [N, T]."""
+    """Return the costs to go S_t = Σ_{s≥t} c_s [N, T].  costs: c [N, T].  Raises SpaceError where shapes do not fit."""
     (costs,) = shapes.fit("path_integral.costs_to_go", costs=costs)
     return costs[:, ::-1].cumsum(axis=1)[:, ::-1]
 
 
 def weights(to_go: np.ndarray, eta: Any) -> np.ndarray:
-    """Return w ∝ exp(-S / η) [N, T], whose columns sum to 1, of costs to go [N, T], η > 0 [T] or one (∞: all alike).  Eq. 1."""
+    """Return the weights w ∝ exp(-S / η) [N, T]. Each column sums to 1.  Equation 1.
+
+    to_go: costs to go S [N, T].  eta: η > 0, [T] or one number; ∞ gives equal weights.
+    Raises SpaceError where shapes do not fit.
+    """
     eta = shapes.real("path_integral.weights", "multipliers", eta)
     to_go, _ = shapes.fit("path_integral.weights", to_go=to_go, multipliers=eta if eta.ndim else None)
     likelihood = np.exp((to_go.min(axis=0) - to_go) / eta)
@@ -57,17 +64,21 @@ def weights(to_go: np.ndarray, eta: Any) -> np.ndarray:
 
 
 def divergence(weights: np.ndarray) -> np.ndarray:
-    """Return KL(w ‖ 1/N) = Σ w log(N w) [T], in [0, log N], of weights [N, T]."""
+    """Return KL(w ‖ 1/N) = Σ w log(N w) [T] in nats, between 0 and log N.  weights: w [N, T]."""
     (weights,) = shapes.fit("path_integral.divergence", weights=weights)
     return (weights * np.log(len(weights) * np.maximum(weights, np.finfo(float).tiny))).sum(axis=0)
 
 
 def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Temperature:
-    """Return the η of each step at which the weights of costs to go [N, T] are `bound` nats from uniform ones.  Eq. 2.
+    """Return the η of each time step at which KL(w ‖ 1/N) equals `bound`.  Equation 2.
 
-    KL falls from log N (less, where several samples are best) to 0 as η grows.  With bound >= log N there is no such η:
-    the least is returned, at which one sample wins.  Steps whose samples all cost the same get η = ∞.  Raises SpaceError
-    where costs are no such table, ConfigError where the bound is not positive.
+    to_go: costs to go [N, T].  bound: ε, nats.  halvings: of the interval of log η.
+
+    As η grows, KL falls from log N (or less, if several samples are best) to 0. If bound >= log N there is no such η;
+    then the smallest η is returned, at which one sample has all the weight. If all samples of a step cost the same, η
+    is ∞.
+
+    Raises SpaceError where costs do not have this shape, and ConfigError where the bound is not positive.
     """
     to_go = np.asarray(shapes.fit("path_integral.temperature", to_go=to_go)[0], float)
     bound = shapes.positive("path_integral.temperature: bound", bound)
@@ -81,14 +92,14 @@ def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Te
     if not np.isfinite(width).all():
         return Temperature(np.full(steps, np.inf), np.zeros(steps), Status.NONFINITE_MODEL)
     odd = (width > FAR) | ((width > 0) & (width < 1 / FAR))
-    if odd.any():  # squares would leave float64
+    if odd.any():  # their squares would be beyond float64
         unit = np.where(odd, width, 1.0)
         found = temperature(to_go / unit, bound, halvings)
         return found._replace(eta=found.eta * unit)
     spread = to_go.std(axis=0)
     alike = width <= 1e-12 * np.abs(to_go).max(axis=0)
     unit = np.where(alike, 1.0, spread)
-    # exp(-S/η) within exp(±√ε) of one another are less than ε nats from uniform.
+    # If all exp(-S/η) are within a factor exp(±√ε) of one another, KL is less than ε.
     low = np.full(steps, np.log(COOLEST))
     high = np.log(np.where(alike, 1.0, width / unit) / np.sqrt(bound))
     inactive = divergence(weights(to_go, unit * np.exp(low))) <= bound
@@ -106,10 +117,12 @@ def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Te
 def moved(
     controller: Controller, noise: np.ndarray, weights: np.ndarray, damping: float = 2.0, centred: bool = True
 ) -> Controller:
-    """Return the controller whose mean and variance are those of weighted samples; K stays.  Eq. 3.
+    """Return the controller with the mean and variance of the weighted samples. K does not change.  Equation 3.
 
-    noise: ε [N, T, m].  weights: [N, T].  The variance is multiplied by (Σ_i w_i |ε_i - ε̄|² / m) to the power
-    1/damping: the greater, the longer exploration lasts.  centred: differences 1 and 4; False is the literal formula.
+    noise: ε [N, T, m].  weights: w [N, T].  damping: the variance is multiplied by (Σ_i w_i |ε_i - ε̄|² / m) to the
+    power 1/damping; with a larger value, exploration lasts longer.  centred: use differences 1 and 4 of the list above;
+    False is the literal formula.  Raises SpaceError where shapes do not fit, and ConfigError where damping is not
+    positive.
     """
     controller, noise, weights = shapes.fit("path_integral.moved", controller, noise=noise, weights=weights)
     damping = shapes.positive("path_integral.moved: damping", damping)

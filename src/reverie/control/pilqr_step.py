@@ -1,23 +1,28 @@
-"""PILQR: what a fitted model explains of the cost is minimised by LQR, what it misses by path integrals.
+"""PILQR: LQR minimises the part of the cost that a fitted model explains, path integrals minimise the rest.
 
-Chebotar, Hausman, Zhang, Sukhatme, Schaal & Levine 2017.  A cost is c = ĉ + c̃: ĉ quadratic under fitted dynamics, c̃ the
-residual on sampled episodes.  With costs to go S = Ŝ + S̃, the controller that is best within a KL bound factorises,
+Source: Chebotar, Hausman, Zhang, Sukhatme, Schaal & Levine 2017. The cost is c = ĉ + c̃. ĉ is quadratic under fitted
+dynamics; c̃ is the residual on sampled episodes. With costs to go S = Ŝ + S̃, the best controller within a KL bound
+factorises:
 
     p(u | x) ∝ q(u | x) exp(-S/η) = p̂(u | x) exp(-S̃/η)  with  p̂ ∝ q exp(-Ŝ/η).                                  (4)
 
-Stage 1 finds p̂ with one multiplier η_t a step (`lqr_kl`), stage 2 is PI² about p̂ with the weights of S̃ (`path_integral`):
+Stage 1 (`kl_step_per_time`) finds p̂ with one multiplier η_t per time step. Stage 2 (`path_integral`) is PI² about p̂
+with the weights of S̃:
 
     w_i ∝ exp(-S̃_i/η),  where η is the temperature of the whole cost S; then (3) with L̂ for L.                     (6)
 
-The paper's text was not at hand; its side below is the authors' code, cbfinn/gps.  Where we differ (ours / theirs):
- 1. Both stages share a temperature, as (4) has it: η_t of stage 1 is at least that of stage 2, and that of stage 2 at
-    least such that the weights of S̃ keep within their bound, too (`shared`) / each has its own; then stage 1, which no
-    sampling error slows down, undoes at each iteration what stage 2 has found (`docs/pilqr.md`).
- 2. The residual is rolled out from each sample's own start / from the mean start.
- 3. The schedules of ε and of its multiplier run over t/T / are written down for T = 100.
- 4. Where the sampled cost is 0 its bound stays as it is / the residual is divided by 0.
- 5. Where stage 1 fails, where costs are not finite, or where the model runs away, the old controller stays / not said.
-Those of the two stages are numbered in `path_integral` and `lqr_kl`.
+The text of the paper was not available, so the comparison is with the authors' code, cbfinn/gps. Where we differ:
+
+ 1. Both stages share a temperature, as in (4) (`shared`). η_t of stage 1 is at least that of stage 2. η_t of stage 2 is
+    at least so large that the weights of S̃ stay within their bound as well. There, each stage has its own temperature.
+    Then stage 1, which has no sampling error, undoes at each iteration what stage 2 has found (`docs/pilqr.md`).
+ 2. The residual is computed by rollouts from each sample's own start; there, from the mean start.
+ 3. The schedules of ε and of its multiplier run over t/T; there, they are written for T = 100.
+ 4. If the sampled cost is 0, its bound does not change; there, the residual is divided by 0.
+ 5. The old controller stays if stage 1 fails, if costs are not finite, or if the model diverges; there, this is not
+    said.
+
+Differences within the stages are listed in `path_integral` and `kl_step_per_time`.
 """
 
 import dataclasses
@@ -35,36 +40,39 @@ from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.status import Status
 
-MOST, LEAST = (10.0, 5.0), (0.01, 0.5)  # of the multipliers of ε, at the first step and the last
+MOST, LEAST = (10.0, 5.0), (0.01, 0.5)  # limits of the multipliers of ε, at the first and at the last time step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PILQR(Settings):
-    """Settings of PILQR and of its halves; defaults are those of the authors' code where it has them."""
+    """Settings of PILQR and of its two stages. Defaults are those of the authors' code, if it has them.
+
+    Raises ConfigError where a value is out of range.
+    """
 
     stages: Literal["both", "lqr", "pi2"] = "both"
-    """Both stages; LQR under a KL bound alone (c̃ := 0); path integrals alone (ĉ := 0, no model)."""
+    """Stages that are used: both, LQR under a KL bound only, or path integrals only (without a model)."""
     kl_first: float = 0.4
-    """ε of stage 1 at the first step of an episode, nats; before its multiplier."""
+    """KL bound ε of stage 1 at the first step of an episode, nats. It is multiplied as the model's errors ask for."""
     kl_last: float = 0.2
-    """ε at the last step; straight in between."""
+    """KL bound ε of stage 1 at the last step of an episode, nats. In between it changes linearly."""
     sample_kl: float = 1.0
-    """ε of stage 2: how far the samples' weights go from uniform, nats."""
+    """KL bound ε of stage 2, nats: largest divergence of the samples' weights from uniform weights."""
     damping: float = 2.0
-    """Of the covariance in stage 2: the greater, the longer exploration lasts."""
+    """How slowly stage 2 changes the covariance. With a larger value, exploration lasts longer."""
     share_low: float = 0.05
-    """Where the model misses less of the cost than this share, the bound of stage 1 doubles."""
+    """If the model misses less than this share of the cost, the KL bound of stage 1 doubles."""
     share_high: float = 0.2
-    """Where it misses more than this, the bound is halved."""
+    """If the model misses more than this share of the cost, the KL bound of stage 1 is halved."""
     exact: bool = False
-    """Whether stage 1 counts the KL of later steps, too, and so lowers the modelled cost as far as its bounds allow; the
-    authors' code does not (`control/kl_step_per_time.py`)."""
+    """Whether the cost to go of stage 1 contains the KL of later steps. True: lowest modelled cost within the bounds.
+    False: as the authors' code, nearly as low."""
     shared: bool = True
-    """Whether both stages share a temperature (difference 1); only with both of them."""
+    """Whether the two stages share a temperature. Used only with both stages. The authors' code does not share it."""
     centred: bool = True
-    """Whether weights count from 1/N (difference 1 of `control/path_integral.py`)."""
+    """Whether 1/N is subtracted from the weights of N samples, so that equal weights change nothing."""
     noise: float = 0.3
-    """σ of the first controller, u = σ ε, in the unit of actions, which lie in [-1, 1]."""
+    """σ of the first controller, u = σ ε with standard normal ε, in the unit of actions: they lie in [-1, 1]."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -74,12 +82,15 @@ class PILQR(Settings):
         self.require(damping=1, share_low=0, share_high=self.share_low)
 
     def bounds(self, multiplier: np.ndarray) -> np.ndarray:
-        """Return ε_t times its multiplier [T], nats."""
+        """Return the KL bounds of stage 1, ε_t times its multiplier [T], nats.  multiplier: [T]."""
         multiplier = shapes.real("PILQR.bounds", "multipliers", multiplier)
         return np.linspace(self.kl_first, self.kl_last, len(multiplier)) * multiplier
 
     def adapted(self, multiplier: np.ndarray, share: np.ndarray) -> np.ndarray:
-        """Return the multipliers [T] for the next stage 1, from the residual's share of the cost to go [T] (NaN: none)."""
+        """Return the multipliers [T] of the bounds for the next stage 1.
+
+        multiplier: the current ones [T].  share: the residual's share of the cost to go [T]; NaN: no change.
+        """
         multiplier, share = (shapes.real("PILQR.adapted", "multipliers", part) for part in (multiplier, share))
         factor = np.where(share > self.share_high, 0.5, np.where(share < self.share_low, 2.0, 1.0))
         low, high = (np.linspace(*ends, len(multiplier)) for ends in (LEAST, MOST))
@@ -87,23 +98,23 @@ class PILQR(Settings):
 
 
 class Sampled(NamedTuple):
-    """N episodes of the old controller."""
+    """N sampled episodes of the old controller."""
 
     starts: np.ndarray  # x_0 [N, n]
-    noise: np.ndarray  # ε [N, T, m], as drawn, before any clipping
+    noise: np.ndarray  # ε [N, T, m], before actions were clipped
     costs: np.ndarray  # minus rewards [N, T]
 
 
 class Explained(NamedTuple):
-    """What a fitted model makes of them."""
+    """A fitted model, and what it explains of the sampled costs."""
 
     dynamics: Linear
     cost: QuadraticCost
-    modelled: np.ndarray  # ĉ [N, T], of `modelled_costs`
+    modelled: np.ndarray  # ĉ [N, T]
 
 
 class Update(NamedTuple):
-    """A new controller and how it was found; what a stage that was left out would tell is None."""
+    """A new controller, and how it was found. Figures of a stage that is not used are None."""
 
     controller: Controller
     status: Status
@@ -112,7 +123,11 @@ class Update(NamedTuple):
 
 
 def explain(dynamics: Linear, cost: QuadraticCost, old: Controller, sampled: Sampled) -> Explained:
-    """Return ĉ too: what the same starts and noise under `old` cost by the model's mean.  Not finite where that runs away."""
+    """Return the model with the costs ĉ that it predicts for the sampled episodes.
+
+    ĉ is the cost of rollouts of the model's mean, from the same starts with the same noise under `old`. It is not
+    finite if these diverge.  Raises SpaceError where shapes do not fit.
+    """
     dynamics, cost, old, sampled = shapes.fit("pilqr.explain", dynamics, cost, old, sampled)
     x, found = np.array(sampled.starts, float), []
     with np.errstate(all="ignore"):
@@ -124,7 +139,10 @@ def explain(dynamics: Linear, cost: QuadraticCost, old: Controller, sampled: Sam
 
 
 def residual_share(costs: np.ndarray, modelled: np.ndarray) -> np.ndarray:
-    """Return Σ_i Σ_{s≥t} |ĉ - c| / Σ_i Σ_{s≥t} |c|  [T] of costs c and ĉ [N, T]; NaN where all costs are 0."""
+    """Return the residual's share of the cost to go, Σ_i Σ_{s≥t} |ĉ - c| / Σ_i Σ_{s≥t} |c|  [T].
+
+    costs: c [N, T].  modelled: ĉ [N, T].  NaN where all costs are 0.  Raises SpaceError where shapes do not fit.
+    """
     costs, modelled = shapes.fit("pilqr.residual_share", costs=costs, modelled=modelled)
     missed, whole = (costs_to_go(np.abs(part)).sum(0) for part in (modelled - costs, costs))
     return np.divide(missed, whole, out=np.full_like(whole, np.nan), where=whole > 0)
@@ -138,10 +156,13 @@ def update(
     bounds: np.ndarray,
     eta: Any = None,
 ) -> Update:
-    """Return the step that `settings.stages` want from the controller that drove `sampled`.
+    """Return one step of PILQR from the controller that acted in the sampled episodes.
 
-    model: None with "pi2".  bounds: ε_t of stage 1 [T].  eta: its multipliers to begin with [T].  Status: of the worse stage;
-    where it is NONFINITE_MODEL or UNSTABLE the controller is the old one.  Raises SpaceError where shapes do not fit.
+    old: that controller.  model: what `explain` returns; None without stage 1 ("pi2").  bounds: ε_t of stage 1 [T].
+    eta: multipliers of stage 1 to begin with [T].
+
+    Status: that of the worse stage. With NONFINITE_MODEL or UNSTABLE the old controller is returned.  Raises SpaceError
+    where shapes do not fit.  Source: Chebotar et al. 2017.
     """
     old, sampled, model, bounds, eta = _fitted(old, sampled, model, bounds, eta)
     if not np.isfinite(sampled.costs).all():
@@ -170,7 +191,7 @@ def update(
 
 
 def _fitted(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> tuple[Any, ...]:
-    """Return these as arrays.  Raises SpaceError unless all of them are of one problem."""
+    """Return the arguments of `update` as arrays.  Raises SpaceError where their shapes do not fit."""
     if not (model is None or isinstance(model, Explained)):
         raise SpaceError(f"pilqr.update: model is {shown(model)}; give what `explain` returns, or None")
     parts = () if model is None else (model.dynamics, model.cost)
@@ -182,5 +203,5 @@ def _fitted(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> tuple[
 
 
 def _finite(eta: np.ndarray) -> np.ndarray:
-    """Return η, or 0 where all samples cost the same."""
+    """Return η, with 0 instead of ∞: there all samples cost the same."""
     return np.where(np.isfinite(eta), eta, 0.0)

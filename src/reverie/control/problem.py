@@ -1,8 +1,8 @@
-"""What iLQG asks of a problem: roll controls out, and expand dynamics and costs about a trajectory.
+"""Problems for iLQG: roll actions out, and expand dynamics and costs about a trajectory.
 
-A problem of JAX functions is made by `problem`.  Any other pair of functions will do (a simulator's, in NumPy), also on
-states that are no vectors, such as quaternions: `rollout` alone takes differences of states, and the derivatives that
-`expand` gives may be with respect to a tangent of another dimension.
+`problem` makes one from JAX functions. Any other pair of functions will do, such as those of a simulator in NumPy.
+States need not be vectors: they may hold quaternions, for example. Only `rollout` takes differences of states, and the
+derivatives of `expand` may be in tangent coordinates of another dimension.
 """
 
 from collections.abc import Callable
@@ -31,24 +31,28 @@ class Expansion(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Two functions, and the dimension of state differences where that is not len(x)."""
+    """What iLQG needs: the functions `rollout` and `expand`."""
 
     rollout: Callable[..., Any]
     """(x_hat [T + 1, ·], u_hat [T, m], K [T, m, n], k [T, m], alphas [S]) -> (X [S, T + 1, ·], U [S, T, m], J [S]).
 
-    From x_hat[0], under u = û + α k + K (x - x̂), clipped to the bounds if there are any; U as executed."""
+    It rolls out u = û + α k + K (x - x̂) from x_hat[0], clipped to the bounds if there are any. U are the clipped
+    actions."""
     expand: Callable[..., Expansion]
     """(X [T + 1, ·], U [T, m]) -> Expansion."""
     tangent: int | None = None
+    """Dimension n of state differences; None: the length of x."""
 
 
 def problem(dynamics, cost, terminal, low=None, high=None, start=0, length=None) -> Problem:
     """Return the problem of JAX functions dynamics(x, u, t) -> x', cost(x, u, t) -> [], terminal(x) -> [].
 
-    low, high: bounds of controls, numbers or [m]; give `Options` the same.  start: t of the first step.  length: steps
-    that count, at most T; later ones hold the state, cost nothing and leave controls alone, so that plans of all lengths
-    share one shape.  Functions that carry arrays may be `jax.tree_util.Partial`.  The same functions again, with other
-    bounds, starts or lengths, compile nothing anew.
+    low, high: bounds of actions, numbers or [m]; give `Options` the same.  start: t of the first step.
+    length: number of steps that count, at most T. In later steps the state does not change, there is no cost, and
+    actions keep their values. So plans of all lengths have arrays of one shape.
+
+    Functions that carry arrays may be `jax.tree_util.Partial`. Nothing is compiled again for the same functions with
+    other bounds, starts or lengths.  Raises SpaceError where a bound is not a number or an array.
     """
     parts = [f if isinstance(f, Partial) else Partial(f) for f in (dynamics, cost, terminal)]
     bounds = tuple(_end(name, end) for name, end in (("low", low), ("high", high)))
@@ -60,14 +64,14 @@ def problem(dynamics, cost, terminal, low=None, high=None, start=0, length=None)
 
 
 def _end(name: str, end: Any) -> Any:
-    """Return a bound of controls as a number or an array.  Raises SpaceError where it is none."""
+    """Return a bound of actions as a number or an array.  Raises SpaceError where it is neither."""
     if end is None:
         return -np.inf if name == "low" else np.inf
     return end if isinstance(end, int | float) else shapes.real("problem", name, end)
 
 
 def _times(steps: int, start, length):
-    """Return t of each step and whether it counts."""
+    """Return t of each step [T], and whether it counts [T]."""
     number = jnp.arange(steps)
     return start + number, number < (steps if length is None else length)
 
@@ -100,7 +104,7 @@ def _expand(dynamics, cost, terminal, start, length, X, U) -> Expansion:
     F = jax.vmap(jax.jacfwd(of_y(dynamics)))(Y, times)
     c = jax.vmap(jax.grad(of_y(cost)))(Y, times)
     C = jax.vmap(jax.hessian(of_y(cost)))(Y, times)
-    idle = np.diag(np.arange(n + m) >= n).astype(float)  # curvature in controls alone: their best change is 0
+    idle = np.diag(np.arange(n + m) >= n).astype(float)  # curvature in actions only: their best change is 0
     F = jnp.where(counts[:, None, None], F, jnp.eye(n, n + m, dtype=F.dtype))
     c = jnp.where(counts[:, None], c, 0.0)
     C = jnp.where(counts[:, None, None], C, jnp.asarray(idle, C.dtype))
@@ -118,9 +122,10 @@ def _expand(dynamics, cost, terminal, start, length, X, U) -> Expansion:
 
 
 def padded(inner: Problem, length: int) -> Problem:
-    """Return `inner`, of `length` steps and of NumPy functions, as one of any T >= length steps.
+    """Return a problem of any T >= length steps, made from `inner`, a problem of `length` steps and NumPy functions.
 
-    As with `problem`'s length: later steps hold the state, cost nothing and leave controls alone.
+    As with `length` of `problem`: in later steps the state does not change, there is no cost, and actions keep their
+    values.
     """
 
     def rollout(x_hat, u_hat, K, k, alphas):

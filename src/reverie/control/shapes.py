@@ -1,7 +1,8 @@
-"""What the functions of this room are given: arrays of real numbers whose shapes fit, or one sentence that says which does not.
+"""Check the arguments of this package's functions: arrays of real numbers whose shapes agree.
 
-Axes have the letters of the room: T steps, n states, m controls, d = n + m of both, N samples, S states of a table.  Names
-have the same axes everywhere.  Shapes alone are looked at, so that it works on traced arrays too, where it costs nothing.
+Axes have the same letters everywhere: T steps, n states, m actions, d = n + m, N samples. An argument's name decides
+its axes. Only shapes are checked, so it works on arrays that JAX traces as well, and costs nothing in compiled
+programs.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ AXES: Mapping[str, str] = {
     **{"F": "Tnd", "f": "Tn", "covariance": "Tnn"},  # of `Linear`
     **{"C": "Tdd", "c": "Td", "c0": "T", "V": "nn", "v": "n", "v0": ""},  # of `QuadraticCost`
     **{"K": "Tmn", "k": "Tm", "chol": "Tmm", "Quu": "Tmm"},  # of `Controller`
-    **{"x0": "n", "x0_mean": "n", "x0_cov": "nn", "U0": "Tm"},  # where it begins
+    **{"x0": "n", "x0_mean": "n", "x0_cov": "nn", "U0": "Tm"},  # of the start
     **{"H": "mm", "g": "m", "low": "m", "high": "m", "start": "m", "Hux": "mn"},  # of one step
     **{"starts": "Nn", "noise": "NTm", "costs": "NT", "to_go": "NT", "modelled": "NT", "weights": "NT"},  # of samples
     **{"bounds": "T", "multipliers": "T"},
@@ -28,16 +29,20 @@ AXES: Mapping[str, str] = {
 
 
 def real(where: str, name: str, value: Any) -> Any:
-    """Return `value` as an array of real floating-point numbers, NumPy's or JAX's as it is, lists as NumPy's float64."""
+    """Return `value` as an array of real floating-point numbers. Arrays of NumPy and JAX stay; lists become float64.
+
+    where: the function, and name: the argument, for messages.  Raises SpaceError where it is not such an array.
+    """
     return array_arguments.real(f"{where}: {name}", value, f"an array of real numbers {_axes(AXES[name])}")
 
 
 def fit(where: str, *parts: Any, **given: Any) -> list[Any]:
-    """Return the tuples `parts`, of arrays, then `given` as arrays, in order: lists are made arrays.
+    """Return `parts` and then `given`, in order, with lists converted to arrays. None stays None.
 
-    Raises SpaceError unless each, and each field of the tuples, has its axes.  What is None stays so.
+    where: the function, for messages.  parts: named tuples of arrays.  given: arrays by name.
+    Raises SpaceError unless all arrays, and all fields of the tuples, have shapes that agree.
     """
-    sizes: dict[str, tuple[int, str]] = {}  # of each axis, and who has it
+    sizes: dict[str, tuple[int, str]] = {}  # size of each axis, and the name of an argument that has it
     for part in parts:
         if not hasattr(part, "_asdict") or not part._asdict().keys() <= AXES.keys():
             raise SpaceError(f"{where} is given {shown(part)}; it takes a tuple of arrays, such as Linear or Quadratic")
@@ -47,7 +52,7 @@ def fit(where: str, *parts: Any, **given: Any) -> list[Any]:
             return None
         found = real(where, name, value)
         _agree(where, name, found.shape, sizes)
-        return value if isinstance(value, int | float) else found  # numbers take the precision of what they meet
+        return value if isinstance(value, int | float) else found  # a number takes the others' precision
 
     def whole(part: Any) -> Any:
         found = {name: fitted(name, own) for name, own in part._asdict().items()}
@@ -57,13 +62,13 @@ def fit(where: str, *parts: Any, **given: Any) -> list[Any]:
 
 
 def alike(*parts: Any) -> tuple[Any, ...]:
-    """Return arrays, and tuples of arrays, as JAX's of one precision: the widest among them."""
+    """Return arrays, and tuples of arrays, as JAX arrays of the same precision: the highest among them."""
     dtype = jnp.result_type(*jax.tree.leaves(parts))
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), parts)
 
 
 def _agree(where: str, name: str, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> None:
-    """Raise SpaceError unless a shape agrees with sizes known; add its own to them."""
+    """Raise SpaceError unless `shape` agrees with the sizes that are known; add its own sizes to them."""
     axes = AXES[name]
     if "d" not in sizes and "n" in sizes and "m" in sizes:
         sizes["d"] = sizes["n"][0] + sizes["m"][0], sizes["m"][1]
@@ -90,21 +95,21 @@ def _axes(axes: str) -> str:
 
 
 def matrices(where: str, **given: Any) -> list[np.ndarray]:
-    """Return matrices as float64; numbers count as 1 by 1.  Raises SpaceError as `fit` does."""
+    """Return matrices as float64. A number counts as a 1 by 1 matrix.  Raises SpaceError as `fit` does."""
     wide = {name: real(where, name, value) for name, value in given.items()}
     wide = {name: value.reshape(1, 1) if value.ndim == 0 else value for name, value in wide.items()}
     return [np.asarray(value, float) for value in fit(where, **wide)]
 
 
 def number(name: str, value: Any) -> float:
-    """Return a finite number, of an array without axes too."""
+    """Return a finite number, also from an array without axes.  Raises ConfigError where it is not one."""
     if isinstance(value, np.ndarray | jax.Array) and value.ndim == 0:
         value = value.item()
     return finite(name, value)
 
 
 def positive(name: str, value: Any) -> float:
-    """Return a finite number above 0."""
+    """Return a finite number above 0.  Raises ConfigError where it is not one."""
     found = number(name, value)
     if found <= 0:
         raise ConfigError(f"{name} is {shown(value)}; it must be positive")
@@ -112,7 +117,7 @@ def positive(name: str, value: Any) -> float:
 
 
 def share(name: str, value: Any) -> float:
-    """Return a number in (0, 1]."""
+    """Return a number in (0, 1].  Raises ConfigError where it is not one."""
     found = number(name, value)
     if not 0 < found <= 1:
         raise ConfigError(f"{name} is {shown(value)}; it must lie in (0, 1]")
