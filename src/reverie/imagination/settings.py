@@ -1,4 +1,4 @@
-"""Settings of imagination rollouts for any off-policy agent.  Gu et al. 2016 (arXiv 1603.00748), Algorithm 2.
+"""Imagination rollouts for any off-policy agent: their settings.  Gu et al. 2016 (arXiv 1603.00748), Algorithm 2.
 
 A model is fitted to the last few real episodes. It is rolled out for a few steps from real states, under the current
 policy. The agent learns from these imagined transitions as from real ones: l imagined minibatches for each real one.

@@ -1,4 +1,4 @@
-"""Dynamics models by the name users type.  Adding one is its file and one line here."""
+"""Dynamics models by the names that users type. To add one, write its file and one line here."""
 
 from reverie.core.registry import Registry
 

@@ -1,4 +1,4 @@
-"""The true dynamics, asked one row at a time: for imagination and planning without model error."""
+"""The true dynamics of an environment, for imagination and planning without model error."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,7 +16,10 @@ Derivatives = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] 
 
 
 class ExactDynamics:
-    """A step function as dynamics without noise, the same at all times."""
+    """Dynamics given by a step function, without noise and the same at all times.
+
+    step: x [n], u [m] -> x' [n].  derivatives: x, u -> A = ∂x'/∂x [n, n], B = ∂x'/∂u [n, m]; None: not known.
+    """
 
     horizon = None
 
@@ -24,17 +27,20 @@ class ExactDynamics:
         self.step, self.derivatives = step, derivatives
 
     def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return the next states [B, n]."""
+        """Return the next states [B, n].  x: [B, n].  u: [B, m].  t: not used. Rows are computed one by one."""
         del t
         return np.array([self.step(*row) for row in zip(x, u, strict=True)]).reshape(x.shape)
 
     def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return the next states [B, n], which are certain."""
+        """Return the next states [B, n], as `mean` does: there is no noise."""
         del generator
         return self.mean(x, u, t)
 
     def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the model to first order.  Raises ConfigError where it was given no derivatives."""
+        """Return the dynamics to first order about states [T + 1, n] and actions [T, m].
+
+        Raises ConfigError where there are no derivatives.
+        """
         if self.derivatives is None:
             raise ConfigError("these dynamics have no derivatives; give Exact a function `derivatives`")
         n = states.shape[1]
@@ -44,24 +50,27 @@ class ExactDynamics:
         return Linear(F, f, np.zeros((len(actions), n, n)))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return nothing: it is all in the functions."""
+        """Return an empty dict: there is nothing to save."""
         return {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exact:
-    """True dynamics: of a world that shows its physics (`bind`), or given as a function and its derivatives."""
+    """The true dynamics: those of an environment that shows its physics (`bind`), or a function that is given."""
 
     step: StepFunction | None = None
-    """x [n], u [m] -> x' [n], a function of these alone."""
+    """Function x [n], u [m] -> x' [n] that computes a step. Left out: the environment's own physics."""
     derivatives: Derivatives | None = None
-    """x, u -> A = ∂x'/∂x [n, n], B = ∂x'/∂u [n, m]."""
+    """Function x, u -> A = ∂x'/∂x [n, n], B = ∂x'/∂u [n, m]. Planners need it. Left out: the environment's own."""
 
     name = "exact"
     episodes = 1
 
     def bind(self, task: KnownDynamics) -> "Exact":
-        """Return these settings with the task's physics.  Raises ConfigError where it shows none."""
+        """Return these settings with the physics of `task`, unless they have a step function already.
+
+        Raises ConfigError where the task shows no physics.
+        """
         if self.step is not None:
             return self
         if task.step is None:
@@ -71,17 +80,17 @@ class Exact:
         return self.replace(step=task.step, derivatives=task.derivatives)
 
     def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
-        """Return the true dynamics; there is nothing to fit."""
+        """Return the true dynamics. Nothing is fitted, and the arguments are not used."""
         del batch, history, previous, seed
         return FitResult(self.restore({}), Status.DONE)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> ExactDynamics:
-        """Return the true dynamics."""
+        """Return the true dynamics.  Raises ConfigError where no step function is known."""
         del arrays
         if self.step is None:
             raise ConfigError("Exact knows no dynamics yet; bind it to a task, or give it a step function")
         return ExactDynamics(self.step, self.derivatives)
 
     def replace(self, **changes: Any) -> "Exact":
-        """Return settings with changes."""
+        """Return these settings with changes."""
         return dataclasses.replace(self, **changes)

@@ -1,9 +1,9 @@
 """Time-varying linear-Gaussian dynamics x' ~ N(F_t [x; u] + f_t, Σ_t) from few episodes.  Gu et al. 2016, section 5.3.
 
-For each step t the samples z = [x; u; x' - x] of the episodes alive give a joint Gaussian, its posterior under a
-normal-inverse-Wishart prior, and by conditioning on y = [x; u] the model.  With fewer than n + m + 2 episodes the samples
-alone cannot tell y's directions apart: the prior supplies the rest.  The paper prints none; Levine & Abbeel 2014, which it
-cites, fit a mixture.
+At each step t the episodes that have not ended give samples z = [x; u; x' - x]. A joint Gaussian over z is fitted to
+them, under a normal-inverse-Wishart prior. Conditioned on y = [x; u] it gives the model. Fewer than n + m + 2 episodes
+do not determine all directions of y: the prior supplies the rest. The paper does not give a prior. Levine & Abbeel
+2014, which it cites, fit a mixture.
 """
 
 import dataclasses
@@ -18,48 +18,54 @@ from reverie.maths import gaussian
 from reverie.models import mixture, samples
 from reverie.models.samples import Scale
 
-START = 1e-6  # least variance of x_0, of the variance over all steps: starts may be all the same
-TOLD_APART = 1e-5  # least variance of u given x, of u's over all steps, that counts as action noise
+START = 1e-6  # least variance of x_0, relative to that over all steps, because all starts may be equal
+TOLD_APART = 1e-5  # least variance of u given x, relative to that of u over all steps, that counts as action noise
 
 
 class LinearDynamics(NamedTuple):
-    """Fitted dynamics: K modes (mostly 1), each with T steps, or with 1 that stands for all where not `varying`."""
+    """Fitted dynamics of K modes (usually 1), each with T time steps; T = 1 if the model does not vary with time."""
 
     F: np.ndarray  # [K, T, n, n + m]
     f: np.ndarray  # [K, T, n]
     covariance: np.ndarray  # [K, T, n, n]
-    noise: np.ndarray  # its lower factor [K, T, n, n]
+    noise: np.ndarray  # lower Cholesky factor of the covariance [K, T, n, n]
     centre: np.ndarray  # mean of x_t within a mode [K, T, n]
     whiten: np.ndarray  # L⁻¹ of x_t's covariance L Lᵀ within a mode [K, T, n, n]
-    rank: np.ndarray  # directions of y that the samples of a step span by themselves [K, T]
-    varying: np.ndarray  # whether time matters, a scalar
+    rank: np.ndarray  # number of directions of y that the samples of a step span without the prior [K, T]
+    varying: np.ndarray  # whether the model varies with time, a scalar
 
     @property
     def horizon(self) -> int | None:
-        """Steps of the longest episode of the batch, or None."""
+        """Number of steps of the longest episode of the batch; None if the model does not vary with time."""
         return self.f.shape[1] if self.varying else None
 
     def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return F y + f  [B, n].  Raises IndexError for steps beyond the horizon."""
+        """Return the mean of the next states, F y + f  [B, n].  Raises IndexError for steps beyond the horizon.
+
+        x: [B, n].  u: [B, m].  t: time steps [B].
+        """
         at = self._at(x, t)
         return (self.F[at] @ np.concatenate([x, u], axis=1)[:, :, None])[:, :, 0] + self.f[at]
 
     def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return draws from N(F y + f, Σ)  [B, n]."""
+        """Return next states drawn from N(F y + f, Σ)  [B, n].  The arguments and errors are those of `mean`."""
         draw = generator.standard_normal((*x.shape, 1))
         return self.mean(x, u, t) + (self.noise[self._at(x, t)] @ draw)[:, :, 0]
 
     def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the model of steps 0 … T - 1; of several modes, each step's likeliest."""
+        """Return the model of steps 0 … T - 1, with the likeliest mode of each step.
+
+        states: [T + 1, n].  actions: [T, m].
+        """
         at = self._at(states[: len(actions)], np.arange(len(actions)))
         return Linear(self.F[at], self.f[at], self.covariance[at])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the fields by name."""
+        """Return all fields by name, for a checkpoint."""
         return self._asdict()
 
     def _at(self, x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray | int, np.ndarray]:
-        """Return indices (mode, step) of rows x [B, n], t [B]: the mode under whose Gaussian x_t is likeliest."""
+        """Return the indices (mode, step) for rows x [B, n], t [B]. The mode is the likeliest one for x_t."""
         t = np.asarray(t)
         if not self.varying:
             t = np.zeros_like(t)
@@ -75,27 +81,31 @@ class LinearDynamics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearGaussian(Settings):
-    """Time-varying linear-Gaussian dynamics, fitted to each batch of episodes with a prior from more of them."""
+    """Time-varying linear-Gaussian dynamics, fitted to the last few episodes with a prior from more of them.
+
+    Raises ConfigError where a value cannot work.
+    """
 
     episodes: int = 5
-    """Real episodes to a fit (n of Gu et al. 2016)."""
+    """Number of real episodes that the model is fitted to (n of Gu et al. 2016)."""
     prior: Literal["none", "window", "pooled", "mixture"] = "pooled"
-    """What stands behind each step's few samples: neighbouring steps, one Gaussian of all steps, or a mixture."""
+    """Prior for the few samples of each time step: none, the steps next to it, one Gaussian of all steps, or a mixture
+    of Gaussians."""
     prior_strength: float = 10.0
-    """Weight of the prior in imagined episodes; with "window" that of a neighbour's samples beside the step's own.
-    1 (Levine & Abbeel's) is too weak where states are many: `studies/data/priors/priors.csv`."""
+    """Weight of the prior, as a number of episodes. With "window": weight of each sample of a neighbouring step.
+    Levine & Abbeel use 1, which is too weak for many states (`studies/data/priors/priors.csv`)."""
     ridge: float = 1e-6
-    """Added to the variances of states and actions, in units of their variance over all steps."""
+    """Added to the variances of states and actions, relative to their variance over all steps."""
     history: int = 20
-    """Last episodes that "pooled" and "mixture" are made from."""
+    """Number of last episodes from which the priors "pooled" and "mixture" are made."""
     window: int = 2
-    """Neighbours on either side for "window"."""
+    """Number of time steps, before and after each step, that the prior "window" is made from."""
     time_varying: bool = True
-    """False: one linear-Gaussian model for all steps of batch and history, as a control experiment."""
+    """Fit a model for each time step. False: one model for all steps, for comparison."""
     modes: int = 1
-    """Models for this many groups of starts; in use that under which the state is likeliest."""
+    """Number of groups that episodes are divided into by their starts. Each has a model; the likeliest is used."""
     mean: Literal["empirical", "map"] = "empirical"
-    """Whether the prior draws only covariances, or means too."""
+    """Means of the Gaussians: "empirical" takes the samples' means, "map" lets the prior change them too."""
 
     name = "linear"
 
@@ -104,10 +114,19 @@ class LinearGaussian(Settings):
         self.require(episodes=1, prior_strength=0, ridge=0, history=1, window=0, modes=1)
 
     def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
-        """Return dynamics fitted to `batch`, with the last of `history` behind the prior.
+        """Return dynamics fitted to the episodes `batch`, with a prior from the last episodes of `history`.
 
-        TOO_FEW_SAMPLES, NONFINITE_MODEL (data that are not finite) and a SINGULAR that no solve survives come without
-        dynamics; SINGULAR (u given x does not vary) and UNSTABLE (see `explodes`) with them: usable at your own risk.
+        previous: not used.  seed: of the mixture.
+
+        | status          | dynamics     | meaning                                                                 |
+        |-----------------|--------------|-------------------------------------------------------------------------|
+        | DONE            | yes          |                                                                         |
+        | TOO_FEW_SAMPLES | none         |                                                                         |
+        | NONFINITE_MODEL | none         | data are not finite                                                     |
+        | SINGULAR        | none, or yes | a matrix cannot be inverted; with dynamics: u given x does not vary     |
+        | UNSTABLE        | yes          | predictions diverge, see `samples.explodes`                             |
+
+        Dynamics that come with SINGULAR or UNSTABLE may be wrong.
         """
         del previous
         behind = (history or batch)[-self.history :]
@@ -142,21 +161,21 @@ class LinearGaussian(Settings):
         return FitResult(dynamics, Status.DONE if noisy > TOLD_APART else Status.SINGULAR)
 
     def rehearse(self, episode: Episode) -> None:
-        """Have all that `fit` calls compiled, at the sizes of `episode` and for any number of them."""
+        """Compile what `fit` calls, for the sizes of `episode` and any number of episodes."""
         if self.prior == "mixture" and self.time_varying:
             mixture.rehearse(samples.joint(episode).shape[1])
 
     def restore(self, arrays: dict[str, np.ndarray]) -> LinearDynamics:
-        """Return the dynamics whose `arrays` these are."""
+        """Return the dynamics whose `arrays` were saved."""
         return LinearDynamics(**arrays)
 
     @property
     def _alone(self) -> bool:
-        """Whether a step's samples have nothing behind them."""
+        """Whether there is no prior."""
         return self.prior == "none" or not self.time_varying
 
     def _prior(self, z, alive, points, model) -> gaussian.Prior | None:
-        """Return the prior of each step; None where there are too few samples for it."""
+        """Return the prior of each time step. None if there are too few samples for it."""
         (_, T, D), strength = z.shape, self.prior_strength
         zero = np.zeros((T, D, D))
         if self._alone:
@@ -180,11 +199,11 @@ class LinearGaussian(Settings):
             count = alive.sum(0)[:, None]
             share = np.where(count > 0, share.sum(0) / np.maximum(count, 1), model.weight)
             mean, covariance = mixture.mixed(model, share)
-        # As the inverse-Wishart mode of cbfinn/gps has it; without its use of a stale count of points.
+        # As in the inverse-Wishart mode of cbfinn/gps, but without its outdated count of points.
         return gaussian.Prior(mean, strength * covariance, strength, strength * (1 - (D + 2) / len(points)))
 
     def _part(self, z, alive, prior: gaussian.Prior, scale: Scale, d: int) -> dict[str, np.ndarray]:
-        """Return the fields of one mode, in units, and how much u varies given x (`noisy`, standardised)."""
+        """Return the fields of one mode in physical units, and `noisy`: the standardised variance of u given x."""
         n = z.shape[2] - d
         each = samples.moments(z, alive)
         found = gaussian.posterior(*each, prior)
@@ -198,7 +217,7 @@ class LinearGaussian(Settings):
         noise = scale.std[d:, None] * gaussian.factor(model.covariance)
         F = scale.std[d:, None] * model.F / scale.std[:d]
         f = scale.std[d:] * model.f + scale.mean[d:] - F @ scale.mean[:d]
-        # The last block of Σ_yy's Cholesky factor is the factor of u's covariance given x.
+        # The last block of the Cholesky factor of Σ_yy is the factor of the covariance of u given x.
         lower = np.linalg.cholesky(covariance[:, :d, :d])
         noisy = np.diagonal(lower, axis1=1, axis2=2)[:, n:].min(1) ** 2
         return {
@@ -214,7 +233,7 @@ class LinearGaussian(Settings):
 
 
 def _groups(batch: list[Episode], modes: int, scale: Scale) -> np.ndarray:
-    """Return a group 0 … for each episode by its start [N]: farthest starts first as centres, then k-means."""
+    """Return the group 0, 1, … of each episode by its start [N], by k-means. First centres are starts far apart."""
     starts = np.array([e.states[0] for e in batch], float) / scale.std[: batch[0].states.shape[1]]
     centres = starts[:1]
     while len(centres) < modes:

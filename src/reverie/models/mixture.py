@@ -1,9 +1,9 @@
-"""A Gaussian mixture over z = [x; u; x' - x], fitted by EM, as prior for fits from few episodes.  Levine & Abbeel 2014.
+"""A Gaussian mixture over z = [x; u; x' - x], fitted by EM, as a prior for fits to few episodes.  Levine & Abbeel 2014.
 
-Each cluster has D imagined points of the covariance of all points, R, behind it: EM maximises the log-likelihood less
-½ Σ_k [tr(Ψ Σ_k⁻¹) + D ln|Σ_k|], Ψ = D (R + FLOOR I), and that rises at every iteration.  Without them clusters of 40 points,
-as in Levine's experiments, are nearly singular from some 20 dimensions on, and fits with such a prior can be worse than no
-model at all.  Points are standardised.
+Each cluster has a prior worth D points, with the covariance R of all points. EM maximises the log-likelihood minus
+½ Σ_k [tr(Ψ Σ_k⁻¹) + D ln|Σ_k|] with Ψ = D (R + FLOOR I), which rises at each iteration. Without this prior, clusters of
+40 points, as in Levine's experiments, are nearly singular from about 20 dimensions on. Fits with such a mixture can be
+worse than no model. Points are standardised.
 """
 
 from typing import NamedTuple
@@ -14,14 +14,14 @@ import numpy as np
 
 from reverie.maths.gaussian import Joint, outer
 
-CLUSTERS = 20  # at most: the setting of Levine's arm experiments, as is
-SAMPLES = 40  # points to a cluster,
-DIRECTIONS = 5  # and at least so many to each coordinate of z
-POINTS = 1024  # at most: of more, so many are drawn
-FLOOR = 1e-6  # of variances
-ITERATIONS = 100
-GAIN = 0.1  # nats per point: less than that in one iteration is convergence
-BUCKET = 256  # points are padded to a multiple of it, so that fits of like size share one compiled program
+CLUSTERS = 20  # most clusters; as SAMPLES, the setting of Levine's arm experiments
+SAMPLES = 40  # least number of points per cluster
+DIRECTIONS = 5  # least number of points per cluster and coordinate of z
+POINTS = 1024  # most points; of more, this many are drawn
+FLOOR = 1e-6  # added to variances
+ITERATIONS = 100  # most iterations of EM
+GAIN = 0.1  # nats per point: EM has converged if an iteration gains less
+BUCKET = 256  # points are padded to a multiple of this, so that fits of similar size share one compiled program
 
 
 class Mixture(NamedTuple):
@@ -30,16 +30,16 @@ class Mixture(NamedTuple):
     weight: np.ndarray  # [K]
     mean: np.ndarray  # [K, D]
     covariance: np.ndarray  # [K, D, D]
-    objective: np.ndarray  # at each iteration, nats per point; it never falls
+    objective: np.ndarray  # after each iteration, nats per point; it never falls
 
 
 def clusters_for(points: int, dim: int) -> int:
-    """Return K for so many points [D = dim]: at least 2, at most CLUSTERS."""
+    """Return the number of clusters K for this many points of dimension `dim`: at least 2, at most CLUSTERS."""
     return max(2, min(CLUSTERS, points // max(SAMPLES, DIRECTIONS * dim)))
 
 
 def fit(points: np.ndarray, seed: int) -> Mixture:
-    """Return the mixture of `points` [P, D], the same for the same seed."""
+    """Return the mixture fitted to `points` [P, D]. The same seed gives the same mixture."""
     generator = np.random.default_rng(seed)
     if len(points) > POINTS:
         points = points[generator.choice(len(points), POINTS, replace=False)]
@@ -59,14 +59,14 @@ def fit(points: np.ndarray, seed: int) -> Mixture:
 
 
 def rehearse(dim: int) -> None:
-    """Compile `fit` for points [P, dim], however many they are."""
+    """Compile `fit` for points [P, dim] with any P."""
     generator = np.random.default_rng(0)
     for rows in range(BUCKET, POINTS + 1, BUCKET):
         fit(generator.standard_normal((rows, dim)), 0)
 
 
 def responsibilities(mixture: Mixture, points: np.ndarray) -> np.ndarray:
-    """Return p(k | z) [P, K] of points [P, D]."""
+    """Return the probabilities p(k | z) [P, K] of clusters for points [P, D]."""
     whiten, logs = _whitening(np, mixture.covariance)
     log = _log_joint(np, points, mixture.weight, mixture.mean, whiten, logs)
     share = np.exp(log - log.max(1, keepdims=True))
@@ -74,14 +74,14 @@ def responsibilities(mixture: Mixture, points: np.ndarray) -> np.ndarray:
 
 
 def mixed(mixture: Mixture, share: np.ndarray) -> Joint:
-    """Return mean and covariance [..., D, D] of the mixture under other weights `share` [..., K]."""
+    """Return mean [..., D] and covariance [..., D, D] of the mixture with other weights `share` [..., K]."""
     mean = share @ mixture.mean
     second = np.tensordot(share, mixture.covariance + outer(mixture.mean), 1)
     return Joint(mean, second - outer(mean))
 
 
 def _lloyd(points: np.ndarray, clusters: int, generator: np.random.Generator, iterations: int = 10) -> np.ndarray:
-    """Return labels [P] by k-means from k-means++ seeds; a centre that loses all its points stays where it is."""
+    """Return labels [P] by k-means, with first centres by k-means++. A centre without points does not move."""
     centres = points[generator.integers(len(points))][None]
     nearest = ((points - centres) ** 2).sum(1)
     while len(centres) < clusters:
@@ -99,7 +99,7 @@ def _lloyd(points: np.ndarray, clusters: int, generator: np.random.Generator, it
 
 
 def _whitening(xp, covariance):
-    """Return L⁻¹ [K, D, D] and ln|L| [K] of covariances L Lᵀ."""
+    """Return L⁻¹ [K, D, D] and ln|L| [K] of covariances L Lᵀ.  xp: NumPy or jax.numpy."""
     lower = xp.linalg.cholesky(covariance)
     eye = xp.broadcast_to(xp.eye(lower.shape[-1]), lower.shape)
     whiten = jax.scipy.linalg.solve_triangular(lower, eye, lower=True) if xp is jnp else np.linalg.solve(lower, eye)

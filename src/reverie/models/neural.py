@@ -1,7 +1,7 @@
-"""An ensemble of networks that predict x' - x from [x; u], the same at all times, trained on all experience.
+"""An ensemble of networks that predict x' - x from [x; u], trained on all experience.
 
-Training is compiled once for given sizes of networks and minibatches, however much data there is: minibatches are drawn
-outside.  Prediction and linearisation are NumPy's.
+The dynamics are the same at all times. Training is compiled once for each size of networks and minibatches. It does not
+depend on the amount of data, because minibatches are drawn outside of it. Prediction and linearisation run on NumPy.
 """
 
 import dataclasses
@@ -21,47 +21,56 @@ from reverie.core.status import Status
 from reverie.maths import gaussian, networks
 from reverie.models import samples
 
-CHUNK = 25  # updates between two looks at the validation error
-PATIENCE = 4  # looks without a better one before training ends
-VALIDATION = 0.1  # share of samples that are looked at only
+CHUNK = 25  # updates between two evaluations of the validation error
+PATIENCE = 4  # evaluations without an improvement after which training ends
+VALIDATION = 0.1  # share of samples used for validation only
 
 
 class NeuralDynamics(NamedTuple):
-    """E networks of standardised input and output, and their residuals' noise."""
+    """E networks with standardised input and output, and the noise of their residuals."""
 
-    weights: tuple[np.ndarray, ...]  # each layer's [E, i, o], float32
-    biases: tuple[np.ndarray, ...]  # [E, o]
+    weights: tuple[np.ndarray, ...]  # of each layer [E, i, o], float32
+    biases: tuple[np.ndarray, ...]  # of each layer [E, o], float32
     mean_in: np.ndarray  # of y = [x; u]  [d]
-    std_in: np.ndarray  # [d]
+    std_in: np.ndarray  # of y  [d]
     mean_out: np.ndarray  # of x' - x  [n]
-    std_out: np.ndarray  # [n]
-    noise: np.ndarray  # lower factor of the residuals' covariance [n, n]
+    std_out: np.ndarray  # of x' - x  [n]
+    noise: np.ndarray  # lower Cholesky factor of the residuals' covariance [n, n]
 
     @property
     def horizon(self) -> None:
-        """Time does not matter."""
+        """None: the model does not vary with time."""
         return None
 
     def members(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return each member's next states [E, B, n]; their spread tells where data were few."""
+        """Return the next states that each member predicts [E, B, n]. They differ more where there were few data.
+
+        x: [B, n].  u: [B, m].
+        """
         out = self._forward(x, u)[-1].astype(float)
         return x + out * self.std_out + self.mean_out
 
     def disagreement(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the members' standard deviation over that of steps, averaged over coordinates [B]."""
+        """Return the standard deviation of the members' predictions [B], relative to that of x' - x in the data.
+
+        x: [B, n].  u: [B, m].  It is averaged over coordinates.
+        """
         return (self.members(x, u).std(0) / self.std_out).mean(1)
 
     def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return the members' mean [B, n]."""
+        """Return the mean of the members' predictions [B, n].  x: [B, n].  u: [B, m].  t: not used."""
         del t
         return self.members(x, u).mean(0)
 
     def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return the mean with residual noise [B, n]."""
+        """Return the mean plus noise with the covariance of the residuals [B, n]."""
         return self.mean(x, u, t) + generator.standard_normal(x.shape) @ self.noise.T
 
     def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the first order of the mean, its Jacobian by the chain rule through the units that are on."""
+        """Return the mean to first order about states [T + 1, n] and actions [T, m].
+
+        The Jacobian follows by the chain rule through the active units.
+        """
         x, n = states[: len(actions)], states.shape[1]
         *hidden, _ = self._forward(x, actions)
         slope = self.weights[-1].swapaxes(1, 2)[:, None]  # [E, 1, n, h]
@@ -73,14 +82,14 @@ class NeuralDynamics(NamedTuple):
         return Linear(F, f, np.broadcast_to(self.noise @ self.noise.T, (len(x), n, n)))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return weight0, bias0, … and the scales."""
+        """Return weight0, bias0, … and the scales by name, for a checkpoint."""
         layers = {f"weight{i}": a for i, a in enumerate(self.weights)} | {
             f"bias{i}": a for i, a in enumerate(self.biases)
         }
         return layers | {name: getattr(self, name) for name in self._fields[2:]}
 
     def _forward(self, x: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
-        """Return each layer's values [E, B, units]: hidden ones, then the standardised change."""
+        """Return the output of each layer [E, B, units]. The last is the standardised change x' - x."""
         value = ((np.concatenate([x, u], axis=1) - self.mean_in) / self.std_in).astype(np.float32)
         values = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -93,20 +102,23 @@ class NeuralDynamics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Neural(Settings):
-    """Dynamics by an ensemble of networks; the paper reports that with a network imagination did not help."""
+    """Dynamics by an ensemble of networks. The paper reports that imagination with a network did not help.
+
+    Raises ConfigError where a value cannot work.
+    """
 
     episodes: int = 5
-    """Real episodes between two fits."""
+    """Number of real episodes before the first fit (n). With the paper's settings, also between two fits."""
     members: int = 5
-    """Networks, each from weights of its own and on minibatches of its own."""
+    """Number of networks. Each has its own first weights and its own minibatches."""
     hidden: tuple[int, ...] = (200, 200)
-    """Units of each hidden layer."""
+    """Number of units in each hidden layer."""
     learning_rate: float = 1e-3
-    """Adam's step size."""
+    """Step size of the optimiser, Adam."""
     batch_size: int = 64
-    """Samples in a minibatch."""
+    """Number of samples in a minibatch."""
     updates: int = 500
-    """Most updates of a fit, which begins where the last one ended."""
+    """Most updates in one fit. A fit begins with the networks of the last one."""
 
     name = "neural"
 
@@ -119,9 +131,11 @@ class Neural(Settings):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
 
     def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
-        """Return networks trained on `history` (on `batch` where there is none), from `previous` where that fits.
+        """Return networks trained on the episodes `history`, or on `batch` if it is empty.
 
-        TOO_FEW_SAMPLES and NONFINITE_MODEL come without dynamics, UNSTABLE (see `explodes`) with them.
+        previous: the last networks, with which training begins if their sizes fit.  seed: of weights and minibatches.
+        Status TOO_FEW_SAMPLES or NONFINITE_MODEL: there are no dynamics. UNSTABLE: there are, but their predictions
+        diverge, see `samples.explodes`.
         """
         episodes = history or batch
         if wrong := samples.unfit(episodes):
@@ -141,11 +155,11 @@ class Neural(Settings):
         return FitResult(dynamics, Status.UNSTABLE if samples.explodes(dynamics, batch or episodes) else Status.DONE)
 
     def rehearse(self, episode: Episode) -> None:
-        """Have all that `fit` calls compiled, at the sizes of `episode`."""
+        """Compile what `fit` calls, for the sizes of `episode`."""
         self.replace(updates=1).fit([episode], [episode])
 
     def restore(self, arrays: dict[str, np.ndarray]) -> NeuralDynamics:
-        """Return the dynamics whose `arrays` these are."""
+        """Return the dynamics whose `arrays` were saved."""
         layers = range(sum(name.startswith("weight") for name in arrays))
         weights, biases = (tuple(arrays[f"{kind}{i}"] for i in layers) for kind in ("weight", "bias"))
         return NeuralDynamics(weights, biases, **{name: arrays[name] for name in NeuralDynamics._fields[2:]})
@@ -154,7 +168,7 @@ class Neural(Settings):
         return (d, *self.hidden, len(scale.std) - d)
 
     def _continues(self, previous: Any, scale: samples.Scale, d: int) -> bool:
-        """Return whether `previous` has the networks that are wanted."""
+        """Return whether `previous` holds networks of the right sizes."""
         sizes = self._sizes(scale, d)
         wanted = [(self.members, i, o) for i, o in itertools.pairwise(sizes)]
         return isinstance(previous, NeuralDynamics) and [w.shape for w in previous.weights] == wanted
@@ -173,7 +187,7 @@ class Neural(Settings):
         )
 
     def _train(self, dynamics: NeuralDynamics, rows: np.ndarray, held: np.ndarray, generator: np.random.Generator):
-        """Return `dynamics` trained on standardised `rows` [P, D], as they were when they foretold `held` best."""
+        """Return `dynamics` after training on standardised `rows` [P, D], at their lowest error on `held` [P', D]."""
         optimiser = optax.adam(self.learning_rate)
         d = len(dynamics.mean_in)
         parameters = (dynamics.weights, dynamics.biases)
@@ -195,13 +209,13 @@ class Neural(Settings):
 
 @functools.partial(jax.jit, static_argnames="d")
 def _updates(parameters, state, picks, d, learning_rate):
-    """Return parameters and Adam's state after one update for each minibatch of `picks` [CHUNK, E, batch, D]."""
+    """Return (parameters, Adam's state) after one update for each minibatch of `picks` [CHUNK, E, batch, D]."""
     optimiser = optax.adam(learning_rate)
 
     def loss(parameters, batch):
         value = batch[..., :d]
         for i, (weight, bias) in enumerate(zip(*parameters, strict=True)):
-            # Member by member: XLA's batched products on the CPU are far slower than its plain ones.
+            # One product per member: XLA's batched products are far slower on the CPU.
             value = jnp.stack([v @ w for v, w in zip(value, weight, strict=True)]) + bias[:, None]
             value = jnp.maximum(value, 0.0) if i < len(parameters[0]) - 1 else value
         return ((value - batch[..., d:]) ** 2).mean((1, 2)).sum()
@@ -215,7 +229,7 @@ def _updates(parameters, state, picks, d, learning_rate):
 
 
 def _residuals(dynamics: NeuralDynamics, held: np.ndarray) -> np.ndarray:
-    """Return the standardised errors [P, n] of the mean on z `held` [P, D]."""
+    """Return the standardised errors [P, n] of the mean on samples z `held` [P, D]."""
     n, d = len(dynamics.mean_out), len(dynamics.mean_in)
     change = dynamics.mean(held[:, :n], held[:, n:d], np.zeros(len(held))) - held[:, :n]
     return (held[:, d:] - change) / dynamics.std_out
@@ -226,7 +240,7 @@ def _error(dynamics: NeuralDynamics, held: np.ndarray) -> float:
 
 
 def _noise(dynamics: NeuralDynamics, held: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return the factor [n, n] of the residuals' covariance about 0; without correlations where samples are few."""
+    """Return the Cholesky factor [n, n] of the residuals' covariance about 0. With few samples it is diagonal."""
     residuals = _residuals(dynamics, held)
     covariance = residuals.T @ residuals / len(held)
     if len(held) < 2 * len(std):
@@ -235,13 +249,13 @@ def _noise(dynamics: NeuralDynamics, held: np.ndarray, std: np.ndarray) -> np.nd
 
 
 def _stilled(dynamics: NeuralDynamics, moving: np.ndarray) -> NeuralDynamics:
-    """Return dynamics with no output but for coordinates that were seen `moving` [n]: what never changed stays exactly."""
+    """Return dynamics that never change coordinates which did not change in the data.  moving: which changed [n]."""
     weight, bias = (a[-1] * moving.astype(np.float32) for a in (dynamics.weights, dynamics.biases))
     return dynamics._replace(weights=(*dynamics.weights[:-1], weight), biases=(*dynamics.biases[:-1], bias))
 
 
 def _rescaled(dynamics: NeuralDynamics, scale: samples.Scale, d: int) -> NeuralDynamics:
-    """Return the same functions of the same units in the terms of a new scale."""
+    """Return the same networks, in physical units, with weights for a new standardisation."""
     mean_in, std_in, mean_out, std_out = scale.mean[:d], scale.std[:d], scale.mean[d:], scale.std[d:]
     weights, biases = list(dynamics.weights), list(dynamics.biases)
     biases[0] = biases[0] + ((mean_in - dynamics.mean_in) / dynamics.std_in) @ weights[0]

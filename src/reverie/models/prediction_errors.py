@@ -1,8 +1,8 @@
-"""How wrong dynamics are on episodes that they were not fitted to.
+"""Prediction errors of dynamics on episodes that they were not fitted to.
 
-Errors after l steps under the recorded actions are divided, coordinate by coordinate, by the root mean square of
-x_{t+l} - x_t: 1 is what "nothing changes" scores.  Beside them stands what "velocities stay" scores,
-x_{t+l} = x_t + l (x_t - x_{t-1}): a model that does not beat it is not worth its name.
+Errors are taken after l steps under the recorded actions. Each coordinate's error is divided by the root mean square of
+x_{t+l} - x_t. So 1 is the error of predicting no change. The error of predicting a constant velocity,
+x_{t+l} = x_t + l (x_t - x_{t-1}), is given as well: a model should have a lower one.
 """
 
 from typing import Any
@@ -13,23 +13,32 @@ from reverie.core.dynamics import Episode
 from reverie.core.errors import ConfigError
 from reverie.maths import gaussian
 
-CAP = 1e3  # of a normalised error and of the NLL per dimension: what explodes must not hide what else there is
+CAP = 1e3  # limit of a normalised error and of the NLL per dimension, so that one that diverges does not hide others
 
 
 def report(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
-    """Return `predictions`, and what the linearised model says of noise and growth, all finite.
+    """Return the figures of `predictions`, and those of the linearised model's noise and growth. All are finite.
 
-    nll: -ln p(x') per dimension; within_1, within_2: share of coordinates within one and two standard deviations (.68,
-    .95 if the noise is right); radius: the largest spectral radius of ∂x'/∂x.
+    | name               | meaning                                                                              |
+    |--------------------|--------------------------------------------------------------------------------------|
+    | nll                | mean of -ln p(x') per dimension, nats                                                |
+    | within_1, within_2 | share of coordinates within 1, 2 standard deviations; 0.68, 0.95 for the right noise |
+    | radius             | largest spectral radius of ∂x'/∂x                                                    |
     """
     return predictions(dynamics, episodes, lengths) | _noise(dynamics, episodes)
 
 
 def predictions(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
-    """Return prediction errors by name, all finite; what no episode is long enough for is left out.
+    """Return prediction errors by name, all finite.
 
-    nrmse_l, worst_l: over all steps, and at the worst step.  constant_velocity_l: see the module.  capped: the share of
-    errors that were cut to CAP or not finite.
+    lengths: numbers of steps l. Lengths for which no episode is long enough are left out.
+
+    | name                | meaning                                           |
+    |---------------------|---------------------------------------------------|
+    | nrmse_l             | error after l steps, over all time steps          |
+    | worst_l             | the same, at the worst time step                  |
+    | constant_velocity_l | error of predicting a constant velocity           |
+    | capped              | share of errors that were above CAP or not finite |
     """
     found: dict[str, float] = {}
     starts, capped = _starts(dynamics, episodes), 0.0
@@ -63,7 +72,7 @@ def predictions(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...]
 
 
 def _usable(dynamics: Any, episode: Episode) -> int:
-    """Return how many steps of an episode the dynamics know of."""
+    """Return the number of steps of an episode that are within the horizon of the dynamics."""
     return len(episode) if dynamics.horizon is None else min(len(episode), dynamics.horizon)
 
 
@@ -72,7 +81,10 @@ def _starts(dynamics: Any, episodes: list[Episode]) -> list[tuple[Episode, int]]
 
 
 def _normalised(error: np.ndarray, changes: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return errors over the size of `changes` [P, n], at most CAP, and the share that is; constant coordinates go."""
+    """Return (errors relative to the size of `changes` [P, n], at most CAP; the share of errors above CAP).
+
+    Coordinates that never change are left out.
+    """
     size = np.sqrt((changes**2).mean(0))
     with np.errstate(all="ignore"):
         error = np.abs(error[:, size > 0] / size[size > 0])
@@ -81,12 +93,12 @@ def _normalised(error: np.ndarray, changes: np.ndarray) -> tuple[np.ndarray, flo
 
 
 def _score(error: np.ndarray) -> float:
-    """Return the root mean square of each coordinate, averaged over coordinates; 0 where nothing ever changes."""
+    """Return the root mean square error, averaged over coordinates. 0 if no coordinate ever changes."""
     return float(np.sqrt((error**2).mean(0)).mean()) if error.size else 0.0
 
 
 def _noise(dynamics: Any, episodes: list[Episode]) -> dict[str, float]:
-    """Return what the linearised model says of noise and growth, {} for dynamics that cannot be linearised."""
+    """Return the figures of the linearised model's noise and growth. Empty if the dynamics cannot be linearised."""
     radius, densities, ratios = 0.0, [], []
     for episode, length in ((e, _usable(dynamics, e)) for e in episodes if len(e)):
         states, u = np.asarray(episode.states[: length + 1], float), np.asarray(episode.actions[:length], float)

@@ -1,6 +1,6 @@
-"""No model at all: the last few real episodes themselves, learnt from more often.
+"""No model: the last few real episodes are replayed more often.
 
-The control for imagination: the same number of updates, on data as recent, without anything imagined.
+This is the control experiment for imagination: as many updates, on data that are as recent, with nothing imagined.
 """
 
 import dataclasses
@@ -15,10 +15,13 @@ from reverie.core.status import Status
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recent(Settings):
-    """Replay of the last `episodes` real episodes beside replay of all."""
+    """Replay of the last few real episodes, in addition to replay of all of them.
+
+    Raises ConfigError where a value cannot work.
+    """
 
     episodes: int = 5
-    """Real episodes that are replayed: the last n."""
+    """Number of last real episodes that are replayed (n)."""
 
     name = "recent"
 
@@ -27,10 +30,10 @@ class Recent(Settings):
         self.require(episodes=1)
 
     def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> FitResult:
-        """Return nothing: there is nothing to fit."""
+        """Return no dynamics and status DONE: there is nothing to fit."""
         del batch, history, previous, seed
         return FitResult(None, Status.DONE)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Return nothing."""
+        """Return None: there is no model."""
         del arrays

@@ -1,7 +1,8 @@
-"""Reward and death as quadratics of [x; u] and of x', by ridge regression: for worlds whose formulas nobody has.
+"""A reward model: quadratics of [x; u] for reward, and of x' for termination, fitted by ridge regression.
 
-Death is regressed as an indicator, 1 or 0, and foretold from ½ upwards; where none was seen it never is.  Deaths are rare,
-so the regression alone would hardly reach ½: its offset is moved to where the fewest samples are told wrongly.
+It is used for environments whose formulas are not known. Termination is regressed as an indicator, 1 or 0, and
+predicted from ½ upwards. If no episode has terminated it is never predicted. Terminal states are rare, so the
+regression would seldom reach ½. Therefore its offset is moved to the value with the fewest wrong predictions.
 """
 
 from typing import NamedTuple, Self
@@ -12,46 +13,47 @@ from reverie.core.dynamics import Episode, FitResult
 from reverie.core.status import Status
 from reverie.models import samples
 
-HELD_OUT = 0.2  # of all samples, behind R²
-RIDGE = 1e-6  # added to the variance, 1, of each standardised feature
-MOST = 1e3  # of an error
-LEAST = 1e-6  # curvature of the cost in u, relative to its largest
+HELD_OUT = 0.2  # share of samples that R² is computed on
+RIDGE = 1e-6  # added to the variance of each standardised feature, which is 1
+MOST = 1e3  # largest error that is reported
+LEAST = 1e-6  # added curvature of the cost in u, relative to its largest eigenvalue
 
 
 class QuadraticFit(NamedTuple):
-    """y ↦ ½ sᵀCs + cᵀs + c0 of s = (y - mean)/std."""
+    """The function y ↦ ½ sᵀCs + cᵀs + c0 with s = (y - mean)/std."""
 
     C: np.ndarray  # [d, d]
     c: np.ndarray  # [d]
     c0: np.ndarray  # a scalar
     mean: np.ndarray  # [d]
     std: np.ndarray  # [d]
-    r2: np.ndarray  # a scalar: share of variance explained on samples held out; 0 where there is no variance
+    r2: np.ndarray  # a scalar: share of the variance of held-out samples that is explained; 0 if there is none
 
     def value(self, y: np.ndarray) -> np.ndarray:
-        """Return the values [B] at rows y [B, d]."""
+        """Return the function's values [B] at rows y [B, d]."""
         s = (y - self.mean) / self.std
         return ((0.5 * s @ self.C + self.c) * s).sum(1) + self.c0
 
 
 class RewardModel(NamedTuple):
-    """What is foretold of reward and death."""
+    """Fitted reward and termination."""
 
-    gain: QuadraticFit
-    death: QuadraticFit
+    gain: QuadraticFit  # reward, as a function of [x; u]
+    death: QuadraticFit  # termination, as a function of x': from ½ upwards
 
     def reward(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the rewards [B] of actions [B, m] in states [B, n]."""
+        """Return the predicted rewards [B] of actions u [B, m] in states x [B, n]."""
         return self.gain.value(np.concatenate([x, u], axis=1))
 
     def terminated(self, x: np.ndarray) -> np.ndarray:
-        """Return whether states x' [B, n] are deaths [B]."""
+        """Return whether states x' [B, n] are predicted to be terminal [B]."""
         return self.death.value(x) >= 0.5
 
     def error(self, episodes: list[Episode]) -> float:
-        """Return the root mean square error of rewards on `episodes` over their spread: 1 is what their mean scores.
+        """Return the root mean square error of rewards on `episodes`, relative to their standard deviation.
 
-        Where they do not vary it is 0 if they are foretold to a thousandth, else 1.
+        1 is the error of predicting their mean. If rewards do not vary, the result is 0 for errors up to a thousandth
+        of the reward, else 1.
         """
         rewards = np.concatenate([e.rewards for e in episodes])
         foretold = np.concatenate([self.reward(e.states[:-1], e.actions) for e in episodes])
@@ -63,9 +65,10 @@ class RewardModel(NamedTuple):
         return float(missed > 1e-3 * max(abs(rewards).max(), 1e-9))
 
     def cost(self, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return C [d, d], c [d], c0 of -r ≈ ½ yᵀCy + cᵀy + c0, convex, strictly so in the last m coordinates, u.
+        """Return C [d, d], c [d] and c0 of a convex cost ½ yᵀCy + cᵀy + c0 ≈ -r, with y = [x; u].
 
-        Eigenvalues of the whole C below 0 become 0; value and gradient at the mean sample stay what they were.
+        m: number of actions, the last coordinates of y, in which the cost is strictly convex. Negative eigenvalues of C
+        become 0. Value and gradient at the mean sample do not change.
         """
         values, vectors = np.linalg.eigh(-self.gain.C)
         convex = (vectors * np.maximum(values, 0.0)) @ vectors.T
@@ -75,17 +78,20 @@ class RewardModel(NamedTuple):
         return C, slope - C @ mean, -self.gain.c0 - slope @ mean + 0.5 * mean @ C @ mean
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all that decides it; `restore` takes it back."""
+        """Return all arrays by name, for a checkpoint."""
         return {f"{part}.{name}": a for part, q in self._asdict().items() for name, a in q._asdict().items()}
 
     @classmethod
     def restore(cls, arrays: dict[str, np.ndarray]) -> Self:
-        """Return the model whose `arrays` these are."""
+        """Return the model whose `arrays` were saved."""
         return cls(*(QuadraticFit(**{n: arrays[f"{part}.{n}"] for n in QuadraticFit._fields}) for part in cls._fields))
 
 
 def fit(episodes: list[Episode], seed: int = 0) -> FitResult:
-    """Return the RewardModel of episodes; TOO_FEW_SAMPLES or NONFINITE_MODEL (data that are not finite) come without."""
+    """Return a RewardModel fitted to episodes.  seed: of the samples that are held out.
+
+    Status TOO_FEW_SAMPLES or NONFINITE_MODEL (data are not finite): there is no model.
+    """
     if wrong := samples.unfit(episodes):
         return FitResult(None, wrong)
     rewards = np.concatenate([e.rewards for e in episodes]).astype(float)
@@ -99,7 +105,7 @@ def fit(episodes: list[Episode], seed: int = 0) -> FitResult:
 
 
 def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> QuadraticFit:
-    """Return the quadratic of y [P, d] nearest to `target` [P]."""
+    """Return the quadratic of y [P, d] fitted to `target` [P]. With few samples it has squares only."""
     scale = samples.scale_of(y)
     s, d = (y - scale.mean) / scale.std, y.shape[1]
     rows, columns = np.triu_indices(d)
@@ -119,12 +125,15 @@ def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> QuadraticFit:
 
 
 def _placed(indicator: QuadraticFit, y: np.ndarray, died: np.ndarray) -> QuadraticFit:
-    """Return `indicator` raised or lowered so that ½ parts those that `died` [P] from the rest with fewest mistakes."""
+    """Return `indicator` with its offset moved so that the threshold ½ makes the fewest mistakes.
+
+    y: states [P, d].  died: whether they are terminal [P].
+    """
     if not died.any():
         return indicator
     score = indicator.value(y)
     order = np.argsort(-score)
-    # Of the k highest, called dead: those alive are mistakes, and so are the dead among the rest.
+    # Mistakes if the k highest scores are called terminal: those that are not, and terminal ones among the rest.
     mistakes = np.concatenate([[died.sum()], died.sum() + np.cumsum(1 - 2 * died[order].astype(int))])
     ends = np.concatenate([[score.max() + 1.0], score[order], [score.min() - 1.0]])
     cut = mistakes.argmin()
@@ -132,7 +141,10 @@ def _placed(indicator: QuadraticFit, y: np.ndarray, died: np.ndarray) -> Quadrat
 
 
 def _ridge(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return weights [p] and the offset of the ridge regression, whose offset is not shrunk."""
+    """Return weights [p] and offset of a ridge regression of `target` [P] on `features` [P, p].
+
+    The offset is not shrunk.
+    """
     scale = samples.scale_of(features)
     standard = (features - scale.mean) / scale.std
     gram = standard.T @ standard / len(target) + RIDGE * np.eye(features.shape[1])

@@ -1,6 +1,6 @@
-"""Episodes as fits want them: z = [x; u; x' - x] by step, standardised, with masks for those that ended early.
+"""Samples for fits: z = [x; u; x' - x] of each step, standardised, with masks for episodes that ended early.
 
-The change x' - x stands for x': beside it the ridge and the floors of covariances are as small as a step's own change.
+The change x' - x is used instead of x', so that ridges and lower limits of covariances are relative to it.
 """
 
 from typing import Any, NamedTuple
@@ -10,37 +10,40 @@ import numpy as np
 from reverie.core.dynamics import Episode
 from reverie.core.status import Status
 
-RUN, BOUND = 20, 10.0  # `explodes`: steps of a rollout, and how many ranges from the middle are too far
+RUN, BOUND = 20, 10.0  # of `explodes`: steps of a rollout, and the largest distance from the middle, in ranges
 
 
 class Scale(NamedTuple):
-    """Standardisation of z."""
+    """Mean and standard deviation for standardising z."""
 
     mean: np.ndarray  # [D]
-    std: np.ndarray  # [D], 1 where z never changes
+    std: np.ndarray  # [D], 1 in coordinates that never change
 
 
 class Moments(NamedTuple):
-    """What a fit needs of the samples of each step."""
+    """Moments of the samples at each time step."""
 
-    number: np.ndarray  # [T], episodes alive
-    mean: np.ndarray  # [T, D], 0 where none is
+    number: np.ndarray  # [T], of episodes that have not ended
+    mean: np.ndarray  # [T, D], 0 where there is no sample
     scatter: np.ndarray  # [T, D, D], Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ
 
 
 def joint(episode: Episode) -> np.ndarray:
-    """Return z = [x; u; x' - x]  [T, 2 n + m]."""
+    """Return the samples z = [x; u; x' - x]  [T, 2 n + m] of an episode."""
     x = np.asarray(episode.states, float)
     return np.concatenate([x[:-1], np.asarray(episode.actions, float), np.diff(x, axis=0)], axis=1)
 
 
 def pool(episodes: list[Episode]) -> np.ndarray:
-    """Return z of all steps of all episodes [P, D]."""
+    """Return the samples z of all steps of all episodes [P, D]."""
     return np.concatenate([joint(episode) for episode in episodes])
 
 
 def unfit(episodes: list[Episode]) -> Status | None:
-    """Return why no model can be fitted to episodes at all: none, one without a step, data that are not finite."""
+    """Return why no model can be fitted to episodes, or None.
+
+    TOO_FEW_SAMPLES: there is no episode, or one without a step.  NONFINITE_MODEL: data are not finite.
+    """
     if not episodes or not all(map(len, episodes)):
         return Status.TOO_FEW_SAMPLES
     fine = all(np.isfinite(e.states).all() and np.isfinite(e.actions).all() for e in episodes)
@@ -48,13 +51,16 @@ def unfit(episodes: list[Episode]) -> Status | None:
 
 
 def scale_of(points: np.ndarray) -> Scale:
-    """Return mean and standard deviation of points [P, D]; a coordinate that never changes is left in its unit."""
+    """Return mean and standard deviation of points [P, D]. The latter is 1 in coordinates that never change."""
     mean, std = points.mean(0), points.std(0)
     return Scale(mean, np.where(std > 1e-12 * np.abs(points).max(0), std, 1.0))
 
 
 def stack(episodes: list[Episode], scale: Scale) -> tuple[np.ndarray, np.ndarray]:
-    """Return standardised z [N, T, D], 0 after an episode's end, and who is alive [N, T]; T is the longest episode's."""
+    """Return (standardised z [N, T, D], whether the episode has not ended [N, T]). z is 0 after an episode's end.
+
+    T is the length of the longest episode.
+    """
     alive = np.arange(max(map(len, episodes))) < np.array([[len(e)] for e in episodes])
     z = np.zeros((*alive.shape, len(scale.mean)))
     z[alive] = (pool(episodes) - scale.mean) / scale.std
@@ -62,7 +68,7 @@ def stack(episodes: list[Episode], scale: Scale) -> tuple[np.ndarray, np.ndarray
 
 
 def moments(z: np.ndarray, alive: np.ndarray) -> Moments:
-    """Return the moments by step of z [N, T, D] over those alive [N, T]."""
+    """Return the moments of z [N, T, D] at each time step, over episodes that have not ended, `alive` [N, T]."""
     count = alive.sum(0).astype(float)
     mean = (z * alive[..., None]).sum(0) / np.maximum(count, 1.0)[:, None]
     centred = ((z - mean) * alive[..., None]).swapaxes(0, 1)
@@ -70,16 +76,21 @@ def moments(z: np.ndarray, alive: np.ndarray) -> Moments:
 
 
 def rank(z: np.ndarray, alive: np.ndarray, d: int) -> np.ndarray:
-    """Return how many directions of y = [x; u] the samples of each step span [T]; at most d and those alive less 1."""
+    """Return the number of directions of y = [x; u] that the samples of each time step span [T].
+
+    z: [N, T, D].  alive: whether the episode has not ended [N, T].  d: size of y. The result is at most d, and less
+    than the number of episodes that have not ended.
+    """
     y = z[..., :d] * alive[..., None]
     centred = ((y - y.sum(0) / np.maximum(alive.sum(0), 1)[:, None]) * alive[..., None]).swapaxes(0, 1)
     return np.linalg.matrix_rank(centred, tol=1e-6)
 
 
 def explodes(dynamics: Any, episodes: list[Episode]) -> bool:
-    """Return whether the mean, run for RUN steps under recorded actions, leaves BOUND times the range of recorded states.
+    """Return whether predictions of the mean, for RUN steps under recorded actions, diverge.
 
-    Not over the whole horizon: a right model of an unstable plant leaves every bound in time without feedback.
+    They do if a state is more than BOUND ranges of the recorded states from their middle. The whole horizon is not
+    used: without feedback, the correct model of an unstable environment leaves any bound in time.
     """
     seen = np.concatenate([e.states for e in episodes])
     low, high = seen.min(0), seen.max(0)
@@ -94,6 +105,6 @@ def explodes(dynamics: Any, episodes: list[Episode]) -> bool:
         u = np.array([e.actions[t + step] for e, t in starts], float)
         with np.errstate(all="ignore"):
             x = dynamics.mean(x, u, np.array([t + step for _, t in starts]))
-        if not (np.abs(x - middle) <= bound).all():  # so written, NaN counts as out
+        if not (np.abs(x - middle) <= bound).all():  # NaN compares false, so it counts as out
             return True
     return False

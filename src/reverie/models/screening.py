@@ -1,8 +1,8 @@
-"""Episodes as models may see them: numbers that no sensor can have meant, far beyond all others, are filled in or cut off.
+"""Screen episodes for models: outliers, which are far beyond all other numbers, are filled in or cut off.
 
-A fit by least squares follows one absurd number wherever it leads, and so do the range of dreams and a plan's mean.  Episodes
-cost too much to be left out for one: a number between two good ones is read off the line through them, before the first good
-one off the line through the next two; what comes after the last good state of an episode is cut off.
+One outlier can spoil a fit by least squares, the range of imagined states, and the mean of a plan. Real episodes are
+too expensive to be left out for one. An outlier between two good values is interpolated linearly. Outliers before the
+first good value are extrapolated from the next two. The part of an episode after its last good state is cut off.
 """
 
 from collections.abc import Iterable
@@ -14,17 +14,20 @@ from reverie.core.dynamics import Episode
 from reverie.core.words import count
 from reverie.data.outliers import FAR_REWARD, LARGE, limits, may_set_aside
 
-SHARE = 0.1  # of an episode's steps, or one, that may be filled in; with more it is left out
+SHARE = 0.1  # largest share of an episode's steps that is filled in (or one step); else the episode is left out
 
 
 class Large:
-    """Tells which states are far off, by the episodes in `known` when that is first asked."""
+    """Decides which states are outliers, by the episodes that are in `known` at the first large state."""
 
     def __init__(self, known: Iterable[Episode]):
         self._known, self._most = known, None
 
     def is_far(self, x: np.ndarray) -> bool:
-        """Return whether a state [n], perhaps with context behind it, is far off; or large, where nothing is known yet."""
+        """Return whether a state is an outlier.
+
+        x: the state [n], or with its context appended. If no episode is known yet, it is one if it is large.
+        """
         if np.dot(x, x) <= LARGE**2:
             return False
         if self._most is None and (known := list(self._known)):
@@ -33,23 +36,23 @@ class Large:
 
 
 class Screened(NamedTuple):
-    """An episode without what is far off."""
+    """An episode without outliers."""
 
     episode: Episode | None  # None: it is left out
-    filled: int  # steps with a number that was far off
-    text: str  # what to say of it, or ""
+    filled: int  # number of steps with an outlier
+    text: str  # the notice for the user, or ""
 
 
 def reference_of(episodes: list[Episode]) -> np.ndarray:
-    """Return all states of episodes with the context behind them [N, n + c]."""
+    """Return all states of episodes, with the context appended [N, n + c]."""
     return np.concatenate([_with_context(episode) for episode in episodes])
 
 
 def screen(episode: Episode, known: list[Episode], before: int, seen: int) -> Screened:
-    """Return `episode` with what is far from usual, in it and in the episodes `known`, filled in.
+    """Return `episode` with its outliers filled in. What is usual follows from it and from the episodes `known`.
 
-    before, seen: steps filled in so far, of so many.  Where there are more than outliers may be, they are meant: it stays as
-    it is.
+    before: number of steps filled in so far.  seen: number of steps so far. If large numbers are too frequent to be
+    outliers, they are real: the episode is not changed.
     """
     states, rewards = _with_context(episode), episode.rewards
     if max(np.abs(states).max(), np.abs(rewards).max() * LARGE / FAR_REWARD) <= LARGE:
@@ -69,7 +72,7 @@ def _mended(episode: Episode, far: np.ndarray, odd: np.ndarray, filled: int) -> 
     what, size = _largest(episode, far, odd)
     text = f"{what} reached {size:.3g}, far beyond all others: models are fitted "
     good = np.flatnonzero(~far[:, :n].any(axis=1))
-    length = int(good[-1]) if len(good) else 0  # of steps that lead from one state to another
+    length = int(good[-1]) if len(good) else 0  # number of steps up to the last good state
     far, odd = far[: length + 1], odd[:length]
     left = int(far[:, :n].any(axis=1).sum() + odd.sum())
     if far[:, n:].any() or not length or left > max(1, SHARE * length) or odd.all():
@@ -87,7 +90,7 @@ def _mended(episode: Episode, far: np.ndarray, odd: np.ndarray, filled: int) -> 
 
 
 def _filled(values: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """Return values [T] of which the `bad` ones lie on lines through the good ones next to them."""
+    """Return values [T] with those that are `bad` [T] replaced by linear interpolation between good ones."""
     if not bad.any():
         return values
     times, good = np.arange(len(values)), np.flatnonzero(~bad)
@@ -99,7 +102,7 @@ def _filled(values: np.ndarray, bad: np.ndarray) -> np.ndarray:
 
 
 def _largest(episode: Episode, far: np.ndarray, odd: np.ndarray) -> tuple[str, float]:
-    """Return what is farthest off, by name, and its size."""
+    """Return (name, size) of the largest outlier."""
     if not far.any():
         return "the reward", float(np.abs(episode.rewards[odd]).max())
     sizes = np.where(far, np.abs(_with_context(episode)), 0.0).max(axis=0)
