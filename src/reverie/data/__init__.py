@@ -1,1 +1,1 @@
-"""Memory of what happened, for learning."""
+"""Replay of real transitions, and the treatment of outliers in it."""

@@ -1,7 +1,7 @@
-"""Transitions that no sensor can have meant, far beyond all others, are set aside: others stand for them in replay.
+"""Replace outliers in replay: transitions with numbers far beyond all others, as faulty sensors give them.
 
-One such row in a minibatch makes gradients so large that the running mean of their squares, by which Adam divides, stays
-large for as long as a run may last: the weights behind it hardly move again.
+One outlier in a minibatch gives very large gradients. Adam divides by a running mean of their squares, which then stays
+large for the rest of a run, so that the weights concerned hardly change any more.
 """
 
 from typing import NamedTuple
@@ -11,17 +11,18 @@ import numpy as np
 from reverie.core.finite import all_within
 from reverie.data.replay import Replay
 
-LARGE = 5e5  # smaller numbers are never looked at twice
-FAR = 5e5  # times what is usual for an observation
-FAR_REWARD = 1e12  # rewards may be rare and large
-SAMPLE = 256  # rows that tell what is usual
-ALLOWED = 10, 0.01  # rows, and share of all: what comes more often is no fault of a sensor
+LARGE = 5e5  # smaller numbers are never outliers
+FAR = 5e5  # a number of an observation is an outlier beyond this multiple of the usual size
+FAR_REWARD = 1e12  # the same for rewards, which may be rare and large
+SAMPLE = 256  # number of rows from which the usual size is computed
+ALLOWED = 10, 0.01  # most outliers: this number plus this share of all rows. More frequent numbers are real.
 
 
 def limits(rows: np.ndarray, far: float = FAR) -> np.ndarray:
-    """Return how large each column of rows [N, width] may be: `far` times its median size, or `far` where that is below 1.
+    """Return the largest allowed size of each column [width] of rows [N, width].
 
-    The lower median of two: of a good number and an absurd one, the good one tells what is usual.
+    It is `far` times the median size of the column, and at least `far`. The median is the lower one: of two numbers, of
+    which one is an outlier, it is the good one.
     """
     spread = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int)]
     middle = np.sort(np.abs(spread.astype(float)), axis=0)[(len(spread) - 1) // 2]
@@ -29,13 +30,17 @@ def limits(rows: np.ndarray, far: float = FAR) -> np.ndarray:
 
 
 def may_set_aside(before: int, more: int, seen: int) -> bool:
-    """Return whether `more` rows may follow the `before` that were set aside, of so many `seen`."""
+    """Return whether `more` rows may be replaced, after `before` of the `seen` rows were. Outliers must be rare."""
     most, share = ALLOWED
     return before + more <= most + share * seen
 
 
 def without_outliers(rows: np.ndarray, before: list[np.ndarray], observation_dim: int, action_dim: int) -> np.ndarray:
-    """Return packed transitions `rows` [N, width] but for those that are far off among all, `before` too; one at least."""
+    """Return packed transitions `rows` [N, width] without outliers; at least one row is returned.
+
+    before: earlier transitions, which help to decide what is usual.  observation_dim, action_dim: sizes of a
+    transition.
+    """
     every = np.concatenate([*before, rows])
     if np.abs(every).max() <= LARGE:
         return rows
@@ -47,25 +52,25 @@ def without_outliers(rows: np.ndarray, before: list[np.ndarray], observation_dim
 
 
 def row_limits(rows: np.ndarray, reward: int) -> np.ndarray:
-    """Return how large each number of packed transitions [N, width] may be; reward: its place."""
+    """Return the largest allowed size of each number of packed transitions [N, width].  reward: index of the reward."""
     found = limits(rows)
     found[reward] *= FAR_REWARD / FAR
     return found
 
 
 class Found(NamedTuple):
-    """What was set aside."""
+    """Outliers that were replaced."""
 
-    steps: list[int]  # from 1 on
-    place: int  # within a packed transition, of the number that is farthest off
-    size: float  # of that
+    steps: list[int]  # numbers of their steps, from 1
+    place: int  # index, within a packed transition, of the largest outlier
+    size: float  # its size
 
 
 class Outliers:
-    """Watches over a replay of packed transitions.
+    """Finds and replaces outliers in a replay of packed transitions.
 
-    pairs: the rows set aside, each with the one that stands for it, by number from 0.  large: whether the replay has held
-    a large number.
+    replay: the replay.  observation_dim, action_dim: sizes of a transition.
+    `pairs`: (replaced row, row that replaces it), both numbered from 0.  `large`: whether a large number has occurred.
     """
 
     def __init__(self, replay: Replay, observation_dim: int, action_dim: int):
@@ -74,17 +79,17 @@ class Outliers:
         self.large = False
 
     def is_large(self, row: np.ndarray) -> bool:
-        """Return whether a row holds a large number, and remember it."""
+        """Return whether a row [width] holds a large number, and set `large` if so."""
         found = not all_within(row, LARGE)
         self.large |= found
         return found
 
     def is_far(self, row: np.ndarray) -> bool:
-        """Return whether a row of the replay is far off."""
+        """Return whether a row [width] of the replay is an outlier."""
         return bool((np.abs(row) > row_limits(self._replay.rows[: len(self._replay)], self._reward)).any())
 
     def set_aside(self) -> Found | None:
-        """Put the row before it, or the first good one, in the place of each row that is far off."""
+        """Replace each outlier by the good row before it, or by the first good row.  Returns them, or None."""
         replay, size, capacity = self._replay, len(self._replay), len(self._replay.rows)
         rows = replay.rows[:size]
         sizes = np.abs(rows) / row_limits(rows, self._reward)
@@ -103,7 +108,7 @@ class Outliers:
         return found
 
     def restore(self, pairs: list[list[int]], rows: np.ndarray) -> None:
-        """Set the same rows aside in `rows`, all that there were; call it before the replay takes them."""
+        """Make the same replacements in `rows`, all transitions of a run, before they are added to the replay."""
         self.large = bool((np.abs(rows) > LARGE).any())
         self.pairs = [(int(bad), int(good)) for bad, good in pairs]
         for bad, stand_in in self.pairs:

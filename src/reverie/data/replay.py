@@ -1,4 +1,4 @@
-"""Replay on the host: one preallocated matrix of packed transitions, the oldest overwritten first."""
+"""Replay on the host: one matrix of packed transitions, in which the oldest are overwritten."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 class Replay:
     """Up to `capacity` rows of `width` float32 numbers, sampled uniformly with replacement.
 
-    Memory is reserved at once and touched only as it fills.
+    Memory is reserved at the start, and used only as rows are added.
     """
 
     def __init__(self, capacity: int, width: int):
@@ -22,7 +22,7 @@ class Replay:
         self.added += 1
 
     def extend(self, rows: np.ndarray) -> None:
-        """Store packed transitions [N, width] in order; leaves what N calls of `add` would."""
+        """Store packed transitions [N, width] in order, as N calls of `add` do."""
         capacity = len(self.rows)
         kept = rows[-capacity:]
         first = self.added + len(rows) - len(kept)
@@ -30,9 +30,9 @@ class Replay:
         self.added += len(rows)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all rows."""
         self.added = 0
 
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Return rows [*shape, width] drawn uniformly from those written."""
+        """Return rows [*shape, width] drawn uniformly from those that are stored."""
         return self.rows[generator.integers(len(self), size=shape)]
