@@ -1,11 +1,11 @@
-"""The paper's ten domains (Gu et al. 2016, table 1), two with one start, and a point mass: for learners, and for planners."""
+"""Control tasks: the ten domains of Gu et al. 2016 (table 1), two variants with a single start, and a point mass."""
 
 import importlib
 
 from reverie.domains.domain import Domain
 from reverie.domains.maze import MAZES
 
-FILES = (  # a new domain is a file in this folder and its name here
+FILES = (  # to add a domain, write a file in this folder and its name here
     "cartpole",
     "reacher",
     "peg",
@@ -24,7 +24,7 @@ DOMAINS: dict[str, Domain] = {
 
 
 def register() -> None:
-    """Make domains and mazes known to Gymnasium as reverie/Cartpole-v0 …; `import reverie` sees to it."""
+    """Register domains and mazes with Gymnasium as reverie/Cartpole-v0 and so on. `import reverie` calls this."""
     import gymnasium as gym
 
     for domain in DOMAINS.values():
@@ -33,8 +33,8 @@ def register() -> None:
                 domain.gym_id,
                 entry_point="reverie.domains.env:DomainEnv",
                 kwargs={"domain": domain.name},
-                order_enforce=False,  # the environment itself sees to this, its time-out and its checks:
-                disable_env_checker=True,  # each wrapper would cost every step
+                order_enforce=False,  # the environment itself checks order, time limit and values,
+                disable_env_checker=True,  # because each wrapper would cost time at every step
             )
     for maze in MAZES.values():
         if maze.gym_id not in gym.registry:

@@ -1,4 +1,4 @@
-"""Walk to a target on four legs: Gymnasium's ant."""
+"""Ant: walk to a target on four legs, with the model of Gymnasium's ant."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ TARGET = (3.0, 0.0)
 
 
 def edit(spec: Any) -> None:
-    """Show the target, from a place that start and target can both be seen from."""
+    """Add the target, and a camera that shows both start and target."""
     spec.worldbody.add_camera(name="view", pos=[1.5, -6.0, 2.6], xyaxes=[1, 0, 0, 0, 0.4, 1])
     spec.worldbody.add_body(name="target", mocap=True).add_geom(
         name="target", size=[0.2, 0, 0], rgba=[0.2, 0.65, 0.3, 0.5], contype=0, conaffinity=0
@@ -19,13 +19,13 @@ def edit(spec: Any) -> None:
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Return the stock pose at rest, always: a fixed posture and place, as the paper has it."""
+    """Return the start, which is always the default pose at rest, as in the paper."""
     del generator
     return InitialState((0.0, 0.0, 0.75, 1.0, *[0.0] * 11), (0.0,) * 14, TARGET)
 
 
 def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, tuple]:
-    """Return the torso's axes in the world, the columns of its rotation matrix, from a unit quaternion."""
+    """Return the torso's axes in world coordinates, the columns of its rotation matrix, from a unit quaternion."""
     return (
         (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)),
         (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)),
@@ -34,8 +34,11 @@ def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, 
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
-    """Return the torso's height (1), its x and z axes in the world (6), target - torso in its axes within ±5 (3), joint
-    angles (8), linear velocity in its axes (3), angular velocity (3), joint rates (8).  The target is at its own height.
+    """Return the observation (32).
+
+    It holds the torso's height (1), its x and z axes in world coordinates (6), target - torso in the torso's axes,
+    clipped to ±5 (3), joint angles (8), linear velocity in the torso's axes (3), angular velocity (3), joint velocities
+    (8). The target is at the torso's height.
     """
     q, v = state
     axes = rotation(*q[3:7])

@@ -1,6 +1,6 @@
-"""A domain's formulas on whole arrays, NumPy's or JAX's: the state x [..., nq + nv] is qpos and qvel side by side.
+"""A domain's formulas for whole arrays of NumPy or JAX. A state x [..., nq + nv] is qpos followed by qvel.
 
-What comes back is of the kind of x.  Under JAX all of it traces, vectorises and differentiates.
+Results are arrays of the same library as x. All functions can be traced, mapped and differentiated by JAX.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from reverie.domains.domain import Domain, Ops, State, ops_of
 
 
 def split(domain: Domain, x: Any) -> State:
-    """Return the components of x."""
+    """Return the components of state x [..., nq + nv]."""
     parts = [x[..., i] for i in range(x.shape[-1])]
     return State(parts[: domain.nq], parts[domain.nq :])
 
@@ -27,9 +27,9 @@ def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
 
 
 def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = (), ops: Ops | None = None) -> Any:
-    """Return the reward [...] of action u [..., m] (counted as clipped to [-1, 1]) that led from x to x_next.
+    """Return the reward [...] of the step from state x to x_next [..., nq + nv] with action u [..., m].
 
-    ops: other elementary functions than those of x_next's kind, for planners that want them smoother.
+    The action is clipped to [-1, 1].  target: [..., 2].  ops: elementary functions; planners give smoother ones.
     """
     ops = ops_of(x_next) if ops is None else ops
     action = _parts(ops.clip(u, -1.0, 1.0))
@@ -38,5 +38,5 @@ def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = (), ops: O
 
 
 def terminated(domain: Domain, x: Any) -> Any:
-    """Return whether state x is the death of an episode [...]."""
+    """Return whether state x [..., nq + nv] is terminal [...]."""
     return x[..., 0] != x[..., 0] if domain.terminated is None else domain.terminated(split(domain, x))

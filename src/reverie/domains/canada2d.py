@@ -1,4 +1,4 @@
-"""Hit a ball with a stick on a planar arm so that it comes to rest on a target out of reach."""
+"""Canada2d: hit a ball with a stick on a planar arm, so that it comes to rest on a target out of the arm's reach."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Bent behind a ball at rest; the target beyond reach."""
+    """Return a start: the arm is bent behind a ball at rest, and the target is out of reach."""
     joints = np.array([1.2, -2.4, 1.2]) + generator.normal(0.0, 0.05, 3)
     ball = (generator.uniform(0.40, 0.46), generator.uniform(-0.1, 0.1))
     target = (generator.uniform(0.9, 1.3), generator.uniform(-0.3, 0.3))

@@ -1,4 +1,4 @@
-"""Swing a pole up on a cart and keep it there."""
+"""Cartpole: swing a pole up on a cart, and keep it up."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Hanging, nearly at rest, near the middle of the rail."""
+    """Return a start: the pole hangs, nearly at rest, near the middle of the rail."""
     place, angle = generator.uniform(-0.1, 0.1, 2)
     return InitialState((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
 

@@ -1,4 +1,4 @@
-"""Run as far as possible in three seconds: Gymnasium's half-cheetah, controlled every 0.02 s."""
+"""Cheetah: run as far as possible in three seconds, with Gymnasium's half-cheetah, controlled every 0.02 s."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ KILOGRAMS = 14.0
 
 
 def edit(spec: Any) -> None:
-    """Scale the masses by hand: the stock file leaves it to `settotalmass`, which MuJoCo 4 warns is going away."""
+    """Scale the masses here. The original file uses `settotalmass`, which MuJoCo 4 warns will be removed."""
     spec.compiler.settotalmass = -1
     scale = KILOGRAMS / spec.copy().compile().body_mass.sum()
     for geom in spec.geoms:
@@ -19,7 +19,7 @@ def edit(spec: Any) -> None:
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Near the stock pose, which is all zeros."""
+    """Return a start near the default pose, which is all zeros."""
     return InitialState(generator.uniform(-0.1, 0.1, 9), generator.normal(0.0, 0.1, 9))
 
 
@@ -30,7 +30,7 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
 
 
 def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
-    """Return x(t+1) - x(t) - 0.0001 |u|²: metres gained."""
+    """Return x(t+1) - x(t) - 0.0001 |u|², which is mostly the distance covered in m."""
     del measured, ops
     return state.q[0] - before.q[0] - 0.0001 * square(action)
 

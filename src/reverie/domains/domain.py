@@ -1,7 +1,8 @@
-"""What a domain is: a MuJoCo model and a few formulas, written once for floats, NumPy and JAX arrays alike.
+"""The type `Domain`: a MuJoCo model and a few formulas, written once for floats, NumPy arrays and JAX arrays.
 
-Formulas take the components of the state one by one (q[0], v[2], …) and the elementary functions as `ops`: with Python
-floats and `SCALAR` they cost microseconds, with arrays (`ops_of`) they broadcast, trace and differentiate.
+Formulas take the components of the state one by one (q[0], v[2], …), and the elementary functions as `ops`. With Python
+floats and `SCALAR` they take microseconds. With arrays and `ops_of` they broadcast, and JAX can trace and differentiate
+them.
 """
 
 import dataclasses
@@ -12,22 +13,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Number = Any  # a float, or a NumPy or JAX array of any shape: formulas broadcast
+Number = Any  # a float, or a NumPy or JAX array of any shape
 
 
 class State(NamedTuple):
-    """The components of qpos and qvel; what is constant within an episode (the target) is not among them."""
+    """The components of qpos and qvel. The target is not part of the state, because it is constant in an episode."""
 
     q: Sequence[Number]  # nq positions, in the model's units (m, rad, unit quaternions)
     v: Sequence[Number]  # nv velocities, per second
 
 
 class InitialState(NamedTuple):
-    """How an episode begins."""
+    """The first state of an episode, and its target."""
 
     q: Sequence[float] | np.ndarray
     v: Sequence[float] | np.ndarray
-    target: Sequence[float] = ()  # along the domain's `target_axes`, constant for the episode; () where there is none
+    target: Sequence[float] = ()  # along the domain's `target_axes`, constant for the episode; (): no target
 
 
 class Ops(NamedTuple):
@@ -44,7 +45,7 @@ SCALAR = Ops(math.sin, math.cos, math.exp, math.sqrt, lambda x, low, high: min(m
 
 
 def ops_of(array: Any) -> Ops:
-    """Return the elementary functions for arrays of the kind of `array`: NumPy's or JAX's."""
+    """Return the elementary functions of the library of `array`: NumPy or JAX."""
     xp = array.__array_namespace__()
     return Ops(xp.sin, xp.cos, xp.exp, xp.sqrt, xp.clip)
 
@@ -56,31 +57,31 @@ def _nothing(state: State, target: Sequence[Number], ops: Ops) -> tuple:
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """A task: physics from an MJCF file, everything else from pure functions.
+    """A task: physics from an MJCF file, and all else from pure functions.
 
-    The reward of a step is a function of the state before it, the clipped action and the state after it; all but the two
-    walkers read only the state after.  `terminated` is death; running out of time is not.
+    The reward of a step is a function of the state before it, the clipped action and the state after it. Only the two
+    walkers use the state before it. `terminated` says whether a state is terminal; it is not about the time limit.
     """
 
     name: str
-    text: str  # one line for people
-    model: str  # MJCF: a file beside this one, or "gymnasium:" and one of Gymnasium's
-    frame_skip: int  # physics steps to a control step
+    text: str  # one line for users
+    model: str  # MJCF file: one in this folder, or "gymnasium:" and one of Gymnasium's
+    frame_skip: int  # physics steps per control step
     start: Callable[[np.random.Generator], InitialState]
     observe: Callable[..., list[Number]]  # (state, measured, ops) -> components of the observation
-    reward: Callable[..., Number]  # (before, action, state, measured, ops)
-    features: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward are both made from
-    terminated: Callable[[State], Any] | None = None  # None: nothing dies here
-    edit: Callable[[Any], None] | None = None  # changes to the model, an mujoco.MjSpec
-    horizon: int = 150  # control steps to a time-out
-    target_axes: tuple[int, int] = (0, 1)  # of the world (0: x, 1: y, 2: z), along which the target is drawn
+    reward: Callable[..., Number]  # (before, action, state, measured, ops) -> reward
+    features: Callable[..., tuple] = _nothing  # (state, target, ops) -> `measured`, for observation and reward
+    terminated: Callable[[State], Any] | None = None  # None: no state is terminal
+    edit: Callable[[Any], None] | None = None  # changes the model, an mujoco.MjSpec
+    horizon: int = 150  # control steps of an episode
+    target_axes: tuple[int, int] = (0, 1)  # axes (0: x, 1: y, 2: z) along which the two numbers of the target are
 
     @functools.cached_property
     def nq(self) -> int:
-        """The number of positions, as its starts have it."""
+        """The number of positions in a state."""
         return len(self.start(np.random.default_rng(0)).q)
 
     @property
     def gym_id(self) -> str:
-        """The name under which Gymnasium knows it, as "reverie/ReacherSingle-v0" for reacher_single."""
+        """The id in Gymnasium's registry, such as "reverie/ReacherSingle-v0" for reacher_single."""
         return f"reverie/{''.join(part.capitalize() for part in self.name.split('_'))}-v0"

@@ -19,17 +19,19 @@ from reverie.domains.mujoco_model import MujocoModel
 
 RENDER_MODES = ("rgb_array", "human")
 OPTIONS = ("render_mode", "width", "height", "horizon")
-LARGEST = 1e10  # MuJoCo too calls what is beyond it unstable
+LARGEST = 1e10  # velocities beyond it mean that the physics diverged; MuJoCo uses the same limit
 
 
 class DomainEnv(gym.Env):
-    """The domain named `domain`, drawn by its own camera in pictures of `width` x `height` pixels.
+    """A domain as a Gymnasium environment.
 
-    Episodes are truncated after `horizon` steps (150 where None); Gymnasium's max_episode_steps may end them sooner.
+    domain: its name.  render_mode: "rgb_array", "human" or None.  width, height: of pictures, pixels.
+    horizon: control steps after which an episode is truncated; None: the domain's (150). Gymnasium's max_episode_steps
+    may end episodes sooner.
 
-    Actions [m] are clipped to [-1, 1] before anything else, the reward included.  `reset(options=…)` takes "state"
-    [nq + nv] and "target" [2].  Raises ConfigError for what is unknown, SpaceError for an action that is none,
-    WorldError for a step without a reset.
+    Actions [m] are clipped to [-1, 1] first, also for the reward. `reset(options=…)` takes "state" [nq + nv] and
+    "target" [2].  Raises ConfigError for unknown names, SpaceError for a wrong action, and WorldError for a step
+    without a reset and for physics that diverge.
     """
 
     metadata: ClassVar[dict] = {"render_modes": list(RENDER_MODES), "render_fps": 50}
@@ -65,16 +67,19 @@ class DomainEnv(gym.Env):
 
     @property
     def state(self) -> np.ndarray:
-        """The state x [nq + nv] now."""
+        """The current state x [nq + nv]."""
         return self.plant.state
 
     @property
     def target(self) -> Sequence[float]:
-        """The target of this episode, two numbers along the domain's `target_axes`, or ()."""
+        """The target of the current episode: two numbers along the domain's `target_axes`, or ()."""
         return self._target
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Start an episode."""
+        """Start an episode and return (observation [n], {}).
+
+        seed: of the start.  options: "state" [nq + nv] and "target" [2] to start with.
+        """
         super().reset(seed=seed)
         begin = self.domain.start(self.np_random)
         x, target = np.concatenate([begin.q, begin.v]), begin.target
@@ -98,20 +103,23 @@ class DomainEnv(gym.Env):
         self.plant.q[:], self.plant.v[:], self._target = q, v, target
         if self.model.nmocap and target:
             self.data.mocap_pos[0, list(self.domain.target_axes)] = target
-        mujoco.mj_forward(self.model, self.data)  # where things are, for those who look
+        mujoco.mj_forward(self.model, self.data)  # updates positions of bodies, which rendering reads
         self._now = State(self.plant.q.tolist(), self.plant.v.tolist())
         measured = self.domain.features(self._now, target, SCALAR)
         return np.array(self.domain.observe(self._now, measured, SCALAR))
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Take one control step."""
+        """Take one control step with an action [m].
+
+        Returns (observation [n], reward, terminated, truncated, {}).
+        """
         if self._left <= 0:
             raise WorldError(f"{self.domain.name}: step() after the end of an episode; call reset() first")
         domain, plant, before = self.domain, self.plant, self._now
         u = self._finite(action, self._actions, "action")
         plant.advance(action)
         self._now = now = State(plant.q.tolist(), plant.v.tolist())
-        if not abs(sum(now.v)) < LARGEST:  # or not a number
+        if not abs(sum(now.v)) < LARGEST:  # NaN compares false
             raise WorldError(f"{domain.name}: the physics diverged under action {u}")
         clipped = [-1.0 if a < -1.0 else 1.0 if a > 1.0 else a for a in u]
         measured = domain.features(now, self._target, SCALAR)
@@ -126,7 +134,7 @@ class DomainEnv(gym.Env):
         return np.array(domain.observe(now, measured, SCALAR)), reward, terminated, truncated, {}
 
     def _finite(self, values: Any, shape: tuple[int], what: str) -> list[float]:
-        """Return `values` as floats; raise SpaceError unless they are finite and of that shape."""
+        """Return `values` as a list of floats.  Raises SpaceError unless they are finite and have this shape."""
         if type(values) is not np.ndarray or values.shape != shape or values.dtype.kind not in "fiu":
             try:
                 values = np.asarray(values, float)
@@ -137,12 +145,15 @@ class DomainEnv(gym.Env):
             if values.shape != shape:
                 raise SpaceError(f"{self.domain.name}: the {what} has shape {values.shape}; it must be {shape}")
         floats = values.tolist()
-        if (total := sum(floats)) - total != 0.0:  # so with infinities and with what is no number
+        if (total := sum(floats)) - total != 0.0:  # true for infinities and NaN
             raise SpaceError(f"{self.domain.name}: the {what} is {floats}; it must be finite")
         return floats
 
     def render(self) -> Any:
-        """Return a picture [height, width, 3] ("rgb_array") or show it in a window ("human")."""
+        """Return a picture [height, width, 3] ("rgb_array"), or show it in a window ("human").
+
+        Raises ConfigError without a render_mode, and where nothing can be drawn.
+        """
         if self.render_mode is None:
             raise ConfigError(f"{self.domain.name} was made without a render_mode; pass 'rgb_array' or 'human'")
         if self._renderer is None:
@@ -162,11 +173,11 @@ class DomainEnv(gym.Env):
 
         width, height = self._size
         own = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_CAMERA, "view")
-        camera = max(own, 0)  # the stock models' only camera follows the body
+        camera = max(own, 0)  # else camera 0: that of Gymnasium's models follows the body
         return MujocoRenderer(self.model, self.data, width=width, height=height, camera_id=camera)
 
     def close(self) -> None:
-        """Release the window or the drawing context."""
+        """Close the window or the drawing context."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None

@@ -1,4 +1,4 @@
-"""Grasp an object with an arm's two fingers and bring it to a place; the same with the object always in one spot."""
+"""Gripper: grasp an object with the two fingers of an arm, and bring it to a target. One variant has a single start."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,21 +8,24 @@ import numpy as np
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, end, posture, square, turn
 
-LINKS = (0.20, 0.20, 0.12, 0.11)  # three links, and from the palm to between the fingertips, where an object is pinched
-JOINTS = (1.4, -2.5, 1.1, 0.0)
-OPEN = -0.3  # rad, of a finger
-TARGET = (0.20, 0.40)
+LINKS = (0.20, 0.20, 0.12, 0.11)  # m: three links, and from the palm to the pinch point between the fingertips
+JOINTS = (1.4, -2.5, 1.1, 0.0)  # rad, at the start
+OPEN = -0.3  # rad, of an open finger
+TARGET = (0.20, 0.40)  # m
 
 
 def lay(generator: np.random.Generator, x: float, y: float, spread: float) -> InitialState:
-    """Return a start near one posture, fingers open, at rest, with the object within ± `spread` of (x, y)."""
+    """Return a start near one posture, at rest, with open fingers.
+
+    x, y: place of the object, m.  spread: the object is within ± this distance, m.
+    """
     joints = np.array(JOINTS) + generator.normal(0.0, 0.05, 4)
     place = np.array([x, y]) + generator.uniform(-spread, spread, 2)
     return InitialState((*joints, OPEN, OPEN, *place, 0.0), (0.0,) * 9, TARGET)
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Return a start with the object within 4 cm of (0.50, 0): beyond the fingers' reach, else it would start inside them."""
+    """Return a start with the object within 4 cm of (0.50, 0). Nearer to the arm it would start inside the fingers."""
     return lay(generator, 0.50, 0.0, 0.04)
 
 
@@ -34,23 +37,23 @@ def start_single(generator: np.random.Generator) -> InitialState:
 def grasp(
     joints: Sequence[Number], thing: Sequence[Number], base: Sequence[Number], target: tuple, ops: Ops
 ) -> tuple[Vector, Vector]:
-    """Return the vectors from the pinch point, and from the target, to the object.
+    """Return the vectors from the pinch point to the object, and from the target to the object, m.
 
-    joints: j0 … j3; thing: the object's x and y; base: where the arm stands.
+    joints: angles j0 … j3.  thing: x and y of the object.  base: x and y of the arm's base.  target: x and y.
     """
     x, y = end(joints, LINKS, ops)
     return (thing[0] - base[0] - x, thing[1] - base[1] - y), (thing[0] - target[0], thing[1] - target[1])
 
 
 def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
-    """Return the vectors from the pinch point, and from the target, to the object."""
+    """Return the vectors from the pinch point to the object, and from the target to the object, m."""
     return grasp(state.q[:4], state.q[6:8], (0.0, 0.0), target, ops)
 
 
 def seen(state: State, measured: Any, base: State, ops: Ops) -> list[Number]:
-    """Return the observation of an arm with fingers and object, its base's after the fingers' velocities.
+    """Return the observation of an arm with fingers and an object. Entries of its base follow the fingers' velocities.
 
-    state: j0 … j3, the two fingers, the object's x, y and spin.
+    state: j0 … j3, the two fingers, and x, y and angle of the object.  base: state of the base.
     """
     q, v = state
     from_pinch, from_target = measured
@@ -61,10 +64,11 @@ def seen(state: State, measured: Any, base: State, ops: Ops) -> list[Number]:
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
-    """Return what is seen (27).
+    """Return the observation (27).
 
-    sin, cos (4 + 4) of j0 … j3, fingers (2), velocities of these (4 + 2), object (2), its velocity (2), object - pinch in
-    the world and in the palm's axes (2 + 2), object - target (2), 0.1 x spin (1).
+    It holds sin and cos of j0 … j3 (4 + 4), fingers (2), velocities of all these joints (4 + 2), object (2), its
+    velocity (2), object - pinch point in world coordinates and in the palm's axes (2 + 2), object - target (2), and 0.1
+    x the object's angular velocity (1).
     """
     return seen(state, measured, State((), ()), ops)
 

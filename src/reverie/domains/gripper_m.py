@@ -1,4 +1,4 @@
-"""The gripper on a base that moves: the object lies, and has to go, where the arm alone does not reach as well."""
+"""Gripper_m: the gripper on a mobile base. Object and target are in places that the arm alone does not reach well."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ TARGET = (0.35, 0.45)
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Return the gripper's start on a base at the origin, with the object within 4 cm of (0.60, 0.08)."""
+    """Return a start of the gripper, with its base at the origin and the object within 4 cm of (0.60, 0.08)."""
     arm = lay(generator, 0.60, 0.08, 0.04)
     return InitialState((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
 
 
 def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
-    """Return the vectors from the pinch point, and from the target, to the object."""
+    """Return the vectors from the pinch point to the object, and from the target to the object, m."""
     return grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
-    """Return what the gripper sees, with the base's position and velocity (2 + 2) after the fingers' velocities (31)."""
+    """Return the gripper's observation with the base's position and velocity (2 + 2) added (31 in all)."""
     q, v = state
     return seen(State(q[2:], v[2:]), measured, State(q[:2], v[:2]), ops)
 

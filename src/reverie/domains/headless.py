@@ -1,4 +1,4 @@
-"""Finding a way to draw MuJoCo scenes on a machine without a screen."""
+"""Choose a way to draw MuJoCo scenes on a machine without a screen."""
 
 import os
 import subprocess
@@ -8,9 +8,9 @@ TRIAL = "import mujoco; c = mujoco.GLContext(64, 64); c.make_current()"
 
 
 def choose_mujoco_backend() -> bool:
-    """Set MUJOCO_GL to the first backend that works here, unless the user set it; return whether one works.
+    """Set MUJOCO_GL to the first backend that works, unless the user set it.  Returns whether one works.
 
-    A backend is tried in a process of its own: one that fails cannot be exchanged for another within a process.
+    Each backend is tried in a separate process, because a process cannot change to another one after a failure.
     """
     chosen = os.environ.get("MUJOCO_GL")
     backends = [chosen] if chosen else (["egl", "osmesa"] if sys.platform == "linux" else [""])
@@ -27,5 +27,5 @@ def choose_mujoco_backend() -> bool:
 
 
 def has_screen() -> bool:
-    """Return whether there is a screen to open a window on: without one, GLFW brings the whole process down."""
+    """Return whether there is a screen for a window. Without one, GLFW would end the whole process."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,6 +1,6 @@
-"""Grid mazes as tables of transitions: four moves, walls that stop them, a goal that ends the episode with reward 1.
+"""Grid mazes as tables of transitions. There are four moves; walls stop them; the goal ends the episode with reward 1.
 
-`#` is a wall, `S` the start, `G` the goal.  Formulas only; `environments/maze_env.py` makes a Gymnasium environment of one.
+`#` is a wall, `S` a start, `G` a goal. `environments/maze_env.py` makes a Gymnasium environment of a maze.
 """
 
 from typing import NamedTuple
@@ -8,17 +8,17 @@ from typing import NamedTuple
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 ARROWS = ("↑", "→", "↓", "←")
 
-TableEntry = tuple[float, int, float, bool]  # probability, next state, reward, terminated: as in Gymnasium's tables
+TableEntry = tuple[float, int, float, bool]  # probability, next state, reward, terminated; as in Gymnasium's tables
 
 
 class Maze(NamedTuple):
-    """A map, and how often a move goes astray: in each of the other three directions alike."""
+    """A map, and the probability that a move goes astray."""
 
     name: str
     gym_id: str
     rows: tuple[str, ...]
-    slip: float
-    text: str
+    slip: float  # probability that a move goes in one of the other three directions, all equally likely
+    text: str  # one line for users
 
 
 MAZES = {
@@ -64,12 +64,12 @@ MAZES = {
 
 
 def find(rows: tuple[str, ...], letter: str) -> list[int]:
-    """Return the states, counted row by row, that a letter marks."""
+    """Return the states that are marked by a letter. States are counted row by row."""
     return [state for state, found in enumerate("".join(rows)) if found == letter]
 
 
 def move(rows: tuple[str, ...], state: int, direction: int) -> int:
-    """Return the state that a move leads to: the same one where a wall or the border is in the way."""
+    """Return the state after a move in a direction (0 to 3). A wall or the border stops the move."""
     row, column = divmod(state, len(rows[0]))
     row, column = row + MOVES[direction][0], column + MOVES[direction][1]
     inside = 0 <= row < len(rows) and 0 <= column < len(rows[0])
@@ -77,7 +77,10 @@ def move(rows: tuple[str, ...], state: int, direction: int) -> int:
 
 
 def table(rows: tuple[str, ...], slip: float) -> dict[int, dict[int, list[TableEntry]]]:
-    """Return the outcomes of each move from each state, walls and goals included."""
+    """Return the outcomes of each move in each state: P[state][action], also for walls and goals.
+
+    slip: probability that a move goes in one of the other three directions.
+    """
 
     def outcome(state: int, direction: int, probability: float) -> TableEntry:
         after = move(rows, state, direction)

@@ -1,6 +1,6 @@
-"""What a planner holds of a domain: its physics as a pure function x' = f(x, u), derivatives, reward and observation.
+"""A domain's physics as a function x' = f(x, u), with derivatives, reward and observation, for planners.
 
-The state x = (qpos, qvel) [nq + nv] has no constants in it: the target stands apart.
+The state is x = (qpos, qvel) [nq + nv]. The target is not part of it.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -17,11 +17,11 @@ import numpy as np
 from reverie.domains import batched
 from reverie.domains.domain import Domain
 
-STEP = 1e-6  # of finite differences
+STEP = 1e-6  # step of finite differences
 
 
 def compile_model(domain: Domain) -> mujoco.MjModel:
-    """Return the domain's MuJoCo model."""
+    """Load, edit and compile the domain's MuJoCo model."""
     package, _, file = domain.model.rpartition(":")
     folder = pathlib.Path(__file__).parent
     if package:
@@ -31,30 +31,30 @@ def compile_model(domain: Domain) -> mujoco.MjModel:
     spec = mujoco.MjSpec.from_file(str(folder / file))
     if domain.edit is not None:
         domain.edit(spec)
-    # Physics that diverges must be seen: by itself MuJoCo would begin anew.
+    # Physics that diverges must be reported. By default MuJoCo would reset the state.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     return spec.compile()
 
 
 def difference(model: mujoco.MjModel, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return b - a [2 nv] of two states of a model: where they hold a quaternion, the rotation vector from a to b."""
+    """Return the difference b - a [2 nv] of two states. For a quaternion it is the rotation vector from a to b."""
     turned, nq = np.empty(model.nv), model.nq
     mujoco.mj_differentiatePos(model, turned, 1.0, a[:nq], b[:nq])
     return np.concatenate([turned, b[nq:] - a[nq:]])
 
 
 def shift(model: mujoco.MjModel, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
-    """Return a model's state x moved by dx [2 nv], the inverse of `difference`."""
+    """Return state x moved by dx [2 nv]. It is the inverse of `difference`."""
     q, v = x[: model.nq].copy(), x[model.nq :]
     mujoco.mj_integratePos(model, q, dx[: model.nv], 1.0)
     return np.concatenate([q, v + dx[model.nv :]])
 
 
 class MujocoModel:
-    """A domain's physics with a state of its own: `advance` moves that, `step` and `derivatives` ask about any other.
+    """A domain's physics, with a current state.
 
-    Each control step begins without the constraint solver's memory of the last (its warm start), so that what follows
-    depends on x and u alone.
+    `advance` moves the current state. `step` and `derivatives` start from any given state. The constraint solver's warm
+    start is cleared before each control step, so that the next state depends only on x and u.
     """
 
     def __init__(self, domain: Domain):
@@ -63,17 +63,17 @@ class MujocoModel:
         self.data = mujoco.MjData(self.model)
         self.state_dim = self.model.nq + self.model.nv
         self.action_dim = self.model.nu
-        self.seconds = domain.frame_skip * self.model.opt.timestep  # of a control step
+        self.seconds = domain.frame_skip * self.model.opt.timestep  # duration of a control step
         self._look()
 
     def _look(self) -> None:
-        """Keep views of what every step touches: attributes of MjData are looked up anew at each access."""
+        """Store views of the arrays that each step uses, because access to attributes of MjData is slow."""
         self.q, self.v = self.data.qpos, self.data.qvel
         self._ctrl, self._warm = self.data.ctrl, self.data.qacc_warmstart
         self._move = functools.partial(mujoco.mj_step, self.model, self.data, self.domain.frame_skip)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the views out of copies, which are to have their own."""
+        """Leave the views out of copies, because a copy needs views of its own arrays."""
         return {name: value for name, value in vars(self).items() if name not in ("q", "v", "_ctrl", "_warm", "_move")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ class MujocoModel:
 
     @property
     def state(self) -> np.ndarray:
-        """The state x [nq + nv] now; set it to go elsewhere."""
+        """The current state x [nq + nv]. It can be set."""
         return np.concatenate([self.q, self.v])
 
     @state.setter
@@ -90,40 +90,40 @@ class MujocoModel:
         self.q[:], self.v[:] = x[: self.model.nq], x[self.model.nq :]
 
     def advance(self, u: Any) -> None:
-        """Hold action u [m] for one control step; MuJoCo clips it to [-1, 1], the range that every motor has."""
+        """Take one control step with action u [m]. MuJoCo clips it to [-1, 1], the range of every motor."""
         self._ctrl[:] = u
         self._warm.fill(0.0)
         self._move()
 
     def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the state after one control step from x under u."""
+        """Return the state [nq + nv] after one control step from state x [nq + nv] with action u [m]."""
         self.state = x
         self.advance(u)
         return self.state
 
     def observe(self, x: Any, target: Any = ()) -> Any:
-        """Return the observation [..., n] of states x [..., nq + nv], NumPy's or JAX's."""
+        """Return the observation [..., n] of states x [..., nq + nv], arrays of NumPy or JAX."""
         return batched.observe(self.domain, x, target)
 
     def reward(self, x: np.ndarray, u: np.ndarray, target: Any = ()) -> float:
-        """Return the reward of action u in state x.  With x' at hand `arrays.reward` gives it without a step."""
+        """Return the reward of action u [m] in state x [nq + nv]. If x' is known, `batched.reward` needs no step."""
         return float(batched.reward(self.domain, x, u, self.step(x, u), target))
 
     def terminated(self, x: Any) -> Any:
-        """Return whether states x [..., nq + nv] are deaths."""
+        """Return whether states x [..., nq + nv] are terminal [...]."""
         return batched.terminated(self.domain, x)
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return b - a [2 nv]: where a state holds a quaternion, its part is the rotation vector from a to b."""
+        """Return the difference b - a [2 nv] of two states. For a quaternion it is the rotation vector from a to b."""
         return difference(self.model, a, b)
 
     def shift(self, x: np.ndarray, dx: np.ndarray) -> np.ndarray:
-        """Return x moved by dx [2 nv], the inverse of `difference`."""
+        """Return state x moved by dx [2 nv]. It is the inverse of `difference`."""
         return shift(self.model, x, dx)
 
     def derivatives(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return A = ∂f/∂x [2 nv, 2 nv] and B = ∂f/∂u [2 nv, m] of one control step, in the terms of `difference`."""
-        if self.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:  # mjd_transitionFD refuses it
+        """Return A = ∂f/∂x [2 nv, 2 nv] and B = ∂f/∂u [2 nv, m] of one control step, in terms of `difference`."""
+        if self.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:  # mjd_transitionFD does not support it
             return self._differences(x, u)
         n = 2 * self.model.nv
         total_a, total_b = np.eye(n), np.zeros((n, self.action_dim))
@@ -138,7 +138,7 @@ class MujocoModel:
         return total_a, total_b
 
     def _differences(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return A and B by central differences of the whole control step, one-sided where an action is at its bound."""
+        """Return A and B by central differences of the whole control step (one-sided at bounds of actions)."""
         u = np.clip(u, -1.0, 1.0)
         columns = []
         for direction in STEP * np.eye(2 * self.model.nv):

@@ -1,4 +1,4 @@
-"""Put a peg on a planar arm into a slot that is 15 mm wider on either side."""
+"""Peg: put a peg on a planar arm into a slot that is 15 mm wider on either side."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import numpy as np
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
-HOLE = (0.53, 0.0)  # where the tip comes to with the peg's end 5 mm from the back wall
+HOLE = (0.53, 0.0)  # m: position of the tip when the peg's end is 5 mm from the back wall
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Bent, at rest, the tip near (0.40, 0), before the mouth."""
+    """Return a start: the arm is bent and at rest, with the tip near (0.40, 0), in front of the slot."""
     return InitialState(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
 
 

@@ -1,4 +1,4 @@
-"""Geometry in closed form, so that observations and rewards need nothing but the state.  All lengths in m, angles in rad."""
+"""Planar geometry in closed form, so that observations and rewards need only the state. Lengths in m, angles in rad."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,12 +6,15 @@ from reverie.domains.domain import Number, Ops, State
 
 Vector = tuple[Number, Number]  # x and y
 
-LINKS = (0.20, 0.20, 0.15)  # of the planar arms; `arm.xml` and the hands say the same, and a test compares them
-TINY = 1e-12  # m²: keeps the derivatives of a distance finite where it is zero, and moves it by less than 1e-6 m
+LINKS = (0.20, 0.20, 0.15)  # of the planar arms, as in `arm.xml` and the models of hands; a test compares them
+TINY = 1e-12  # m²: keeps the derivatives of a distance finite at 0, and changes it by less than 1e-6 m
 
 
 def end(q: Sequence[Number], lengths: Sequence[float], ops: Ops) -> Vector:
-    """Return x and y of the free end of a chain of links from the origin, each hinged on the one before by angle q[i]."""
+    """Return x and y of the free end of a chain of links that begins at the origin.
+
+    q: angle of each link relative to the one before.  lengths: of the links.
+    """
     sin, cos, heading, length = ops.sin, ops.cos, q[0], lengths[0]
     x, y = length * cos(heading), length * sin(heading)
     for i in range(1, len(lengths)):
@@ -33,12 +36,12 @@ def to_target(state: State, target: Sequence[Number], ops: Ops) -> Vector:
 
 
 def posture(q: Sequence[Number], v: Sequence[Number], ops: Ops) -> list[Number]:
-    """Return sin q, cos q, q' of joints as observations hold them: no angle is ever wrapped."""
+    """Return sin q, cos q and the velocities v of joints, for observations. So no angle has to be wrapped."""
     return [*map(ops.sin, q), *map(ops.cos, q), *v]
 
 
 def turn(vector: Vector, cosine: Number, sine: Number) -> Vector:
-    """Return a vector (x, y) of the world in axes whose x-axis points to (cosine, sine)."""
+    """Return a vector (x, y) in axes whose x-axis points to (cosine, sine)."""
     x, y = vector
     return cosine * x + sine * y, cosine * y - sine * x
 

@@ -1,8 +1,14 @@
-"""Push a disc to a place, past a region that pays: a cost with a jump that no derivative shows.
+"""Point_mass: push a disc to a target, past a region with a bonus. The cost has a jump that derivatives do not show.
 
-From the code of Chebotar et al. 2017 (cbfinn/gps, its example of a discontinuous cost): start, target, region, and what
-they cost.  Where ours differs (ours / theirs): force 6 N on 1 kg / 1 N on 4.8 kg; 150 steps of 0.02 s / 100 of 0.05 s;
-0.05 |u|² / no cost of actions; a start within 1 cm / always the same.
+Start, target, region and their costs are from the code of Chebotar et al. 2017 (cbfinn/gps, its example of a
+discontinuous cost). Where we differ:
+
+| subject         | here          | there           |
+|-----------------|---------------|-----------------|
+| force and mass  | 6 N on 1 kg   | 1 N on 4.8 kg   |
+| steps           | 150 of 0.02 s | 100 of 0.05 s   |
+| cost of actions | 0.05 abs(u)²  | none            |
+| start           | within 1 cm   | always the same |
 """
 
 from typing import Any
@@ -13,8 +19,8 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import square
 
 TARGET = (3.0, 0.0)
-REGION, REACH = (2.5, 0.5), 0.3  # its middle, and how far from there |Δx| + |Δy| it extends, m
-PAYS, EFFORT = 30.0, 0.05
+REGION, REACH = (2.5, 0.5), 0.3  # m: middle of the region, and largest |Δx| + |Δy| from there
+PAYS, EFFORT = 30.0, 0.05  # bonus of the region per step, and weight of |u|²
 
 
 def start(generator: np.random.Generator) -> InitialState:

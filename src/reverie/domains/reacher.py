@@ -1,4 +1,4 @@
-"""Bring the tip of a planar arm to a target: drawn anew in each episode, or always the same one."""
+"""Reacher: bring the tip of a planar arm to a target, which is random in each episode, or always the same."""
 
 import math
 from typing import Any
@@ -9,24 +9,24 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 AT_REST = (0.0, 0.0, 0.0)
-STRENGTH = 3.0  # of the motors: with once their gears the best controller barely scores what the paper's NAF did
+STRENGTH = 3.0  # factor of the motors' gears. With 1, the best controller scores hardly more than the paper's NAF.
 
 
 def edit(spec: Any) -> None:
-    """Strengthen the motors for targets all around."""
+    """Make the motors stronger, for targets in all directions."""
     for motor in spec.actuators:
         motor.gear[0] *= STRENGTH
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Any posture, at rest; the target uniform over the annulus of radius 0.1 to 0.5."""
+    """Return a start in any posture, at rest. The target is uniform over the annulus with radii 0.1 and 0.5 m."""
     posture = (generator.uniform(-math.pi, math.pi), *generator.uniform(-2.0, 2.0, 2))
     radius, direction = math.sqrt(generator.uniform(0.1**2, 0.5**2)), generator.uniform(-math.pi, math.pi)
     return InitialState(posture, AT_REST, (radius * math.cos(direction), radius * math.sin(direction)))
 
 
 def start_single(generator: np.random.Generator) -> InitialState:
-    """Near one posture, at rest; one target."""
+    """Return a start near one posture, at rest. The target is always the same."""
     return InitialState(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
 
 
@@ -41,7 +41,7 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
 
 
 def observe_single(state: State, measured: Any, ops: Ops) -> list[Number]:
-    """Return the same without the target (11)."""
+    """Return sin q (3), cos q (3), q' (3), tip - target (2)."""
     return [*posture(*state, ops), *measured[1]]
 
 

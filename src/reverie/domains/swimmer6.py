@@ -1,4 +1,4 @@
-"""Swim to a target: a chain of seven links with six motors in a viscous fluid."""
+"""Swimmer6: swim to a target, with a chain of seven links and six motors in a viscous fluid."""
 
 from typing import Any
 
@@ -11,14 +11,16 @@ TARGET = (2.1, 0.0)
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Return a start with the nose at the origin, headed within ±0.5 rad of the target, slightly bent, at rest."""
+    """Return a start: slightly bent, at rest, the nose at the origin, and headed within ±0.5 rad of the target."""
     heading, bends = generator.uniform(-0.5, 0.5), generator.uniform(-0.4, 0.4, 6)
     return InitialState((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
 
 
 def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
-    """Return target - nose (2) and the nose's velocity (2) in the head's axes, the turning rate (1), joint angles (6),
-    their rates (6), cos and sin of the heading (2).
+    """Return the observation (19).
+
+    It holds target - nose (2) and the nose's velocity (2), both in the head's axes, the head's angular velocity (1),
+    joint angles (6), joint velocities (6), and cos and sin of the heading (2).
     """
     q, v = state
     cosine, sine = ops.cos(q[2]), ops.sin(q[2])

@@ -1,4 +1,7 @@
-"""Walk as far as possible without falling: Gymnasium's walker with weaker motors, started at a walking pace."""
+"""Walker2d: walk as far as possible without falling, with Gymnasium's walker. It starts at a walking pace.
+
+The motors are weaker than in the original model, and the legs more damped.
+"""
 
 from typing import Any
 
@@ -8,21 +11,21 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import square
 
 PACE = 1.1  # m/s at the start
-GEAR = 40.0  # N m; stock 100, at which a random episode lasts 7 steps
-DAMPING = 1.0  # N m s of the six leg joints; stock 0.1
+GEAR = 40.0  # N m; 100 in the original, with which an episode of random actions lasts 7 steps
+DAMPING = 1.0  # N m s, of the six leg joints; 0.1 in the original
 
 
 def edit(spec: Any) -> None:
-    """Weaken the motors and damp the legs."""
+    """Make the motors weaker and the legs more damped."""
     for motor in spec.actuators:
         motor.gear[0] = GEAR
     for joint in spec.joints:
         if not joint.name.startswith("root"):
-            joint.damping[0] = DAMPING  # the linear term of three
+            joint.damping[0] = DAMPING  # the first of three coefficients is the linear one
 
 
 def start(generator: np.random.Generator) -> InitialState:
-    """Upright, walking."""
+    """Return a start: upright, walking at PACE."""
     q = np.array([0.0, 1.25, *[0.0] * 7]) + generator.uniform(-0.005, 0.005, 9)
     v = np.array([PACE, *[0.0] * 8]) + generator.uniform(-0.005, 0.005, 9)
     return InitialState(q, v)
@@ -35,13 +38,13 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
 
 
 def fallen(state: State) -> Any:
-    """Return whether the torso is outside 0.8 < z < 2.0 m or pitched by 1 rad or more."""
+    """Return whether the torso's height is outside 0.8 < z < 2.0 m, or its pitch is 1 rad or more."""
     z, pitch = state.q[1], state.q[2]
     return (z <= 0.8) | (z >= 2.0) | (abs(pitch) >= 1.0)
 
 
 def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
-    """Return x(t+1) - x(t) + 0.001 while up - 0.0001 |u|²."""
+    """Return x(t+1) - x(t) + 0.001 (unless fallen) - 0.0001 |u|²."""
     del measured, ops
     return state.q[0] - before.q[0] + 0.001 * (1 - fallen(state)) - 0.0001 * square(action)
 
