@@ -1,1 +1,1 @@
-"""Finite Markov decision processes: known tables are solved, unknown ones learnt.  Sutton & Barto 2018, parts I and 8.2."""
+"""Finite Markov decision processes: solve known tables, and learn from samples.  Sutton & Barto 2018, part I."""

@@ -1,10 +1,11 @@
-"""Dyna-Q, Sutton 1990: learning, planning and acting at once.  Sutton & Barto 2018, section 8.2, the boxed algorithm.
+"""Dyna-Q: learn from real steps and from steps that a model remembers.  Sutton 1990; Sutton & Barto 2018, section 8.2.
 
-After each real step, whose outcome a model remembers, n steps that were taken before are updated again as if they had just
-been taken (lines (e) and (f)).  With n = 0 it is Q-learning.  Differences (ours / the book's):
- 1. Planning draws from random numbers of its own / not said.  So runs with different n explore alike until they learn.
+A model stores the outcome of each real step (line (e) of the book's algorithm). Then n earlier steps are drawn, and
+updated again as if they had just been taken (line (f)). With n = 0 it is Q-learning. The model keeps only the last
+outcome of each step, which is enough if outcomes are not random.
 
-The model keeps the last outcome of each step, which is all there is to know where steps are not random.
+The book does not say how planning draws its random numbers. Here it has a generator of its own, so that runs with
+different n explore in the same way until they learn something different.
 """
 
 import numpy as np
@@ -17,16 +18,20 @@ from reverie.tabular.q_learning import Also, QLearningSettings, QResult, Samples
 def dyna_q(
     world: Samples, settings: QLearningSettings, planning_steps: int = 5, seed: int = 0, watch: Watch | None = None
 ) -> QResult:
-    """Return what Dyna-Q learns in `settings.episodes` episodes with n = `planning_steps` after each real step."""
+    """Run Dyna-Q for `settings.episodes` episodes.
+
+    planning_steps: n, the number of remembered steps that are updated after each real step.  watch: as in `q_learning`.
+    Raises ConfigError as `q_learning` does, and where a number is out of range.
+    """
     planning_steps, seed = whole("planning_steps", planning_steps), whole("seed", seed)
     return q_learning(world, settings, seed, planner(planning_steps, seed) if planning_steps else None, watch)
 
 
 def planner(planning_steps: int, seed: int) -> Also:
-    """Return the function that remembers a real step, then plans."""
+    """Return a function that stores a real step in the model, then makes `planning_steps` updates from the model."""
     draw = np.random.default_rng(seed_of(seed, SAMPLE)).random
-    states: list[int] = []  # in the order of their first visits
-    taken: dict[int, list[int]] = {}  # in each of them
+    states: list[int] = []  # visited states, in the order of their first visits
+    taken: dict[int, list[int]] = {}  # actions taken in each of them
     model: dict[tuple[int, int], tuple[float, int, bool]] = {}
 
     def plan(table: Table, s: int, a: int, reward: float, s_next: int, terminated: bool) -> None:

@@ -1,4 +1,4 @@
-"""Where states lie on paper: what drawings of a table need to know, and the mathematics does not."""
+"""Positions of states on a map, for drawings of tables."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 class Grid(NamedTuple):
     """States as cells of one or more maps."""
 
-    cells: np.ndarray  # [maps, rows, columns], the state there; -1: a wall or a cliff, where nobody ever is
-    letters: np.ndarray  # [rows, columns] of one character, what is there in all maps: S, G, H …; a blank for nothing
+    cells: np.ndarray  # [maps, rows, columns], the state of each cell; -1: none, for a wall or a cliff
+    letters: np.ndarray  # [rows, columns], one character for each cell in all maps: S, G, H …; blank: nothing
     titles: tuple[str, ...]  # of the maps
     arrows: tuple[str, ...]  # [A], one character for each action

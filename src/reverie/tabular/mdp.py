@@ -1,7 +1,7 @@
 """Finite Markov decision processes as arrays.
 
-An episode may end with any step, so that is a property of steps: Gymnasium's tables say so too.  What a step leads to is
-then a state to go on from, or the end, which is worth nothing.  Rows of `transitions` therefore sum to 1 - `ends`.
+The end of an episode is a property of steps, not of states, as in Gymnasium's tables. A step leads to a state from
+which the episode continues, or to the end, whose value is 0. Therefore rows of `transitions` sum to 1 - `ends`.
 """
 
 from collections.abc import Mapping
@@ -15,24 +15,24 @@ from reverie.core.array_like import as_array
 from reverie.core.errors import ConfigError
 from reverie.tabular.outcomes import Outcomes, of_columns, of_table
 
-SLACK = 1e-9  # by which probabilities may miss a sum of 1
-LARGEST = 1_000_000_000  # entries of a table, 12 bytes each
+SLACK = 1e-9  # largest distance of a sum of probabilities from 1
+LARGEST = 1_000_000_000  # most entries of a table, 12 bytes each
 
 __all__ = ["MDP", "Outcomes", "checked", "from_outcomes", "random_mdp"]
 
 
 class MDP(NamedTuple):
-    """What an environment of S states and A actions does.
+    """A Markov decision process of S states and A actions.
 
-    Arrays [S, A] lie in memory action by action, as the rows of `transitions` do: a maximum over actions then reads
-    them in order, which is several times as fast.
+    Arrays [S, A] are stored action by action, as the rows of `transitions` are. So a maximum over actions reads memory
+    in order, which is several times as fast.
     """
 
-    transitions: Any  # CSR [A S, S]; row a S + s: the probabilities of going on in each state after action a in s
-    ends: np.ndarray  # [S, A], the probability that the episode ends with this step
-    rewards: np.ndarray  # [S, A], expected
-    terminal: np.ndarray  # [S] bool: where nothing is left to do; value 0
-    starts: np.ndarray  # [S], the probability that an episode starts here
+    transitions: Any  # CSR [A S, S]; row a S + s: probabilities of the next states after action a in state s
+    ends: np.ndarray  # [S, A], probability that the episode ends with this step
+    rewards: np.ndarray  # [S, A], expected rewards
+    terminal: np.ndarray  # [S] bool: whether the state is terminal; its value is 0
+    starts: np.ndarray  # [S], probability that an episode starts in this state
 
     @property
     def states(self) -> int:
@@ -48,11 +48,13 @@ class MDP(NamedTuple):
 def from_outcomes(
     outcomes: Outcomes | Mapping[int, Any], states: int, actions: int, starts: np.ndarray | None = None
 ) -> MDP:
-    """Return the MDP that K outcomes tell of, or the dict `P` of a Gymnasium environment.  Raises ConfigError as `checked`.
+    """Return the MDP of K outcomes, or of the dict `P` of a Gymnasium environment.
 
-    A state is terminal if episodes end in it, are never in it otherwise and never start in it.  One that steps from itself
-    alone end in is so only where each of its steps stays in it for nothing, as tables mark states beyond the end.
-    starts: [S] probabilities, None where nobody knows: anywhere but in terminal states, if there are others.
+    starts: probabilities of starting in each state [S]; None: equal for all states that are not terminal.
+
+    A state is terminal if episodes end in it, and are never in it otherwise, and never start in it. A state in which
+    only steps from itself end is terminal only if all its steps stay in it with reward 0, as tables mark states after
+    the end.  Raises ConfigError as `checked` does.
     """
     states, actions = whole("states", states, 1), whole("actions", actions, 1)
     _require_room("from_outcomes", states * actions)
@@ -65,7 +67,7 @@ def from_outcomes(
     begun = _anywhere_but(terminal) if starts is None else _starts(starts, states)
     terminal &= begun == 0
 
-    acts = ~terminal[s]  # what tables say of terminal states is of no account
+    acts = ~terminal[s]  # what tables say about steps from terminal states is ignored
     live = np.flatnonzero(acts & ~terminated)
     live = live[np.argsort(row[live], kind="stable")]
     pointers = np.concatenate([[0], np.cumsum(np.bincount(row[live], minlength=actions * states))])
@@ -82,12 +84,12 @@ def from_outcomes(
 def _ended_in(
     s: np.ndarray, successor: np.ndarray, reward: np.ndarray, terminated: np.ndarray, states: int
 ) -> np.ndarray:
-    """Return in which states [S] episodes may be once they have ended, and never before, wherever else they start.
+    """Return in which states [S] episodes can only be after they have ended, if they start elsewhere.
 
     s, successor, reward, terminated: outcomes that are possible [K].
     """
     moves = s != successor
-    lives = np.zeros(states, bool)  # some step leads away or is paid for
+    lives = np.zeros(states, bool)  # some step leads to another state or has a reward
     lives[s[moves | (reward != 0)]] = True
     ended = np.zeros(states, bool)
     ended[successor[terminated & (moves | ~lives[s])]] = True
@@ -96,13 +98,13 @@ def _ended_in(
 
 
 def _anywhere_but(terminal: np.ndarray) -> np.ndarray:
-    """Return equal probabilities of starting [S] in all states but these, or in all where there are no others."""
+    """Return equal probabilities of starting in all states [S] that are not terminal; in all if there are no others."""
     possible = np.ones(len(terminal), bool) if terminal.all() else ~terminal
     return possible / possible.sum()
 
 
 def _starts(starts: Any, states: int) -> np.ndarray:
-    """Return the probabilities of starting [S].  Raises ConfigError where they are none."""
+    """Return the probabilities of starting as an array [S].  Raises ConfigError where they are not."""
     found = as_array(starts)
     if found.dtype.kind not in "iufb" or found.size != states:
         raise ConfigError(f"the probabilities of starting are {shown(starts)}; give one for each state, ({states},)")
@@ -110,14 +112,14 @@ def _starts(starts: Any, states: int) -> np.ndarray:
 
 
 def _read(mdp: Any) -> MDP:
-    """Return an MDP of arrays, its transitions in rows.  Raises ConfigError where its parts are none."""
+    """Return an MDP of arrays with transitions in CSR format.  Raises ConfigError where a part is not such an array."""
     if not isinstance(mdp, MDP):
         raise ConfigError(f"the table is {shown(mdp)}; give an MDP, such as `from_outcomes` makes")
     parts: dict[str, Any] = {name: as_array(getattr(mdp, name)) for name in ("ends", "rewards", "terminal", "starts")}
     try:
         rows = mdp.transitions
         parts["transitions"] = rows if isinstance(rows, csr_array) else csr_array(rows)
-    except Exception:  # whatever SciPy says of it
+    except Exception:  # SciPy may raise anything
         raise ConfigError(
             f"transitions are {shown(mdp.transitions)}; give a matrix [A S, S], best a CSR array"
         ) from None
@@ -133,7 +135,7 @@ def _read(mdp: Any) -> MDP:
 
 
 def checked(mdp: MDP) -> MDP:
-    """Return `mdp` if it is one, or raise ConfigError naming the first state and action that are wrong."""
+    """Check an MDP and return it.  Raises ConfigError that names the first state and action that are wrong."""
     mdp = _read(mdp)
     S, A = mdp.rewards.shape
     shapes = {"transitions": (A * S, S), "ends": (S, A), "terminal": (S,), "starts": (S,)}
@@ -168,10 +170,13 @@ def checked(mdp: MDP) -> MDP:
 
 
 def random_mdp(states: int, actions: int, successors: int, seed: int = 0, ending: float = 0.0) -> MDP:
-    """Return a sparse MDP: each step leads to `successors` states, drawn uniformly, with random probabilities.
+    """Return a random sparse MDP.
 
-    Rewards are uniform in [0, 1]; episodes start anywhere and end with probability `ending` a step.
-    Raises ConfigError where a size is none, `ending` lies outside [0, 1], or the table would have more than LARGEST entries.
+    Each step leads to `successors` states, drawn uniformly, with random probabilities. Rewards are uniform in [0, 1].
+    Episodes start in any state, and end with probability `ending` at each step.
+
+    Raises ConfigError where a size is not a positive number, where `ending` is outside [0, 1], and where the table
+    would have more than LARGEST entries.
     """
     sizes = {"states": states, "actions": actions, "successors": successors}
     states, actions, successors = (whole(f"random_mdp: {name}", size, 1) for name, size in sizes.items())
@@ -192,13 +197,13 @@ def random_mdp(states: int, actions: int, successors: int, seed: int = 0, ending
 
 
 def _require_room(what: str, entries: int) -> None:
-    """Raise ConfigError where a table would have more entries than LARGEST."""
+    """Raise ConfigError if a table would have more entries than LARGEST."""
     if entries > LARGEST:
         raise ConfigError(f"{what}: {entries:,} entries are too many; at most {LARGEST:,} fit")
 
 
 def _refuse(wrong: np.ndarray, sentence: Any) -> None:
-    """Raise ConfigError with the sentence about the first entry that is wrong."""
+    """Raise ConfigError about the first entry that is wrong.  sentence: index of that entry -> message."""
     if wrong.any():
         raise ConfigError(sentence(int(np.argmax(wrong))))
 

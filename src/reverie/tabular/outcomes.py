@@ -1,4 +1,4 @@
-"""What steps may lead to, as somebody's table of transitions tells it: each entry is right, or named by state and action."""
+"""Read and check the outcomes of steps, from a user's table of transitions. Errors name the state and the action."""
 
 import numbers
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,11 @@ from reverie.core.words import count
 
 FORM = "(probability, next state, reward, terminated)"
 USUAL_TYPES = {(float, int, float, bool), (float, int, int, bool)}
-EXACT = 2**53  # whole numbers up to which float64 holds all
+EXACT = 2**53  # float64 holds all integers up to this
 
 
 class Outcomes(NamedTuple):
-    """What steps may lead to, one entry each [K]."""
+    """Possible outcomes of steps, in arrays with one entry for each outcome [K]."""
 
     state: np.ndarray
     action: np.ndarray
@@ -28,9 +28,10 @@ class Outcomes(NamedTuple):
 
 
 def of_table(table: Any, states: int, actions: int) -> Outcomes:
-    """Return the outcomes of a table as Gymnasium's environments tell it: `P[s][a]`, a list of FORM, for all actions of a state.
+    """Return the outcomes of a table P in Gymnasium's form.
 
-    Raises ConfigError naming the first state and action that are not so told.
+    `P[s][a]` is a list of (probability, next state, reward, terminated). Each state has all actions.
+    states, actions: their numbers.  Raises ConfigError that names the first state and action whose entry is wrong.
     """
     rows = list(_rows(table, states, actions))
     if not rows:
@@ -41,7 +42,7 @@ def of_table(table: Any, states: int, actions: int) -> Outcomes:
 
 
 def _rows(table: Any, states: int, actions: int) -> Iterator[tuple[int, int, float, int, float, bool]]:
-    """Yield state, action and the outcome, one by one."""
+    """Yield (state, action, probability, next state, reward, terminated) for each outcome."""
     if not isinstance(table, Mapping):
         raise ConfigError(f"the table of transitions is {shown(table)}; give a dict P, where P[s][a] lists {FORM}")
     for state, moves in table.items():
@@ -63,7 +64,7 @@ def _rows(table: Any, states: int, actions: int) -> Iterator[tuple[int, int, flo
 
 
 def _is_usual(outcome: Any, states: int) -> bool:
-    """Return whether an outcome is of the types that nearly all are, and so needs no closer look, which takes far longer."""
+    """Return whether an outcome has the usual types and is right. Others need the full check, which is much slower."""
     if type(outcome) is not tuple or tuple(map(type, outcome)) not in USUAL_TYPES:
         return False
     _, successor, reward, _ = outcome
@@ -83,7 +84,7 @@ def _outcome(where: str, outcome: Any, states: int) -> tuple[float, int, float, 
 
 
 def _plain(value: Any) -> Any:
-    """Return the one entry of an array, anything else as it is."""
+    """Return the entry of an array with one entry; return anything else as it is."""
     return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
@@ -99,13 +100,16 @@ def _real(what: str, value: Any) -> float:
     try:
         if isinstance(value, numbers.Real | np.bool_):
             return float(value)
-    except OverflowError:  # a whole number, or a fraction, beyond float64
+    except OverflowError:  # an integer or a fraction beyond float64
         pass
     raise ConfigError(f"{what} is {shown(value)}; it must be a finite number")
 
 
 def of_columns(outcomes: Any, states: int, actions: int) -> Outcomes:
-    """Return outcomes as arrays of equal length.  Raises ConfigError where they are none, or hold what cannot be."""
+    """Return outcomes as arrays of equal length.
+
+    states, actions: their numbers.  Raises ConfigError where an array has a wrong type or length, or a wrong entry.
+    """
     if not isinstance(outcomes, tuple) or len(outcomes) != len(Outcomes._fields):
         raise ConfigError(f"outcomes are {shown(outcomes)}; give Outcomes, or a dict P where P[s][a] lists {FORM}")
     kinds = {"state": "iu", "action": "iu", "successor": "iu", "terminated": "biu"}

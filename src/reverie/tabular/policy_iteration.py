@@ -1,12 +1,17 @@
 """Policy evaluation and policy iteration.  Sutton & Barto 2018, sections 4.1 to 4.3.
 
-Evaluation is the Bellman equation V = r_π + γ P_π V (eq. 4.4), which is linear: `solve` solves it, `sweep` applies it again
-and again (eq. 4.5).  Policy iteration evaluates, then takes the greedy policy (eq. 4.9), until that changes nothing.
-Differences (ours / the book's):
- 1. An action is changed only for one that is better by more than rounding errors / for any greedy one, which may for ever
-    swap actions that tie (the book's exercise 4.4).
- 2. Without discounting starts from a policy that ends episodes, since others have no value / from any.
- 3. Evaluation is exact up to DIRECT states, beyond by sweeps: factors of large random tables are dense / by sweeps.
+Evaluation is the linear Bellman equation V = r_π + γ P_π V (equation 4.4). `solve` solves it directly. `sweep` applies
+it repeatedly (equation 4.5). Policy iteration evaluates a policy, then takes the greedy policy (equation 4.9), until it
+does not change any more.
+
+Where we differ from the book:
+
+ 1. An action is changed only for one that is better by more than rounding errors. The book takes any greedy action,
+    which may swap equal actions without end (its exercise 4.4).
+ 2. Without discounting we begin with a policy that ends episodes, because others have no value. The book begins with
+    any.
+ 3. We evaluate by a direct solve up to DIRECT states, and by sweeps beyond, because factors of large random tables are
+    dense. The book uses sweeps.
 """
 
 import warnings
@@ -30,26 +35,27 @@ from reverie.tabular.solution import Solution, solution
 from reverie.tabular.sweeps import iterate_to_convergence
 from reverie.tabular.termination import check_discount, toward_an_end
 
-DIRECT = 1000  # states
-ACCURACY = 1e-10
-SWEEPS = 1_000_000  # at most, of one evaluation
-BETTER = 1e-9  # relative to the largest value
+DIRECT = 1000  # most states for a direct solve
+ACCURACY = 1e-10  # of values, by sweeps
+SWEEPS = 1_000_000  # most sweeps of one evaluation
+BETTER = 1e-9  # least gain for which an action is changed, relative to the largest value
 
 Evaluation = Callable[[MDP, np.ndarray, float], np.ndarray]
 
 
 def solve(mdp: MDP, policy: np.ndarray, discount: float) -> np.ndarray:
-    """Return V_π [S] of a policy, actions [S] or probabilities [S, A], by one sparse linear solve.
+    """Return the values V_π [S] of a policy by one sparse linear solve.
 
-    With discount 1 a state from which π may go on for ever has value -∞: what `check_discount` lets pass costs.
-    Raises ConfigError where the table is none, or other values go beyond what can be calculated with.
+    policy: actions [S] or probabilities [S, A].  discount: γ. With γ = 1, states from which an episode may never end
+    have value -∞, because `check_discount` only allows tables in which that has a cost.
+    Raises ConfigError where the table, the policy or the discount is wrong, and where other values are too large.
     """
     mdp, discount = _checked(mdp, discount)
     return _solved(mdp, policy, discount)
 
 
 def _checked(mdp: MDP, discount: float) -> tuple[MDP, float]:
-    """Return both, looked at: what policy iteration does once, and not at each evaluation."""
+    """Check table and discount and return them. Policy iteration does this once, not at each evaluation."""
     mdp, discount = checked(mdp), check_discount(None, discount)
     check_rewards(mdp.rewards, discount)
     return mdp, discount
@@ -66,18 +72,18 @@ def _solved(mdp: MDP, policy: Any, discount: float) -> np.ndarray:
 
 
 def _chain(mdp: MDP, policy: Any, discount: float) -> tuple[MDP, np.ndarray]:
-    """Return the MDP of one action that a policy leaves, over the states whose values are finite, and which they are [kept]."""
+    """Return (the MDP with one action that follows from a policy, over states with finite values; these states)."""
     chain = under(mdp, decided(mdp, policy))
     lost = _may_go_on_for_ever(chain) if discount == 1.0 else np.zeros(mdp.states, bool)
     kept = np.flatnonzero(~lost)
-    if lost.any():  # none of the others leads there
+    if lost.any():  # no other state leads to these
         transitions = chain.transitions[kept][:, kept]
         chain = MDP(transitions, chain.ends[kept], chain.rewards[kept], chain.terminal[kept], chain.starts[kept])
     return chain, kept
 
 
 def decided(mdp: MDP, policy: Any) -> np.ndarray:
-    """Return a policy, actions [S] or probabilities [S, A].  Raises ConfigError where it is none."""
+    """Return a policy as an array: actions [S] or probabilities [S, A].  Raises ConfigError where it is not one."""
     S, A = mdp.states, mdp.actions
     pi = as_array(policy)
     chooses = pi.shape == (S,) and pi.dtype.kind in "iu" and ((pi >= 0) & (pi < A)).all()
@@ -91,9 +97,9 @@ def decided(mdp: MDP, policy: Any) -> np.ndarray:
 
 
 def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = ACCURACY) -> np.ndarray:
-    """Return V_π [S] by iterative policy evaluation, to `accuracy`; -∞ and errors as of `solve`.
+    """Return the values V_π [S] of a policy by iterative policy evaluation, to within `accuracy`.
 
-    Warns where SWEEPS sweeps were not enough for that.
+    The other arguments, -∞ and errors are as in `solve`. Warns if SWEEPS sweeps were not enough.
     """
     mdp, discount = _checked(mdp, discount)
     V, status = _swept(mdp, policy, discount, at_least_0("accuracy", accuracy))
@@ -107,7 +113,7 @@ def sweep(mdp: MDP, policy: np.ndarray, discount: float, accuracy: float = ACCUR
 
 
 def _swept(mdp: MDP, policy: Any, discount: float, accuracy: float) -> tuple[np.ndarray, Status]:
-    """Return V_π [S] and whether it is as near as that (DONE) or sweeps ran out (MAX_ITERATIONS)."""
+    """Return (V_π [S], status). The status is DONE, or MAX_ITERATIONS if SWEEPS sweeps did not reach the accuracy."""
     chain, kept = _chain(mdp, policy, discount)
     V, status = np.full(mdp.states, -np.inf), Status.DONE
     if len(kept):
@@ -117,11 +123,14 @@ def _swept(mdp: MDP, policy: Any, discount: float, accuracy: float) -> tuple[np.
 
 
 def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = None, iterations: int = 1000) -> Solution:
-    """Return the optimal values and policy; `evaluate`: `solve` or `sweep`, chosen by size where None.
+    """Return the optimal values and policy.
 
-    The status is MAX_ITERATIONS, too, where the last evaluation by `sweep` ran out of sweeps.
-    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end, or
-    values go beyond what can be calculated with.
+    discount: γ.  evaluate: `solve`, `sweep` or a similar function; None: chosen by the number of states.
+    iterations: most iterations.
+
+    Status: DONE or MAX_ITERATIONS, also if the last evaluation by `sweep` ran out of sweeps.
+    Raises ConfigError where the table is wrong, where the discount is outside [0, 1], where it is 1 and an episode need
+    not end, and where values are too large.  Source: Sutton & Barto 2018, section 4.3.
     """
     mdp = checked(mdp)
     discount = check_discount(mdp, discount)
@@ -148,7 +157,7 @@ def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = No
 
 
 def _evaluated(evaluate: Evaluation, mdp: MDP, policy: np.ndarray, discount: float) -> tuple[np.ndarray, Status]:
-    """Return V_π [S] as `evaluate` has it, and MAX_ITERATIONS where it is `sweep` and ran out of them."""
+    """Return (V_π [S] by `evaluate`, status). The status is MAX_ITERATIONS if `sweep` ran out of sweeps."""
     if evaluate is solve:
         return _solved(mdp, policy, discount), Status.DONE
     if evaluate is sweep:
@@ -156,7 +165,7 @@ def _evaluated(evaluate: Evaluation, mdp: MDP, policy: np.ndarray, discount: flo
     found = evaluate(mdp, policy, discount)
     try:
         V = np.asarray(found, float)
-    except Exception:  # ragged, or whatever somebody's object raises
+    except Exception:  # ragged, or a user's object that raises
         V = np.zeros(0)
     if V.shape != (mdp.states,):
         raise ConfigError(f"evaluate returned {shown(found)}; it must return a value for each state, ({mdp.states},)")
@@ -164,7 +173,7 @@ def _evaluated(evaluate: Evaluation, mdp: MDP, policy: np.ndarray, discount: flo
 
 
 def _may_go_on_for_ever(chain: MDP) -> np.ndarray:
-    """Return from which states [S] of an MDP with one action episodes may have no end."""
+    """Return from which states [S] of an MDP with one action an episode may never end."""
     caught = ~chain.terminal & (toward_an_end(chain) < 0)
     into = (chain.transitions @ caught.astype(float))[:, None]
     return caught | (toward_an_end(chain._replace(ends=into)) >= 0)

@@ -1,13 +1,15 @@
-"""Q-learning, Watkins 1989.  Sutton & Barto 2018, section 6.5; epsilon-greedy: section 2.2.
+"""Q-learning: learn optimal action values from samples.  Watkins 1989; Sutton & Barto 2018, sections 6.5 and 2.2.
 
-Learns Q* from samples alone: Q(S, A) <- Q(S, A) + α [R + γ max_a Q(S', a) - Q(S, A)], eq. 6.8.  Differences (ours / the
-book's):
- 1. Ties are broken at random / not said.  From Q = 0 nothing else would explore.
- 2. α = learning_rate / N(s, a)^decay with N the updates of (s, a), decay 0 by default / constant.  Where steps are random
-    Q converges only with decay in (1/2, 1].
- 3. An episode that ran out of time is no end: its last step counts what S' is worth / has no time limits.
+The update is Q(S, A) <- Q(S, A) + α [R + γ max_a Q(S', a) - Q(S, A)], equation 6.8. Actions are epsilon-greedy.
 
-Plain lists: with a handful of actions NumPy's calls would take most of the time.
+Where we differ from the book:
+
+ 1. Equal values are chosen between at random, because from Q = 0 nothing else would explore. The book does not say.
+ 2. α = learning_rate / N(s, a)^decay, where N counts the updates of (s, a). By default decay is 0, and α constant as in
+    the book. If steps are random, Q converges only with decay in (1/2, 1].
+ 3. A time limit is not the end of an episode: the last update uses the value of S'. The book has no time limits.
+
+Tables are plain lists, because with few actions NumPy's calls would take most of the time.
 """
 
 import dataclasses
@@ -27,30 +29,36 @@ from reverie.tabular.termination import check_discount
 
 
 class Samples(Protocol):
-    """A world whose states and actions are numbers."""
+    """An environment with S states and A actions that are numbered from 0."""
 
     states: int
     actions: int
 
     def reset(self, episode: int) -> int:
-        """Start episode number `episode`; return its first state."""
+        """Start episode number `episode` and return its first state."""
         ...
 
     def step(self, action: int) -> tuple[int, float, bool, bool]:
-        """Return next state, reward, terminated, truncated."""
+        """Take a step and return (next state, reward, terminated, truncated)."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QLearningSettings(Settings):
-    """Settings of Q-learning and Dyna-Q."""
+    """Settings of Q-learning and Dyna-Q.  Raises ConfigError where a value is out of range."""
 
     discount: float = 0.99
-    learning_rate: float = 0.1  # α
-    decay: float = 0.0  # of α with the updates of a pair
-    epsilon: float = 0.1  # the share of actions that are drawn at random
+    """γ: how much the next step's value counts, from 0 to 1."""
+    learning_rate: float = 0.1
+    """α: step size of the first update of each state and action."""
+    decay: float = 0.0
+    """Exponent D of the step size α / N^D, after N updates of a state and action. 0: constant."""
+    epsilon: float = 0.1
+    """ε: share of actions that are drawn at random."""
     episodes: int = 500
-    episode_steps: int = 100_000  # at most: where no end can be found there must be one
+    """Number of episodes to learn from."""
+    episode_steps: int = 100_000
+    """Most steps of an episode. It ends episodes that would never end otherwise."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -65,16 +73,16 @@ class QLearningSettings(Settings):
 
 
 class QResult(NamedTuple):
-    """What was learnt, and what each episode came to."""
+    """The learnt values, and the length and return of each of E episodes."""
 
     action_values: np.ndarray  # Q [S, A]
     lengths: np.ndarray  # steps of each episode [E]
-    returns: np.ndarray  # undiscounted [E]
+    returns: np.ndarray  # undiscounted returns [E]
     status: Status  # DONE; MAX_ITERATIONS: an episode was cut at `episode_steps`
 
 
 class Table:
-    """Q, and the one update that all who learn here make."""
+    """The table Q, and its update, which Q-learning and Dyna-Q share."""
 
     def __init__(self, states: int, actions: int, settings: QLearningSettings):
         self.Q = [[0.0] * actions for _ in range(states)]
@@ -82,7 +90,7 @@ class Table:
         self._updates = [[0] * actions for _ in range(states)]
 
     def update(self, s: int, a: int, reward: float, s_next: int, terminated: bool) -> None:
-        """Eq. 6.8.  Raises ConfigError where the value goes beyond what can be calculated with."""
+        """Update Q(s, a) from one transition.  Equation 6.8.  Raises ConfigError where the value is too large."""
         alpha = self._settings.learning_rate
         if self._settings.decay:
             self._updates[s][a] += 1
@@ -101,10 +109,12 @@ Watch = Callable[[int, int, float, Table], None]  # (episode, its steps, its ret
 def q_learning(
     world: Samples, settings: QLearningSettings, seed: int = 0, also: Also | None = None, watch: Watch | None = None
 ) -> QResult:
-    """Return what Q-learning learns in `settings.episodes` episodes.
+    """Run Q-learning for `settings.episodes` episodes.
 
-    also: called after each update with its transition (Dyna-Q plans there); watch: after each episode.
-    Raises ConfigError where one of them is none, or a value or a return goes beyond what can be calculated with.
+    world: the environment.  seed: of actions.  also: called with (table, s, a, reward, s', terminated) after each
+    update; Dyna-Q plans there.  watch: called with (episode, steps, return, table) after each episode.
+    Raises ConfigError where an argument is wrong, and where a value or a return is too large.
+    Source: Sutton & Barto 2018, section 6.5.
     """
     seed = _require_possible(world, settings, seed)
     table = Table(world.states, world.actions, settings)
@@ -134,11 +144,11 @@ def q_learning(
 
 
 def _require_possible(world: Any, settings: Any, seed: Any) -> int:
-    """Return the seed.  Raises ConfigError unless there is something to learn on, and settings to learn by."""
+    """Return the seed.  Raises ConfigError unless environment, settings and seed are of the right kind."""
     try:
         sizes = whole("states", world.states, 1), whole("actions", world.actions, 1)
         possible = all(sizes) and callable(world.reset) and callable(world.step)
-    except Exception:  # whatever somebody's object raises
+    except Exception:  # a user's object may raise anything
         possible = False
     if not possible:
         raise ConfigError(f"the world is {shown(world)}; give one with states, actions, reset and step, see `Samples`")
@@ -148,7 +158,7 @@ def _require_possible(world: Any, settings: Any, seed: Any) -> int:
 
 
 def best(values: list[float], draw: Callable[[], float]) -> int:
-    """Return the index of the largest value, of those that tie one drawn at random."""
+    """Return the index of the largest value, at random among equal ones.  draw: () -> uniform in [0, 1)."""
     top = max(values)
     if values.count(top) == 1:
         return values.index(top)

@@ -1,4 +1,4 @@
-"""What solving a table gives."""
+"""The result of solving a table: values, policy, and a bound of their error."""
 
 from typing import NamedTuple
 
@@ -11,24 +11,25 @@ from reverie.tabular.mdp import MDP
 
 
 class Solution(NamedTuple):
-    """Values, the policy that is greedy about them, and how near they are to the optimum."""
+    """Values, the greedy policy, and how near the values are to the optimum."""
 
     values: np.ndarray  # V [S]
     action_values: np.ndarray  # Q [S, A], one step ahead of V
-    policy: np.ndarray  # [S]
+    policy: np.ndarray  # greedy actions [S]
     status: Status  # DONE or MAX_ITERATIONS
-    residual: float  # max |max_a Q(s, a) - V(s)|: by how much V misses the Bellman optimality equation
-    bound: float  # |V - V*| is at most this, rounding errors included; infinite without discounting
+    residual: float  # max |max_a Q(s, a) - V(s)|, the residual of the Bellman optimality equation
+    bound: float  # upper bound of |V - V*|, rounding errors included; infinite without discounting
     iterations: int
-    changes: np.ndarray  # by how much the values changed in each, at most
+    changes: np.ndarray  # largest change of the values in each iteration
 
 
 def solution(
     mdp: MDP, V: np.ndarray, discount: float, status: Status, changes: np.ndarray, bound: float = np.inf
 ) -> Solution:
-    """Return values V [S] with all that follows from them.  bound: what the last changes say of |V - V*|.
+    """Return the solution for values V [S].
 
-    Raises ConfigError where values go beyond what can be calculated with.
+    discount: γ.  changes: largest change in each iteration.  bound: an upper bound of |V - V*|, from the last changes.
+    Raises ConfigError where values are too large.
     """
     check_values(V)
     Q = action_values(mdp, V, discount)
@@ -41,10 +42,10 @@ def solution(
 
 
 def _bound(mdp: MDP, discount: float, residual: float, size: float, bound: float, change: float) -> float:
-    """Return how far V may be from V*, at most: `bound`, or max |TV - V| / (1 - γ), T being a contraction by γ.
+    """Return an upper bound of |V - V*|: the lower one of `bound` and max |TV - V| / (1 - γ), as T contracts by γ.
 
-    To both belongs what rounding may have done to a backup of numbers of this size, a sum of so many terms, and to rows,
-    which sum to 1 only nearly: that decides where γ is near 1.
+    size: of numbers in a backup.  change: the last change of values. Both bounds include rounding errors, of sums of
+    this size and of rows that do not sum to exactly 1. For γ near 1 these errors decide.
     """
     error = (int(np.diff(mdp.transitions.indptr).max(initial=0)) + 4) * np.finfo(float).eps
     sums = mdp.transitions @ np.ones(mdp.states) + mdp.ends.T.ravel()

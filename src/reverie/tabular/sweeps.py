@@ -1,12 +1,15 @@
-"""Successive approximation: apply a Bellman update to all states at once until the values are near enough their limit.
+"""Successive approximation: apply a Bellman update to all states, until the values are near enough to their limit.
 
-How near is known from the last change δ = V_{k+1} - V_k.  All later changes together lie between γ/(1-γ) min δ and
-γ/(1-γ) max δ (MacQueen 1966; Puterman 1994, 6.6), where the end of an episode counts as a state with δ = 0.  Differences
-(ours / Sutton & Barto 2018, 4.4):
- 1. Stops when half the width of that interval is within `accuracy`, and returns its middle / when max |δ| is small.
- 2. Without discounting, where there is no such interval, stops when max |δ|, and all that are to come if they go on falling
-    as the last one did, are within `accuracy` / when max |δ| is.
- 3. Both arrays at once (Jacobi) / in place.
+The distance from the limit follows from the last change δ = V_{k+1} - V_k. The sum of all later changes is between
+γ/(1-γ) min δ and γ/(1-γ) max δ (MacQueen 1966; Puterman 1994, 6.6). The end of an episode counts as a state with δ = 0.
+
+Where we differ from Sutton & Barto 2018, section 4.4:
+
+ 1. We stop when half the width of this interval is within `accuracy`, and return its middle. The book stops when max
+    |δ| is small.
+ 2. Without discounting there is no such interval. We stop when max |δ|, and the sum of later changes if they keep
+    falling as the last one did, are within `accuracy`. The book stops when max |δ| is.
+ 3. We update all states at once (Jacobi). The book updates in place.
 """
 
 import math
@@ -20,29 +23,30 @@ from reverie.core.status import Status
 from reverie.tabular.limits import check_values
 from reverie.tabular.mdp import MDP
 
-ROUNDING = 8 * np.finfo(float).eps  # of the largest value: what is narrower is rounding errors
+ROUNDING = 8 * np.finfo(float).eps  # a narrower interval, relative to the largest value, is only rounding errors
 
 
 class Sweeps(NamedTuple):
-    """Values and how they were come by."""
+    """Values, and how the sweeps went."""
 
     values: np.ndarray  # [S]
     status: Status  # DONE or MAX_ITERATIONS
-    bound: float  # |V - limit| is at most this, up to rounding; infinite without discounting
+    bound: float  # upper bound of |V - limit|, without rounding errors; infinite without discounting
     changes: np.ndarray  # max |δ| of each sweep
 
 
 def iterate_to_convergence(
     update: Callable[[np.ndarray], np.ndarray], mdp: MDP, discount: float, accuracy: float, iterations: int
 ) -> Sweeps:
-    """Return the limit of V <- update(V), a Bellman update of `mdp`, from V = 0.  Stops at rounding errors too.
+    """Return the limit of V <- update(V) from V = 0.
 
-    Raises ConfigError where values go beyond what can be calculated with.
+    update: a Bellman update of `mdp`, [S] -> [S].  discount: γ.  accuracy: largest error of the values. Sweeps also
+    stop when only rounding errors are left.  iterations: most sweeps.  Raises ConfigError where values are too large.
     """
     V, changes, leaves = np.zeros(mdp.states), [], bool(mdp.ends.any())
     gain = discount / (1.0 - discount) if discount < 1.0 else np.inf
     status, bound, shift = Status.MAX_ITERATIONS, np.inf, 0.0
-    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # such values are refused below
         for _ in range(iterations):
             look()
             new = update(V)
@@ -62,7 +66,7 @@ def iterate_to_convergence(
             if missed <= accuracy or width <= ROUNDING * max(float(V.max()), -float(V.min())):
                 status = Status.DONE
                 if missed > accuracy and discount < 1.0 and leaves:
-                    bound, shift = gain * change, 0.0  # V itself lies within; the middle is rounding errors
+                    bound, shift = gain * change, 0.0  # V is within this bound; the middle has only rounding errors
                 break
         V = np.where(mdp.terminal, 0.0, V + shift)
     check_values(V)
@@ -70,7 +74,7 @@ def iterate_to_convergence(
 
 
 def _tail(changes: list[float]) -> float:
-    """Return how much is still to come, or the last change where that is more, if changes go on falling as the last one did."""
+    """Return the sum of later changes, if they keep falling as the last one did; at least the last change."""
     last = changes[-1]
     if last == 0.0:
         return 0.0

@@ -1,10 +1,13 @@
-"""Must an episode end?  Without discounting, values are finite only if it must.
+"""Check that episodes end. Without discounting, values are finite only if they do.
 
-With discount 1 two things are asked of a table, after Bertsekas & Tsitsiklis 1991 (An analysis of stochastic shortest path
-problems), who show that the optimality equation then has one solution and that value and policy iteration find it:
- 1. from every state an end can be reached (then some policy ends with probability 1 from everywhere);
- 2. what can be repeated for ever costs: no step that can be pays, and no round of steps is free.  (They ask that every
-    policy that never ends have value -∞.  Ours is a little stricter, a round of +1 and -2 is refused, and needs no search.)
+With discount 1 a table must satisfy two conditions. They follow Bertsekas & Tsitsiklis 1991 (An analysis of stochastic
+shortest path problems). These authors show that the optimality equation then has one solution, and that value iteration
+and policy iteration find it.
+
+ 1. An end can be reached from each state. Then some policy ends with probability 1 from all states.
+ 2. Whatever can be repeated without end has a cost: no step of it has a positive reward, and no cycle has reward 0. The
+    authors only ask that each policy that never ends has value -∞. Our condition is a little stricter (it refuses a
+    cycle of +1 and -2), but needs no search.
 """
 
 from typing import Any
@@ -20,10 +23,10 @@ from reverie.tabular.mdp import MDP
 
 
 def check_discount(mdp: MDP | None, discount: Any) -> float:
-    """Return `discount` as a float.
+    """Return `discount` as a float.  mdp: the table, or None if only the number is to be checked.
 
-    Raises ConfigError where it lies outside [0, 1], or is 1 and an episode of `mdp` need not end, or rewards of `mdp` allow
-    values that cannot be calculated with.
+    Raises ConfigError where the discount is outside [0, 1], where it is 1 and an episode of `mdp` need not end, and
+    where rewards of `mdp` allow values that are too large.
     """
     try:
         gamma = finite("discount", discount)
@@ -53,9 +56,9 @@ def check_discount(mdp: MDP | None, discount: Any) -> float:
 
 
 def endless(mdp: MDP, pairs: np.ndarray) -> np.ndarray:
-    """Return which of the `pairs` (s, a) [S, A] can be taken again and again for ever, if only they may be taken.
+    """Return which of the `pairs` (s, a) [S, A] can be repeated without end if no others are taken.
 
-    Those of the maximal end components: a pair stays as long as all that it leads to can come back to s.
+    They are those of the maximal end components: from all states that such a pair leads to, s can be reached again.
     """
     step = mdp.transitions.tocoo()
     action, state = np.divmod(step.coords[0], mdp.states)
@@ -72,9 +75,9 @@ def endless(mdp: MDP, pairs: np.ndarray) -> np.ndarray:
 
 
 def toward_an_end(mdp: MDP) -> np.ndarray:
-    """Return for each state an action [S] that may lead nearer to an end, -1 where none does or the state is terminal.
+    """Return for each state an action that may lead nearer to an end [S]; -1 if there is none or it is terminal.
 
-    The policy ends with probability 1 from wherever an end can be reached through it.
+    As a policy, these actions end with probability 1 from each state from which they can reach an end.
     """
     S = mdp.states
     step = mdp.transitions.tocoo()
@@ -83,7 +86,7 @@ def toward_an_end(mdp: MDP) -> np.ndarray:
     successor = step.coords[1][possible]
     ending, how = np.nonzero((mdp.ends > 0) & ~mdp.terminal[:, None])
     state, action = np.concatenate([state, ending]), np.concatenate([action, how])
-    successor = np.concatenate([successor, np.full(len(ending), S)])  # the end is state S
+    successor = np.concatenate([successor, np.full(len(ending), S)])  # state S stands for the end
     backward = csr_array((np.ones(len(state)), (successor, state)), shape=(S + 1, S + 1))
     _, nearer = breadth_first_order(backward, S, return_predecessors=True)
     policy = np.full(S, -1)

@@ -1,6 +1,6 @@
-"""Value iteration: V_{k+1}(s) = max_a Σ p(s', r | s, a) [r + γ V_k(s')], eq. 4.10 of Sutton & Barto 2018, section 4.4.
+"""Value iteration: V_{k+1}(s) = max_a Σ p(s', r | s, a) [r + γ V_k(s')].
 
-Stops by bounds on what is still to come, see `sweeps`.
+Source: Sutton & Barto 2018, section 4.4, equation 4.10. It stops by bounds on the sum of later changes, see `sweeps`.
 """
 
 from reverie.core.argument_checks import at_least_0, whole
@@ -12,11 +12,14 @@ from reverie.tabular.termination import check_discount
 
 
 def value_iteration(mdp: MDP, discount: float, accuracy: float = 1e-10, iterations: int = 100_000) -> Solution:
-    """Return the optimal values and policy, to `accuracy` or, where float64 cannot tell so much, to the `bound` returned.
+    """Return the optimal values and policy.
 
-    Without discounting there is no such bound: then the last change is within `accuracy`.
-    Raises ConfigError where the table is none, the discount lies outside [0, 1], or is 1 and an episode need not end, or
-    values go beyond what can be calculated with.
+    discount: γ.  accuracy: largest error of the values. If float64 does not allow it, the error is at most the returned
+    `bound`. Without discounting there is no such bound: then the last change is within `accuracy`.
+    iterations: most sweeps.
+
+    Raises ConfigError where the table is wrong, where the discount is outside [0, 1], where it is 1 and an episode need
+    not end, and where values are too large.
     """
     mdp = checked(mdp)
     discount, accuracy = check_discount(mdp, discount), at_least_0("accuracy", accuracy)
