@@ -1,1 +1,1 @@
-"""Pure functions of arrays, one equation or idea each."""
+"""Pure functions of arrays, one equation or idea per file."""

@@ -1,4 +1,4 @@
-"""What pure functions of arrays are given: arrays of NumPy or JAX as they are, and lists of numbers made arrays."""
+"""Convert arguments of pure functions: arrays of NumPy and JAX stay as they are, lists of numbers become arrays."""
 
 import functools
 import inspect
@@ -13,14 +13,17 @@ from reverie.core.argument_checks import shown
 from reverie.core.array_like import as_array
 from reverie.core.errors import SpaceError
 
-ARRAYS = np.ndarray, np.generic, jax.Array  # and what JAX traces
+ARRAYS = np.ndarray, np.generic, jax.Array  # traced arrays are instances of the last
 NUMBERS = int, float
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def array(where: str, value: Any, wanted: str = "an array of real numbers") -> Any:
-    """Return an array as it is, anything else as NumPy's float64.  Raises SpaceError where it holds no real numbers."""
+    """Return an array as it is, and anything else as a NumPy array of float64.
+
+    where: the argument, and wanted: what it should be, for messages.  Raises SpaceError where it has no real numbers.
+    """
     if isinstance(value, ARRAYS):
         return value
     found = as_array(value)
@@ -30,7 +33,10 @@ def array(where: str, value: Any, wanted: str = "an array of real numbers") -> A
 
 
 def real(where: str, value: Any, wanted: str = "an array of real numbers") -> Any:
-    """Return an array of real floating-point numbers: as `array` does, and whole ones as floating-point numbers."""
+    """Return an array of real floating-point numbers, as `array` does. Integers are converted.
+
+    Raises SpaceError where they are not real numbers.
+    """
     found = array(where, value, wanted)
     if jnp.issubdtype(found.dtype, np.floating):
         return found
@@ -40,9 +46,10 @@ def real(where: str, value: Any, wanted: str = "an array of real numbers") -> An
 
 
 def of_arrays(function: Function) -> Function:
-    """Return `function`, which takes lists too wherever it takes arrays, also within tuples with names and dicts.
+    """Decorate `function` so that it accepts lists instead of arrays, also within named tuples and dicts.
 
-    Numbers, texts and None are passed on as they are.  It raises SpaceError that names an argument which holds no numbers.
+    Numbers, functions and None are passed on as they are. The decorated function raises SpaceError that names an
+    argument without real numbers.
     """
     names, where = tuple(inspect.signature(function).parameters), f"{function.__module__.rpartition('.')[2]}."
     where += function.__name__
@@ -50,7 +57,7 @@ def of_arrays(function: Function) -> Function:
     @functools.wraps(function)
     def run(*given: Any, **named: Any) -> Any:
         found = [_within(f"{where}: {name}", value) for name, value in zip(names, given, strict=False)]
-        # what is too much is told by the function itself
+        # the function itself reports arguments that are too many
         return function(
             *found,
             *given[len(found) :],
@@ -61,7 +68,7 @@ def of_arrays(function: Function) -> Function:
 
 
 def _within(where: str, value: Any) -> Any:
-    """Return `value` with its lists made arrays."""
+    """Return `value` with its lists converted to arrays."""
     if isinstance(value, ARRAYS) or value is None or isinstance(value, NUMBERS):
         return value
     if isinstance(value, dict):

@@ -1,4 +1,7 @@
-"""Gaussians on bounded actions: squashed by tanh (SAC), or clipped to [-1, 1] (PPO).  Densities sum over the last axis."""
+"""Gaussian policies over bounded actions: squashed by tanh (SAC), or clipped to [-1, 1] (PPO).
+
+Log densities are sums over the last axis, that of actions.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +13,12 @@ LOG_ROOT_TWO_PI = 0.9189385332046727  # ½ log 2π
 
 @of_arrays
 def sample(mean, log_std, noise):
-    """Return u = tanh(mean + σ ε) [..., m] and its log density [...], of standard normal `noise` ε [..., m].
+    """Return the action u = tanh(mean + σ ε) [..., m] and its log density [...].
 
-    Haarnoja et al. 2018b, appendix C, eq. 26.
+    mean, log_std: [..., m].  noise: ε, standard normal [..., m].  Source: Haarnoja et al. 2018b, appendix C, equation
+    26.
 
-    log |du/dz| = log (1 - tanh² z) = 2 (log 2 - z - softplus(-2 z)), which does not cancel where tanh saturates.
+    log |du/dz| = log (1 - tanh² z) is computed as 2 (log 2 - z - softplus(-2 z)), which is accurate if tanh saturates.
     """
     z = mean + jnp.exp(log_std) * noise
     normal = -0.5 * noise**2 - log_std - LOG_ROOT_TWO_PI
@@ -23,10 +27,11 @@ def sample(mean, log_std, noise):
 
 @of_arrays
 def clipped_log_density(mean, log_std, action):
-    """Return log π(u|x) [...] of u = clip(mean + σ ε, -1, 1): a density within, the mass beyond at ±1.
+    """Return log π(u|x) [...] of actions u = clip(mean + σ ε, -1, 1).
 
-    The policy gradient of clipped actions is unbiased with it, and of less variance than with the unclipped draw's.
-    Fujita & Maeda 2018 (arXiv 1802.07564), eq. 5.
+    mean, log_std, action: [..., m]. Within the bounds it is the log density. At ±1 it is the log probability of a
+    sample beyond the bound. With it the policy gradient of clipped actions is unbiased, and has less variance than with
+    the density of the sample before clipping.  Source: Fujita & Maeda 2018 (arXiv 1802.07564), equation 5.
     """
     scaled = (action - mean) * jnp.exp(-log_std)
     within = -0.5 * scaled**2 - log_std - LOG_ROOT_TWO_PI
@@ -38,5 +43,5 @@ def clipped_log_density(mean, log_std, action):
 
 @of_arrays
 def entropy(log_std):
-    """Return the entropy [...] of a Gaussian before squashing or clipping."""
+    """Return the entropy [...] in nats of a Gaussian before squashing or clipping.  log_std: [..., m]."""
     return jnp.sum(log_std + 0.5 + LOG_ROOT_TWO_PI, axis=-1)

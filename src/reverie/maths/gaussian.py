@@ -1,6 +1,6 @@
-"""Gaussians over a joint vector z = [y; w]: conditioning, the posterior under a normal-inverse-Wishart prior, density.
+"""Gaussians over a joint vector z = [y; w]: posterior under a normal-inverse-Wishart prior, conditioning, density.
 
-Every function takes leading axes [...]: one Gaussian per time step, cluster or both.  NumPy arrays, float64.
+All functions take leading axes [...], for one Gaussian per time step or cluster. Arrays are NumPy's float64.
 """
 
 from typing import NamedTuple
@@ -27,12 +27,12 @@ class Conditional(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """A normal-inverse-Wishart prior: what `weight_mean` and `weight` imagined samples would say."""
+    """A normal-inverse-Wishart prior."""
 
     mean: np.ndarray  # μ0 [..., D]
     scatter: np.ndarray  # Φ [..., D, D]
-    weight_mean: np.ndarray | float  # m0 [...]
-    weight: np.ndarray | float  # n0 [...]
+    weight_mean: np.ndarray | float  # m0 [...], weight of the mean as a number of samples
+    weight: np.ndarray | float  # n0 [...], weight of the scatter as a number of samples
 
 
 @of_arrays
@@ -43,10 +43,11 @@ def outer(a: np.ndarray) -> np.ndarray:
 
 @of_arrays
 def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: Prior) -> Joint:
-    """Return the most likely joint: Σ = [N S + Φ + N m0/(N + m0) (z̄ - μ0)(z̄ - μ0)ᵀ] / (N + n0).
+    """Return the most likely joint Gaussian under the prior.  Levine & Abbeel 2014, appendix A.
 
-    count: N [...], 0 where nothing was seen.  mean: z̄ [..., D].  scatter: N S = Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ [..., D, D].
-    The mean is (N z̄ + m0 μ0)/(N + m0).  Levine & Abbeel 2014, appendix A.
+    Σ = [N S + Φ + N m0/(N + m0) (z̄ - μ0)(z̄ - μ0)ᵀ] / (N + n0), and the mean is (N z̄ + m0 μ0)/(N + m0).
+
+    count: N [...], 0 if there is no sample.  mean: z̄ [..., D].  scatter: N S = Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ [..., D, D].
     """
     total = np.maximum(count + prior.weight_mean, np.finfo(float).tiny)
     pull = prior.weight_mean / total
@@ -58,22 +59,25 @@ def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: P
 
 @of_arrays
 def condition(joint: Joint, d: int) -> Conditional:
-    """Return w | y where y is the first d coordinates of z: F = Σ_wy Σ_yy⁻¹, f = w̄ - F ȳ, Σ = Σ_ww - F Σ_yw.
+    """Return the Gaussian w | y, where y is the first d coordinates of z.
 
-    Raises numpy.linalg.LinAlgError where Σ_yy is singular.
+    F = Σ_wy Σ_yy⁻¹, f = w̄ - F ȳ, Σ = Σ_ww - F Σ_yw.  Raises numpy.linalg.LinAlgError where Σ_yy is singular.
     """
     across = joint.covariance[..., :d, d:]
     half = np.linalg.solve(np.linalg.cholesky(joint.covariance[..., :d, :d]), np.eye(d))  # L⁻¹
     white = half @ across
     F = (half.swapaxes(-1, -2) @ white).swapaxes(-1, -2)
     f = joint.mean[..., d:] - (F @ joint.mean[..., :d, None])[..., 0]
-    # A Schur complement as Σ_ww - WᵀW, W = L⁻¹ Σ_yw: what rounding takes below zero is put back by `factor`.
+    # The Schur complement is Σ_ww - WᵀW with W = L⁻¹ Σ_yw. `factor` corrects eigenvalues below 0, from rounding.
     return Conditional(F, f, symmetrise(joint.covariance[..., d:, d:] - white.swapaxes(-1, -2) @ white))
 
 
 @of_arrays
 def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
-    """Return lower L [..., e, e] with L Lᵀ = `covariance`, its eigenvalues raised to `floor` where they lie below."""
+    """Return the lower Cholesky factor L [..., e, e] of `covariance`.
+
+    floor: it is added to the diagonal; if that is not enough, eigenvalues below it are raised to it.
+    """
     raised = covariance + floor * np.eye(covariance.shape[-1])
     try:
         return np.linalg.cholesky(raised)
@@ -85,7 +89,7 @@ def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
 
 @of_arrays
 def log_density(x: np.ndarray, mean: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """Return log N(x; mean, L Lᵀ) [...] of x [..., e] under means [..., e] and lower L [..., e, e]."""
+    """Return log N(x; mean, L Lᵀ) [...].  x, mean: [..., e].  lower: L [..., e, e], a lower Cholesky factor."""
     z = np.linalg.solve(lower, (x - mean)[..., None])[..., 0]
     logs = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(-1)
     return -0.5 * (z**2).sum(-1) - logs - 0.5 * x.shape[-1] * np.log(2 * np.pi)

@@ -1,4 +1,4 @@
-"""Small symmetric matrices: pure, of JAX arrays, with flags in place of errors."""
+"""Linear algebra of small symmetric matrices: pure functions of JAX arrays. They return flags and raise no errors."""
 
 from typing import Any
 
@@ -8,20 +8,21 @@ from jax.scipy.linalg import solve_triangular
 
 from reverie.maths.array_arguments import of_arrays
 
-ELIMINATED = 16  # rows up to which elimination, written out, is faster than calls of a library inside a compiled loop
+ELIMINATED = 16  # up to this many rows, unrolled elimination is faster in a compiled loop than calls of a library
 
 
 @of_arrays
 def symmetrise(matrix):
-    """Return ½ (M + Mᵀ) of matrices [..., n, n], NumPy's or JAX's."""
+    """Return ½ (M + Mᵀ) for matrices M [..., n, n] of NumPy or JAX."""
     return 0.5 * (matrix + matrix.mT)
 
 
 @of_arrays
 def solve_positive(matrix, right):
-    """Return (M⁻¹ R, positive) for symmetric M [m, m] and R [m, r], and whether M is positive definite (0 if not).
+    """Return (M⁻¹ R [m, r], whether M is positive definite). If it is not, the first is 0.
 
-    By Gauss-Jordan elimination, which needs no pivoting here: M is positive definite if and only if all pivots are.
+    matrix: symmetric M [m, m].  right: R [m, r]. The method is Gauss-Jordan elimination without pivoting: M is positive
+    definite if and only if all pivots are positive.
     """
     m = matrix.shape[0]
     if m > ELIMINATED:
@@ -38,9 +39,10 @@ def solve_positive(matrix, right):
 
 @of_arrays
 def cholesky(matrix):
-    """Return (L, positive): M = L Lᵀ of symmetric [..., m, m], and [...] whether M is positive definite.
+    """Return (L [..., m, m] with M = L Lᵀ, whether M is positive definite [...]).
 
-    Where it is not (or is not finite), L is the identity, so that what follows stays finite.
+    matrix: symmetric M [..., m, m]. If it is not positive definite, or not finite, L is the identity, so that later
+    results stay finite.
     """
     lower = jnp.linalg.cholesky(matrix, symmetrize_input=False)
     positive = jnp.all(jnp.isfinite(lower), axis=(-1, -2))
@@ -56,23 +58,23 @@ def cholesky_solve(lower, right):
 
 @of_arrays
 def inverse(lower):
-    """Return (L Lᵀ)⁻¹ for L [m, m]: the covariance of a precision, or the reverse."""
+    """Return (L Lᵀ)⁻¹ for L [m, m]: the covariance that belongs to a precision, or the reverse."""
     return symmetrise(cholesky_solve(lower, jnp.eye(lower.shape[-1], dtype=lower.dtype)))
 
 
 @of_arrays
 def log_determinant(lower):
-    """Return log det (L Lᵀ) of factors [..., m, m]."""
+    """Return log det (L Lᵀ) [...] of Cholesky factors L [..., m, m]."""
     return 2.0 * jnp.sum(jnp.log(jnp.diagonal(lower, axis1=-1, axis2=-2)), axis=-1)
 
 
 @of_arrays
 def eigenvalues_clipped(matrix, low: Any = 0.0, high: float | None = None):
-    """Return symmetric M [..., d, d] with its eigenvalues clipped to [low, high], numbers; None: no upper bound.
+    """Return symmetric matrices M [..., d, d] with eigenvalues clipped to [low, high].
 
-    low = 0: the nearest positive semidefinite matrix in the Frobenius norm.  Where there is no upper bound, a Cholesky
-    factor tells far sooner than eigenvalues that none is below `low` (by more than 1e-12 of the largest entry): then
-    all come back as they are.
+    low: lower limit; with 0 the result is the nearest positive semidefinite matrix in the Frobenius norm.
+    high: upper limit; None: no limit. Then a Cholesky factorisation first tests whether no eigenvalue is below `low`,
+    by more than 1e-12 of the largest entry. If so all matrices are returned as they are, which is much faster.
     """
 
     def clipped(matrix):

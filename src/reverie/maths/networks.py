@@ -1,9 +1,9 @@
 """Multilayer perceptrons as plain lists of layers, with optional layer or batch normalisation.
 
-A layer is a dict: weight `w` [i, o], bias `b` [o] and, where it is normalised, `gain` and `shift` [o]; behind batch
-normalisation a bias would cancel, so there is none.  Running moments of batch normalisation are no parameters; they
-travel beside as one dict (`mean`, `var`) per normalised layer.
-`hidden` and `linear` take NumPy or JAX arrays alike (array API standard).
+A layer is a dict with weight `w` [i, o] and bias `b` [o]. Normalised layers also have `gain` and `shift` [o]. Before
+batch normalisation there is no bias, because it would cancel. Running moments of batch normalisation are not
+parameters: they are separate, in one dict (`mean`, `var`) per normalised layer. `hidden` and `linear` take arrays of
+NumPy or JAX (array API standard).
 """
 
 from typing import Literal
@@ -14,12 +14,15 @@ import jax.numpy as jnp
 from reverie.maths.array_arguments import array
 
 Normalisation = Literal["none", "layer", "batch"]
-MOMENTS_RATE = 0.01  # at which running moments of batch normalisation follow each minibatch's
+MOMENTS_RATE = 0.01  # rate at which running moments of batch normalisation follow those of minibatches
 EPSILON = 1e-5  # added to variances, as in Ioffe & Szegedy 2015 and Ba et al. 2016
 
 
 def init_layers(key, sizes: tuple[int, ...], normalisation: Normalisation = "none"):
-    """Return one layer for each pair of neighbouring `sizes`, uniform in ±1/√fan-in.  Lillicrap et al. 2016, section 7."""
+    """Return hidden layers with weights uniform in ±1/√fan-in.  Lillicrap et al. 2016, section 7.
+
+    key: a JAX key.  sizes: number of units of the input and of each layer.
+    """
     layers = []
     for k, i, o in zip(jax.random.split(key, max(len(sizes) - 1, 1)), sizes[:-1], sizes[1:], strict=False):
         kw, kb = jax.random.split(k)
@@ -34,7 +37,10 @@ def init_layers(key, sizes: tuple[int, ...], normalisation: Normalisation = "non
 
 
 def init_head(key, i: int, o: int, bound: float = 3e-3):
-    """Return an output layer, uniform in ±`bound`, so that first outputs are near zero.  Lillicrap et al. 2016, section 7."""
+    """Return an output layer with weights uniform in ±`bound`.  Lillicrap et al. 2016, section 7.
+
+    key: a JAX key.  i, o: numbers of inputs and outputs. With a small bound first outputs are near 0.
+    """
     kw, kb = jax.random.split(key)
     return {
         "w": jax.random.uniform(kw, (i, o), jnp.float32, -bound, bound),
@@ -43,9 +49,11 @@ def init_head(key, i: int, o: int, bound: float = 3e-3):
 
 
 def init_network(keys, sizes: tuple[int, ...], normalisation: Normalisation = "none", small: bool = True):
-    """Return hidden layers and an output layer.
+    """Return the layers of a network: hidden layers and an output layer.
 
-    keys: [2], of the ones and of the other.  small: first outputs are near zero; else ±1/√fan-in there too.
+    keys: two JAX keys, of the hidden layers and of the output layer.  sizes: number of units of input, hidden layers
+    and output.  small: weights of the output layer are so small that first outputs are near 0; else uniform in
+    ±1/√fan-in.
     """
     k_layers, k_out = keys
     *inner, i, o = sizes
@@ -54,7 +62,10 @@ def init_network(keys, sizes: tuple[int, ...], normalisation: Normalisation = "n
 
 
 def init_orthogonal(key, sizes: tuple[int, ...], gain: float):
-    """Return one layer for each pair of neighbouring `sizes`: orthogonal weights times `gain`, biases 0.  Saxe et al. 2014."""
+    """Return layers with orthogonal weights times `gain`, and biases 0.  Saxe et al. 2014.
+
+    key: a JAX key.  sizes: number of units of the input and of each layer.
+    """
     draw = jax.nn.initializers.orthogonal(gain)
     keys = jax.random.split(key, max(len(sizes) - 1, 1))
     pairs = zip(keys, sizes[:-1], sizes[1:], strict=False)
@@ -62,19 +73,19 @@ def init_orthogonal(key, sizes: tuple[int, ...], gain: float):
 
 
 def init_moments(layers):
-    """Return running moments (mean 0, variance 1) for each layer of `layers`."""
+    """Return the first running moments (mean 0, variance 1) of each of `layers`."""
     sizes = [layer["w"].shape[1] for layer in layers]
     return [{"mean": jnp.zeros(o, jnp.float32), "var": jnp.ones(o, jnp.float32)} for o in sizes]
 
 
 def linear(layer, x):
-    """Return x w + b."""
+    """Return x w + b [..., o].  x: [..., i]."""
     x = array("networks.linear: x", x)
     return x @ layer["w"] + layer["b"] if "b" in layer else x @ layer["w"]
 
 
 def tanh_network(layers, x):
-    """Return the output of a plain network with tanh units: x ← tanh(x w + b), the last layer linear."""
+    """Return the output [..., o] of a network with tanh units and a linear last layer.  x: [..., i]."""
     for layer in layers[:-1]:
         x = linear(layer, x)
         x = x.__array_namespace__().tanh(x)
@@ -82,10 +93,10 @@ def tanh_network(layers, x):
 
 
 def hidden(layers, moments, x, normalisation: Normalisation = "none", training: bool = False):
-    """Return (features, moments used): each layer is x ← relu(norm(x w + b)).
+    """Return (features [..., h], moments used). Each layer is x ← relu(norm(x w + b)).
 
-    x: [..., i].  moments: running ones, one per layer, read by batch normalisation when not `training`; in training
-    the batch's own moments over all leading axes are used and returned.
+    x: [..., i].  moments: running moments of each layer, which batch normalisation uses if not `training`. In training
+    it uses the moments of the batch, over all leading axes, and they are returned.
     """
     x = array("networks.hidden: x", x)
     xp = x.__array_namespace__()
@@ -105,7 +116,7 @@ def hidden(layers, moments, x, normalisation: Normalisation = "none", training: 
 
 
 def forward(layers, moments, x, normalisation: Normalisation = "none", training: bool = False):
-    """Return (output [..., o], moments used): all layers but the last are `hidden`, the last is linear."""
+    """Return (output [..., o], moments used). The last layer is linear; all others are as in `hidden`."""
     features, used = hidden(layers[:-1], moments, x, normalisation, training)
     return linear(layers[-1], features), used
 
@@ -115,5 +126,5 @@ def _standardise(x, mean, var, layer):
 
 
 def move_towards(target, online, rate):
-    """Return (1 - rate)·target + rate·online for each leaf: θ' ← τθ + (1 - τ)θ'.  Gu et al. 2016, Alg. 1."""
+    """Return (1 - rate)·target + rate·online for each leaf: θ' ← τθ + (1 - τ)θ'.  Gu et al. 2016, Algorithm 1."""
     return jax.tree.map(lambda t, o: t + rate * (o - t), target, online)

@@ -1,19 +1,19 @@
-"""Running normalisation of observations, learnt from the very minibatches that updates see.
+"""Running normalisation of observations, from the minibatches that updates use.
 
-Replay is sampled uniformly, so the average of minibatch moments estimates the moments of all experience; the state
-lives with the networks and is therefore part of every checkpoint.
+Replay is sampled uniformly, so the average of minibatch moments estimates the moments of all experience. The moments
+are stored with the networks, and so are part of each checkpoint.
 """
 
 import jax.numpy as jnp
 
 from reverie.maths.array_arguments import array, of_arrays
 
-CLIP = 10.0  # standard deviations; beyond it an observation is an outlier that should not drive a network
-HORIZON = 10_000  # updates after which the average starts to forget, so that it follows a policy that moves on
+CLIP = 10.0  # standard deviations: beyond it observations are clipped, as outliers
+HORIZON = 10_000  # updates after which the average forgets old minibatches, so that it follows a changing policy
 
 
 def init(observation_dim: int):
-    """Return moments that leave observations as they are."""
+    """Return first moments, with which observations do not change."""
     return {
         "mean": jnp.zeros(observation_dim, jnp.float32),
         "var": jnp.ones(observation_dim, jnp.float32),
@@ -23,17 +23,17 @@ def init(observation_dim: int):
 
 @of_arrays
 def update(moments, observations):
-    """Return moments moved towards those of `observations` [B, n] by 1/count: the mean of all minibatches so far."""
+    """Return moments moved towards those of `observations` [B, n] by 1/count. So they are the mean over minibatches."""
     count = jnp.minimum(moments["count"] + 1.0, HORIZON)
     mean = moments["mean"] + (observations.mean(0) - moments["mean"]) / count
     spread = ((observations - mean) ** 2).mean(0)
-    # The first minibatch replaces the initial unit variance entirely: (1 - 1/count) is then zero.
+    # The first minibatch replaces the initial variance of 1, because 1 - 1/count is 0 then.
     var = moments["var"] + (spread - moments["var"]) / count
     return {"mean": mean, "var": var, "count": count}
 
 
 def apply(moments, observation):
-    """Return (observation - mean)/std, clipped to ±CLIP.  observation: [..., n], NumPy or JAX."""
+    """Return (observation - mean)/std [..., n], clipped to ±CLIP.  observation: [..., n], of NumPy or JAX."""
     observation = array("normalise.apply: observation", observation)
     scaled = (observation - moments["mean"]) / (moments["var"] + 1e-8) ** 0.5
     return scaled.clip(-CLIP, CLIP)

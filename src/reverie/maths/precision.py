@@ -1,4 +1,4 @@
-"""Float64 where it counts: fits, backward passes and duals, whatever precision networks run in."""
+"""Run functions in float64, for fits, backward passes and duals. Networks may use another precision."""
 
 import functools
 from collections.abc import Callable
@@ -9,9 +9,10 @@ import numpy as np
 
 
 def double(function: Callable[..., Any], **compile_with: Any) -> Callable[..., Any]:
-    """Return `function` compiled for float64: it takes arrays of any precision and gives NumPy's.
+    """Return `function` compiled for float64. It takes arrays of any precision and returns NumPy arrays.
 
-    function: pure, of JAX arrays.  compile_with: for `jax.jit`; static arguments are passed on as they are.
+    function: a pure function of JAX arrays.  compile_with: options of `jax.jit`. Static arguments are passed on as they
+    are.
     """
     compiled = jax.jit(function, **compile_with)
 

@@ -1,4 +1,4 @@
-"""Returns and advantages along trajectories."""
+"""Advantages along trajectories."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,13 @@ from reverie.maths.array_arguments import of_arrays
 
 @of_arrays
 def gae(rewards, discounts, values, next_values, goes_on, trace: float):
-    """Return generalised advantages [T, ...].  Schulman et al. 2016 (arXiv 1506.02438), eqs 11 and 16.
+    """Return generalised advantages [T, ...].  Schulman et al. 2016 (arXiv 1506.02438), equations 11 and 16.
 
-    δ_t = r_t + d_t V(x'_t) - V(x_t),  A_t = δ_t + λ d_t A_{t+1}, where d_t is γ, or 0 at a death.
-    next_values: V of the true successor, which at a time-out is not the next row's state; goes_on: 1 where the next row
-    begins where this one ended.  trace: λ.
+    δ_t = r_t + d_t V(x'_t) - V(x_t),  A_t = δ_t + λ d_t A_{t+1}, where d_t is γ, or 0 at a terminal state.
+
+    rewards, discounts, values: r_t, d_t, V(x_t) [T, ...].  next_values: V(x'_t) [T, ...] of the true next state, which
+    at a time limit is not the state of the next row.  goes_on: 1 if the next row continues this episode, else 0 [T,
+    ...].  trace: λ.
     """
     errors = rewards + discounts * next_values - values
 
