@@ -1,1 +1,1 @@
-"""The paper's experiments as data, the cells they consist of, where those run, and what they say in the end."""
+"""The paper's experiments: what they are (`spec`), how they run (`execution`), and their results (`analysis`)."""

@@ -1,1 +1,1 @@
-"""What finished runs say: statistics, claims, reports."""
+"""Analysis of finished runs: statistics, claims and reports."""

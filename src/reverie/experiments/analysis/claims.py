@@ -1,8 +1,9 @@
-"""The paper's claims, each held against what was measured here.
+"""The paper's claims, and verdicts on them from our measurements.
 
-"Held" and "did not hold" need intervals that lie on one side of the line, at least `DECIDING` seeds of everybody, and at least
-half of the domains that the claim is about; the rest is "undecided".  Between equals an interval from fewer seeds excludes zero
-far too often (`studies/analyses/intervals.py` counts).
+The verdicts "held" and "did not hold" need intervals that exclude the opposite, at least `DECIDING` seeds of each
+variant, and at least half of the domains that the claim is about. Otherwise the verdict is "undecided". With fewer
+seeds, intervals of differences between equal variants exclude zero far too often (`studies/analyses/intervals.py`
+counts it).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +24,14 @@ Pair = tuple[Curve, Curve]
 MANIPULATION = ("reacher", "peg", "gripper", "gripper_m", "canada2d")
 TRUE_DOMAINS = ("reacher", "canada2d", "cheetah")
 FITTED_DOMAINS = ("reacher_single", "gripper_single")
-TIE = 0.02  # of the way from a random agent to the paper's NAF: less is no difference that matters
-SHOWN, DECIDING = 2, 4  # seeds: for an interval, and for a verdict
-DIP = 3  # scores after imagination is switched off, in which to look for a dip
-MOST = 0.5  # of episodes, in which an arm has to end at rest if it is to be said that it does
+TIE = 0.02  # a smaller difference, relative to that between a random agent and the paper's NAF, does not matter
+SHOWN, DECIDING = 2, 4  # least number of seeds for an interval, and for a verdict
+DIP = 3  # number of scores, after imagination is switched off, in which a dip is looked for
+MOST = 0.5  # an arm is said to come to rest if it does in more than this share of episodes
 
 
 class Judged(NamedTuple):
-    """What became of a claim, and the figures that say so, a line each."""
+    """The verdict on a claim, and its evidence as lines of text."""
 
     outcome: VerdictKind
     evidence: Sequence[str]
@@ -46,7 +47,10 @@ class Claim(NamedTuple):
 
 
 def _judged(held: bool, failed: bool, lines: list[str], used: Mapping[str, Sequence[Curve]], of: int = 1) -> Judged:
-    """Return a verdict.  used: the curves behind it by domain, of `of` domains that the claim is about."""
+    """Return a verdict.
+
+    lines: the evidence.  used: the curves it is based on, by domain.  of: number of domains that the claim is about.
+    """
     if len(used) < of:
         lines = [f"On {len(used)} of {of} domains:", *lines]
     few = min(len(curve.seeds) for curves in used.values() for curve in curves) < DECIDING
@@ -62,30 +66,30 @@ def _lacking(what: str) -> Judged:
 
 
 def _pairs(curves: Curves, domains: tuple[str, ...], one: str, other: str) -> dict[str, Pair]:
-    """Return the curves of two contenders on the domains where both have seeds enough for an interval."""
+    """Return the curves of two variants by domain, where both have enough seeds for an interval."""
     found = {d: (curves[d, one], curves[d, other]) for d in domains if (d, one) in curves and (d, other) in curves}
     return {d: pair for d, pair in found.items() if min(len(curve.seeds) for curve in pair) >= SHOWN}
 
 
 def _seeds(pair: Pair) -> str:
-    """Return how many seeds are behind a figure."""
+    """Return the number of seeds of a figure, as text."""
     one, other = (len(curve.seeds) for curve in pair)
     return count(one, "seed") if one == other else f"{one} and {count(other, 'seed')}"
 
 
 def _fewer(ratio: Estimate) -> str:
-    """Return how many times fewer episodes somebody takes, in words."""
+    """Return a ratio of numbers of episodes, as text."""
     return f"not reached by most ({ratio})" if ratio.value == 0 else f"{ratio} times fewer episodes"
 
 
 def _tie(domain: str) -> float:
-    """Return a difference of scores that is too small to matter."""
+    """Return the largest difference of scores that does not matter."""
     paper = TABLE1[domain]
     return TIE * abs(paper.naf - paper.random)
 
 
 def _standing(domain: str, gap: Estimate) -> str:
-    """Return whether a difference of scores wins, loses or ties, where that is known."""
+    """Return whether a difference of scores "wins", "loses" or "ties"; if its interval does not decide, "is open"."""
     small = _tie(domain)
     if gap.low > -small and gap.high < small:
         return "ties"
@@ -93,13 +97,13 @@ def _standing(domain: str, gap: Estimate) -> str:
 
 
 def _differs(domain: str, gap: Estimate) -> bool:
-    """Whether a difference of scores is one that matters, for certain."""
+    """Return whether all of a difference's interval is large enough to matter."""
     small = _tie(domain)
     return gap.low > small or gap.high < -small
 
 
 def better_scores(curves: Curves) -> Judged:
-    """C1."""
+    """Judge claim C1: NAF scores at least as high as DDPG on most domains, and clearly higher on manipulation."""
     pairs = _pairs(curves, tuple(TABLE1), "naf", "ddpg")
     if not pairs:
         return _lacking("NAF and DDPG on a domain of table 1")
@@ -116,7 +120,7 @@ def better_scores(curves: Curves) -> Judged:
 
 
 def fewer_episodes(curves: Curves) -> Judged:
-    """C2."""
+    """Judge claim C2: NAF needs fewer episodes than DDPG on 8 of 10 domains."""
     eight = tuple(domain for domain in TABLE1 if domain not in ("cheetah", "walker2d"))
     pairs = _pairs(curves, eight, "naf", "ddpg")
     if not pairs:
@@ -129,7 +133,7 @@ def fewer_episodes(curves: Curves) -> Judged:
 
 
 def where_ddpg_wins(curves: Curves) -> Judged:
-    """C3."""
+    """Judge claim C3: DDPG wins walker2d, and is faster on cheetah."""
     pairs = _pairs(curves, ("walker2d", "cheetah"), "naf", "ddpg")
     if len(pairs) < 2:
         return _lacking("NAF and DDPG on walker2d and on cheetah")
@@ -143,7 +147,7 @@ def where_ddpg_wins(curves: Curves) -> Judged:
 
 
 def comes_to_rest(curves: Curves) -> Judged:
-    """C4."""
+    """Judge claim C4: on reacher NAF's arm comes to rest on the target, and DDPG's does not."""
     pairs = _pairs(curves, ("reacher",), "naf", "ddpg")
     if not pairs:
         return _lacking("NAF and DDPG on reacher")
@@ -157,14 +161,14 @@ def comes_to_rest(curves: Curves) -> Judged:
 
 
 def _gain(plain: Curve, other: Curve) -> tuple[Estimate, Estimate]:
-    """Return how much higher another contender scores at its best, and how many times sooner it is where plain NAF ends."""
+    """Return (difference of best scores, ratio of episodes until plain NAF's last score) of a variant and plain NAF."""
     return difference(other.best, plain.best), times_sooner(plain, other)
 
 
 def _gains(
     curves: Curves, name: str, words: str
 ) -> tuple[dict[str, Pair], dict[str, tuple[Estimate, Estimate]], list[str]]:
-    """Return the pairs of plain NAF and a contender with true dynamics, its gains, and both in words."""
+    """Return (curves of plain NAF and a variant with true dynamics, its gains, the same as text), all by domain."""
     pairs = _pairs(curves, TRUE_DOMAINS, "true-naf", name)
     gains = {domain: _gain(*pair) for domain, pair in pairs.items()}
     lines = [
@@ -179,7 +183,7 @@ def _helps(gap: Estimate, ratio: Estimate) -> bool:
 
 
 def true_imagination(curves: Curves) -> Judged:
-    """C5."""
+    """Judge claim C5: with true dynamics imagination always helps, and the planner's episodes alone seldom do."""
     pairs, gains, lines = _gains(curves, "true-imagined", "imagination")
     more, driven, others = _gains(curves, "true-mpc", "MPC's episodes alone")
     if not pairs:
@@ -193,7 +197,7 @@ def true_imagination(curves: Curves) -> Judged:
 
 
 def planner_data(curves: Curves) -> Judged:
-    """C6."""
+    """Judge claim C6: half of the episodes from the planner is a little better; all of them is fastest, but lower."""
     both = _pairs(curves, ("reacher",), "true-both", "true-imagined").get("reacher")
     alone = _pairs(curves, ("reacher",), "true-all-mpc", "true-imagined").get("reacher")
     if both is None or alone is None:
@@ -210,7 +214,7 @@ def planner_data(curves: Curves) -> Judged:
 
 
 def plain_of(curves: Curves, domain: str) -> str | None:
-    """Return which plain NAF figure 2's models are to beat: of those with seeds enough the one that ends highest."""
+    """Return the plain NAF that models of figure 2 are compared with: the one with the best end, of enough seeds."""
     there = {name: curves[domain, name] for name in PLAIN if (domain, name) in curves}
     return max(
         there,
@@ -220,7 +224,10 @@ def plain_of(curves: Curves, domain: str) -> str | None:
 
 
 def _sooner(curves: Curves, name: str) -> tuple[dict[str, Pair], dict[str, Estimate], list[str]]:
-    """Return pairs with plain NAF, how many times sooner a contender is where that ends, and both in words."""
+    """Return (curves of plain NAF and a variant, ratio of episodes until plain NAF's last score, the same as text).
+
+    All are by domain, for the domains with fitted models.
+    """
     plain = {domain: own for domain in FITTED_DOMAINS if (own := plain_of(curves, domain))}
     pairs = {d: pair for domain, own in plain.items() for d, pair in _pairs(curves, (domain,), own, name).items()}
     ratios = {domain: times_sooner(*pair) for domain, pair in pairs.items()}
@@ -229,7 +236,7 @@ def _sooner(curves: Curves, name: str) -> tuple[dict[str, Pair], dict[str, Estim
 
 
 def fitted_models(curves: Curves) -> Judged:
-    """C7."""
+    """Judge claim C7: with fitted linear models imagination is 2 to 5 times as data-efficient."""
     pairs, ratios, lines = _sooner(curves, "fitted")
     if not ratios:
         return _lacking("small-naf and fitted on one domain")
@@ -239,7 +246,7 @@ def fitted_models(curves: Curves) -> Judged:
 
 
 def network_models(curves: Curves) -> Judged:
-    """C8."""
+    """Judge claim C8: with a neural network as the model imagination does not help."""
     pairs, ratios, lines = _sooner(curves, "neural")
     if not ratios:
         return _lacking("small-naf and neural on one domain")
@@ -248,14 +255,14 @@ def network_models(curves: Curves) -> Judged:
 
 
 def shaped_noise(curves: Curves) -> Judged:
-    """C9."""
+    """Judge claim C9: noise shaped by P lifts canada2d above DDPG, and changes nothing elsewhere."""
     pairs = _pairs(curves, ("canada2d",), "naf-p", "ddpg")
     if not pairs:
         return _lacking("naf-p and DDPG on canada2d")
     shaped, ddpg = pairs["canada2d"]
     gap = difference(shaped.best, ddpg.best)
     rest = _pairs(curves, tuple(d for d in TABLE1 if d != "canada2d"), "naf-p", "naf")
-    # Nine chances to be wrong: together these intervals cover what one of 95 % does (Bonferroni).
+    # Up to nine intervals: each has a higher level, so that together they cover as much as one of 95 % (Bonferroni).
     level = 1 - (1 - LEVEL) / max(1, len(rest))
     gaps = {domain: difference(shaped.best, naf.best, level) for domain, (shaped, naf) in rest.items()}
     lines = [f"canada2d: {gap} above DDPG ({_seeds(pairs['canada2d'])})."]
@@ -268,7 +275,7 @@ def shaped_noise(curves: Curves) -> Judged:
 
 
 def switching_off(curves: Curves) -> Judged:
-    """C10."""
+    """Judge claim C10: switching imagination off costs a short dip, then learning continues."""
     curve = curves.get(("gripper_single", "fitted"))
     lacking = _lacking(f"fitted on gripper_single, with a score at episode {OFF} and {DIP} after it")
     if curve is None or len(curve.seeds) < SHOWN or OFF not in curve.episodes:
@@ -331,6 +338,6 @@ CLAIMS = (
 
 
 def verdicts(curves: Curves) -> list[Verdict]:
-    """Return what became of each claim."""
+    """Return the verdict on each claim.  curves: by (domain, variant)."""
     found = [(claim, claim.judge(curves)) for claim in CLAIMS]
     return [Verdict(c.name, c.text, c.where, judged.outcome, judged.evidence) for c, judged in found]

@@ -1,4 +1,4 @@
-"""Whether cells may stand in one report: learnt with one version, and as long as those that they are compared with."""
+"""Check that cells may be in one report: made with one version, and as long as those they are compared with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,10 @@ Settings = Mapping[str, Mapping[str, Any]]  # by "domain/variant"
 
 
 def require_as_long(settings: Settings, remedy: str) -> None:
-    """Raise ConfigError where two contenders of a panel, or of its search, have different numbers of episodes."""
+    """Raise ConfigError if two variants of a panel, or of its search, have different numbers of episodes.
+
+    settings: of cells, by "domain/variant".  remedy: what to do, for the message.
+    """
     for panel in _panels():
         names = [f"{panel.domain}/{variant.name}" for variant in panel.variants if variant.agent != RANDOM]
         lengths = {name: settings[name]["episodes"] for name in names if name in settings}
@@ -32,7 +35,7 @@ def _panels() -> list[DomainExperiment]:
 
 
 def require_together(folders: Sequence[ResultsStore]) -> None:
-    """Raise ConfigError where one page cannot be made of some folders."""
+    """Raise ConfigError if the results in some folders cannot be on one page."""
     versions = {folder.version: folder.path for folder in reversed(folders)}
     if len(versions) > 1:
         said = " and ".join(f"{path} by reverie {version}" for version, path in reversed(versions.items()))

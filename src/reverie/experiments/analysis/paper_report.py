@@ -1,4 +1,4 @@
-"""What a folder of results has to say, as a report: claims, tables beside the paper's, curves, films, how it was made."""
+"""A report of results folders: claims, tables next to the paper's, curves, films, and how the results were made."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ STATISTICS = (
 
 
 def sections_of(folders: Sequence[ResultsStore]) -> list[Section]:
-    """Return what some folders say together."""
+    """Return the sections of a report of some folders.  Raises ConfigError as `together` does."""
     found = together(folders)
     sections = [
         Section("The paper's claims", [Verdicts("Claim by claim", verdicts(found))]),
@@ -68,7 +68,10 @@ def sections_of(folders: Sequence[ResultsStore]) -> list[Section]:
 
 
 def together(folders: Sequence[ResultsStore]) -> Found:
-    """Return the curves of some folders.  Raises ConfigError where they do not go together, or hold the same contender."""
+    """Return the curves of some folders by (domain, variant).
+
+    Raises ConfigError where their results cannot be compared, or where two folders hold the same variant of a domain.
+    """
     require_together(folders)
     found: dict[tuple[str, str], Curve] = {}
     for folder in folders:
@@ -92,7 +95,7 @@ def _table1(found: Found) -> list[Part]:
 
 
 def _all_together(found: Found, domains: Sequence[str]) -> list[Part]:
-    """Return both agents' scores over all domains where there are both, on one scale."""
+    """Return a table of both agents' scores over all domains that both have, on one scale."""
     both = [domain for domain in domains if (domain, "naf") in found and (domain, "ddpg") in found]
     if not both:
         return []
@@ -129,14 +132,14 @@ def _row_of_table1(domain: str, found: Found) -> list[str | None]:
 
 
 def _score_and_episodes(curve: Curve | None, score: float, episodes: int) -> list[str | None]:
-    """Return our score and the paper's, our episodes and the paper's."""
+    """Return four cells of a table: our score and the paper's, our episodes and the paper's."""
     if curve is None:
         return [None, number(score), None, str(episodes)]
     return [str(mean_score(curve.best)), number(score), number(float(median(curve.to_best))), str(episodes)]
 
 
 def _curves_of(found: Found, domain: str, names: Sequence[str]) -> Curves:
-    """Return a domain's learning curves, with the paper's scores across where it prints them."""
+    """Return a domain's learning curves, with levels for the paper's scores if it prints them."""
     shown = {NAMES.get(name, name): found[domain, name] for name in names if (domain, name) in found}
     lines = [banded(text, curve.episodes.tolist(), curve.scores) for text, curve in shown.items()]
     levels = []

@@ -1,4 +1,4 @@
-"""What run directories have to say, as sections of a report: a figure per environment, a curve for runs that differ in seed."""
+"""A report of run directories: a section for each environment, and a curve for runs that differ only in their seed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ from reverie.storage.tables import table_at
 from reverie.training.evaluation import COLUMNS
 from reverie.training.resuming import facts_of
 
-WIDTH = 10  # episodes to a moving mean
-POINTS, MOST = 100, 500  # of a curve over several seeds; of single episodes drawn
+WIDTH = 10  # episodes of a moving mean
+POINTS, MOST = 100, 500  # points of a curve over several seeds; most single episodes that are drawn
 TRAINING = (
     "Episodes that were learnt from, exploration included: these runs were not evaluated. Over several seeds the line is the "
     "interquartile mean of their moving means, its band a 95 % bootstrap interval."
@@ -27,7 +27,7 @@ TRAINING = (
 
 
 def sections_of(paths: Sequence[Path]) -> list[Section]:
-    """Return a section per environment.  Raises StorageError where a path holds no run."""
+    """Return a section for each environment.  Raises StorageError where a path is not a run directory."""
     by_env: dict[str, list[RunDirectory]] = {}
     configs: dict[Path, Config] = {}
     for path in dict.fromkeys(paths):
@@ -70,7 +70,7 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, Config]) -> list[Part]:
 
 
 def _names(agents: list[Agent]) -> list[str]:
-    """Return a name for each: the algorithm's, its model's, and the settings in which some of them differ."""
+    """Return a name for each agent: its algorithm, its model, and the settings in which the agents differ."""
     flats = [{"name": agent.name, **agent.flat()} for agent in agents]
     keys = sorted({key for settings in flats for key in settings if len({str(own.get(key)) for own in flats}) > 1})
     names = []
@@ -82,7 +82,7 @@ def _names(agents: list[Agent]) -> list[str]:
 
 
 def _line(name: str, runs: list[RunDirectory]) -> Line | None:
-    """Return the curve of runs that differ in seed alone, at the steps where all were evaluated."""
+    """Return the curve of runs that differ only in their seed, at the steps at which all were evaluated; else None."""
     scores = [{row["step"]: row["return_mean"] for row in table_at(run.evaluations_file, COLUMNS)} for run in runs]
     steps = sorted(set.intersection(*(set(own) for own in scores)))
     if not steps:
@@ -92,7 +92,10 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
 
 
 def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
-    """Return curves of runs that differ in seed alone and were not evaluated: of one, its episodes and their moving mean."""
+    """Return training curves of runs that differ only in their seed.
+
+    Of several runs it is one curve. Of one run they are its moving mean and its single episodes.
+    """
     tables = [table_at(run.episodes_file, EPISODES) for run in runs]
     each = [
         (np.array([r["step"] for r in rows]), np.array([r["return"] for r in rows], float)) for rows in tables if rows
@@ -121,9 +124,9 @@ def _row(name: str, run: RunDirectory, config: Config) -> list[str | None]:
 
 
 def _steps(run: RunDirectory, ended: int) -> int:
-    """Return how many steps a run holds; ended: those of its episodes that have an end.
+    """Return the number of steps of a run.  ended: number of steps in episodes that have ended.
 
-    The journal's size tells, whatever its length; where it was left behind, the checkpoint.
+    It follows from the size of the journal. If there is no journal, the checkpoint says it.
     """
     if exists(run.journal_file):
         return records_in(run.journal_file)

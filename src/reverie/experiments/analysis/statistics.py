@@ -1,4 +1,7 @@
-"""What curves say: best and last scores, how soon, and differences with intervals.  Every draw has a fixed seed."""
+"""Statistics of learning curves: best and last scores, episodes to a score, and differences, with intervals.
+
+All random draws have fixed seeds.
+"""
 
 import math
 import zlib
@@ -11,17 +14,17 @@ from reverie.experiments.execution.results_store import ResultsStore
 from reverie.maths.bootstrap import LEVEL, Statistic, interquartile_mean, interval, median, probability_of_improvement
 from reverie.report.document import Line
 
-NEAR = 0.05  # of a best score: the paper's measure of when it was reached
-BAND_RESAMPLES = 500  # of each point of a curve
-LAST = 0.1  # the share of a curve that its last score is the mean of
+NEAR = 0.05  # a best score counts as reached within this share of it, as in the paper
+BAND_RESAMPLES = 500  # number of bootstrap samples for each point of a curve
+LAST = 0.1  # the last score is the mean over this share of a curve
 
 
 class Curve(NamedTuple):
-    """Test scores of a contender on a domain."""
+    """Test scores of a variant on a domain, at K episodes for S seeds."""
 
     episodes: np.ndarray  # [K]
-    scores: np.ndarray  # [S, K]
-    stills: np.ndarray  # [S, K]; nan where it was not looked at
+    scores: np.ndarray  # returns of test episodes [S, K]
+    stills: np.ndarray  # shares of test episodes that end at rest [S, K]; nan: not measured
     seeds: tuple[int, ...]
 
     @property
@@ -31,12 +34,12 @@ class Curve(NamedTuple):
 
     @property
     def last(self) -> np.ndarray:
-        """Where each seed stands at the end [S]."""
+        """The last score of each seed [S]: the mean over the last tenth of its curve."""
         return self.scores[:, -self._tail :].mean(1)
 
     @property
     def still(self) -> np.ndarray:
-        """The share of test episodes that end at rest, at the end of learning [S]."""
+        """The share of test episodes that end at rest, over the last tenth of each curve [S]."""
         return self.stills[:, -self._tail :].mean(1)
 
     @property
@@ -45,23 +48,23 @@ class Curve(NamedTuple):
 
     @property
     def to_best(self) -> np.ndarray:
-        """Episodes until each seed first came within `NEAR` of its best score [S]."""
+        """Number of episodes until each seed first came within `NEAR` of its best score [S]."""
         best = self.best[:, None]
-        there = (self.scores >= best - NEAR * np.abs(best)) & (best > -np.inf)  # who never scored has no best
+        there = (self.scores >= best - NEAR * np.abs(best)) & (best > -np.inf)  # no best score if it always diverged
         return first(self.episodes, there)
 
     def to(self, score: float) -> np.ndarray:
-        """Episodes until each seed first scored so [S]; infinite where it never did."""
+        """Return the number of episodes until each seed first reached `score` [S]; infinite if it never did."""
         return first(self.episodes, self.scores >= score)
 
 
 def first(episodes: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Return the first of episodes [K] at which somebody was there [..., K]; infinite where that never was."""
+    """Return the first of `episodes` [K] at which `there` [..., K] is true [...]; infinite if it never is."""
     return np.where(there.any(-1), episodes[there.argmax(-1)], np.inf)
 
 
 class Estimate(NamedTuple):
-    """A figure, its interval (of 95 %, where nothing else is said) and the seeds behind it."""
+    """A figure, its interval (of 95 %, if not said otherwise), and the number of seeds it is from."""
 
     value: float
     low: float
@@ -70,12 +73,12 @@ class Estimate(NamedTuple):
 
     @property
     def above(self) -> bool:
-        """Whether all of the interval is above 0."""
+        """Whether the whole interval is above 0."""
         return self.low > 0
 
     @property
     def below(self) -> bool:
-        """Whether all of the interval is below 0."""
+        """Whether the whole interval is below 0."""
         return self.high < 0
 
     def __str__(self) -> str:
@@ -84,7 +87,7 @@ class Estimate(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Return a figure as one reads it: three digits, "never" for an infinite number of episodes."""
+    """Return a figure as text with three digits. ∞ becomes "never", -∞ "diverged", and NaN "–"."""
     if math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -109,7 +112,7 @@ def _curve(by_seed: dict[int, list[dict]]) -> Curve:
 
 
 def banded(name: str, x: Sequence[float], scores: np.ndarray) -> Line:
-    """Return the interquartile mean of scores [S, K] at x [K] as a line, with its interval as a band from two seeds on."""
+    """Return a line: the interquartile mean of scores [S, K] at x [K]. From two seeds on, its interval is a band."""
     generator = np.random.default_rng(len(x))
     bands = [interval(interquartile_mean, [column], generator, BAND_RESAMPLES) for column in scores.T]
     low, high = ([], []) if len(scores) < 2 else zip(*bands, strict=True)
@@ -117,7 +120,10 @@ def banded(name: str, x: Sequence[float], scores: np.ndarray) -> Line:
 
 
 def estimate(statistic: Statistic, *groups: np.ndarray, level: float = LEVEL) -> Estimate:
-    """Return a statistic of groups [n_i] and its interval; the same groups always get the same draws."""
+    """Return a statistic of groups [n_i] and its interval.  level: of the interval.
+
+    The seed of the bootstrap depends only on the groups, so equal groups give equal intervals.
+    """
     seed = zlib.crc32(b"".join(np.ascontiguousarray(group).tobytes() for group in groups))
     low, high = interval(statistic, groups, np.random.default_rng(seed), level=level)
     with np.errstate(invalid="ignore"):
@@ -125,28 +131,31 @@ def estimate(statistic: Statistic, *groups: np.ndarray, level: float = LEVEL) ->
 
 
 def mean_score(samples: np.ndarray) -> Estimate:
-    """Return the interquartile mean of scores [S]."""
+    """Return the interquartile mean of scores [S], with its interval."""
     return estimate(interquartile_mean, samples)
 
 
 def difference(x: np.ndarray, y: np.ndarray, level: float = LEVEL) -> Estimate:
-    """Return by how much the interquartile mean of x [S] exceeds that of y [R]."""
+    """Return the interquartile mean of x [S] minus that of y [R], with its interval.  level: of the interval."""
 
     def gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a, b = interquartile_mean(a), interquartile_mean(b)
-        return np.where(a == b, 0.0, a - b)  # -∞ less -∞ too: both diverged
+        return np.where(a == b, 0.0, a - b)  # also for -∞ minus -∞, if both diverged
 
     return estimate(gap, x, y, level=level)
 
 
 def pooled(groups: Sequence[np.ndarray]) -> Estimate:
-    """Return the interquartile mean of all scores together, groups [n_i] resampled within themselves (stratified)."""
+    """Return the interquartile mean of all scores together. Each group [n_i] is resampled by itself (stratified)."""
     found = estimate(lambda *samples: interquartile_mean(np.concatenate(samples, axis=-1)), *groups)
     return found._replace(seeds=sum(map(len, groups)))
 
 
 def mean_improvement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Estimate:
-    """Return the mean over domains of the probability that a seed of the first beats one of the second."""
+    """Return the mean over domains of the probability that a seed of the first variant beats one of the second.
+
+    pairs: scores of both variants ([S], [R]) on each domain.
+    """
 
     def mean(*samples: np.ndarray) -> np.ndarray:
         both = zip(samples[::2], samples[1::2], strict=True)
@@ -161,9 +170,10 @@ def improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
 
 
 def times_fewer(slow: np.ndarray, fast: np.ndarray) -> Estimate:
-    """Return the median of `slow` [S] over that of `fast` [R]: how many times fewer episodes the latter take.
+    """Return the median of `slow` [S] divided by that of `fast` [R]: how many times fewer episodes `fast` needs.
 
-    Where `fast` never arrives this is 0, where only `slow` never does it is infinite.
+    slow, fast: numbers of episodes until a score. The ratio is 0 if the median of `fast` is infinite, and infinite if
+    only that of `slow` is.
     """
     return estimate(_times, slow, fast)
 
@@ -175,9 +185,9 @@ def _times(slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
 
 
 def times_sooner(plain: Curve, other: Curve) -> Estimate:
-    """Return how many times fewer episodes another takes to where a plain contender stands, on the mean, at its end.
+    """Return how many times fewer episodes `other` needs than `plain` to reach the last score of `plain`.
 
-    Both the goal and who gets there are resampled.
+    That score is an interquartile mean over seeds. The bootstrap resamples both this score and the seeds that reach it.
     """
 
     def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""What the paper's experiments are, as data."""
+"""The paper's experiments as data."""

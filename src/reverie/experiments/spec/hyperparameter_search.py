@@ -1,7 +1,7 @@
-"""The paper's search: 18 configurations of each agent for each domain, the best reported.
+"""The paper's search for hyper-parameters: 18 configurations of each agent for each domain. The best is reported.
 
-Picked and scored on the same seeds, the best of 18 flatters; so each seed is also scored with the configuration that is best on
-the others.
+The score of the best of 18 is too high if it is chosen and scored on the same seeds. Therefore each seed is also scored
+with the configuration that is best on the other seeds.
 """
 
 import itertools
@@ -17,7 +17,7 @@ AGENTS = ("naf", "ddpg")
 
 
 def configurations(agent: str) -> tuple[Variant, ...]:
-    """Return the paper's 18 of an agent."""
+    """Return the paper's 18 configurations of an agent."""
     return tuple(
         Variant(
             f"{agent}-{rate:g}-{normalisation}-{scale:g}",
@@ -30,22 +30,22 @@ def configurations(agent: str) -> tuple[Variant, ...]:
 
 
 def searched(panel: DomainExperiment) -> DomainExperiment:
-    """Return a panel with all configurations of the agents that learn in it as table 1 has them."""
+    """Return a panel with all configurations of its agents that are in table 1, instead of its variants."""
     agents = [variant.name for variant in panel.variants if variant.name in AGENTS]
     return panel._replace(variants=tuple(c for agent in agents for c in configurations(agent)))
 
 
 class Choice(NamedTuple):
-    """What a search found."""
+    """The result of a search."""
 
     best: str  # the configuration with the highest mean over all seeds
     as_paper: float  # that mean
-    honest: float  # mean over seeds of what the best on the other seeds scores; nan where there is one seed
+    honest: float  # mean over seeds of the score of the configuration that is best on the other seeds; one seed: nan
     seeds: int
 
 
 def choose(scores: Mapping[str, np.ndarray]) -> Choice:
-    """Choose among configurations by their scores [S], of the same seeds in each."""
+    """Choose the best configuration.  scores: of each configuration [S], for the same S seeds."""
     names, table = list(scores), np.array(list(scores.values()))
     means = table.mean(1)
     best, seeds = int(np.argmax(means)), table.shape[1]

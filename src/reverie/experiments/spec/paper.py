@@ -1,15 +1,16 @@
 """Tables 1 and 2 and figures 2 to 5 of Gu et al. 2016, as data.
 
-What the paper does not print, or we do otherwise (ours / the paper's):
- 1. `paper(domain)` of an agent holds one configuration for each domain, out of the paper's 18 and what it leaves unprinted;
-    `--search` runs the 18 / the best of 18 per domain.
- 2. Table 1: 1.1 times the episodes of whoever took longer there / not printed.
- 3. Table 2, figures 2 and 5: two layers of 100 units in place of 200, for as many seeds as this; layer normalisation
-    in place of batch normalisation.  On the single-target arm and gripper plain NAF learns with and without it, and models
-    have to beat the better of the two.
- 4. Figure 3: precision-shaped noise from the first step / from step 50,000.
- 5. Figure 2: 100 episodes on the arm and 160 on the gripper / not printed.  Linear models have a prior from the last 20
-    episodes / not said.
+Where the paper says nothing, or we differ:
+
+ 1. Hyper-parameters: `paper(domain)` of an agent is one configuration per domain. It is one of the paper's 18, with
+    values for what the paper does not print. The paper reports the best of 18 per domain; `--search` runs all 18.
+ 2. Table 1: the number of episodes is 1.1 times that of the slower agent there. The paper does not print it.
+ 3. Table 2, figures 2 and 5: networks have two layers of 100 units instead of 200, so that enough seeds can be run.
+    They have layer normalisation instead of batch normalisation. On the single-target arm and gripper plain NAF learns
+    with and without it, and models are compared with the better of the two.
+ 4. Figure 3: noise is shaped by the precision from the first step. In the paper, from step 50,000.
+ 5. Figure 2: 100 episodes on the arm and 160 on the gripper. The paper does not print them. Linear models have a prior
+    from the last 20 episodes; the paper does not mention one.
 """
 
 from typing import Any
@@ -26,7 +27,7 @@ SHAPED = Variant("naf-p", "NAF, noise shaped by P (appendix 8.2)", "naf", {"nois
 
 TABLE1_EPISODES = {
     domain: -(-max(row.ddpg_episodes, row.naf_episodes) * 11 // 100) * 10 for domain, row in TABLE1.items()
-}  # 1.1 times, rounded up to tens
+}  # 1.1 times the larger number, rounded up to a multiple of 10
 TRUE = (
     Variant("true-naf", "NAF", "naf", SMALL),
     Variant(
@@ -47,12 +48,12 @@ TRUE = (
 )
 
 LINEAR = {"episodes": 5}
-OFF = 130  # the episode that ends imagination on the gripper, in figure 2c
+OFF = 130  # the episode after which imagination ends on the gripper, in figure 2c
 PLAIN = ("small-naf", "layer-naf")
 
 
 def _fitted(**imagination: Any) -> tuple[Variant, ...]:
-    """Return figure 2's contenders on a single-target task, with settings of Algorithm 2."""
+    """Return the variants of figure 2 on a single-target task.  imagination: settings of Algorithm 2."""
     return (
         Variant("small-naf", "NAF", "naf", {"hidden": (100, 100)}),
         Variant("layer-naf", "NAF with layer normalisation", "naf", SMALL),

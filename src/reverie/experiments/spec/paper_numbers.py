@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """A row of table 1: scores are returns of an episode, episodes those to within 5 % of the best test score."""
+    """A row of table 1. Scores are returns of an episode. Episodes are those until 5 % from the best test score."""
 
     random: float
     ddpg: float
@@ -27,7 +27,7 @@ TABLE1 = {
 }
 PAPER_DOMAINS = tuple(TABLE1)
 
-# Table 2, with true dynamics: (domain, variant) -> (score, episodes).  Our names of its variants, see `paper`.
+# Table 2, with true dynamics: (domain, variant) -> (score, episodes). Names of variants are those of `paper`.
 TABLE2 = {
     ("reacher", "true-naf"): (-0.488, 740),
     ("reacher", "true-mpc"): (-0.449, 670),
