@@ -34,14 +34,14 @@ def solve(H, g, low, high, start) -> BoxSolution:
     H: symmetric [m, m].  g, low, high: [m].  start: first point [m], which is clipped to the box.
     There are at most 2m + 5 passes, because clamped sets settle after about m changes.
 
-    | status                | meaning                                                                               |
-    |-----------------------|---------------------------------------------------------------------------------------|
-    | DONE                  | the gradient of free coordinates is 0, and H is positive definite among them: k is the |
-    |                       | minimum if all of H is positive definite                                              |
-    | MAX_ITERATIONS        | k is feasible, but not optimal                                                        |
-    | NOT_POSITIVE_DEFINITE | H is not positive definite among free coordinates; k is feasible                      |
-    | INFEASIBLE            | low > high in some coordinate                                                         |
-    | NONFINITE_MODEL       | H or g is not finite, or a bound is NaN                                               |
+    | status                | meaning                                                          |
+    |-----------------------|------------------------------------------------------------------|
+    | DONE                  | k is the minimum, if H is positive definite: among free          |
+    |                       | coordinates the gradient is 0, and H is positive definite        |
+    | MAX_ITERATIONS        | k is feasible, but not optimal                                   |
+    | NOT_POSITIVE_DEFINITE | H is not positive definite among free coordinates; k is feasible |
+    | INFEASIBLE            | low > high in some coordinate                                    |
+    | NONFINITE_MODEL       | H or g is not finite, or a bound is NaN                          |
 
     Raises SpaceError where shapes do not fit.
     """

@@ -39,7 +39,7 @@ class Options:
     regularisation_max: float = 1e10
     """Largest λ: above it the search stops."""
     factor: float = 1.6
-    """λ is multiplied or divided by this. After several equal outcomes in a row, it is by powers of this."""
+    """λ is multiplied or divided by this factor, and by rising powers of it after several equal outcomes in a row."""
     z_min: float = 1e-4
     """A step is taken if the cost falls by at least this share of the predicted fall."""
     alphas: tuple[float, ...] = tuple(float(a) for a in 10.0 ** np.linspace(0, -3, 11))

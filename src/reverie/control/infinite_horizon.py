@@ -73,14 +73,14 @@ def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
     V is the stabilising solution of the Riccati equation of (√γ A, √γ B). With γ < 1 it is √γ (A + B K) that is stable,
     so that costs stay finite; `radius` is always that of A + B K.
 
-    | status                  | meaning                                                                        |
-    |-------------------------|--------------------------------------------------------------------------------|
-    | DONE                    | the equation holds, and this loop is stable                                    |
-    | NOT_STABILISABLE        | no control reaches some unstable mode; K = 0                                   |
-    | NO_STABILISING_SOLUTION | a mode on the unit circle has no cost, or the cost has no minimum              |
-    | NOT_POSITIVE_DEFINITE   | the problem is not convex in u                                                 |
-    | ILL_CONDITIONED         | the precision of float64 does not suffice                                      |
-    | NONFINITE_MODEL         | an argument is not finite                                                      |
+    | status                  | meaning                                                           |
+    |-------------------------|-------------------------------------------------------------------|
+    | DONE                    | the equation holds, and this loop is stable                       |
+    | NOT_STABILISABLE        | no control reaches some unstable mode; K = 0                      |
+    | NO_STABILISING_SOLUTION | a mode on the unit circle has no cost, or the cost has no minimum |
+    | NOT_POSITIVE_DEFINITE   | the problem is not convex in u                                    |
+    | ILL_CONDITIONED         | the precision of float64 does not suffice                         |
+    | NONFINITE_MODEL         | an argument is not finite                                         |
 
     Raises SpaceError where shapes do not fit, and ConfigError where the discount is out of range.
     """

@@ -1,4 +1,4 @@
-"""Gripper_m: the gripper on a mobile base. Object and target are in places that the arm alone does not reach well."""
+"""Gripper_m: the gripper on a mobile base. The arm does not reach object and target well without moving the base."""
 
 from typing import Any
 

@@ -77,7 +77,7 @@ def move(rows: tuple[str, ...], state: int, direction: int) -> int:
 
 
 def table(rows: tuple[str, ...], slip: float) -> dict[int, dict[int, list[TableEntry]]]:
-    """Return the outcomes of each move in each state: P[state][action], also for walls and goals.
+    """Return the outcomes of each move in each state: `P[state][action]`, also for walls and goals.
 
     slip: probability that a move goes in one of the other three directions.
     """

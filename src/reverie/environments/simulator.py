@@ -60,7 +60,7 @@ class Linearisation(NamedTuple):
 class GymnasiumSimulator:
     """Simulator that is a Gymnasium MuJoCo environment. It can be set to any state, and gives steps and rewards.
 
-    world: an environment that nothing else uses.
+    world: the environment, which nothing else may use.
     Raises ConfigError where wrappers change actions or rewards, or where actuators have states of their own.
     """
 

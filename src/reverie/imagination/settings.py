@@ -73,13 +73,15 @@ class Imagination:
     refit_every: int = 1
     """Number of real episodes between fits of the model. The paper's choice is the model's `episodes` (n)."""
     until_episode: int = 0
-    """Number of real episodes after which imagination ends. 0: it never ends."""
+    """Imagination ends after this many real episodes. 0: it never ends."""
     adaptive: bool = True
     """Use fewer imagined minibatches as the model's held-out error grows from `error_low` to `error_high`."""
     error_low: float = 0.25
-    """Error over `rollout_length` steps up to which imagined data are used fully. 1: that of predicting no change."""
+    """Imagined data are used fully up to this held-out error over `rollout_length` steps. An error of 1 is that of
+    predicting no change."""
     error_high: float = 0.75
-    """Error over `rollout_length` steps from which no imagined data are used. 1: that of predicting no change."""
+    """Imagined data are not used from this held-out error on. It is over `rollout_length` steps; an error of 1 is that
+    of predicting no change."""
     instead: Literal["recent", "nothing"] = "recent"
     """What replaces imagined minibatches that `adaptive` leaves out: the model's last n real episodes, or nothing."""
     model_noise: bool = False

@@ -23,7 +23,7 @@ from reverie.core.status import Status
 from reverie.models.reward import RewardModel
 from reverie.planning.costs import quadratic_cost
 
-FLOOR = 1e-4  # least variance of actions read from episodes, and ridge of their regression on states
+FLOOR = 1e-4  # added to the variance of actions in `read_controller`, and ridge of their regression on states
 NEVER = -1.0  # in metrics: nothing has been measured yet
 # Attributes of a planner that are saved in a checkpoint, besides its controller.
 REPORTED = ("status", "failures", "repairs", "kl", "predicted", "eta")

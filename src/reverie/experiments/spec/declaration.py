@@ -49,7 +49,7 @@ class Experiment(NamedTuple):
 
 
 class RunSpec(NamedTuple):
-    """A cell: one variant learns on one domain with one seed, in one process. Its results depend on these fields only."""
+    """A cell: one variant learns on one domain with one seed, in one process. Its results depend only on these."""
 
     domain: str
     variant: Variant
