@@ -1,6 +1,5 @@
 """`reverie reproduce`: its work."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -13,6 +12,7 @@ from reverie.cli.report import OUTPUT
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 from reverie.experiments.analysis.statistics import number
+from reverie.experiments.execution.local_backend import usable_cores
 from reverie.experiments.execution.missing_runs import chosen, fill, prepare, require_backend
 from reverie.experiments.execution.results_store import Key, ResultsStore, RunResult
 from reverie.experiments.execution.time_estimates import estimates
@@ -30,7 +30,7 @@ def reproduce(options: Any) -> int:
     require_backend(options.backend)
     cells, results = _cells(options), ResultsStore(Path(options.out))
     missing = prepare(results, cells)
-    jobs = options.jobs or _cores()
+    jobs = options.jobs or usable_cores()
     begun = {cell.key: begun_of(results.work / cell.folder_name) for cell in missing if options.backend == "local"}
     costs = estimates(missing, results.cells, begun)
     facts: dict[str, Any] = {"experiment": options.experiment, "out": options.out, "cells": len(cells)}
@@ -65,11 +65,6 @@ def _cells(options: Any) -> list[RunSpec]:
             )
         panels += found
     return cells_of(panels, options.seeds, options.episodes)
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plan(

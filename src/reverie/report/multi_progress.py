@@ -37,8 +37,8 @@ class MultiProgress:
             self._all = self._bars.add_task(self._head(), total=sum(self._costs.values()), status="")
             self._bars.start()
 
-    def score(self, key: Key, episode: int, episodes: int, value: float) -> None:
-        """Show that a cell has reached `episode` of `episodes`, with this score."""
+    def score(self, key: Key, episode: int, episodes: int, value: float | None) -> None:
+        """Show that a cell has reached `episode` of `episodes` (or step of steps), with this score; None: none yet."""
         if self._done[key] == 1.0:  # a late message of a cell that has ended
             return
         # the share stays at least 0 where a cell lost its earlier work and starts again
@@ -49,9 +49,8 @@ class MultiProgress:
         if key not in self._tasks:
             self._tasks[key] = self._bars.add_task("", total=episodes, status="")
         words = " ".join(map(str, key))
-        self._bars.update(
-            self._tasks[key], description=words, completed=episode, status=f"{episode}/{episodes}  {value:.4g}"
-        )
+        status = f"{episode}/{episodes}" + ("" if value is None else f"  {value:.4g}")
+        self._bars.update(self._tasks[key], description=words, completed=episode, status=status)
         self._show_all()
 
     def end(self, key: Key, words: str) -> None:

@@ -9,27 +9,30 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reverie.core.interrupts import EXIT_STATUS, look
-from reverie.experiments.execution import worker as work_of
-from reverie.experiments.execution.results_store import RunResult
-from reverie.experiments.spec.declaration import PINNED, RunSpec
+from reverie.experiments.execution.cells import Cell, Tell, worker_of
+from reverie.experiments.spec.declaration import PINNED
 from reverie.storage.reading import decode
 
 RETRIES = 2  # of a cell whose process was killed
 LOOK = 0.2  # seconds between looks for an interrupt
 
-Tell = Callable[[RunSpec, dict[str, Any]], None]
+
+class _Ended(NamedTuple):
+    """How a cell ended."""
+
+    result: Any
 
 
-def run(cells: Sequence[RunSpec], folder: Path, jobs: int, tell: Tell) -> Generator[tuple[RunSpec, RunResult]]:
-    """Yield each cell as it ends.  tell: called with each score on the way.
+def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator[tuple[Any, Any]]:
+    """Yield each cell and its result as it ends.  tell: called with each row on the way.
 
     folder: where cells under way are kept; one that was left there goes on from its last score.  Closing the iterator ends
     every process.
     """
-    events: queue.Queue[tuple[RunSpec, dict[str, Any] | RunResult | BaseException]] = queue.Queue()
+    events: queue.Queue[tuple[Cell, dict[str, Any] | _Ended | BaseException]] = queue.Queue()
     pool = _Pool(folder, lambda cell, event: events.put((cell, event)))
     threads = ThreadPoolExecutor(jobs, initializer=_keep_to_next, initargs=(iter(cores(jobs)),))
     try:
@@ -44,14 +47,19 @@ def run(cells: Sequence[RunSpec], folder: Path, jobs: int, tell: Tell) -> Genera
                 continue
             if isinstance(event, BaseException):
                 raise event
-            if isinstance(event, RunResult):
+            if isinstance(event, _Ended):
                 left -= 1
-                yield cell, event
+                yield cell, event.result
             else:
                 tell(cell, event)
     finally:
         pool.end()
         threads.shutdown(wait=True, cancel_futures=True)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cores(jobs: int) -> list[set[int]]:
@@ -75,28 +83,29 @@ def _keep_to_next(cores: Iterator[set[int]]) -> None:
 class _Pool:
     """The processes at work."""
 
-    def __init__(self, folder: Path, put: Callable[[RunSpec, Any], None]):
+    def __init__(self, folder: Path, put: Callable[[Cell, Any], None]):
         self._folder, self._put = folder, put
         self._lock, self._over = threading.Lock(), False
         self._processes: set[subprocess.Popen] = set()
 
-    def work(self, cell: RunSpec) -> None:
+    def work(self, cell: Cell) -> None:
         """Have a cell done; say how it goes and how it ended."""
         folder = self._folder / cell.folder_name
         try:
-            work_of.write(cell, folder)
+            worker = worker_of(cell)
+            worker.write(cell, folder)
             error, tries = "", 1 + RETRIES
             while tries and not self._over:
                 status, error = self._attempt(cell, folder)
                 tries = tries - 1 if status < 0 or status == EXIT_STATUS else 0
             if not self._over:
-                self._put(cell, work_of.collect(folder, error))
+                self._put(cell, _Ended(worker.collect(folder, error)))
         except BaseException as error:  # a full disk, say: whoever waits for this cell must hear of it
             self._put(cell, error)
 
-    def _attempt(self, cell: RunSpec, folder: Path) -> tuple[int, str]:
+    def _attempt(self, cell: Cell, folder: Path) -> tuple[int, str]:
         """Run the process to its end; return its exit status, and what went wrong or ""."""
-        words = [sys.executable, "-m", "reverie.experiments.execution.worker", str(folder)]
+        words = [sys.executable, "-m", cell.worker, str(folder)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         with self._lock:
             if self._over:

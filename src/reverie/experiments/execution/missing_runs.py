@@ -10,7 +10,7 @@ import msgspec
 from reverie.core.errors import ConfigError, unknown
 from reverie.experiments.analysis.comparability import require_as_long
 from reverie.experiments.execution import local_backend, ray_backend
-from reverie.experiments.execution.local_backend import Tell
+from reverie.experiments.execution.cells import Tell
 from reverie.experiments.execution.results_store import ResultsStore, RunResult
 from reverie.experiments.execution.worker import agent_of
 from reverie.experiments.spec.declaration import RANDOM, TEST_EPISODES, TEST_SEED, DomainExperiment, RunSpec

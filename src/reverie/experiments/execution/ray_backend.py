@@ -14,10 +14,9 @@ from typing import Any
 
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
-from reverie.experiments.execution import worker as work_of
-from reverie.experiments.execution.local_backend import RETRIES, Tell
-from reverie.experiments.execution.results_store import RunResult
-from reverie.experiments.spec.declaration import PINNED, RunSpec
+from reverie.experiments.execution.cells import Cell, Tell, worker_of
+from reverie.experiments.execution.local_backend import RETRIES
+from reverie.experiments.spec.declaration import PINNED
 
 SECONDS = 0.5  # between looks at how cells get on
 
@@ -26,29 +25,30 @@ class ProgressActor:
     """An actor: scores of cells under way, until somebody takes them."""
 
     def __init__(self):
-        self._rows: list[tuple[RunSpec, dict[str, Any]]] = []
+        self._rows: list[tuple[Cell, dict[str, Any]]] = []
 
-    def put(self, cell: RunSpec, row: dict[str, Any]) -> None:
+    def put(self, cell: Cell, row: dict[str, Any]) -> None:
         """Add a score."""
         self._rows.append((cell, row))
 
-    def take(self) -> list[tuple[RunSpec, dict[str, Any]]]:
+    def take(self) -> list[tuple[Cell, dict[str, Any]]]:
         """Return what was added since the last time."""
         rows, self._rows = self._rows, []
         return rows
 
 
-def work(cell: RunSpec, board: Any) -> RunResult:
+def work(cell: Cell, board: Any) -> Any:
     """Do a cell in this worker; return how it ended."""
+    worker = worker_of(cell)
     with tempfile.TemporaryDirectory(prefix="reverie-") as name:
         folder, error = Path(name), ""
         try:
-            work_of.learn(cell, folder, lambda row: board.put.remote(cell, row))
+            worker.learn(cell, folder, lambda row: board.put.remote(cell, row))
         except ReverieError as wrong:
             error = str(wrong)
         except Exception as wrong:
             error = f"{type(wrong).__name__}: {wrong}"
-        return work_of.collect(folder, error)
+        return worker.packed(worker.collect(folder, error), folder)
 
 
 def require() -> None:
@@ -57,8 +57,8 @@ def require() -> None:
         raise ConfigError("--backend ray needs a package: pip install 'reverie[ray]'")
 
 
-def run(cells: Sequence[RunSpec], tell: Tell) -> Generator[tuple[RunSpec, RunResult]]:
-    """Yield each cell as it ends.  tell: called with each score on the way."""
+def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Any, Any]]:
+    """Yield each cell and its result as it ends.  tell: called with each score on the way."""
     ray: Any = importlib.import_module("ray")
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
@@ -78,7 +78,7 @@ def run(cells: Sequence[RunSpec], tell: Tell) -> Generator[tuple[RunSpec, RunRes
                 try:
                     yield cell, ray.get(reference)
                 except ray.exceptions.RayError as error:  # it died as often as it was tried
-                    yield cell, RunResult([], error=str(error).splitlines()[0])
+                    yield cell, worker_of(cell).lost(str(error).splitlines()[0])
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)

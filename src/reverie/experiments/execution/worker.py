@@ -9,10 +9,8 @@ import contextlib
 import functools
 import json
 import math
-import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +22,11 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, DivergedError, ReverieError, going_on, unknown
-from reverie.core.interrupts import EXIT_STATUS
+from reverie.core.errors import ConfigError, DivergedError, going_on, unknown
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.env_adapter import EnvAdapter, make_env
 from reverie.experiments.execution.results_store import SCORE, RunResult
+from reverie.experiments.execution.worker_process import serve
 from reverie.experiments.spec.declaration import RANDOM, REST_SPEED, TEST_EPISODES, TEST_SEED, RunSpec, Variant
 from reverie.models import MODELS
 from reverie.report.film import record
@@ -245,31 +243,16 @@ def collect(folder: Path, error: str) -> RunResult:
     return RunResult(_kept(folder), read_whole(film) if exists(film) else None, error, software, machine())
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that holds our stdin does: nobody would gather what it finds."""
-
-    def wait() -> None:
-        while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+def packed(result: RunResult, folder: Path) -> RunResult:
+    """Return the result, which holds all that is kept."""
+    del folder
+    return result
 
 
-def main() -> int:
-    """See the module."""
-    folder, lines = Path(sys.argv[1]), os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what others print is no score
-    _end_with_parent()
-    try:
-        learn(read(folder), folder, lambda row: print(json.dumps(row), file=lines, flush=True))
-    except ReverieError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return EXIT_STATUS  # what is done is kept, and another try goes on
-    return 0
+def lost(error: str) -> RunResult:
+    """Return the result of a cell that left nothing."""
+    return RunResult([], error=error)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(lambda folder, tell: learn(read(folder), folder, tell)))

@@ -8,6 +8,7 @@ RANDOM = "random"  # name of the agent that acts at random and does not learn
 TEST_EPISODES = 10  # greedy episodes per score
 TEST_SEED = 12345  # of the starts of test episodes, which are the same for all cells of a domain
 REST_SPEED = 0.05  # rad/s or m/s, RMS over joints and the last tenth of an episode: below it, the episode ends at rest
+WORKER = "reverie.experiments.execution.worker"  # the module that does a cell of the paper
 # Environment variables of a cell's process, so that it uses one thread.
 PINNED = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
@@ -67,6 +68,11 @@ class RunSpec(NamedTuple):
     def folder_name(self) -> str:
         """The name of the cell's folder."""
         return "--".join(map(str, self.key))
+
+    @property
+    def worker(self) -> str:
+        """The module that does it."""
+        return WORKER
 
 
 def cells_of(panels: Iterable[DomainExperiment], seeds: int, episodes: int | None = None) -> list[RunSpec]:
