@@ -30,6 +30,11 @@ VERBS = {  # a new verb is a file in this folder and its line here
         "learn, and write a run directory",
         "reverie train naf InvertedDoublePendulum-v5 --steps 15000 --set reward_scale=0.1 --out runs/idp",
     ),
+    "sweep": Verb(
+        "sweep",
+        "learn with several settings and seeds, and compare them",
+        "reverie sweep naf Pendulum-v1 --set learning_rate=1e-4,1e-3 --set hidden=64x64,200x200 --seeds 5 --out runs/rates",
+    ),
     "evaluate": Verb("evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20"),
     "video": Verb("video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4"),
     "check": Verb("check", "is this environment fit to learn on?", "reverie check my_robot:make_env"),

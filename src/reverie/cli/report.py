@@ -20,7 +20,11 @@ def run(options: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this verb's arguments."""
     parser.add_argument(
-        "directories", type=types.path, nargs="+", metavar="DIR", help="folders of `reproduce`, or run directories"
+        "directories",
+        type=types.path,
+        nargs="+",
+        metavar="DIR",
+        help="folders of `reproduce` or `sweep`, or run directories",
     )
     parser.add_argument(
         "-o", "--output", type=types.file, default=OUTPUT, metavar="FILE.html", help=f"the page ({OUTPUT})"

@@ -1,5 +1,6 @@
 """`reverie report`: its work."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,44 +9,55 @@ from reverie.cli.output import emit, room_for
 from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import look
-from reverie.experiments.analysis import paper_report, runs_report
+from reverie.experiments.analysis import paper_report, runs_report, sweep_report
 from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.report.document import Document, Verdicts
 from reverie.report.page import write_page
 from reverie.storage.output_file import require_ending
 from reverie.storage.reading import exists
-from reverie.storage.run import RESULTS
+from reverie.storage.run import RESULTS, SWEEP
 
 
 def report(options: Any) -> None:
     """Write one page about all folders."""
-    folders, directories, output = [], [], Path(options.output)
+    folders, directories, sweeps, output = [], [], [], Path(options.output)
     require_ending(output, (".html", ".htm"), "pages are", bare=True)
     stopping.say("no report was written")
     for path in map(Path, options.directories):
         look()
         if exists(path / RESULTS):
             folders.append(ResultsStore(path))
+        elif exists(path / SWEEP):
+            sweeps.append(SweepStore(path))
         elif exists(path / "config.json"):
             directories.append(path)
         elif exists(path) and path.is_dir():
-            raise StorageError(f"{path} holds neither results of `reverie reproduce` nor a run of `reverie train`")
+            raise StorageError(
+                f"{path} holds neither results of `reverie reproduce`, nor a sweep, nor a run of `reverie train`"
+            )
         else:
             raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
     with room_for(options, output):
         look()
-        facts, size = write(folders, directories, output)
+        facts, size = write(folders, directories, output, sweeps)
         emit(options, facts, f"{output}: {words.size(size)}")
 
 
-def write(folders: list[ResultsStore], directories: list[Path], output: Path) -> tuple[dict[str, Any], int]:
+def write(
+    folders: list[ResultsStore], directories: list[Path], output: Path, sweeps: Sequence[SweepStore] = ()
+) -> tuple[dict[str, Any], int]:
     """Write the page; return its results (claims) and its size in bytes."""
     sections = paper_report.sections_of(folders) if folders else []
+    sections += sweep_report.sections_of(sweeps)
     sections += runs_report.sections_of(directories)
     if folders:
         done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
         lead = f"{paper_report.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
         title = "The paper, reproduced"
+    elif sweeps:
+        runs = len(directories) + sum(len(sweep.rows) for sweep in sweeps)
+        title, lead = "Settings compared", f"{words.count(runs, 'run')}."
     else:
         title, lead = "Learning curves", f"{words.count(len(directories), 'run')}."
     look()

@@ -9,7 +9,7 @@ import reverie as rv
 from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
-from reverie.cli.train import STEPS
+from reverie.cli.train import STEPS, usual_evaluate_every
 from reverie.core.errors import ConfigError, ReverieError, going_on
 from reverie.core.words import count, mean_of_last, whole_number
 from reverie.report.progress import Progress
@@ -71,6 +71,9 @@ def _refuse_without_resume(options: Any) -> None:
     for flag in _about_a_run(options):
         if not options.resume:
             raise ConfigError(f"{flag} is about a run that is gone on with: give --resume, too")
+    for flag in ("jobs", "backend"):
+        if getattr(options, flag) is not None:
+            raise ConfigError(f"--{flag} is about several runs: give --seeds N, too")
     if options.resume and options.out is None:
         raise ConfigError("--resume needs --out: the directory of the run to go on with")
 
@@ -144,9 +147,8 @@ def _asked(command: str) -> int:
 
 def _callbacks(options: Any, goal: int) -> list[Any]:
     every = options.evaluate_every
-    if every is None:  # episodes of a user's environment may cost money, so they are used only when asked for
-        own = ":" in options.env
-        every = 0 if own else max(1000, goal // 20)
+    if every is None:
+        every = usual_evaluate_every(options.env, goal)
     callbacks: list[Any] = []
     if every:
         callbacks += [rv.Evaluate(every, options.evaluate_episodes), rv.SaveBest()]

@@ -14,12 +14,26 @@ STEPS = 20_000  # where --steps is left out
 PLANNERS = ("ilqg", "mpc")  # that drive real episodes: those of `Imagination.plan`
 
 
-def run(options: Any) -> None:
-    """Learn as the options say."""
+def run(options: Any) -> int | None:
+    """Learn as the options say; exit status 1 where some of several seeds failed."""
+    if options.seeds is not None:
+        from reverie.cli.run_sweep import train_seeds
+
+        look()
+        return train_seeds(options)
     from reverie.cli.run_train import train
 
     look()
     train(options)
+    return None
+
+
+def usual_evaluate_every(env: str, steps: int) -> int:
+    """Return the steps between evaluations where --evaluate-every is left out; 0: none.
+
+    Episodes of one's own environment may cost money: they are spent only when asked for.
+    """
+    return 0 if ":" in env else max(1000, steps // 20)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,19 +42,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("env", metavar="ENV", help=groups.ENV)
     parser.add_argument("--steps", type=types.whole, metavar="N", help=f"steps to learn for ({STEPS})")
     groups.add_seed(parser, default=None)
+    parser.add_argument(
+        "--seeds",
+        type=types.up_to(10_000, least=1),
+        metavar="N",
+        help="train seeds 0 to N - 1, each in a folder of its own in DIR",
+    )
+    groups.add_backend(parser, "with --seeds: ")
     parser.add_argument("--out", type=types.folder, metavar="DIR", help="the run directory (one under runs/)")
     groups.add_settings(parser, "a setting of the agent, of imagination or of its model (`reverie list AGENT`)")
-    _add_imagination(parser)
+    add_imagination(parser)
     _add_resuming(parser)
-    _add_evaluation(parser)
-    parser.add_argument(
-        "--stop-at", type=types.number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
-    )
+    add_evaluation(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _add_imagination(parser: argparse.ArgumentParser) -> None:
+def add_imagination(parser: argparse.ArgumentParser) -> None:
+    """Add what has an agent imagine and plan."""
     parser.add_argument(
         "--imagine",
         choices=("off", *MODELS),
@@ -72,7 +91,8 @@ def _add_resuming(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, action="store_true", help=text)
 
 
-def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+def add_evaluation(parser: argparse.ArgumentParser) -> None:
+    """Add when the greedy policy is evaluated, and which training return is enough."""
     parser.add_argument(
         "--evaluate-every",
         type=types.whole,
@@ -85,4 +105,7 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
         default=5,
         metavar="N",
         help="greedy episodes each (5)",
+    )
+    parser.add_argument(
+        "--stop-at", type=types.number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
     )

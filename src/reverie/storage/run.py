@@ -14,6 +14,7 @@ from reverie.storage.files import ELSEWHERE, LOCK, file_identity, io_errors, mak
 from reverie.storage.reading import exists
 
 RESULTS = "settings.json"  # marks a folder of results
+SWEEP = "sweep.json"  # marks a folder of `reverie sweep`, or of `reverie train --seeds`
 
 
 def folder(name: str, value: Any) -> Path:
@@ -64,7 +65,7 @@ class RunDirectory:
         return exists(self.config_file) or exists(self.journal_file)
 
     def require_new(self) -> None:
-        """Raise StorageError where a run was begun here, or the folder holds results of `reverie reproduce`."""
+        """Raise StorageError where a run was begun here, or the folder holds results of another verb."""
         if self.holds_run:
             raise StorageError(
                 f"{self.path} already holds a run; go on with --resume (Learner.load), or choose another directory"
@@ -73,6 +74,9 @@ class RunDirectory:
             raise StorageError(
                 f"{self.path} holds results of `reverie reproduce` ({RESULTS}); choose another directory"
             )
+
+        if exists(self.path / SWEEP):
+            raise StorageError(f"{self.path} holds the runs of a sweep ({SWEEP}); choose another directory")
 
     def open(self) -> None:
         """Make the folders and take the lock.  Raises StorageError where another process (or learner) holds it."""

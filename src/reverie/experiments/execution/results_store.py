@@ -16,7 +16,7 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.storage import tables
 from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
 from reverie.storage.reading import exists, read_json
-from reverie.storage.run import RESULTS, RunDirectory
+from reverie.storage.run import RESULTS, SWEEP, RunDirectory
 from reverie.storage.tables import table_at, table_of
 
 FORMAT = 2
@@ -85,7 +85,7 @@ class ResultsStore:
         self.cells: dict[Key, dict[str, Any]] = {}
         self.scores: dict[Key, list[dict[str, Any]]] = {}
         if not exists(self.settings_file):
-            if exists(self.cells_file):
+            if exists(self.cells_file) and not exists(self.path / SWEEP):
                 raise StorageError(f"{self.settings_file} is missing, and {self.cells_file} cannot be read without it")
             return
         if (found := read_json(self.settings_file, Version, RESTORE).format) != FORMAT:
@@ -138,6 +138,8 @@ class ResultsStore:
         """Raise ConfigError unless cells of these settings, by "domain/variant", may stand beside what is here."""
         if RunDirectory(self.path).holds_run:
             raise ConfigError(f"{self.path} holds a run of `reverie train`, and no results: choose another --out")
+        if exists(self.path / SWEEP):
+            raise ConfigError(f"{self.path} holds the runs of a sweep, and no results: choose another --out")
         if self.version not in (None, version):
             raise ConfigError(
                 f"{self.path} was filled by reverie {self.version}, and this is {version}: choose another --out"

@@ -1,0 +1,248 @@
+"""What `reverie sweep` and `reverie train --seeds` do."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from reverie.cli import run_report, stopping
+from reverie.cli.agents import agent_of
+from reverie.cli.output import emit, note
+from reverie.cli.report import OUTPUT
+from reverie.cli.train import STEPS, usual_evaluate_every
+from reverie.core.errors import ConfigError
+from reverie.core.interrupts import look
+from reverie.core.words import count
+from reverie.environments.env_adapter import make_env
+from reverie.experiments.analysis import sweep_report
+from reverie.experiments.analysis.statistics import number
+from reverie.experiments.execution.local_backend import usable_cores
+from reverie.experiments.execution.missing_runs import BACKENDS, require_backend
+from reverie.experiments.execution.sweep_store import SweepStore, Verb
+from reverie.experiments.execution.sweep_worker import SweepResult, begun
+from reverie.experiments.spec.sweep import (
+    Pair,
+    SweepCell,
+    combinations,
+    in_words,
+    label,
+    require_few,
+    seeds_first,
+    values_of,
+)
+from reverie.report.multi_progress import MultiProgress
+from reverie.training.agent_config import read, written
+from reverie.training.provenance import versions
+from reverie.training.resource_estimates import fitting
+
+FAILED = 1  # exit status: some run failed
+
+
+def sweep(options: Any) -> int:
+    """Train the runs of a grid that are missing, then write the table and the page."""
+    grid = [(name, values_of(text)) for name, text in options.settings]
+    if not grid:
+        raise ConfigError(
+            "the grid is empty: give --set NAME=A,B,…; for seeds alone there is `reverie train AGENT ENV --seeds N`"
+        )
+    return _run(options, "sweep", combinations(grid, options.random))
+
+
+def train_seeds(options: Any) -> int:
+    """Train seeds 0 to N - 1 with the same settings, then write the table and the page."""
+    if options.seed is not None:
+        raise ConfigError(f"--seeds {options.seeds} means seeds 0 to {options.seeds - 1}; leave out --seed or --seeds")
+    for flag in ("relearn", "allow_new_bounds", "trust"):
+        if getattr(options, flag):
+            raise ConfigError(f"--{flag.replace('_', '-')} is about one run; give it that run's --out, without --seeds")
+    return _run(options, "train", [options.settings])
+
+
+def _run(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> int:
+    """Do what is missing of a grid; return the exit status."""
+    require_backend(options.backend or BACKENDS[0])
+    require_few(len(grid) * options.seeds)
+    store = SweepStore(Path(options.out) if options.out else _usual_out(options, verb))
+    asked = _asked(options)
+    by_setting = [_cells(options, pairs, asked, verb) for pairs in grid]
+    if verb == "train":
+        asked["settings"] = {name: in_words(value) for name, value in sorted(agent_of(options)[1].items())}
+    version = str(versions()["reverie"])
+    store.require(verb, version, asked)
+    cells = seeds_first(by_setting)
+    _require_distinct(cells)
+    failed: dict[str, str] = {}
+    if missing := store.missing(cells):
+        _require_possible(options, missing)
+        store.open()
+        try:
+            store.require(verb, version, asked)  # another call may have filled it meanwhile
+            store.declare(verb, version, asked, _line(), cells)
+            failed = _fill(options, store, cells)
+        finally:
+            store.close()
+    return _report(options, store, cells, failed)
+
+
+def _asked(options: Any) -> dict[str, Any]:
+    """Return what all runs of a folder have in common.  Raises ConfigError where none of them would get a score."""
+    steps = STEPS if options.steps is None else options.steps
+    every = options.evaluate_every
+    if every is None:
+        every = min(steps, usual_evaluate_every(options.env, steps))
+    if every > steps:
+        raise ConfigError(f"--evaluate-every {every} is more than the {steps} steps of a run: none would be evaluated")
+    found = {"agent": options.agent, "env": options.env, "imagine": options.imagine, "plan": options.plan}
+    found |= {"steps": steps, "evaluate_every": every, "evaluate_episodes": options.evaluate_episodes}
+    return found | {"stop_at": options.stop_at}
+
+
+def _usual_out(options: Any, verb: Verb) -> Path:
+    """Return the folder of a command without --out: the same each time, so that the same command goes on."""
+    stem = f"{options.env}-{options.agent}-{'sweep' if verb == 'sweep' else 'seeds'}"
+    return Path("runs") / stem.replace(":", "-").replace("/", "-").lower()
+
+
+def _cells(options: Any, pairs: list[Pair], asked: dict[str, Any], verb: Verb) -> list[SweepCell]:
+    """Return the cells of one combination, one per seed.  Raises ConfigError where a setting refuses its value."""
+    agent, found = agent_of(argparse.Namespace(**vars(options) | {"settings": pairs}))
+    settings = {name: in_words(found[name]) for name in sorted(found)}
+    line, own = _train_line(options, pairs, asked), written(agent)
+    return [
+        SweepCell(
+            agent=own,
+            env=options.env,
+            settings=settings if verb == "sweep" else {},
+            seed=seed,
+            steps=asked["steps"],
+            evaluate_every=asked["evaluate_every"],
+            evaluate_episodes=asked["evaluate_episodes"],
+            stop_at=asked["stop_at"],
+            tensorboard=options.tensorboard,
+            command=[*line, "--seed", str(seed)],
+        )
+        for seed in range(options.seeds)
+    ]
+
+
+def _train_line(options: Any, pairs: list[Pair], asked: dict[str, Any]) -> list[str]:
+    """Return the words of the `reverie train` that trains one cell, without its seed."""
+    words = ["reverie", "train", options.agent, options.env, "--steps", str(asked["steps"])]
+    for name, value in pairs:
+        words += ["--set", f"{name}={value}"]
+    for name in ("imagine", "plan"):
+        if asked[name] != "off":
+            words += [f"--{name}", asked[name]]
+    for name in ("evaluate_every", "evaluate_episodes", "stop_at"):
+        if asked[name] is not None:
+            words += [f"--{name.replace('_', '-')}", str(asked[name])]
+    return words
+
+
+def _require_distinct(cells: Sequence[SweepCell]) -> None:
+    """Raise ConfigError where two cells are the same."""
+    taken: set[str] = set()
+    for cell in cells:
+        if cell.folder_name in taken:
+            what = label(cell.settings)
+            raise ConfigError(f"the grid has {what} twice; write one value of several numbers as 64x64")
+        taken.add(cell.folder_name)
+
+
+def _require_possible(options: Any, cells: Sequence[SweepCell]) -> None:
+    """Raise a ReverieError where the environment cannot be made, or where an agent cannot learn there.
+
+    Agents are built here until each value of each setting was in one of them: to build all of a large grid takes minutes.
+    """
+    world = make_env(options.env)
+    tried: set[tuple[str, str]] = set()
+    try:
+        for i, cell in enumerate(cells):
+            if i == 0 or not tried.issuperset(cell.settings.items()):
+                look()
+                fitting(read(cell.agent), world.spec)
+                tried |= set(cell.settings.items())
+    finally:
+        world.close()
+
+
+def _line() -> str:
+    """Return the command of this process, which goes on when it is typed again."""
+    return shlex.join(["reverie", *sys.argv[1:]])
+
+
+def _fill(options: Any, store: SweepStore, cells: Sequence[SweepCell]) -> dict[str, str]:
+    """Train the runs that are missing; return what was wrong with those that failed, by name."""
+    missing, line = store.missing(cells), _line()
+    done = len(cells) - len(missing)
+    assert store.facts is not None
+    folder = store.runs(store.facts.verb)
+    names = _short_names(cells)
+    behind = {names[cell.folder_name]: begun(folder / cell.folder_name) for cell in missing}
+    costs = {key: float(max(1, missing[0].steps - steps)) for key, steps in behind.items()}  # all take as many steps
+    failed: dict[str, str] = {}
+
+    def said(how_far: str) -> str:
+        del how_far
+        kept = f"{done} of {count(len(cells), 'run')} done and kept in {store.path}"
+        return f"reverie: interrupted; {kept}. To go on:\n{line}"
+
+    stopping.say(said)
+    board = MultiProgress(costs, behind, options.quiet)
+    try:
+
+        def tell(cell: SweepCell, row: dict[str, Any]) -> None:
+            board.score(names[cell.folder_name], row["step"], cell.steps, row["score"])
+
+        with closing(store.fill(missing, options.backend or BACKENDS[0], options.jobs or usable_cores(), tell)) as run:
+            for cell, result in run:
+                board.end(names[cell.folder_name], _words(result))
+                if result.error:
+                    failed[cell.folder_name] = result.error
+                else:
+                    done += 1
+    finally:
+        board.stop()
+    return failed
+
+
+def _short_names(cells: Sequence[SweepCell]) -> dict[str, tuple[str, ...]]:
+    """Return what progress calls each cell, by the name of its folder: without the settings that all cells share."""
+    settings = {tuple(cell.settings.items()): cell.settings for cell in cells}  # each combination once
+    shared = sweep_report.common(list(settings.values()))
+    found: dict[str, tuple[str, ...]] = {}
+    for cell in cells:
+        own = label({name: value for name, value in cell.settings.items() if name not in shared})
+        found[cell.folder_name] = (*filter(None, [own]), f"seed {cell.seed}")
+    return found
+
+
+def _words(result: SweepResult) -> str:
+    """Return how a run ended, in words."""
+    if result.ended is None:
+        return f"failed: {result.error}"
+    if result.ended.status == "diverged":
+        return f"diverged after {count(result.ended.steps, 'step')}"
+    return "no episode ended" if result.ended.last is None else f"last {number(result.ended.last)}"
+
+
+def _report(options: Any, store: SweepStore, cells: Sequence[SweepCell], failed: dict[str, str]) -> int:
+    """Print the table and write the page; return the exit status."""
+    results = sweep_report.setting_results(store)
+    done = len(cells) - len(failed)
+    facts: dict[str, Any] = {"out": str(store.path), "cells": len(cells), "done": done, "failed": failed}
+    facts |= {"settings": [result.facts for result in results], "report": None}
+    lines = [f"{done} of {count(len(cells), 'run')} done: {store.path}", *sweep_report.lines(store)]
+    lines += [f"failed: {name}: {error}" for name, error in failed.items()]
+    if results:
+        stopping.say("the runs are kept; no report was written")
+        try:
+            facts["report"] = run_report.write([], [], store.path / OUTPUT, [store])[0]["report"]
+            lines.append(f"the report: {facts['report']}")
+        except ConfigError as error:  # the package that draws it is an extra
+            note(str(error))
+    emit(options, facts, *lines)
+    return FAILED if failed else 0
