@@ -17,13 +17,15 @@ from fuzz.mutate import NUMBERS, ODD, TEXTS, damaged, damaged_json, pick
 from reverie import cli
 from reverie.core.errors import ReverieError
 from reverie.environments.env_adapter import EnvAdapter
-from reverie.experiments.analysis import paper_report, runs_report
-from reverie.experiments.execution import worker
+from reverie.experiments.analysis import paper_report, runs_report, sweep_report
+from reverie.experiments.execution import sweep_worker, worker
 from reverie.experiments.execution.results_store import ResultsStore, RunResult
+from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.experiments.spec.declaration import RunSpec, Variant
+from reverie.experiments.spec.sweep import SweepCell
 from reverie.storage import checkpoint, episodes, journal, tables
 from reverie.storage.run import RunDirectory
-from reverie.training import evaluation, provenance
+from reverie.training import agent_config, evaluation, provenance
 from reverie.training.checkpoint_facts import Facts
 
 
@@ -47,6 +49,20 @@ class Fixtures:
         worker.write(
             RunSpec("reacher", Variant("naf", "NAF", settings={"hidden": (4,)}), 0, 20, 10, 5), folder / "cell"
         )
+        self.swept = folder / "swept"
+        store, ended = SweepStore(self.swept), sweep_worker.Ended("done", 40, 2, -1.5, -1.0, 0.5)
+        own, command = agent_config.written(agent), ["reverie", "train", "naf", "worlds:LinearWorld"]
+        cells = [
+            SweepCell(own, "worlds:LinearWorld", {"discount": d}, 0, 40, 20, 1, None, False, command)
+            for d in ("0.9", "0.8")
+        ]
+        store.open()
+        store.declare("sweep", "1.0", {"agent": "naf", "evaluate_every": 20}, "reverie sweep", cells)
+        for cell in cells:
+            sweep_worker.write(cell, store.runs("sweep") / cell.folder_name)
+            store.add(cell, sweep_worker.SweepResult(ended))
+        store.close()
+        sweep_worker.write(cells[0], self.swept)
         self.work = folder / "work"
 
     def fresh(self, path):
@@ -156,6 +172,20 @@ def cell_file(generator, fixtures):
     )
     found = worker.read(path)
     worker.agent_of(found.variant, found.domain, found.length)
+
+
+def sweep(generator, fixtures):
+    """Read a damaged folder of a sweep and say what it says, or a damaged cell of one."""
+    path = fixtures.fresh(fixtures.swept)
+    file = path / pick(generator, ["sweep.json", "cells.csv", "cell.json"])
+    text = file.read_bytes()
+    whole = file.suffix == ".json" and generator.random() < 0.7
+    file.write_bytes(damaged_json(generator, json.loads(text)).encode() if whole else damaged(generator, text))
+    store = SweepStore(path)
+    sweep_report.sections_of([store])
+    sweep_report.lines(store)
+    found = sweep_worker.read(path)
+    assert found.folder_name and "/" not in found.folder_name
 
 
 class Puppet(gym.Env):
@@ -271,5 +301,17 @@ def words(generator, fixtures):
 
 TARGETS = {
     function.__name__: function
-    for function in (table, journal_file, checkpoint_file, config, call, results, report, cell_file, world, words)
+    for function in (
+        table,
+        journal_file,
+        checkpoint_file,
+        config,
+        call,
+        results,
+        report,
+        cell_file,
+        sweep,
+        world,
+        words,
+    )
 }

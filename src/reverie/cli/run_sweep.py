@@ -37,6 +37,7 @@ from reverie.report.multi_progress import MultiProgress
 from reverie.training.agent_config import read, written
 from reverie.training.provenance import versions
 from reverie.training.resource_estimates import fitting
+from reverie.training.tensorboard import require as require_tensorboard
 
 FAILED = 1  # exit status: some run failed
 
@@ -157,6 +158,8 @@ def _require_possible(options: Any, cells: Sequence[SweepCell]) -> None:
 
     Agents are built here until each value of each setting was in one of them: to build all of a large grid takes minutes.
     """
+    if options.tensorboard:
+        require_tensorboard()
     world = make_env(options.env)
     tried: set[tuple[str, str]] = set()
     try:
