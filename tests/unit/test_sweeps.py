@@ -169,6 +169,16 @@ def test_a_cell_is_an_ordinary_run_and_goes_on_from_where_it_was_killed(tmp_path
     assert (whole / "checkpoint" / "best.safetensors").exists()
 
 
+def test_a_run_that_cannot_be_read_has_no_steps_behind_it_until_it_is_tried(tmp_path):
+    assert sweep_worker.begun(tmp_path) == 0
+    (tmp_path / "experience").mkdir()
+    (tmp_path / "experience" / "journal.bin").write_bytes(b"torn")
+    assert sweep_worker.begun(tmp_path) == 0
+    sweep_worker.write(cell(), tmp_path)
+    with pytest.raises(StorageError):
+        sweep_worker.learn(cell(), tmp_path, print)
+
+
 def test_a_run_that_diverges_is_a_result(tmp_path, monkeypatch):
     def diverge(self, *arguments, **named):
         raise DivergedError("not finite")

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 import reverie as rv
-from reverie.core.errors import DivergedError
+from reverie.core.errors import DivergedError, StorageError
 from reverie.experiments.execution.worker_process import serve
 from reverie.experiments.spec.sweep import SweepCell
 from reverie.storage.episodes import COLUMNS as EPISODES
@@ -149,9 +149,10 @@ def moving_means(returns: Sequence[float]) -> list[float]:
 
 
 def begun(folder: Path) -> int:
-    """Return how many steps the run in a folder has behind it."""
-    journal = RunDirectory(folder).journal_file
-    return records_in(journal) if exists(journal) else 0
+    """Return how many steps the run in a folder has behind it; 0 where that cannot be read: doing the cell will say why."""
+    with contextlib.suppress(StorageError):
+        return records_in(RunDirectory(folder).journal_file)
+    return 0
 
 
 def collect(folder: Path, error: str) -> SweepResult:
