@@ -13,7 +13,7 @@ import numpy as np
 from reverie.core.dynamics import Episode
 from reverie.domains import DOMAINS
 from reverie.domains.mujoco_model import MujocoModel
-from reverie.maths.exploration import process
+from reverie.maths.noises import NOISES
 from reverie.models.linear_gaussian import LinearGaussian
 from reverie.models.neural import Neural
 from reverie.models.prediction_errors import report
@@ -45,14 +45,14 @@ def drive(task: str, generator: np.random.Generator) -> Callable[[], Episode]:
     plan = (weights[:, None] * np.sin(waves + phases[:, None])).sum(0)
 
     def episode() -> Episode:
-        noise = process("gaussian" if plant is None else "ou")
+        noise = NOISES["gaussian" if plant is None else "ou"](scale=NOISE).process()
         memory, x = noise.begin(m), np.array([0.0, np.pi, 0.0, 0.0]) + 0.05 * generator.standard_normal(4)
         if plant is not None:
             start = plant.domain.start(generator)
             x = np.array([*start.q, *start.v])
         states, actions = [x], []
         for planned in plan:
-            kick, memory = noise.step(memory, generator.standard_normal(m), NOISE)
+            kick, memory = noise.step(memory, generator.standard_normal(m))
             back = 0.1 * (x[0] + x[2]) if plant is None else 0.0
             u = np.clip(planned - back + kick, -1, 1)
             x = cartpole(x, u) + PROCESS_NOISE * generator.standard_normal(4) if plant is None else plant.step(x, u)

@@ -29,6 +29,7 @@ from reverie.maths import (
     returns,
 )
 from reverie.maths.array_arguments import of_arrays
+from reverie.maths.noises import NOISES
 
 RANDOM = np.random.default_rng(0)
 SQUARE, LOWER = definite(RANDOM, M, T), np.linalg.cholesky(definite(RANDOM, M, T))
@@ -81,7 +82,7 @@ PRIOR = gaussian.Prior(np.zeros(D), np.eye(D), 1.0, 1.0)
 NET = networks.init_network(jax.random.split(jax.random.key(0)), (N, 4, M))
 LAYERS = networks.init_layers(jax.random.key(1), (N, 4), "batch")
 MOMENTS = {"mean": np.zeros(N), "var": np.ones(N), "count": np.float64(0)}
-NOISE, GAUSSIAN = exploration.ORNSTEIN_UHLENBECK, exploration.GAUSSIAN
+NOISE, GAUSSIAN = (NOISES[name](scale=0.2).process() for name in ("ou", "gaussian"))
 MATHS = {
     "bootstrap.interquartile_mean": (bootstrap.interquartile_mean, {"samples": q}),
     "bootstrap.median": (bootstrap.median, {"samples": q}),
@@ -91,8 +92,8 @@ MATHS = {
     ),
     "bootstrap.probability_of_improvement": (bootstrap.probability_of_improvement, {"x": q, "y": q[:2]}),
     "exploration.uniform": (exploration.uniform, {"noise": k}),
-    "exploration.step": (lambda z: NOISE.step(NOISE.begin(M), z, 0.2)[0], {"z": k}),
-    "exploration.gaussian": (lambda z: GAUSSIAN.step(GAUSSIAN.begin(M), z, 0.2)[0], {"z": k}),
+    "exploration.step": (lambda z: NOISE.step(NOISE.begin(M), z)[0], {"z": k}),
+    "exploration.gaussian": (lambda z: GAUSSIAN.step(GAUSSIAN.begin(M), z)[0], {"z": k}),
     "gaussian.outer": (gaussian.outer, {"a": q}),
     "gaussian.posterior": (gaussian.posterior, {"count": np.array(3.0), "mean": q, "scatter": Q, "prior": PRIOR}),
     "gaussian.condition": (gaussian.condition, {"joint": JOINT, "d": 2}),
@@ -134,7 +135,7 @@ NO_ARRAYS = {
     *(f"search.{name}" for name in ("choose", "judge", "localise", "lowered", "nothing_yet", "raised", "start", "sweep")),
     *(f"shapes.{name}" for name in ("alike", "fit", "matrices", "number", "positive", "real", "share")),
     *(f"networks.init_{name}" for name in ("head", "layers", "moments", "network", "orthogonal")), "networks.move_towards",
-    *("arrays.array", "arrays.of_arrays", "arrays.real", "dual.adapted", "exploration.process", "normalise.init"),
+    *("arrays.array", "arrays.of_arrays", "arrays.real", "dual.adapted", "normalise.init"),
     *("precision.double", "problem.padded", "quadratic.entries"),
 }  # fmt: skip
 ALIASES = {"controller.maximum_entropy": "maximum_entropy", "stationary.infinite": "lqr.infinite"}

@@ -14,6 +14,7 @@ from reverie.cli import main
 from reverie.core.errors import ReverieWarning
 from reverie.storage import journal
 from reverie.storage.run import RunDirectory
+from reverie.training import agent_config
 from reverie.training.saved_policy import SavedPolicy
 
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")  # of learning that diverges
@@ -458,3 +459,31 @@ def test_the_line_of_a_refused_change_keeps_the_steps_that_were_asked_for(run, c
     told = fails([*words, "--quiet"], capsys)
     assert main(shlex.split(told[told.index("reverie train") :])[1:]) == 0
     assert journal.records_in(run / "experience" / "journal.bin") == 47
+
+
+@pytest.mark.parametrize("imagined", [False, True])
+def test_a_run_from_before_a_setting_was_written_down_goes_on_without_a_word(imagined, tmp_path, monkeypatch, recwarn):
+    """Nothing that an older version wrote names `noise_theta`: config.json, journal and checkpoint."""
+
+    def as_once(algorithm):
+        agent = written(algorithm)
+        agent.settings.pop("noise_theta", None)  # what is wrapped in imagination comes by here twice
+        return agent
+
+    agent, written = rv.NAF(**SMALL), agent_config.written
+    agent = rv.Imagination(agent, rv.LinearGaussian(episodes=2)) if imagined else agent
+    with monkeypatch.context() as before:
+        before.setattr(agent_config, "written", as_once)
+        with rv.Learner(agent, "worlds:make_faulty", out=tmp_path / "run") as learner:
+            learner.learn(20)
+    held = (tmp_path / "run" / "config.json").read_bytes()
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.learn(10).steps == 30
+    with rv.Learner.load(tmp_path / "run", config=agent) as learner:
+        assert learner.learn(10).steps == 40
+    SavedPolicy(tmp_path / "run")
+    assert (tmp_path / "run" / "config.json").read_bytes() == held and not recwarn.list
+    if not imagined:
+        with rv.Learner.load(tmp_path / "run", config=rv.NAF(**SMALL, noise_theta=0.3)) as learner:
+            assert learner.learn(10).steps == 50
+        assert [chapter.step for chapter in config_of(tmp_path / "run").history] == [0, 40]

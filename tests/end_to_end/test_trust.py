@@ -7,11 +7,14 @@ import shutil
 import stat
 import sys
 
+import numpy as np
 import pytest
 
 import reverie as rv
 from reverie.cli import main
+from reverie.core.dynamics import FitResult
 from reverie.core.errors import StorageError
+from reverie.core.status import Status
 from reverie.storage import key
 from reverie.storage.run import RunDirectory
 
@@ -33,6 +36,62 @@ class Mine:
 @dataclasses.dataclass(frozen=True)
 class Ours(rv.NAF):
     """A subclass, which has NAF's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Still:
+    """Dynamics of the user's own: nothing moves."""
+
+    scatter: float
+    horizon = None
+
+    def mean(self, x, u, t):
+        return x
+
+    def sample(self, x, u, t, generator):
+        return x + self.scatter * generator.standard_normal(x.shape)
+
+    def linearize(self, states, actions):
+        raise NotImplementedError
+
+    def arrays(self):
+        return {"scatter": np.array(self.scatter)}
+
+
+@dataclasses.dataclass(frozen=True)
+class StillModel:
+    """A model of the user's own, with a setting that is text."""
+
+    episodes: int = 1
+    scatter: float = 0.1
+    kind: str = "still"
+    name = "still"
+
+    def fit(self, batch, history, previous, seed):
+        return FitResult(Still(self.scatter), Status.DONE)
+
+    def restore(self, arrays):
+        return Still(float(arrays["scatter"]))
+
+    def replace(self, **changes):
+        return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forgetful:
+    """Nearly a model."""
+
+    episodes: int = 1
+    name = "forgetful"
+    fit, replace = StillModel.fit, StillModel.replace
+
+
+@dataclasses.dataclass(frozen=True)
+class Endless:
+    """Nearly a model, too."""
+
+    name = "endless"
+    fit, replace, restore = StillModel.fit, StillModel.replace, StillModel.restore
 
 
 @pytest.fixture
@@ -62,6 +121,7 @@ PLANTED = {
     "env": {"env": "planted:go"},
     "a registered env": {"env": "planted:Thing-v0"},
     "agent": {"agent": {"name": "planted:go", "settings": {}}},
+    "noise": {"agent": {"name": "naf", "settings": {"noise": "planted:go"}}},
     "model": {
         "agent": {
             "name": "naf",
@@ -216,6 +276,102 @@ def test_an_agent_of_ones_own_on_the_command_line(tmp_path, state, capsys):
         capsys.readouterr()
         assert main(["train", name, "Pendulum-v1", "--out", str(tmp_path / "other")]) == 2
         assert sentence in capsys.readouterr().err
+
+
+SMALL_WORDS = ["--set", "hidden=8", *(w for name in list(SMALL)[1:] for w in ("--set", f"{name}={SMALL[name]}"))]
+
+
+def test_a_model_of_ones_own_on_the_command_line(tmp_path, state, monkeypatch, capsys):
+    words = ["train", "naf", "worlds:LinearWorld", "--imagine", "test_trust:StillModel", *SMALL_WORDS, "--quiet"]
+    words += ["--set", "model.scatter=0.5", "--set", "kind=stiller", "--out", str(tmp_path / "run")]
+    assert main([*words, "--steps", "60"]) == 0
+    held = RunDirectory(tmp_path / "run").read_config().agent
+    assert held.imagination is not None and held.imagination.model.name == "test_trust:StillModel"
+    assert held.imagination.model.settings == {"episodes": 1, "scatter": 0.5, "kind": "stiller"}
+    assert main([*words, "--steps", "10", "--resume"]) == 0
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.config.model == StillModel(scatter=0.5, kind="stiller")
+        assert learner.learn(5).steps == 75
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "1"]) == 2
+    assert "would import model 'test_trust:StillModel'" in capsys.readouterr().err
+    assert main([*words, "--steps", "5", "--resume"]) == 0, "the command names agent, model and environment"
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "1", "--trust"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("linaer", "unknown model 'linaer'; did you mean 'linear'?"),
+        ("xyz", "--imagine takes off, linear, neural, exact or recent, or package.module:Class"),
+        ("test_trust:Nobody", "unknown name in module test_trust 'Nobody'"),
+        ("test_trust:SMALL", "model 'test_trust:SMALL' is no dataclass of settings"),
+        ("test_trust:Mine", "model test_trust:Mine has no `episodes`; see docs/how-to/model.md"),
+        ("test_trust:Endless", "model test_trust:Endless has no `episodes`; see docs/how-to/model.md"),
+        (
+            "test_trust:Forgetful",
+            "model test_trust:Forgetful has no method `restore(arrays)`; see docs/how-to/model.md",
+        ),
+    ],
+)
+def test_what_is_no_model_gets_one_line(name, said, tmp_path, capsys):
+    assert main(["train", "naf", "Pendulum-v1", "--imagine", name, "--out", str(tmp_path / "run")]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+QUIET = """
+import dataclasses
+import numpy as np
+from reverie.maths.exploration import Process
+
+@dataclasses.dataclass(frozen=True)
+class Quiet:
+    scale: float = 0.1
+
+    def process(self):
+        return Process(lambda m: np.zeros((2, m), np.float32), lambda memory, noise: (self.scale * noise, memory))
+"""
+
+
+@pytest.fixture
+def quiet(tmp_path, state, monkeypatch):
+    """A run whose noise is a class of the user's own, of a module that is found and not imported."""
+    (tmp_path / "quiet_noise.py").write_text(QUIET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    words = ["train", "naf", "Pendulum-v1", *SMALL_WORDS, "--quiet", "--out", "run"]
+    assert main([*words, "--set", "noise=quiet_noise:Quiet", "--steps", "8"]) == 0
+    yield words
+    sys.modules.pop("quiet_noise", None)
+
+
+def test_a_noise_of_ones_own_is_taken_up_again(quiet, tmp_path):
+    assert RunDirectory(tmp_path / "run").read_config().agent.settings["noise"] == "quiet_noise:Quiet"
+    sys.modules.pop("quiet_noise")
+    assert main([*quiet, "--steps", "5", "--resume"]) == 0
+    sys.modules.pop("quiet_noise")
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.learn(5).steps == 18
+        assert type(learner.config.exploration).__name__ == "Quiet" and len(learner._session.trainer.memory) == 2
+    assert main(["evaluate", "run", "--episodes", "1"]) == 0
+
+
+def test_a_foreign_runs_noise_is_not_imported_before_its_user_agrees(quiet, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    sys.modules.pop("quiet_noise")
+    resumed = [*quiet, "--steps", "5", "--resume"]
+    for words in (resumed, [*resumed, "--set", "noise=ou"], ["evaluate", "run", "--episodes", "1"]):
+        capsys.readouterr()
+        assert main(words) == 2
+        assert "would import noise 'quiet_noise:Quiet'" in capsys.readouterr().err
+    for config in (None, rv.NAF(**SMALL)):
+        with pytest.raises(StorageError, match="would import noise 'quiet_noise:Quiet'"):
+            rv.Learner.load(tmp_path / "run", config=config)
+    assert "quiet_noise" not in sys.modules
+    assert main([*resumed, "--set", "noise=quiet_noise:Quiet"]) == 0, "the command names it"
+    assert main([*resumed, "--trust"]) == 0
 
 
 @pytest.mark.parametrize("name", ["mine", "__main__:Mine", "test_trust:made.<locals>.Mine"])

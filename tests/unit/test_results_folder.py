@@ -345,3 +345,12 @@ def test_a_run_is_not_begun_in_a_folder_of_results(more, tmp_path, capsys):
     with pytest.raises(StorageError, match="holds results"):
         rv.Learner(rv.NAF(), "Pendulum-v1", out=tmp_path / "out")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_settings_that_were_not_written_down_before_count_as_what_acted_then(tmp_path):
+    before = {name: {**own, "noise_scale": 0.3} for name, own in SETTINGS.items()}
+    filled(tmp_path / "out", settings=before).close()
+    found = ResultsStore(tmp_path / "out")
+    found.require("1.0", {name: {**own, "noise_theta": 0.15} for name, own in before.items()})
+    with pytest.raises(ConfigError, match=r"with noise_theta=0\.15, not 0\.3: results do not mix"):
+        found.require("1.0", {name: {**own, "noise_theta": 0.3} for name, own in before.items()})

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.maths import exploration
+from reverie.maths.exploration import Noise
 
 
 class Acting(NamedTuple):
@@ -24,8 +24,7 @@ def _unshaped(policy, observation, noise):
 
 
 def acting(
-    kind: exploration.Noise,
-    scale: float,
+    noise: Noise,
     action_dim: int,
     policy: Callable,
     greedy: Callable,
@@ -33,17 +32,17 @@ def acting(
 ) -> Acting:
     """Return `begin`, `act` and `explore` of an agent whose action is u = clip(μ(x) + noise process).
 
-    The process restarts at each episode.  kind, scale: which process, and its σ.  policy, greedy: as in `Agent`.
+    The process restarts at each episode.  noise: its settings.  policy, greedy: as in `Agent`.
     shape: (policy, observation [..., n], noise [..., m]) -> noise [..., m], may bend standard normal noise to the state.
     """
-    process = exploration.process(kind)
+    process = noise.process()
 
     def begin(state, key=None):
         del state, key
         return process.begin(action_dim)
 
     def explore(policy_arrays, memory, observation, noise):
-        added, memory = process.step(memory, shape(policy_arrays, observation, noise), scale)
+        added, memory = process.step(memory, shape(policy_arrays, observation, noise))
         return (greedy(policy_arrays, observation) + added).clip(-1.0, 1.0), memory
 
     def act(state, memory, observation, key, explore_now=True):

@@ -41,8 +41,8 @@ class DDPG(DeterministicPolicySettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.noise == "precision":
-            raise ConfigError("noise is 'precision'; DDPG has no precision matrix: use 'ou' or 'gaussian'")
+        if self.shapes_noise:
+            raise ConfigError(f"noise is {self.noise!r}; DDPG has no precision matrix: use 'ou' or 'gaussian'")
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return DDPG's pure functions for an environment of `spec`."""
@@ -189,6 +189,6 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         x = updates.normalise_observation(policy.observations, observation)
         return mu(policy.actor, policy.moments, x, config.normalisation)[0]
 
-    begin, act, explore = acting(config.noise, config.noise_scale, spec.action_dim, policy, greedy)
+    begin, act, explore = acting(config.exploration, spec.action_dim, policy, greedy)
     look = functools.partial(diagnose, config)
     return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)

@@ -11,7 +11,7 @@ Where the paper is silent or we differ (ours / the paper's):
  5. The first `warmup_steps` actions are uniform / not mentioned; 0 in `NAF.paper()`.
  6. Batch normalisation: before each ReLU of hidden layers.  V' standardises by its minibatch's own moments: running ones
     come too late for weights that move, and learning stalls (docs/naf.md) / where and how is not printed.
- 7. noise_scale is σ of an Ornstein-Uhlenbeck process with θ = .15 / only "noise scale" is printed.
+ 7. noise_scale is σ of an Ornstein-Uhlenbeck process with θ = .15 (noise_theta) / only "noise scale" is printed.
  8. Hidden layers have layer normalisation by default (docs/naf.md says why) / batch normalisation or none; `NAF.paper()`
     has batch normalisation, as table 2, or what `tuned.TUNED` has for a domain.
  9. V' may be clipped to what can be earned (`value_bound`; after Andrychowicz et al. 2017, arXiv 1707.01495, who clip
@@ -222,7 +222,7 @@ def _init(config: NAF, optimiser: optax.GradientTransformation, observation_dim:
 
 def _policy(config: NAF, state: NAFState) -> Policy:
     part = {name: (state.params[name], state.moments[name]) for name in state.params}
-    lower = part["lower"] if config.noise == "precision" else None
+    lower = part["lower"] if config.shapes_noise else None
     seen = updates.moments_in_use(state.observations, config.observation_normalisation)
     return Policy(part["trunk"], part["mean"], lower, seen)
 
@@ -251,8 +251,8 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
     def shape(policy: Policy, observation, noise):
         return shape_noise(policy, observation, noise, config.normalisation)
 
-    shaping = {"shape": shape} if config.noise == "precision" else {}
-    begin, act, explore = acting(config.noise, config.noise_scale, m, policy, greedy, **shaping)
+    shaping = {"shape": shape} if config.shapes_noise else {}
+    begin, act, explore = acting(config.exploration, m, policy, greedy, **shaping)
     look = functools.partial(diagnose, config)
     return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)
 

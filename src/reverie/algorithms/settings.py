@@ -1,7 +1,7 @@
 """Hyper-parameters that algorithms share, their meaning and their checks."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from reverie.algorithms.tuned import TUNED, TUNED_PER_AGENT
 from reverie.core.agent import DataRequirements
@@ -9,6 +9,7 @@ from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
 from reverie.maths.exploration import Noise
 from reverie.maths.networks import Normalisation
+from reverie.maths.noises import NOISES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,14 +97,45 @@ class DeterministicPolicySettings(OffPolicySettings):
 
     name = ""
     """What each of the two calls itself."""
-    noise: Noise = "ou"
-    """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2)."""
+    noise: Annotated[str, NOISES] = "ou"
+    """Exploration: "ou" (Ornstein-Uhlenbeck), "gaussian" or, for NAF, "precision" (appendix 8.2); or package.module:Class."""
     noise_scale: float = 0.3
     """σ: what each standard normal draw of the noise is multiplied by, where actions span [-1, 1]."""
+    noise_theta: float = 0.15
+    """θ: the pull of Ornstein-Uhlenbeck noise towards zero, as a share per step; 1: independent draws."""
 
     def __post_init__(self):
         super().__post_init__()
         self.require(noise_scale=0)
+        self.require_share("noise_theta", zero=True)
+        _ = self.exploration  # it must be possible to make it
+
+    @property
+    def exploration(self) -> Noise:
+        """The noise that `noise` names.  Its fields are the settings here whose names begin with "noise_".
+
+        Raises ConfigError where there is no such noise, or it needs a setting that is not here.
+        """
+        kind: Any = NOISES.find(self.noise, "noise")
+        if not callable(getattr(kind, "process", None)) or not dataclasses.is_dataclass(kind):
+            raise ConfigError(
+                f"noise {self.noise!r} is no dataclass of settings with a method `process()`; see docs/how-to/noise.md"
+            )
+        here = {field.name for field in dataclasses.fields(self)}
+        given: dict[str, Any] = {}
+        for field in dataclasses.fields(kind):
+            if (name := f"noise_{field.name}") in here:
+                given[field.name] = getattr(self, name)
+            elif field.default is field.default_factory is dataclasses.MISSING:
+                raise ConfigError(
+                    f"noise {self.noise!r} needs {field.name}, but {self.name} has no {name}; give a default"
+                )
+        return kind(**given)
+
+    @property
+    def shapes_noise(self) -> bool:
+        """Whether the noise wants its draws bent to a precision matrix."""
+        return getattr(self.exploration, "shaped", False)
 
     @classmethod
     def paper(cls, domain: str | None = None, **changes: Any) -> Self:

@@ -8,10 +8,11 @@ import msgspec
 from reverie.core.agent import Algorithm
 from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError, unknown
+from reverie.core.words import either
 from reverie.imagination.settings import Imagination
 from reverie.models import MODELS
 from reverie.storage.config import Agent
-from reverie.training.agent_config import class_of, read
+from reverie.training.agent_config import class_of, import_noise, model_class_of, read
 
 
 def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
@@ -21,7 +22,7 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     Raises ConfigError for what is unknown or cannot work.
     """
     kind: Any = class_of(options.agent)
-    model = None if options.imagine == "off" else MODELS[options.imagine]
+    model = _model_of(options.imagine)
     if model is None and options.plan != "off":
         raise ConfigError(
             "--plan needs a model: --imagine linear or exact (and --set rollout_length=0 to plan without imagining)"
@@ -40,10 +41,20 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
         owner, prefix = owners[name]
         short = name.removeprefix("model.")
         parts[owner][short] = found[prefix + short] = coerce(owner, short, text)
+    import_noise(parts[kind])
     agent = kind(**parts[kind])
     if model is not None:
         agent = Imagination(agent, model(**parts[model]), **parts[Imagination])
     return agent, found
+
+
+def _model_of(name: str) -> Any:
+    """Return the class of the model that --imagine names, or None where it is off."""
+    if name != "off" and ":" not in name and name not in MODELS:
+        raise unknown(
+            "model", name, ("off", *MODELS), f"--imagine takes off, {either(MODELS)}, or package.module:Class"
+        )
+    return None if name == "off" else model_class_of(name)
 
 
 def agent_to_go_on_with(options: Any, held: Agent) -> Algorithm:

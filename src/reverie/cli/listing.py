@@ -18,11 +18,6 @@ from reverie.core.words import count
 
 NAME, VALUE = 17, 12  # characters of a column
 CALLBACKS = ("Evaluate", "SaveBest", "StopAtReturn", "Progress")  # of `rv`, for `Learner.learn(callbacks=…)`
-NOISES = {  # the choices of `--set noise=`
-    "ou": "Ornstein-Uhlenbeck: correlated from step to step, restarted at zero with each episode",
-    "gaussian": "independent from step to step",
-    "precision": "Ornstein-Uhlenbeck shaped by NAF's precision matrix P: wide where Q is flat (naf only)",
-}
 ENVIRONMENTS = "environments"
 KINDS = "  any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)"
 
@@ -73,6 +68,7 @@ def _groups() -> dict[str, dict[str, Entry]]:
     from reverie.algorithms import ALGORITHMS
     from reverie.domains import DOMAINS, MAZES
     from reverie.experiments.spec.paper import EXPERIMENTS
+    from reverie.maths.noises import NOISES
     from reverie.models import MODELS
 
     return {
@@ -81,7 +77,7 @@ def _groups() -> dict[str, dict[str, Entry]]:
             **{name: Entry(MODELS.text(name), _of_class(MODELS, name)) for name in MODELS},
             "imagination": Entry(first_line("reverie.imagination.settings"), _imagination),
         },
-        "noises": {name: Entry(text, _noise) for name, text in NOISES.items()},
+        "noises": {name: Entry(NOISES.text(name), _noise(name)) for name in NOISES},
         "solvers": {name: Entry(method.text, _of_method(method)) for name, method in solve.METHODS.items()},
         "planners": {name: Entry(method.text, _of_method(method)) for name, method in plan.METHODS.items()},
         "callbacks": {name: Entry(_sentence(getattr(rv, name)), _of_callback(getattr(rv, name))) for name in CALLBACKS},
@@ -169,10 +165,15 @@ def _imagination() -> list[dict[str, Any]]:
     return _rows(Imagination, without=("agent", "model"))
 
 
-def _noise() -> list[dict[str, Any]]:
-    from reverie.algorithms import ALGORITHMS
+def _noise(name: str) -> Callable[[], list[dict[str, Any]]]:
+    """Return a function that gives a noise's settings, as an agent calls them."""
 
-    return [row for row in _rows(ALGORITHMS["naf"]) if row["name"].startswith("noise")]
+    def rows() -> list[dict[str, Any]]:
+        from reverie.maths.noises import NOISES
+
+        return _rows(NOISES[name], "noise_")
+
+    return rows
 
 
 def _of_method(method: Method) -> Callable[[], list[dict[str, Any]]]:

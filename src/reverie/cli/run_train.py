@@ -17,6 +17,7 @@ from reverie.storage.config import Call, Config
 from reverie.storage.journal import records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
+from reverie.training import trust
 from reverie.training.resume_commands import resume_line
 from reverie.training.resuming import Wish, facts_of, header_of
 from reverie.training.run_identity import require_as_begun
@@ -35,6 +36,8 @@ def train(options: Any) -> None:
         call = _call(directory, held, options)
         line = _resume_line(options, call.steps, out)
         stopping.say(lambda how_far: _while_taken_up(directory, held, options, line))
+        if not differences(options, held.agent):  # then the run's other settings stay: its noise may be somebody's
+            trust.require(directory, held, options.trust, named=_named(options))
         wish = Wish(options.relearn, options.allow_new_bounds, options.trust, call)
         agent = agent_to_go_on_with(options, held.agent)
         learner = rv.Learner._load(out, options.env, None, False, agent, wish)
@@ -64,6 +67,11 @@ def train(options: Any) -> None:
         if options.resume and goal <= call.start:
             note("no more steps were asked for: --steps M learns M more")
         _report(options, learner)
+
+
+def _named(options: Any) -> set[str]:
+    """Return what the command itself names, to be imported."""
+    return {options.agent, options.env, options.imagine, *(value for _, value in options.settings)}
 
 
 def _refuse_without_resume(options: Any) -> None:

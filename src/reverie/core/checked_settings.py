@@ -6,6 +6,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, unknown
+from reverie.core.registry import registry_of
 from reverie.core.setting_docs import document_settings
 from reverie.core.words import plain
 
@@ -50,6 +51,12 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
             if value in get_args(hint):
                 return value
             raise ValueError
+        if (known := registry_of(hint)) is not None:
+            if isinstance(value, str) and (value in known or ":" in value):
+                return value
+            raise ValueError
+        if hint is str:  # of somebody's own class
+            return str(value)
         if hint is bool:
             return TRUTHS[value.lower()] if isinstance(value, str) else {True: True, False: False}[value]
         if get_origin(hint) is tuple:
@@ -71,7 +78,7 @@ def _parts(text: str) -> list[str]:
 @functools.cache
 def _hints(config_type: type) -> dict[str, Any]:
     """Return the types of a class's fields.  Cached, since resolving them takes longer than all else here."""
-    hints = get_type_hints(config_type)
+    hints = get_type_hints(config_type, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 
 
@@ -92,6 +99,8 @@ def _finite(value: Any) -> float:
 def _wanted(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, get_args(hint)))
+    if (known := registry_of(hint)) is not None:
+        return f"one of {', '.join(map(repr, known))}, or package.module:Class"
     if get_origin(hint) is tuple:
         return "whole numbers separated by commas, such as 200,200"
     return {bool: "true or false", int: "a whole number"}.get(hint, "a finite number")

@@ -1,10 +1,13 @@
 """Registries of named things to choose from.  Names are known at once; the things are imported when asked for."""
 
 import ast
+import functools
 import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
+
+from reverie.core.errors import ConfigError, sentence, unknown
 
 
 class Registry(Mapping[str, Any]):
@@ -26,9 +29,30 @@ class Registry(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._homes)
 
+    def find(self, name: str, what: str) -> Any:
+        """Return what a name stands for, or what a "package.module:attribute" of the user's own does.
+
+        what: the kind of thing, for messages.  Raises ConfigError where nothing is there.
+        """
+        if name in self:
+            return self[name]
+        if ":" not in name:
+            raise unknown(what, name, self)
+        module, _, attribute = name.partition(":")
+        try:
+            return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        except Exception as error:  # whatever somebody's module raises
+            raise ConfigError(f"cannot import {what} {name!r}: {sentence(error)}") from error
+
     def text(self, name: str) -> str:
         """Return the first line of the docstring of a name's module, without importing the module."""
         return first_line(self._homes[name].partition(":")[0])
+
+
+def registry_of(hint: Any) -> Registry | None:
+    """Return the registry of a setting's type `Annotated[str, REGISTRY]`: a name in it, or "package.module:Class"."""
+    found = get_args(hint)[-1] if get_origin(hint) is Annotated else None
+    return found if isinstance(found, Registry) else None
 
 
 def first_line(module: str) -> str:

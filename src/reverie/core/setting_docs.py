@@ -8,6 +8,8 @@ import itertools
 import textwrap
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
+from reverie.core.registry import registry_of
+
 T = TypeVar("T")
 WIDTH = 100  # characters of a line in help()
 
@@ -17,13 +19,13 @@ class SettingDoc(NamedTuple):
 
     name: str
     default: Any
-    choices: tuple[str, ...]  # of a Literal, else ()
+    choices: tuple[str, ...]  # of a Literal or a registry, else ()
     text: str  # one line; "" where the source has none
 
 
 def setting_docs(kind: type) -> list[SettingDoc]:
     """Return the documentation of a dataclass's settings, in order; a class's own texts override those of its bases."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         texts |= _texts(base)
@@ -89,4 +91,7 @@ def _default(field: dataclasses.Field) -> Any:
 
 
 def _choices(hint: Any) -> tuple[str, ...]:
+    known = registry_of(hint)
+    if known is not None:
+        return tuple(known)
     return tuple(map(str, get_args(hint))) if get_origin(hint) is Literal else ()

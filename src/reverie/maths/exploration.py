@@ -1,12 +1,11 @@
 """Exploration noise: what is added to the greedy action, made of standard normal draws.
 
-A process is a pair of functions: `begin(m) -> memory` at the start of an episode, and
-`step(memory, noise, scale) -> (added, memory)` at each step.  noise: standard normal [..., m].  added: [..., m], where
-actions span [-1, 1].  NumPy or JAX arrays.
+A noise is a frozen dataclass of its settings, such as those in `reverie.maths.noises`.  Its method `process()` returns a
+`Process`.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -14,31 +13,29 @@ import scipy.special
 
 from reverie.maths.array_arguments import array
 
-Noise = Literal["ou", "gaussian", "precision"]
-THETA = 0.15  # pull of the Ornstein-Uhlenbeck process towards zero, per step.  Lillicrap et al. 2016, section 7
-
 
 class Process(NamedTuple):
-    """A noise process; see the module."""
+    """A noise process: two functions.
 
-    begin: Callable[[int], Any]
-    step: Callable[..., Any]
+    begin: (m) -> memory at the start of an episode, for m actions: one float32 array [..., m].
+    step: (memory, noise) -> (added, memory).  noise: standard normal [..., m].  added: [..., m], where actions span
+    [-1, 1].  NumPy or JAX arrays; with memory [B, ..., m] and noise [B, m] it steps B processes side by side.
+    """
 
-
-def _begin(action_dim: int):
-    return np.zeros(action_dim, np.float32)
-
-
-def _ornstein_uhlenbeck(memory, noise, scale):
-    """N ← (1 - θ) n + σ ε: correlated in time, restarted at zero each episode.  σ = scale; it settles at 1.90 σ."""
-    noise = array("exploration: noise", noise)
-    memory = (1.0 - THETA) * memory + scale * noise
-    return memory, memory
+    begin: Callable[[int], np.ndarray]
+    step: Callable[[Any, Any], tuple[Any, Any]]
 
 
-def _gaussian(memory, noise, scale):
-    """N = σ ε: independent from step to step."""
-    return scale * array("exploration: noise", noise), memory
+class Noise(Protocol):
+    """Settings of a kind of noise: a frozen dataclass.
+
+    A field that is called `scale` or `theta` gets the agent's setting `noise_scale` or `noise_theta`.  A class attribute
+    `shaped = True` says that the agent bends the draws to its precision matrix first; agents without one refuse it.
+    """
+
+    def process(self) -> Process:
+        """Return the process in time."""
+        ...
 
 
 def uniform(noise):
@@ -46,12 +43,3 @@ def uniform(noise):
     if isinstance(noise, jax.Array):
         return jax.scipy.special.ndtr(noise)
     return scipy.special.ndtr(array("exploration.uniform: noise", noise))
-
-
-ORNSTEIN_UHLENBECK = Process(_begin, _ornstein_uhlenbeck)
-GAUSSIAN = Process(_begin, _gaussian)
-
-
-def process(kind: Noise) -> Process:
-    """Return the process in time of a kind of noise; "precision" is Ornstein-Uhlenbeck over shaped draws."""
-    return GAUSSIAN if kind == "gaussian" else ORNSTEIN_UHLENBECK

@@ -22,6 +22,17 @@ LONGEST = 10**7  # bytes; a larger file is not a config.json
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
+# Settings that earlier versions did not write down: the setting that they came beside, and the value that acted then.
+ADDED = {"noise_theta": ("noise_scale", 0.15)}
+
+
+def completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings and, where an earlier version wrote them, those that it did not write down."""
+    return settings | {
+        name: value for name, (beside, value) in ADDED.items() if beside in settings and name not in settings
+    }
+
+
 class Part(msgspec.Struct, omit_defaults=True):
     """Name and settings of a dynamics model."""
 
@@ -45,12 +56,19 @@ class Agent(msgspec.Struct, omit_defaults=True):
 
     def flat(self) -> dict[str, Any]:
         """Return all settings in one dict: the agent's and imagination's by name, the model's as "model.…"."""
-        found = dict(self.settings)
+        found = completed(self.settings)
         if self.imagination is not None:
             model = self.imagination.model
             found |= self.imagination.settings | {"model": model.name}
             found |= {f"model.{name}": value for name, value in model.settings.items()}
         return found
+
+    @property
+    def code(self) -> list[tuple[str, str]]:
+        """What is to be imported beyond reverie: (agent, model or noise, its name)."""
+        model = None if self.imagination is None else self.imagination.model.name
+        named = {"agent": self.name, "model": model, "noise": self.settings.get("noise")}
+        return [(what, name) for what, name in named.items() if isinstance(name, str) and ":" in name]
 
 
 class Chapter(msgspec.Struct, omit_defaults=True):
@@ -93,14 +111,9 @@ class Config(msgspec.Struct, omit_defaults=True):
 
     @property
     def code(self) -> list[tuple[str, str]]:
-        """Code to import besides reverie and installed Gymnasium environments: ("agent", "model" or "env", name)."""
-        model = [] if self.agent.imagination is None else [("model", self.agent.imagination.model.name)]
-        named = [
-            ("agent", self.agent.name),
-            *model,
-            ("env", self.env or ""),
-        ]  # includes "module:Id-v0", which Gymnasium imports
-        return [(what, name) for what, name in named if ":" in name]
+        """Code to import besides reverie and installed Gymnasium environments: (kind, name)."""
+        env = self.env or ""  # includes "module:Id-v0", which Gymnasium imports
+        return [*self.agent.code, *([("env", env)] if ":" in env else [])]
 
     @property
     def is_changing(self) -> bool:

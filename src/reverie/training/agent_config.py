@@ -27,6 +27,21 @@ def class_of(name: str) -> type:
     return found
 
 
+def model_class_of(name: str) -> type:
+    """Return the class of the model that is called `name`, or is a "package.module:Class".
+
+    Raises ConfigError where there is none.  `Imagination` checks that it is a model.
+    """
+    return _class_of(name, MODELS, "model")
+
+
+def import_noise(settings: Mapping[str, Any]) -> None:
+    """Import the module of a noise of the user's own, if the settings of an agent name one, as `imported` does."""
+    noise = settings.get("noise")
+    if isinstance(noise, str) and ":" in noise:
+        imported(noise, "noise")
+
+
 def _class_of(name: str, known: Mapping[str, type], what: str) -> type:
     if name in known:
         return known[name]
@@ -65,11 +80,12 @@ def written(algorithm: Any) -> Agent:
 
 def read(agent: Agent) -> Algorithm:
     """Return the settings that `written` wrote.  Raises ConfigError, TypeError or ValueError where they do not fit."""
+    import_noise(agent.settings)
     inner = _made(class_of(agent.name), agent.settings)
     if agent.imagination is None:
         return inner
     model = agent.imagination.model
-    own = _made(_class_of(model.name, MODELS, "model"), model.settings)
+    own = _made(model_class_of(model.name), model.settings)
     _refuse_unknown(Imagination, agent.imagination.settings)
     return Imagination(inner, own, **agent.imagination.settings)
 

@@ -122,7 +122,7 @@ def _turn(
 ) -> Config:
     """Begin a chapter with other settings or bounds; return the new config."""
     steps = records_in(run.journal_file) if exists(run.journal_file) else 0
-    reason = "action bounds" if moved else _reason(held, trainer, names, run)
+    reason = "action bounds" if moved else _reason(held, new, trainer, names, run, wish.trust)
     if reason and not wish.relearn and not moved:
         asked = ["--steps", str(wish.call.steps)] if wish.call is not None and wish.call.steps else []
         line = resume_line(held.changed(agent=new), run.path, names, "--relearn", *asked)
@@ -161,13 +161,17 @@ def _from_end(call: Call | None, steps: int, kept: int) -> Call | None:
     return Call(max(0, start), call.steps + min(0, start))
 
 
-def _reason(held: Config, trainer: Trainer, names: dict[str, Any], run: RunDirectory) -> str:
-    """Return the name of the setting whose change makes what was learnt useless, or ""."""
+def _reason(held: Config, new: Agent, trainer: Trainer, names: dict[str, Any], run: RunDirectory, trusted: bool) -> str:
+    """Return the name of the setting whose change makes what was learnt useless, or "".
+
+    Raises StorageError if telling it would import code that the user neither named nor trusts.
+    """
     if "agent" in names:
         return "agent"
     for name in names:
         if name in MEANING or name in ON_POLICY or name.startswith("model."):
             return name
+    trust.require(run, held, trusted, env=False, named={name for _, name in new.code})
     old = provenance.algorithm_of(held, run).build(trainer.agent.spec)
     was, now = _shapes(old), _shapes(trainer.agent)
     same = jax.tree.structure(was) == jax.tree.structure(now)

@@ -1,5 +1,7 @@
 """Checks of whose code a run may import: the user's own code on this machine is allowed, other code needs consent."""
 
+from collections.abc import Collection
+
 from reverie.core.errors import StorageError
 from reverie.storage.config import Config, is_own
 from reverie.storage.run import RunDirectory
@@ -15,9 +17,21 @@ def foreign_code(config: Config, *, agent: bool = True, env: bool = True) -> lis
     return [f"{what} {name!r}" for what, name in config.code if (env if what == "env" else agent)]
 
 
-def require(run: RunDirectory, config: Config, trust: bool, *, agent: bool = True, env: bool = True) -> None:
-    """Raise StorageError where loading would import code that the user has not written, named or trusted."""
-    code = foreign_code(config, agent=agent, env=env)
+def require(
+    run: RunDirectory,
+    config: Config,
+    trust: bool,
+    *,
+    agent: bool = True,
+    env: bool = True,
+    named: Collection[str] = (),
+) -> None:
+    """Raise StorageError where loading would import code that the user has not written, named or trusted.
+
+    named: the "package.module:name"s that the user gave.
+    """
+    named = [f"{what} {name!r}" for what, name in config.code if name in named]
+    code = [found for found in foreign_code(config, agent=agent, env=env) if found not in named]
     if not code or trust or is_own(config):
         return
     given = (

@@ -14,6 +14,7 @@ import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.storage import tables
+from reverie.storage.config import completed
 from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
 from reverie.storage.reading import exists, read_json
 from reverie.storage.run import RESULTS, SWEEP, RunDirectory
@@ -145,7 +146,7 @@ class ResultsStore:
                 f"{self.path} was filled by reverie {self.version}, and this is {version}: choose another --out"
             )
         for name, wanted in settings.items():
-            held = self.settings.get(name, wanted)
+            held, wanted = completed(self.settings.get(name, wanted)), completed(wanted)
             for key in sorted({*held, *wanted}):
                 if held.get(key) != wanted.get(key):
                     raise ConfigError(
