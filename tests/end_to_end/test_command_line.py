@@ -19,7 +19,9 @@ import pytest
 import reverie as rv
 from commands import done, one_object, refusal, reverie
 from reverie.cli import VERBS, build_parser
-from reverie.maths.exploration import Noise
+from reverie.core.words import either
+from reverie.maths.noises import NOISES
+from reverie.models import MODELS
 from reverie.storage import checkpoint, journal
 from reverie.storage.tables import read_rows
 from reverie.tabular.policy_iteration import policy_iteration
@@ -175,10 +177,11 @@ def test_list_names_whatever_a_verb_offers():
     verbs = verbs_of(build_parser())
     assert list(facts["solvers"]) == choices(verbs["solve"], "method")
     assert list(facts["planners"]) == choices(verbs["plan"], "method")
-    assert {"off", *facts["models"]} - {"imagination"} == set(choices(verbs["train"], "imagine"))
+    (imagine,) = [action for action in verbs["train"]._actions if action.dest == "imagine"]
+    assert facts["models"].keys() - {"imagination"} == MODELS.keys() and either(MODELS) in imagine.help
     assert {*facts["experiments"], "all"} == set(choices(verbs["reproduce"], "experiment"))
     assert set(choices(verbs["train"], "plan")) == set(get_args(get_type_hints(rv.Imagination)["plan"]))
-    assert facts["noises"].keys() == set(get_args(Noise))
+    assert list(facts["noises"]) == list(NOISES)
     assert facts["callbacks"].keys() == {"Evaluate", "SaveBest", "StopAtReturn", "Progress"}
     names = [name for group in facts.values() for name in group]
     assert len(names) == len(set(names)), "`reverie list NAME` must know which is meant"

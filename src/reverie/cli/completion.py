@@ -28,7 +28,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
         import shtab
     except ImportError:
         raise ConfigError("completion is written by a package that is not installed: pip install shtab") from None
-    offers = {"agent": _agents, "env": _environments, "name": _names}
+    offers = {"agent": _agents, "env": _environments, "imagine": _models, "name": _names}
     files = {types.file: shtab.FILE, types.path: shtab.DIRECTORY, types.folder: shtab.DIRECTORY}
     for action in _actions(parser):
         if action.type in files:
@@ -57,6 +57,12 @@ def _environments() -> Iterable[str]:
     from reverie.domains import DOMAINS, MAZES
 
     return [*DOMAINS, *MAZES]
+
+
+def _models() -> Iterable[str]:
+    from reverie.models import MODELS
+
+    return ["off", *MODELS]
 
 
 def _names() -> Iterable[str]:

@@ -62,10 +62,9 @@ def add_imagination(parser: argparse.ArgumentParser) -> None:
     """Add what has an agent imagine and plan."""
     parser.add_argument(
         "--imagine",
-        choices=("off", *MODELS),
         default="off",
         metavar="MODEL",
-        help=f"learn from imagined rollouts too, by the model {either(MODELS)}; "
+        help=f"learn from imagined rollouts too, by the model {either(MODELS)}, or package.module:Class; "
         "recent: no model, the last real episodes again (off)",
     )
     parser.add_argument(
@@ -86,7 +85,7 @@ def _add_resuming(parser: argparse.ArgumentParser) -> None:
     for flag, text in (
         ("--relearn", "with --resume: learn the journal again from its start, as the command says"),
         ("--allow-new-bounds", "with --resume: take the journal over into other action bounds"),
-        ("--trust", "with --resume: import what the run names besides AGENT and ENV"),
+        ("--trust", "with --resume: import what the run names and the command does not"),
     ):
         parser.add_argument(flag, action="store_true", help=text)
 

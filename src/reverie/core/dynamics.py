@@ -5,6 +5,7 @@ nothing else.  u is an action [m] in [-1, 1], t the step within an episode, coun
 """
 
 import dataclasses
+import inspect
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -92,3 +93,16 @@ class Model(Protocol):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with changes."""
         ...
+
+
+def missing(settings: Any) -> str:
+    """Return the first member of `Model` that settings lack, as one would write it; "" where they are a model's."""
+    for name in (*inspect.get_annotations(Model), *vars(Model)):
+        if name.startswith("_") or hasattr(settings, name):
+            continue
+        member = getattr(Model, name, None)
+        if not inspect.isfunction(member):
+            return f"`{name}`"
+        _, *parameters = inspect.signature(member).parameters.values()
+        return f"method `{name}({', '.join(str(each.replace(annotation=each.empty)) for each in parameters)})`"
+    return ""

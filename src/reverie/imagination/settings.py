@@ -45,7 +45,7 @@ import numpy as np
 from reverie.core.agent import Agent, Algorithm
 from reverie.core.argument_checks import shown
 from reverie.core.checked_settings import coerce
-from reverie.core.dynamics import Model
+from reverie.core.dynamics import Model, missing
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.setting_docs import document_settings
@@ -113,8 +113,11 @@ class Imagination:
             raise ConfigError(
                 f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac or dqn"
             )
-        if isinstance(self.model, type) or not hasattr(self.model, "fit"):
+        if isinstance(self.model, type) or not dataclasses.is_dataclass(self.model):
             raise ConfigError(f"model is {shown(self.model)}; give a model's settings, such as rv.LinearGaussian()")
+        if lacks := missing(self.model):
+            kind = type(self.model)
+            raise ConfigError(f"model {kind.__module__}:{kind.__qualname__} has no {lacks}; see docs/how-to/model.md")
         for field in self.numbers():
             object.__setattr__(self, field, coerce(type(self), field, getattr(self, field)))
         least: dict[str, float] = {
