@@ -1,11 +1,14 @@
 """What the documents say is true: their code and commands run, their links lead somewhere, their tables match the code."""
 
 import dataclasses
+import functools
 import importlib.util
 import itertools
+import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -23,6 +26,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+HOW_TOS = sorted((DOCS / "how-to").glob("*.md"))
 TOUR = (DOCS / "tour.md").read_text()
 SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TOUR, re.DOTALL | re.MULTILINE)}
 AGENDA = [
@@ -176,19 +180,69 @@ def test_the_tours_pictures_are_small_and_all_there():
     assert all(path.stat().st_size < 100_000 for path in (DOCS / "tour").iterdir())
 
 
-@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_how_tos_run(page, tmp_path, monkeypatch, domains_afterwards_as_before):
+    """Files are written into the current folder, or into a copy of the package where they belong there."""
+    text = page.read_text()
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for block in blocks(page.read_text()):
-        if block.file:
+    in_package = any("/" in block.file and ": " not in block.file for block in blocks(text))
+    if in_package:
+        copy_package(tmp_path)
+    for block in blocks(text):
+        if ": " in block.file:
+            if in_package:
+                add_line(tmp_path, block)
+        elif block.file:
             (tmp_path / block.file).write_text(block.text)
             importlib.invalidate_caches()
         elif block.language == "python":
             run_python(block, page)
         elif block.language == "sh":
             for line in block.text.splitlines():
-                command(line, block.cut)
+                (functools.partial(command_in_copy, tmp_path) if in_package else command)(line, block.cut)
+
+
+@pytest.mark.parametrize("kind", ["algorithm", "domain", "model", "noise"])
+def test_one_file_and_one_line_add_it_to_the_package(kind, tmp_path):
+    text = (DOCS / "how-to" / f"{kind}.md").read_text()
+    (folder,) = re.findall(r"^Put .*\[`(src/\S+)`\]", text, re.MULTILINE)
+    (line,) = [block for block in blocks(text) if ": " in block.file]
+    name = re.findall(r'"([\w-]+)"', line.text)[0]
+    copy_package(tmp_path)
+    for block in blocks(text):
+        if block.file.partition(".")[0] == name.replace("-", "_"):
+            (tmp_path / folder / block.file).write_text(block.text)
+    add_line(tmp_path, line)
+    said = command_in_copy(tmp_path, f"reverie list {name}", "")
+    assert said.startswith(f"{name}: ") and len(said.splitlines()) > 1
+
+
+def copy_package(place):
+    shutil.copytree(ROOT / "src", place / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "studies", place / "studies", ignore=shutil.ignore_patterns("__pycache__", "films", "*.csv"))
+
+
+def add_line(place, block):
+    """Add a block titled "FILE: NAME" at the end of the table NAME."""
+    file, _, name = block.file.partition(": ")
+    lines = (place / file).read_text().splitlines(keepends=True)
+    begin = next(i for i, line in enumerate(lines) if line.startswith((f"{name} = ", f"{name}: ")))
+    end = next(i for i, line in enumerate(lines) if i > begin and line[0] in "})")
+    end -= lines[end - 1] == "    }\n"  # of a Registry({…})
+    (place / file).write_text("".join([*lines[:end], block.text, *lines[end:]]))
+
+
+def command_in_copy(place, line, cut):
+    """Run a command on the copy of the package in `place`; return what it prints."""
+    words = [*shlex.split(line), *shlex.split(cut)]
+    words = words if words[:2] == ["python", "-m"] else ["python", "-m", *words]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(place / "src"), str(place)])}
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=place, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{line}: {done.stderr}"
+    return done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -200,6 +254,7 @@ def test_links_lead_somewhere(page):
 def test_pages_name_settings_that_exist():
     kinds = (*ALGORITHMS.values(), rv.Imagination, rv.LinearGaussian, rv.Neural, PILQR)
     fields = {field.name for kind in kinds for field in dataclasses.fields(kind)} | {"map_name"}
+    fields |= {"noise_fast"}  # of the class in the how-to about noise
     for page in PAGES:
         for name in re.findall(r"--set ([a-z_]+)=", page.read_text()):
             assert name in fields, f"{page.name}: {name}"
