@@ -12,22 +12,10 @@ from reverie.core.types import EnvSpec, Transition, row_width
 
 N, B, I = 3, 8, 2
 CONTINUOUS, DISCRETE = EnvSpec(N, [-1, -1], [1, 1]), EnvSpec(N, actions=4)
-ROLLOUT = {"rollout": 4, "batch_size": 4, "epochs": 2}
-VARIANTS = {  # settings, and a world's actions where they are not continuous
-    "naf": [
-        {},
-        {"trunk": "shared", "normalisation": "batch", "value_bound": True},
-        {"noise": "precision", "mean_bound": "clip"},
-    ],
-    "ddpg": [{}, {"normalisation": "layer", "noise": "gaussian"}],
-    "sac": [{}, {"normalisation": "batch"}],
-    "ppo": [ROLLOUT, ROLLOUT | {"worlds": 3}],
-    "dqn": [{}, {"normalisation": "layer", "double": False, "huber": True}],
-}
 CASES = [
     pytest.param(ALGORITHMS[name](hidden=(8, 8), observation_normalisation=bool(i % 2), **variant), id=f"{name}-{i}")
     for name in ALGORITHMS
-    for i, variant in enumerate(VARIANTS[name])
+    for i, variant in enumerate(cases.CASES[name].variants)
 ]
 
 
@@ -167,19 +155,10 @@ def test_the_second_update_compiles_nothing(config, generator):
     assert len(traced) == 1
 
 
-ENDLESS = {  # settings that learn values well within so many calls of `update`
-    "naf": ({"target_rate": 0.1}, 1),
-    "ddpg": ({"target_rate": 0.1}, 1),
-    "sac": ({"target_rate": 0.1, **cases.CALM}, 1),
-    "ppo": ({"rollout": 32, "worlds": 2, "batch_size": 64}, 60),
-    "dqn": ({"target_rate": 0.1}, 1),
-}
-
-
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_time_out_is_not_a_death(name):
     """Reward 1 for ever: with discount 1 values rise beyond one step's reward, with 0 they stay there."""
-    settings, calls = ENDLESS[name]
+    settings, calls = cases.CASES[name].endless
     values = {}
     for alive in (0.0, 1.0):
         agent = build(ALGORITHMS[name](hidden=(16,), learning_rate=1e-2, discount=0.8, **settings))

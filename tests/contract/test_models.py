@@ -8,6 +8,7 @@ import pytest
 from reverie.core.dynamics import Episode, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
+from reverie.models import MODELS as REGISTRY
 from reverie.models import samples
 from reverie.models.exact import Exact
 from reverie.models.linear_gaussian import LinearGaussian
@@ -145,7 +146,7 @@ def test_time_has_an_end_or_no_meaning(episodes, name, dynamics):
 
 def test_settings_have_a_name_and_a_number_of_episodes(name):
     assert MODELS[name].episodes >= 1
-    assert MODELS[name].name in ("linear", "neural", "exact")
+    assert REGISTRY[MODELS[name].name] is type(MODELS[name])
     assert MODELS[name].replace() == MODELS[name]
 
 

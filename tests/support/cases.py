@@ -1,5 +1,6 @@
 """How each algorithm is tested where all are tested alike: what differs between them, in one table."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import reverie as rv
@@ -16,7 +17,8 @@ REPLAYED = {
     "learning_rate": 1e-2,
     "replay_capacity": 500,
 }
-ROLLED_OUT = {"hidden": (8,), "batch_size": 4, "rollout": 4, "epochs": 2, "learning_rate": 1e-2}
+ROLLOUT = {"rollout": 4, "batch_size": 4, "epochs": 2}
+ROLLED_OUT = {"hidden": (8,), **ROLLOUT, "learning_rate": 1e-2}
 PROBING = {"target_rate": 0.05, "updates_per_step": 4, "warmup_steps": 100}
 CALM = {"learn_temperature": False, "temperature": 1e-3}  # then a soft value is a value
 
@@ -31,6 +33,11 @@ class Case(NamedTuple):
     spec: rv.EnvSpec = CONTINUOUS
     line: str = "worlds:Line"
     picky: type = worlds.Nested  # a world that refuses what is not its action
+    variants: Sequence[dict[str, Any]] = ({},)  # settings to try besides small networks
+    endless: tuple[dict[str, Any], int] = (
+        {"target_rate": 0.1},
+        1,
+    )  # learn values well within so many calls of `update`
 
     def make(self, **changes: Any) -> Any:
         """Return the algorithm's small settings."""
@@ -52,12 +59,43 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "naf": Case("naf", REPLAYED, PROBING),
-    "ddpg": Case("ddpg", REPLAYED, PROBING),
-    "sac": Case("sac", REPLAYED, PROBING | CALM),
-    "ppo": Case("ppo", ROLLED_OUT, {"rollout": 64, "std": 0.3}, 12),
+    "naf": Case(
+        "naf",
+        REPLAYED,
+        PROBING,
+        variants=(
+            {},
+            {"trunk": "shared", "normalisation": "batch", "value_bound": True},
+            {"noise": "precision", "mean_bound": "clip"},
+        ),
+    ),
+    "ddpg": Case("ddpg", REPLAYED, PROBING, variants=({}, {"normalisation": "layer", "noise": "gaussian"})),
+    "sac": Case(
+        "sac",
+        REPLAYED,
+        PROBING | CALM,
+        variants=({}, {"normalisation": "batch"}),
+        endless=({"target_rate": 0.1, **CALM}, 1),
+    ),
+    "ppo": Case(
+        "ppo",
+        ROLLED_OUT,
+        {"rollout": 64, "std": 0.3},
+        12,
+        variants=(ROLLOUT, ROLLOUT | {"worlds": 3}),
+        endless=({"rollout": 32, "worlds": 2, "batch_size": 64}, 60),
+    ),
     "ppo of 3": Case("ppo", ROLLED_OUT | {"worlds": 3}, {"rollout": 64, "worlds": 3, "std": 0.3}, 24),
-    "dqn": Case("dqn", REPLAYED, PROBING, 1, DISCRETE, "worlds:Switched", worlds.Choosy),
+    "dqn": Case(
+        "dqn",
+        REPLAYED,
+        PROBING,
+        1,
+        DISCRETE,
+        "worlds:Switched",
+        worlds.Choosy,
+        variants=({}, {"normalisation": "layer", "double": False, "huber": True}),
+    ),
 }
 
 

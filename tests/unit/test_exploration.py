@@ -114,7 +114,7 @@ def test_a_noise_of_ones_own_gets_the_settings_that_it_has_fields_for():
 @pytest.mark.parametrize(
     ("noise", "said"),
     [
-        ("pink", "noise is 'pink'; it must be one of 'ou', 'gaussian', 'precision', or package.module:Class"),
+        ("pink", f"noise is 'pink'; it must be one of {', '.join(map(repr, NOISES))}, or package.module:Class"),
         (3, "noise is 3; it must be one of 'ou'"),
         ([":"], "it must be one of 'ou'"),
         ("test_exploration:Nobody", "cannot import noise 'test_exploration:Nobody'"),

@@ -117,7 +117,7 @@ class DeterministicPolicySettings(OffPolicySettings):
         Raises ConfigError where there is no such noise, or it needs a setting that is not here.
         """
         kind: Any = NOISES.find(self.noise, "noise")
-        if not callable(getattr(kind, "process", None)) or not dataclasses.is_dataclass(kind):
+        if not (isinstance(kind, type) and dataclasses.is_dataclass(kind) and hasattr(kind, "process")):
             raise ConfigError(
                 f"noise {self.noise!r} is no dataclass of settings with a method `process()`; see docs/how-to/noise.md"
             )
@@ -130,7 +130,8 @@ class DeterministicPolicySettings(OffPolicySettings):
                 raise ConfigError(
                     f"noise {self.noise!r} needs {field.name}, but {self.name} has no {name}; give a default"
                 )
-        return kind(**given)
+        made: Any = kind(**given)
+        return made
 
     @property
     def shapes_noise(self) -> bool:
