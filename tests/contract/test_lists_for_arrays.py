@@ -43,8 +43,8 @@ CONTROL = CALLS | {
     ),
     "lqr.backup": (lqr.backup, {"V": np.eye(N), "v": np.ones(N), "F": DYNAMICS.F[0], "C": Q, "c": q}),
     "lqr.gains": (lqr.gains, {"Q": Q, "q": q, "n": N, "regularisation": 0.1}),
-    "lqr.follow": (lqr.value_update, {"Q": Q, "q": q, "K": K, "k": k, "regularisation": 0.1}),
-    "lqr_kl.start_of": (kl_step_per_time.start_of, {"starts": RANDOM.random((5, N))}),
+    "lqr.value_update": (lqr.value_update, {"Q": Q, "q": q, "K": K, "k": k, "regularisation": 0.1}),
+    "kl_step_per_time.start_of": (kl_step_per_time.start_of, {"starts": RANDOM.random((5, N))}),
     "controller.offsets": (
         controller.offsets,
         {"states": RANDOM.random((T + 1, N)), "actions": np.ones((T, M)), "K": OLD.K, "k": OLD.k},
@@ -61,7 +61,7 @@ CONTROL = CALLS | {
         lambda x0, U0: ilqg.optimise(SWING_UP, x0, U0, 1.0, 2, ilqg.Options(iterations=2))[1],
         {"x0": np.zeros(4), "U0": np.zeros((T, 1))},
     ),
-    "search.definite": (ilqg_step.definite, {"Quu": SQUARE, "regularisation": 1.0}),
+    "ilqg_step.definite": (ilqg_step.definite, {"Quu": SQUARE, "regularisation": 1.0}),
     "mpc.act": (
         lambda x: mpc.act(mpc.MPCOptions(horizon=T), ilqg.solve, lambda t, n: SWING_UP, x, 0, T, mpc.begin([[0.0]] * T))[0],
         {"x": np.zeros(4)},
@@ -132,13 +132,13 @@ MATHS = {
 }
 # What takes numbers, sizes, keys or whole pytrees; and steps of a search, which hand arrays of their own to one another.
 NO_ARRAYS = {
-    *(f"search.{name}" for name in ("choose", "judge", "localise", "lowered", "nothing_yet", "raised", "start", "sweep")),
+    *(f"ilqg_step.{name}" for name in ("choose", "judge", "localise", "lowered", "nothing_yet", "raised", "start", "sweep")),
     *(f"shapes.{name}" for name in ("alike", "fit", "matrices", "number", "positive", "real", "share")),
     *(f"networks.init_{name}" for name in ("head", "layers", "moments", "network", "orthogonal")), "networks.move_towards",
-    *("arrays.array", "arrays.of_arrays", "arrays.real", "dual.adapted", "normalise.init"),
+    *("array_arguments.array", "array_arguments.of_arrays", "array_arguments.real", "kl_step.adapted", "normalise.init"),
     *("precision.double", "problem.padded", "quadratic.entries"),
 }  # fmt: skip
-ALIASES = {"controller.maximum_entropy": "maximum_entropy", "stationary.infinite": "lqr.infinite"}
+ALIASES = {"controller.maximum_entropy": "maximum_entropy", "infinite_horizon.infinite": "lqr.infinite"}
 FUNCTIONS = CONTROL | MATHS
 
 

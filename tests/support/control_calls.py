@@ -37,24 +37,24 @@ CALLS = {
         lqr.expected_cost,
         {"dynamics": DYNAMICS, "cost": COST, "controller": OLD, "x0_mean": np.ones(N), "x0_covariance": np.eye(N)},
     ),
-    "lqr_kl.bounded_steps": (
+    "kl_step_per_time.bounded_steps": (
         kl_step_per_time.bounded_steps,
         {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bounds": np.ones(T), "eta": np.ones(T), **START},
     ),
-    "lqr_kl.regulated": (
+    "kl_step_per_time.regulated": (
         kl_step_per_time.regulated,
         {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "eta": np.ones(T)},
     ),
-    "dual.bounded_step": (
+    "kl_step.bounded_step": (
         kl_step.bounded_step,
         {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "bound": 0.1, **START},
     ),
-    "dual.one_step": (
+    "kl_step.one_step": (
         kl_step.one_step,
         {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "mode": "plain", **START},
     ),
-    "dual.augmented": (kl_step.augmented, {"cost": COST, "old": OLD, "eta": 1.0}),
-    "dual.divergence": (
+    "kl_step.augmented": (kl_step.augmented, {"cost": COST, "old": OLD, "eta": 1.0}),
+    "kl_step.divergence": (
         kl_step.divergence,
         {"new": OLD, "old": OLD, "means": np.zeros((T, N)), "spreads": np.tile(np.eye(N), (T, 1, 1))},
     ),
@@ -71,9 +71,9 @@ CALLS = {
         path_integral.moved,
         {"controller": OLD, "noise": SAMPLED.noise, "weights": np.full((SAMPLES, T), 1 / SAMPLES)},
     ),
-    "pilqr.explain": (pilqr_step.explain, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "sampled": SAMPLED}),
-    "pilqr.residual_share": (pilqr_step.residual_share, {"costs": SAMPLED.costs, "modelled": MODEL.modelled}),
-    "pilqr.update": (
+    "pilqr_step.explain": (pilqr_step.explain, {"dynamics": DYNAMICS, "cost": COST, "old": OLD, "sampled": SAMPLED}),
+    "pilqr_step.residual_share": (pilqr_step.residual_share, {"costs": SAMPLED.costs, "modelled": MODEL.modelled}),
+    "pilqr_step.update": (
         pilqr_step.update,
         {"settings": PILQR(), "old": OLD, "sampled": SAMPLED, "model": MODEL, "bounds": np.ones(T)},
     ),

@@ -68,7 +68,7 @@ def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> Quadrat
 
     cost: ℓ.  old: q.  eta: η > 0.  entropy: ν.  Raises SpaceError where shapes do not fit.
     """
-    cost, old = shapes.alike(*shapes.fit("dual.augmented", cost, old))
+    cost, old = shapes.alike(*shapes.fit("kl_step.augmented", cost, old))
     P = precision(old)
     PK, Pk = P @ old.K, (P @ old.k[..., None])[..., 0]
     Kt = jnp.swapaxes(old.K, 1, 2)
@@ -84,7 +84,7 @@ def divergence(new: Controller, old: Controller, means, spreads):
 
     means: [T, n].  spreads: [T, n, n].  Raises SpaceError where shapes do not fit.
     """
-    fitted = shapes.fit("dual.divergence", new, old, f=means, covariance=spreads)
+    fitted = shapes.fit("kl_step.divergence", new, old, f=means, covariance=spreads)
     new, old, means, spreads = shapes.alike(*fitted)
 
     def one(new, old, P, mean, spread):
@@ -182,12 +182,12 @@ def bounded_step(
     KL is never more than 1.1 times the bound.  Raises SpaceError where shapes do not fit, and ConfigError where a
     number is out of range.  Source: Levine & Abbeel 2014.
     """
-    fitted = shapes.fit("dual.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
+    fitted = shapes.fit("kl_step.bounded_step", dynamics, cost, old, x0_mean=x0_mean, x0_cov=x0_cov)
     dynamics, cost, old, x0_mean, x0_cov = fitted
     for name, value in (("bound", bound), ("eta", eta), ("tolerance", tolerance)):
-        shapes.positive(f"dual.bounded_step: {name}", value)
-    if shapes.number("dual.bounded_step: entropy", entropy) < 0:
-        raise ConfigError(f"dual.bounded_step: entropy is {entropy}; it must be 0 or more")
+        shapes.positive(f"kl_step.bounded_step: {name}", value)
+    if shapes.number("kl_step.bounded_step: entropy", entropy) < 0:
+        raise ConfigError(f"kl_step.bounded_step: entropy is {entropy}; it must be 0 or more")
     return _bounded_step_d(dynamics, cost, old, bound, x0_mean, x0_cov, eta, entropy, min(tolerance, SLACK))
 
 
@@ -249,7 +249,7 @@ def one_step(
     if mode != "plain":
         raise unknown("mode", str(mode), ("kl", "plain"))
     parts = () if old is None else (old,)
-    fitted = shapes.fit("dual.one_step", dynamics, cost, *parts, x0_mean=x0_mean, x0_cov=x0_cov)
+    fitted = shapes.fit("kl_step.one_step", dynamics, cost, *parts, x0_mean=x0_mean, x0_cov=x0_cov)
     dynamics, cost, *parts, x0_mean, x0_cov = fitted
     K, k, Quu, repairs, status = _plain_d(dynamics, cost, DEFAULT_OPTIONS)
     controller = maximum_entropy(K, k, Quu, *sigma)

@@ -75,7 +75,9 @@ def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact
     eta: η [T].  exact: whether Q contains the KL of later steps.  A step that is not convex keeps the old controller's
     gains.  Raises SpaceError where shapes do not fit.
     """
-    dynamics, cost, old, eta = shapes.alike(*shapes.fit("lqr_kl.regulated", dynamics, cost, old, multipliers=eta))
+    dynamics, cost, old, eta = shapes.alike(
+        *shapes.fit("kl_step_per_time.regulated", dynamics, cost, old, multipliers=eta)
+    )
     n = cost.v.shape[0]
     eye = jnp.eye(n, dtype=cost.C.dtype)
 
@@ -182,7 +184,7 @@ def bounded_steps(
     KL is never more than 1.1 times its bound.  Raises SpaceError where shapes do not fit, and ConfigError where a
     number is out of range.  Source: Chebotar et al. 2017, stage 1 of PILQR.
     """
-    where = "lqr_kl.bounded_steps"
+    where = "kl_step_per_time.bounded_steps"
     fitted = shapes.fit(where, dynamics, cost, old, bounds=bounds, x0_mean=x0_mean, x0_cov=x0_cov, multipliers=eta)
     dynamics, cost, old, bounds, x0_mean, x0_cov, eta = fitted
     bounds, tolerance = np.asarray(bounds, float), shapes.positive(f"{where}: tolerance", tolerance)

@@ -193,7 +193,7 @@ def update(
 def _fitted(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> tuple[Any, ...]:
     """Return the arguments of `update` as arrays.  Raises SpaceError where their shapes do not fit."""
     if not (model is None or isinstance(model, Explained)):
-        raise SpaceError(f"pilqr.update: model is {shown(model)}; give what `explain` returns, or None")
+        raise SpaceError(f"pilqr_step.update: model is {shown(model)}; give what `explain` returns, or None")
     parts = () if model is None else (model.dynamics, model.cost)
     modelled = None if model is None else model.modelled
     given = {"bounds": bounds, "modelled": modelled, "multipliers": eta}
