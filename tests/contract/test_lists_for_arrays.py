@@ -14,7 +14,7 @@ from control_calls import BOX, CALLS, DYNAMICS, OLD, ONE, M, N, T
 from plants import SWING_UP, definite
 from reverie.control import box_qp, controller, ilqg, ilqg_step, kl_step_per_time, lqr, mpc, pilqr_step
 from reverie.control.box_qp import BoxSolution
-from reverie.control.problem import problem
+from reverie.control.ilqg_problem import problem
 from reverie.core.errors import ReverieError, SpaceError
 from reverie.core.status import Status
 from reverie.maths import (
@@ -66,7 +66,7 @@ CONTROL = CALLS | {
         lambda x: mpc.act(mpc.MPCOptions(horizon=T), ilqg.solve, lambda t, n: SWING_UP, x, 0, T, mpc.begin([[0.0]] * T))[0],
         {"x": np.zeros(4)},
     ),
-    "problem.problem": (
+    "ilqg_problem.problem": (
         lambda low, high: problem(
             lambda x, u, t: x + u, lambda x, u, t: u @ u, lambda x: x @ x, low, high
         ).rollout(np.zeros((T + 1, M)), np.full((T, M), 9.0), np.zeros((T, M, M)), np.zeros((T, M)), np.ones(1)),
@@ -136,7 +136,7 @@ NO_ARRAYS = {
     *(f"shapes.{name}" for name in ("alike", "fit", "matrices", "number", "positive", "real", "share")),
     *(f"networks.init_{name}" for name in ("head", "layers", "moments", "network", "orthogonal")), "networks.move_towards",
     *("array_arguments.array", "array_arguments.of_arrays", "array_arguments.real", "kl_step.adapted", "normalise.init"),
-    *("precision.double", "problem.padded", "quadratic.entries"),
+    *("precision.double", "ilqg_problem.padded", "quadratic.entries"),
 }  # fmt: skip
 ALIASES = {"controller.maximum_entropy": "maximum_entropy", "infinite_horizon.infinite": "lqr.infinite"}
 FUNCTIONS = CONTROL | MATHS
@@ -197,7 +197,7 @@ def test_what_is_no_list_of_numbers_is_named_in_one_line(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in CONTROL if name not in ("mpc.act", "problem.problem") and "ilqg" not in name]
+    "name", [name for name in CONTROL if name not in ("mpc.act", "ilqg_problem.problem") and "ilqg" not in name]
 )
 @pytest.mark.parametrize("kind", [np.int64, np.float32], ids=["whole", "single"])
 def test_whole_numbers_and_mixed_precisions_come_out_right(name, kind):

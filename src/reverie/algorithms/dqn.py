@@ -24,7 +24,7 @@ import optax
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import forgetful
-from reverie.algorithms.settings import OffPolicySettings
+from reverie.algorithms.hyperparameters import OffPolicySettings
 from reverie.core.agent import Agent, require_discrete
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import exploration, networks, normalise

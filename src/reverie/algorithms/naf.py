@@ -28,7 +28,7 @@ import optax
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
-from reverie.algorithms.settings import DeterministicPolicySettings
+from reverie.algorithms.hyperparameters import DeterministicPolicySettings
 from reverie.core.agent import Agent, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition

@@ -26,7 +26,7 @@ import optax
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
-from reverie.algorithms.settings import AlgorithmSettings
+from reverie.algorithms.hyperparameters import AlgorithmSettings
 from reverie.core.agent import Agent, DataRequirements, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition

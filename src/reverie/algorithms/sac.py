@@ -22,7 +22,7 @@ import optax
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
-from reverie.algorithms.settings import OffPolicySettings
+from reverie.algorithms.hyperparameters import OffPolicySettings
 from reverie.core.agent import Agent, require_continuous
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import bounded_gaussian, networks, normalise

@@ -27,8 +27,8 @@ import numpy as np
 
 from reverie.control import ilqg_step as steps
 from reverie.control import shapes
+from reverie.control.ilqg_problem import Expansion, Problem, padded, problem
 from reverie.control.ilqg_step import DEFAULT_OPTIONS, RUNNING, TRACE, Options, SearchState
-from reverie.control.problem import Expansion, Problem, padded, problem
 from reverie.core.status import Status
 from reverie.maths.array_arguments import array
 from reverie.maths.precision import double

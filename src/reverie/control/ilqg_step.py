@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reverie.control import box_qp, lqr, shapes
-from reverie.control.problem import Expansion
+from reverie.control.ilqg_problem import Expansion
 from reverie.core.argument_checks import finite, shown, whole
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status

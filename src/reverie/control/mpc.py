@@ -13,8 +13,8 @@ import numpy as np
 
 from reverie.control import shapes
 from reverie.control.ilqg import Plan
+from reverie.control.ilqg_problem import Problem
 from reverie.control.ilqg_step import DEFAULT_OPTIONS, Options
-from reverie.control.problem import Problem
 from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
