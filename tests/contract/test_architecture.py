@@ -1,6 +1,7 @@
 """Imports point down, and rooms keep to what is theirs."""
 
 import ast
+import collections
 import importlib.util
 import pathlib
 import subprocess
@@ -135,6 +136,11 @@ def test_files_are_read_in_one_place(path):
             continue
         if called in READERS and name != SALVAGES:
             assert name in READERS[called], f"{name}:{node.lineno} calls {called}(): read through storage/reading.py"
+
+
+def test_no_two_modules_share_a_file_name():
+    counts = collections.Counter(path.name for path in SRC.rglob("*.py") if path.name != "__init__.py")
+    assert not [name for name, count in counts.items() if count > 1]
 
 
 def test_no_file_is_too_long_to_read_in_one_sitting():

@@ -22,7 +22,7 @@ from reverie.experiments.execution import sweep_worker, worker
 from reverie.experiments.execution.results_store import ResultsStore, RunResult
 from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.experiments.spec.declaration import RunSpec, Variant
-from reverie.experiments.spec.sweep import SweepCell
+from reverie.experiments.spec.sweep_grid import SweepCell
 from reverie.storage import checkpoint, episodes, journal, tables
 from reverie.storage.run import RunDirectory
 from reverie.training import agent_config, evaluation, provenance

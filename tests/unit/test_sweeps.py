@@ -14,7 +14,7 @@ from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.experiments.execution.sweep_worker import Ended, SweepResult, moving_means
 from reverie.experiments.spec.declaration import RunSpec
 from reverie.experiments.spec.paper import NAF
-from reverie.experiments.spec.sweep import (
+from reverie.experiments.spec.sweep_grid import (
     SweepCell,
     combinations,
     in_words,

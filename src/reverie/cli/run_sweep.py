@@ -23,7 +23,7 @@ from reverie.experiments.execution.local_backend import usable_cores
 from reverie.experiments.execution.missing_runs import BACKENDS, require_backend
 from reverie.experiments.execution.sweep_store import SweepStore, Verb
 from reverie.experiments.execution.sweep_worker import SweepResult, begun
-from reverie.experiments.spec.sweep import (
+from reverie.experiments.spec.sweep_grid import (
     Pair,
     SweepCell,
     combinations,

@@ -9,7 +9,7 @@ from reverie.experiments.analysis import runs_report
 from reverie.experiments.analysis.statistics import number
 from reverie.experiments.execution.sweep_store import SETTING, SweepStore
 from reverie.experiments.execution.sweep_worker import WIDTH
-from reverie.experiments.spec.sweep import label
+from reverie.experiments.spec.sweep_grid import label
 from reverie.report.document import Commands, Part, Section, Table, Text
 from reverie.storage.run import RunDirectory
 from reverie.training.evaluation import summary

@@ -20,7 +20,7 @@ from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments.execution import local_backend, ray_backend
 from reverie.experiments.execution.cells import Tell
 from reverie.experiments.execution.sweep_worker import CELL, ENDED, SweepResult
-from reverie.experiments.spec.sweep import SweepCell
+from reverie.experiments.spec.sweep_grid import SweepCell
 from reverie.storage import tables
 from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
 from reverie.storage.reading import exists, read_json

@@ -19,7 +19,7 @@ import msgspec
 import reverie as rv
 from reverie.core.errors import DivergedError, StorageError
 from reverie.experiments.execution.worker_process import serve
-from reverie.experiments.spec.sweep import SweepCell
+from reverie.experiments.spec.sweep_grid import SweepCell
 from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.files import io_errors, make_folder, write_whole
 from reverie.storage.journal import records_in
