@@ -59,6 +59,19 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parsed(words: list[str]) -> argparse.Namespace:
+    """Return the options.  Names may also follow an option (`run NAME --jobs 2 seed=0`); argparse alone refuses that."""
+    parser = build_parser()
+    options, rest = parser.parse_known_args(words)
+    names = {"run": "cells", "plot": "pictures"}.get(options.verb)
+    if not rest:
+        return options
+    if names is None or any(word.startswith("-") for word in rest):
+        return parser.parse_args(words)  # which says what is wrong
+    setattr(options, names, [*getattr(options, names), *rest])
+    return options
+
+
 def _whole(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
@@ -159,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words and not words[0].startswith("-") and words[0] not in VERBS:
             raise unknown("verb", words[0], VERBS)
-        options = build_parser().parse_args(words)
+        options = parsed(words)
         RUN[options.verb](options)
     except ReverieError as error:
         print(f"studies: {one_line(str(error))}", file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reverie.core.errors import ConfigError
-from studies.__main__ import main
+from studies.__main__ import main, parsed
 from studies.analyses import intervals
 from studies.catalogue import MODULES, find, imagine, table
 from studies.runner import CellError, fill
@@ -252,3 +252,8 @@ def test_a_study_is_run_in_one_way():
             columns=("seed",),
             measure=dict,
         )
+
+
+def test_names_may_follow_an_option():
+    options = parsed(["run", "dyna", "seed=0", "--jobs", "2", "variant=a"])
+    assert (options.cells, options.jobs) == (["seed=0", "variant=a"], 2)
