@@ -6,7 +6,7 @@ nothing else.  u is an action [m] in [-1, 1], t the step within an episode, coun
 
 import dataclasses
 import inspect
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -88,10 +88,6 @@ class Model(Protocol):
 
     def restore(self, arrays: dict[str, np.ndarray]) -> Any:
         """Return the dynamics from their `arrays`."""
-        ...
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy with changes."""
         ...
 
 

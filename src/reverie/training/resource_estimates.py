@@ -221,7 +221,8 @@ def require_fits(config: Any, agent: Agent) -> None:
 def _with(config: Any, setting: str, value: Any) -> Any:
     """Return settings with one value changed, whether it belongs to the model, the agent or imagination."""
     if setting == "members" or setting.startswith("model."):
-        return dataclasses.replace(config, model=config.model.replace(**{setting.removeprefix("model."): value}))
+        model = dataclasses.replace(config.model, **{setting.removeprefix("model."): value})
+        return dataclasses.replace(config, model=model)
     if hasattr(config, "agent") and setting in type(config.agent).__dataclass_fields__:
         return dataclasses.replace(config, agent=dataclasses.replace(config.agent, **{setting: value}))
     return dataclasses.replace(config, **{setting: value}) if value != () else config
