@@ -38,6 +38,7 @@ def test_json_comes_back_as_its_schema(tmp_path):
         b'{"name": "x"}',
         b'{"step": 1, "name": "\\ud800"}',
         b'{"step": 1, "name": 7}',
+        b'{"step": 1, "skipped": "\xff"}',
         b'{"step": 1}\x00',
     ],
     ids=lambda content: content[:30].decode(errors="replace"),

@@ -95,7 +95,9 @@ def _asked(options: Any) -> dict[str, Any]:
     if every is None:
         every = min(steps, usual_evaluate_every(options.env, steps))
     if every > steps:
-        raise ConfigError(f"--evaluate-every {every} is more than the {steps} steps of a run: none would be evaluated")
+        raise ConfigError(
+            f"--evaluate-every {every} is more than a run's {count(steps, 'step')}: none would be evaluated"
+        )
     found = {"agent": options.agent, "env": options.env, "imagine": options.imagine, "plan": options.plan}
     found |= {"steps": steps, "evaluate_every": every, "evaluate_episodes": options.evaluate_episodes}
     return found | {"stop_at": options.stop_at}

@@ -59,7 +59,8 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
 def decode(data: bytes | str, kind: type[T]) -> T:
     """Return JSON as `kind`.  Raises ValueError with a short description of the fault."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        text = data.decode() if isinstance(data, bytes) else data  # msgspec skips fields that `kind` lacks, unread
+        return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise ValueError(said(error)) from None
 
