@@ -199,7 +199,10 @@ def test_a_command_without_a_folder_has_the_same_one_each_time(instead, tmp_path
         (["--set", "hidden=8,9", "--seeds", "10000"], "the grid has 20,000 cells"),
         (["--set", "hidden=8", "--random", "2"], "--random 2 is more than the 1 combinations"),
         (["--set", "hidden=8", "--backend", "rey"], "unknown backend 'rey'; did you mean 'ray'?"),
-        (["--set", "hidden=8", "--steps", "9", "--evaluate-every", "10"], "--evaluate-every 10 is more than the 9"),
+        (
+            ["--set", "hidden=8", "--steps", "9", "--evaluate-every", "10"],
+            "--evaluate-every 10 is more than a run's 9 steps",
+        ),
         (["--set", "hidden=8", "--evaluate", "3"], "unrecognized arguments"),
     ],
 )
