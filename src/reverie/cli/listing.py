@@ -13,7 +13,7 @@ from reverie.cli.groups import Method
 from reverie.cli.output import emit
 from reverie.core.errors import unknown
 from reverie.core.interrupts import look
-from reverie.core.registry import first_line
+from reverie.core.registry import first_line, loaded
 from reverie.core.words import count
 
 NAME, VALUE = 17, 12  # characters of a column
@@ -181,7 +181,7 @@ def _of_method(method: Method) -> Callable[[], list[dict[str, Any]]]:
 
     def rows() -> list[dict[str, Any]]:
         found = [_option(name, *option) for name, option in method.options.items()]
-        return found + (_rows(_imported(method.settings), "--set ") if method.settings else [])
+        return found + (_rows(loaded(method.settings), "--set ") if method.settings else [])
 
     return rows
 
@@ -192,13 +192,6 @@ def _option(name: str, default: Any, text: str) -> dict[str, Any]:
 
 def _of_callback(kind: type) -> Callable[[], list[dict[str, Any]]]:
     return lambda: _rows(kind) if dataclasses.is_dataclass(kind) else []
-
-
-def _imported(home: str) -> Any:
-    import importlib
-
-    module, _, name = home.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _facts_of(thing: Any, *names: str) -> Callable[[], dict[str, Any]]:

@@ -17,8 +17,7 @@ class Registry(Mapping[str, Any]):
         self._homes = dict(homes)
 
     def __getitem__(self, name: str) -> Any:
-        module, _, attribute = self._homes[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return loaded(self._homes[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._homes
@@ -47,6 +46,12 @@ class Registry(Mapping[str, Any]):
     def text(self, name: str) -> str:
         """Return the first line of the docstring of a name's module, without importing the module."""
         return first_line(self._homes[name].partition(":")[0])
+
+
+def loaded(home: str) -> Any:
+    """Import and return the "package.module:attribute" of this package that `home` names."""
+    module, _, attribute = home.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def registry_of(hint: Any) -> Registry | None:
