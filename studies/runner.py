@@ -1,6 +1,5 @@
 """Runs the missing cells of a study: one process for each (`studies.worker`), pinned to one thread and one core."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 import reverie
 from reverie.core.errors import ReverieError
 from reverie.core.words import count
-from reverie.experiments.execution.local_backend import cores
+from reverie.experiments.execution.local_backend import cores, keep_to_next
 from reverie.experiments.spec.declaration import PINNED
 from studies.store import Store
 from studies.study import ROOT, Cell, Row, Study
@@ -63,7 +62,7 @@ class _Processes:
         self._study, self._python = study, python
         self._lock, self._over = threading.Lock(), False
         self._alive: set[subprocess.Popen] = set()
-        self._threads = ThreadPoolExecutor(jobs, initializer=_keep_to_next, initargs=(iter(cores(jobs)),))
+        self._threads = ThreadPoolExecutor(jobs, initializer=keep_to_next, initargs=(iter(cores(jobs)),))
 
     def __enter__(self) -> "_Processes":
         return self
@@ -105,10 +104,3 @@ def environment() -> dict[str, str]:
     """Return the environment of a cell's process: one thread, and the sources that this process has."""
     sources = [str(ROOT), str(Path(reverie.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return os.environ | PINNED | {"PYTHONPATH": os.pathsep.join(filter(None, sources))}
-
-
-def _keep_to_next(free: Iterator[set[int]]) -> None:
-    """Keep this thread, and the processes that it starts, to the next core."""
-    if core := next(free):
-        with contextlib.suppress(OSError):  # the core was taken from us: any will do
-            os.sched_setaffinity(0, core)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from reverie.experiments.execution.folder_lock import FolderLock
 from reverie.storage import tables
-from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
+from reverie.storage.files import io_errors, make_folder, write_whole
 from reverie.training.provenance import versions
 from studies.study import Cell, Row, Study
 
@@ -98,9 +99,8 @@ class Store:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from filling the study.  Raises StorageError where one does already."""
-        with io_errors("create", self.folder, AGAIN):
-            make_folder(self.folder)
-        lock = take_lock(self.folder, f"{self.folder} is being filled by another process; wait for it, or give --data")
+        lock = FolderLock(self.folder, AGAIN, "wait for it, or give --data")
+        lock.take()
         try:
             yield
         finally:

@@ -34,7 +34,7 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator
     """
     events: queue.Queue[tuple[Cell, dict[str, Any] | _Ended | BaseException]] = queue.Queue()
     pool = _Pool(folder, lambda cell, event: events.put((cell, event)))
-    threads = ThreadPoolExecutor(jobs, initializer=_keep_to_next, initargs=(iter(cores(jobs)),))
+    threads = ThreadPoolExecutor(jobs, initializer=keep_to_next, initargs=(iter(cores(jobs)),))
     try:
         for cell in cells:
             threads.submit(pool.work, cell)
@@ -73,7 +73,7 @@ def cores(jobs: int) -> list[set[int]]:
     return [{own[job % len(own)]} for job in range(jobs)]
 
 
-def _keep_to_next(cores: Iterator[set[int]]) -> None:
+def keep_to_next(cores: Iterator[set[int]]) -> None:
     """Keep this thread to the next core, and so every process that it starts."""
     if core := next(cores):
         with contextlib.suppress(OSError):  # taken from us since: then wherever there is room

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import filelock
 import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
+from reverie.experiments.execution.folder_lock import FolderLock
 from reverie.storage import tables
 from reverie.storage.config import completed
-from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
+from reverie.storage.files import io_errors, make_folder, write_whole
 from reverie.storage.reading import exists, read_json
 from reverie.storage.run import RESULTS, SWEEP, RunDirectory
 from reverie.storage.tables import table_at, table_of
@@ -76,7 +76,7 @@ class ResultsStore:
         self.path, self.work, self.films = path, path / "work", path / "films"
         self.cells_file, self.scores_file = path / "cells.csv", path / "scores.csv"
         self.settings_file = path / RESULTS
-        self._lock: filelock.BaseFileLock | None = None
+        self._lock = FolderLock(path, AGAIN, "wait, or choose another --out")
         self._read()
 
     def _read(self) -> None:
@@ -118,11 +118,7 @@ class ResultsStore:
 
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
-        with io_errors("create", self.path, AGAIN):
-            make_folder(self.path)
-        with io_errors("lock", self.path, AGAIN):
-            busy = f"{self.path} is being filled by another process; wait, or choose another --out"
-            self._lock = take_lock(self.path, busy)
+        self._lock.take()
         try:
             self._read()
         except BaseException:
@@ -131,9 +127,7 @@ class ResultsStore:
 
     def close(self) -> None:
         """Give the lock back."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
 
     def require(self, version: str, settings: dict[str, dict[str, Any]]) -> None:
         """Raise ConfigError unless cells of these settings, by "domain/variant", may stand beside what is here."""

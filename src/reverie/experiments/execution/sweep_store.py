@@ -13,16 +13,16 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-import filelock
 import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments.execution import local_backend, ray_backend
 from reverie.experiments.execution.cells import Tell
+from reverie.experiments.execution.folder_lock import FolderLock
 from reverie.experiments.execution.sweep_worker import CELL, ENDED, SweepResult
 from reverie.experiments.spec.sweep_grid import SweepCell
 from reverie.storage import tables
-from reverie.storage.files import io_errors, make_folder, take_lock, write_whole
+from reverie.storage.files import io_errors, make_folder, write_whole
 from reverie.storage.reading import exists, read_json
 from reverie.storage.run import RESULTS, SWEEP, RunDirectory
 from reverie.storage.tables import Table, read_table
@@ -71,7 +71,7 @@ class SweepStore:
 
     def __init__(self, path: Path):
         self.path, self.facts_file, self.cells_file = path, path / SWEEP, path / "cells.csv"
-        self._lock: filelock.BaseFileLock | None = None
+        self._lock = FolderLock(path, AGAIN, "wait, or choose another --out")
         self._read()
 
     def _read(self) -> None:
@@ -131,11 +131,7 @@ class SweepStore:
 
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""
-        with io_errors("create", self.path, AGAIN):
-            make_folder(self.path)
-        with io_errors("lock", self.path, AGAIN):
-            busy = f"{self.path} is being filled by another process; wait, or choose another --out"
-            self._lock = take_lock(self.path, busy)
+        self._lock.take()
         try:
             self._read()
         except BaseException:
@@ -144,9 +140,7 @@ class SweepStore:
 
     def close(self) -> None:
         """Give the lock back."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
 
     def declare(
         self, verb: Verb, version: str, asked: dict[str, Any], command: str, cells: Sequence[SweepCell]
