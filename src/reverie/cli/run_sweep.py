@@ -12,7 +12,7 @@ from reverie.cli import run_report, stopping
 from reverie.cli.agents import agent_of
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
-from reverie.cli.train import STEPS, usual_evaluate_every
+from reverie.cli.train import STEPS, train_words, usual_evaluate_every
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.words import count
@@ -113,7 +113,7 @@ def _cells(options: Any, pairs: list[Pair], asked: dict[str, Any], verb: Verb) -
     """Return the cells of one combination, one per seed.  Raises ConfigError where a setting refuses its value."""
     agent, found = agent_of(argparse.Namespace(**vars(options) | {"settings": pairs}))
     settings = {name: in_words(found[name]) for name in sorted(found)}
-    line, own = _train_line(options, pairs, asked), written(agent)
+    line, own = train_words(asked, pairs), written(agent)
     return [
         SweepCell(
             agent=own,
@@ -129,20 +129,6 @@ def _cells(options: Any, pairs: list[Pair], asked: dict[str, Any], verb: Verb) -
         )
         for seed in range(options.seeds)
     ]
-
-
-def _train_line(options: Any, pairs: list[Pair], asked: dict[str, Any]) -> list[str]:
-    """Return the words of the `reverie train` that trains one cell, without its seed."""
-    words = ["reverie", "train", options.agent, options.env, "--steps", str(asked["steps"])]
-    for name, value in pairs:
-        words += ["--set", f"{name}={value}"]
-    for name in ("imagine", "plan"):
-        if asked[name] != "off":
-            words += [f"--{name}", asked[name]]
-    for name in ("evaluate_every", "evaluate_episodes", "stop_at"):
-        if asked[name] is not None:
-            words += [f"--{name.replace('_', '-')}", str(asked[name])]
-    return words
 
 
 def _require_distinct(cells: Sequence[SweepCell]) -> None:

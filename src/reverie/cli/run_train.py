@@ -9,7 +9,7 @@ import reverie as rv
 from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
-from reverie.cli.train import STEPS, usual_evaluate_every
+from reverie.cli.train import STEPS, train_words, usual_evaluate_every
 from reverie.core.errors import ConfigError, ReverieError, going_on
 from reverie.core.words import count, mean_of_last, whole_number
 from reverie.report.progress import Progress
@@ -18,6 +18,7 @@ from reverie.storage.journal import records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.training import trust
+from reverie.training.callbacks import usual_callbacks
 from reverie.training.resume_commands import resume_line
 from reverie.training.resuming import Wish, facts_of, header_of
 from reverie.training.run_identity import require_as_begun
@@ -157,14 +158,8 @@ def _callbacks(options: Any, goal: int) -> list[Any]:
     every = options.evaluate_every
     if every is None:
         every = usual_evaluate_every(options.env, goal)
-    callbacks: list[Any] = []
-    if every:
-        callbacks += [rv.Evaluate(every, options.evaluate_episodes), rv.SaveBest()]
-    if options.stop_at is not None:
-        callbacks.append(rv.StopAtReturn(options.stop_at))
-    if not options.quiet:
-        callbacks.append(Progress())
-    return callbacks
+    callbacks = usual_callbacks(every, options.evaluate_episodes, options.stop_at)
+    return callbacks if options.quiet else [*callbacks, Progress()]
 
 
 def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
@@ -191,15 +186,7 @@ def _new_directory(options: Any) -> Path:
 
 
 def _resume_line(options: Any, amount: int, out: Path) -> str:
-    words = ["reverie", "train", options.agent, options.env, "--steps", str(amount)]
-    for name, value in options.settings:
-        words += ["--set", f"{name}={value}"]
-    for name in ("imagine", "plan"):
-        if (value := getattr(options, name)) != "off":
-            words += ["--" + name, value]
-    for name in ("seed", "evaluate_every", "evaluate_episodes", "stop_at"):
-        if (value := getattr(options, name)) is not None:
-            words += ["--" + name.replace("_", "-"), str(value)]
+    words = train_words(vars(options) | {"steps": amount}, options.settings)
     return shlex.join([*words, "--out", str(out), "--resume"])
 
 

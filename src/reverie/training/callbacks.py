@@ -128,3 +128,13 @@ class SaveBest:
         """Save the policy if this evaluation is the best."""
         if isinstance(event, Evaluated) and event.best:
             learner.save_best()
+
+
+def usual_callbacks(every: int, episodes: int, stop_at: float | None) -> list[Callback]:
+    """Return what `reverie train` has besides its progress.
+
+    every: steps between evaluations of `episodes` greedy episodes, of which the best policy is kept; 0: none.
+    stop_at: the mean return of training episodes that ends learning; None: none does.
+    """
+    found: list[Callback] = [Evaluate(every, episodes), SaveBest()] if every else []
+    return found if stop_at is None else [*found, StopAtReturn(stop_at)]

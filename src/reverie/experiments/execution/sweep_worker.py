@@ -27,7 +27,7 @@ from reverie.storage.reading import exists, read_json, read_whole
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_at
 from reverie.training import agent_config
-from reverie.training.callbacks import Callback, Evaluated, Event, StepEnded
+from reverie.training.callbacks import Evaluated, Event, StepEnded, usual_callbacks
 from reverie.training.evaluation import COLUMNS as EVALUATIONS
 
 CELL, ENDED = "cell.json", "ended.json"  # in the run directory until its result is kept
@@ -77,7 +77,8 @@ def learn(cell: SweepCell, folder: Path, tell: Tell) -> None:
     status: Literal["done", "diverged"] = "done"
     try:
         with _typed_as(cell.command), _open(cell, folder) as learner:
-            learner.learn(max(0, cell.steps - learner.steps), callbacks=_callbacks(cell, tell))
+            callbacks = usual_callbacks(cell.evaluate_every, cell.evaluate_episodes, cell.stop_at)
+            learner.learn(max(0, cell.steps - learner.steps), callbacks=[*callbacks, _Reporter(tell)])
     except DivergedError:
         status = "diverged"
     write_whole(folder / ENDED, json.dumps(msgspec.to_builtins(_ended(cell, folder, status))).encode())
@@ -99,15 +100,6 @@ def _typed_as(command: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
-
-
-def _callbacks(cell: SweepCell, tell: Tell) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if cell.evaluate_every:
-        callbacks += [rv.Evaluate(cell.evaluate_every, cell.evaluate_episodes), rv.SaveBest()]
-    if cell.stop_at is not None:
-        callbacks.append(rv.StopAtReturn(cell.stop_at))
-    return [*callbacks, _Reporter(tell)]
 
 
 class _Reporter:
