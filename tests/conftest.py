@@ -27,6 +27,9 @@ import jax
 import numpy as np
 import pytest
 
+import shape_checks
+
+shape_checks.install()
 pytest.register_assert_rewrite("commands")  # whose assertions say what a command printed
 
 jax.config.update("jax_debug_key_reuse", True)

@@ -75,7 +75,8 @@ def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> Quadrat
     top = jnp.concatenate([Kt @ PK, -jnp.swapaxes(PK, 1, 2)], axis=2)
     C = jnp.concatenate([top, jnp.concatenate([-PK, P], axis=2)], axis=1)
     c = jnp.concatenate([(Kt @ Pk[..., None])[..., 0], -Pk], axis=1)
-    added = QuadraticCost(C, c, 0.5 * jnp.sum(old.k * Pk, axis=1), 0.0, 0.0, 0.0)
+    none = jnp.zeros(())  # of the last state; zero has any shape
+    added = QuadraticCost(C, c, 0.5 * jnp.sum(old.k * Pk, axis=1), none, none, none)
     return jax.tree.map(lambda own, more: (own + eta * more) / (eta + entropy), cost, added)
 
 

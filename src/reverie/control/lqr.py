@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int, Real
 
 from reverie.control import shapes
 from reverie.control.controller import Controller
@@ -20,6 +22,7 @@ from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
+from reverie.maths.array_types import Array
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
@@ -27,28 +30,30 @@ from reverie.maths.precision import double
 class QuadraticCost(NamedTuple):
     """Costs ½ yᵀ C_t y + c_tᵀ y + c0_t of steps and ½ xᵀ V x + vᵀ x + v0 of the last state, in absolute coordinates."""
 
-    C: Any  # [T, d, d], symmetric
-    c: Any  # [T, d]
-    c0: Any  # [T]
-    V: Any  # [n, n], symmetric
-    v: Any  # [n]
-    v0: Any  # []
+    C: Float[Array, "T d d"]  # symmetric
+    c: Float[Array, "T d"]
+    c0: Float[Array, "T"]
+    V: Float[Array, "n n"]  # symmetric
+    v: Float[Array, "n"]
+    v0: Float[ArrayLike, ""]
 
 
 class Riccati(NamedTuple):
     """The best controller u = K_t x + k_t, and its cost from step t on: ½ xᵀ V_t x + v_tᵀ x + v0_t."""
 
-    K: Any  # [T, m, n]
-    k: Any  # [T, m]
-    V: Any  # [T + 1, n, n]
-    v: Any  # [T + 1, n]
-    v0: Any  # [T + 1]
-    Quu: Any  # [T, m, m], without regularisation
-    status: Any  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 at such steps) or NONFINITE_MODEL
+    K: Float[Array, "T m n"]
+    k: Float[Array, "T m"]
+    V: Float[Array, "T+1 n n"]
+    v: Float[Array, "T+1 n"]
+    v0: Float[Array, "T+1"]
+    Quu: Float[Array, "T m m"]  # without regularisation
+    status: Int[ArrayLike, ""]  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 at such steps) or NONFINITE_MODEL
 
 
 @of_arrays
-def backup(V, v, F, C, c):
+def backup(
+    V: Real[Array, "n n"], v: Real[Array, "n"], F: Real[Array, "n d"], C: Real[Array, "d d"], c: Real[Array, "d"]
+) -> tuple[Real[Array, "d d"], Real[Array, "d"]]:
     """Return Q [d, d] and q [d], such that ½ yᵀ Q y + qᵀ y is the cost of this step plus the next value, for x' = F y.
 
     V, v: Hessian [n, n] and gradient [n] of the next value.  F: [n, d].  C, c: Hessian [d, d] and gradient [d] of the
@@ -58,7 +63,9 @@ def backup(V, v, F, C, c):
 
 
 @of_arrays
-def gains(Q, q, n: int, regularisation):
+def gains(
+    Q: Real[Array, "d d"], q: Real[Array, "d"], n: int, regularisation: Real[ArrayLike, ""] | None
+) -> tuple[Real[Array, "m n"], Real[Array, "m"], Bool[Array, ""]]:
     """Return (K [m, n], k [m], whether Q_uu + λ I is positive definite). If it is not, K and k are 0.
 
     Q: [d, d].  q: [d].  n: size of x.  regularisation: λ; None: 0.
@@ -71,7 +78,13 @@ def gains(Q, q, n: int, regularisation):
 
 
 @of_arrays
-def value_update(Q, q, K, k, regularisation):
+def value_update(
+    Q: Real[Array, "d d"],
+    q: Real[Array, "d"],
+    K: Real[Array, "m n"],
+    k: Real[Array, "m"],
+    regularisation: Real[ArrayLike, ""] | None,
+) -> tuple[Real[Array, "n n"], Real[Array, "n"], Real[Array, ""]]:
     """Return V [n, n], v [n] and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
 
     Q: [d, d].  q: [d].  K: [m, n], and k: [m]. A row of (Q_uu + λ I) [K k] + [Q_ux q_u] must be 0 unless that row of K
