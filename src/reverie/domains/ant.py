@@ -7,7 +7,9 @@ import numpy as np
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import distance, square, to_target
 
-TARGET = (3.0, 0.0)
+TARGET = (3.0, 0.0)  # m
+SEEN = 5.0  # m: the target is observed as if no component were farther
+PER_METRE, EFFORT = 0.0095, 0.0003  # weights of the torso's distance and of |u|²
 
 
 def edit(spec: Any) -> None:
@@ -33,7 +35,7 @@ def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, 
     )
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return the observation (32).
 
     It holds the torso's height (1), its x and z axes in world coordinates (6), target - torso in the torso's axes,
@@ -41,17 +43,18 @@ def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
     (8). The target is at the torso's height.
     """
     q, v = state
-    axes = rotation(*q[3:7])
-    ahead, across = measured
-    to_target = [ops.clip(ahead * axis[0] + across * axis[1], -5.0, 5.0) for axis in axes]
+    axes = rotation(*q[3:7])  # of the torso's quaternion
+    ahead, across = features
+    to_target = [ops.clip(ahead * axis[0] + across * axis[1], -SEEN, SEEN) for axis in axes]
     velocity = [v[0] * axis[0] + v[1] * axis[1] + v[2] * axis[2] for axis in axes]
-    return [q[2], *axes[0], *axes[2], *to_target, *q[7:], *velocity, *v[3:6], *v[6:]]
+    height, joints, spin, joint_velocities = q[2], q[7:], v[3:6], v[6:]
+    return [height, *axes[0], *axes[2], *to_target, *joints, *velocity, *spin, *joint_velocities]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -0.0095 d(torso, target) - 0.0003 |u|²."""
     del before, state
-    return -0.0095 * distance(measured, ops) - 0.0003 * square(action)
+    return -PER_METRE * distance(features, ops) - EFFORT * square(action)
 
 
 DOMAINS = (

@@ -7,6 +7,9 @@ import numpy as np
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
+ARM, BALL = slice(0, 3), slice(3, 5)  # joints of the arm, and x and y of the ball, in positions and in velocities
+TO_BALL, TO_TARGET, EFFORT = 0.02, 0.105, 0.0002  # weights of the tip's and the ball's distance, per m, and of |u|²
+
 
 def start(generator: np.random.Generator) -> InitialState:
     """Return a start: the arm is bent behind a ball at rest, and the target is out of reach."""
@@ -18,23 +21,23 @@ def start(generator: np.random.Generator) -> InitialState:
 
 def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the tip, and from the target, to the ball."""
-    ball = state.q[3:]
-    x, y = to_tip(state.q[:3], ball, ops)
+    ball = state.q[BALL]
+    x, y = to_tip(state.q[ARM], ball, ops)
     return (-x, -y), (ball[0] - target[0], ball[1] - target[1])
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return sin q, cos q, q' of the arm (9), ball (2), its velocity (2), ball - tip (2), target - ball (2)."""
     q, v = state
-    from_tip, (x, y) = measured
-    return [*posture(q[:3], v[:3], ops), *q[3:], *v[3:], *from_tip, -x, -y]
+    from_tip, (x, y) = features
+    return [*posture(q[ARM], v[ARM], ops), *q[BALL], *v[BALL], *from_tip, -x, -y]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -0.02 d(ball, tip) - 0.105 d(ball, target) - 0.0002 |u|²."""
     del before, state
-    from_tip, from_target = measured
-    return -0.02 * distance(from_tip, ops) - 0.105 * distance(from_target, ops) - 0.0002 * square(action)
+    from_tip, from_target = features
+    return -TO_BALL * distance(from_tip, ops) - TO_TARGET * distance(from_target, ops) - EFFORT * square(action)
 
 
 DOMAINS = (

@@ -7,6 +7,8 @@ import numpy as np
 
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 
+TILT, OFFSET, EFFORT = 0.007, 0.001, 0.0002  # weights of 1 - cos θ, of x² (per m²) and of u²
+
 
 def start(generator: np.random.Generator) -> InitialState:
     """Return a start: the pole hangs, nearly at rest, near the middle of the rail."""
@@ -14,18 +16,18 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return x, sin θ, cos θ, x', θ' (5); θ = 0 is up."""
-    del measured
+    del features
     x, angle = state.q
     return [x, ops.sin(angle), ops.cos(angle), *state.v]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -0.007 (1 - cos θ) - 0.001 x² - 0.0002 u²."""
-    del before, measured
+    del before, features
     x, angle = state.q
-    return -0.007 * (1.0 - ops.cos(angle)) - 0.001 * x * x - 0.0002 * action[0] * action[0]
+    return -TILT * (1.0 - ops.cos(angle)) - OFFSET * x * x - EFFORT * action[0] * action[0]
 
 
 DOMAINS = (

@@ -8,6 +8,7 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import square
 
 KILOGRAMS = 14.0
+EFFORT = 0.0001  # weight of |u|²
 
 
 def edit(spec: Any) -> None:
@@ -23,16 +24,16 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState(generator.uniform(-0.1, 0.1, 9), generator.normal(0.0, 0.1, 9))
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return positions without x (8), velocities (9)."""
-    del measured, ops
+    del features, ops
     return [*state.q[1:], *state.v]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return x(t+1) - x(t) - 0.0001 |u|², which is mostly the distance covered in m."""
-    del measured, ops
-    return state.q[0] - before.q[0] - 0.0001 * square(action)
+    del features, ops
+    return state.q[0] - before.q[0] - EFFORT * square(action)
 
 
 DOMAINS = (

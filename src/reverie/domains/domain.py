@@ -68,9 +68,9 @@ class Domain:
     model: str  # MJCF file: one in this folder, or "gymnasium:" and one of Gymnasium's
     frame_skip: int  # physics steps per control step
     start: Callable[[np.random.Generator], InitialState]
-    observe: Callable[..., list[Number]]  # (state, measured, ops) -> components of the observation
-    reward: Callable[..., Number]  # (before, action, state, measured, ops) -> reward
-    features: Callable[..., tuple] = _nothing  # (state, target, ops) -> `measured`, for observation and reward
+    observe: Callable[..., list[Number]]  # (state, features, ops) -> components of the observation
+    reward: Callable[..., Number]  # (before, action, state, features, ops) -> reward
+    features: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward share
     terminated: Callable[[State], Any] | None = None  # None: no state is terminal
     edit: Callable[[Any], None] | None = None  # changes the model, an mujoco.MjSpec
     horizon: int = 150  # control steps of an episode

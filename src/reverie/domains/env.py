@@ -105,8 +105,8 @@ class DomainEnv(gym.Env):
             self.data.mocap_pos[0, list(self.domain.target_axes)] = target
         mujoco.mj_forward(self.model, self.data)  # updates positions of bodies, which rendering reads
         self._now = State(self.plant.q.tolist(), self.plant.v.tolist())
-        measured = self.domain.features(self._now, target, SCALAR)
-        return np.array(self.domain.observe(self._now, measured, SCALAR))
+        features = self.domain.features(self._now, target, SCALAR)
+        return np.array(self.domain.observe(self._now, features, SCALAR))
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Take one control step with an action [m].
@@ -122,8 +122,8 @@ class DomainEnv(gym.Env):
         if not abs(sum(now.v)) < LARGEST:  # NaN compares false
             raise WorldError(f"{domain.name}: the physics diverged under action {u}")
         clipped = [-1.0 if a < -1.0 else 1.0 if a > 1.0 else a for a in u]
-        measured = domain.features(now, self._target, SCALAR)
-        reward = domain.reward(before, clipped, now, measured, SCALAR)
+        features = domain.features(now, self._target, SCALAR)
+        reward = domain.reward(before, clipped, now, features, SCALAR)
         terminated = domain.terminated is not None and domain.terminated(now)
         self._left -= 1
         truncated = self._left == 0
@@ -131,7 +131,7 @@ class DomainEnv(gym.Env):
             self._left = 0
         if self.render_mode == "human":
             self.render()
-        return np.array(domain.observe(now, measured, SCALAR)), reward, terminated, truncated, {}
+        return np.array(domain.observe(now, features, SCALAR)), reward, terminated, truncated, {}
 
     def _finite(self, values: Any, shape: tuple[int], what: str) -> list[float]:
         """Return `values` as a list of floats.  Raises SpaceError unless they are finite and have this shape."""

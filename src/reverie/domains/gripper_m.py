@@ -5,34 +5,41 @@ from typing import Any
 import numpy as np
 
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
-from reverie.domains.gripper import grasp, lay, seen
+from reverie.domains.gripper import grasp, observation, start_near
 from reverie.domains.planar import Vector, distance, square
 
-TARGET = (0.35, 0.45)
+TARGET = (0.35, 0.45)  # m
+BASE = slice(0, 2)  # x and y of the base, in positions and in velocities; the rest is the gripper's
+TO_OBJECT, TO_TARGET, EFFORT = 0.85, 0.56, 0.0002  # weights of both distances, per m, and of |u|²
+
+
+def gripper(state: State) -> State:
+    """Return the state without the base."""
+    return State(state.q[2:], state.v[2:])
 
 
 def start(generator: np.random.Generator) -> InitialState:
     """Return a start of the gripper, with its base at the origin and the object within 4 cm of (0.60, 0.08)."""
-    arm = lay(generator, 0.60, 0.08, 0.04)
+    arm = start_near(generator, 0.60, 0.08, 0.04)
     return InitialState((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
 
 
 def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point to the object, and from the target to the object, m."""
-    return grasp(state.q[2:6], state.q[8:10], state.q[:2], target, ops)
+    return grasp(gripper(state), state.q[BASE], target, ops)
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return the gripper's observation with the base's position and velocity (2 + 2) added (31 in all)."""
-    q, v = state
-    return seen(State(q[2:], v[2:]), measured, State(q[:2], v[:2]), ops)
+    base = State(state.q[BASE], state.v[BASE])
+    return observation(gripper(state), features, base, ops)
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -0.85 d(pinch, object) - 0.56 d(object, target) - 0.0002 |u|²."""
     del before, state
-    from_pinch, from_target = measured
-    return -0.85 * distance(from_pinch, ops) - 0.56 * distance(from_target, ops) - 0.0002 * square(action)
+    from_pinch, from_target = features
+    return -TO_OBJECT * distance(from_pinch, ops) - TO_TARGET * distance(from_target, ops) - EFFORT * square(action)
 
 
 DOMAINS = (

@@ -8,6 +8,7 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 HOLE = (0.53, 0.0)  # m: position of the tip when the peg's end is 5 mm from the back wall
+PER_METRE, EFFORT = 0.21, 0.0002  # weights of the tip's distance and of |u|²
 
 
 def start(generator: np.random.Generator) -> InitialState:
@@ -20,15 +21,15 @@ def features(state: State, target: tuple, ops: Ops) -> Vector:
     return to_tip(state.q, target, ops)
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), tip - hole (2)."""
-    return [*posture(*state, ops), *measured]
+    return [*posture(*state, ops), *features]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -0.21 d(tip, hole) - 0.0002 |u|²."""
     del before, state
-    return -0.21 * distance(measured, ops) - 0.0002 * square(action)
+    return -PER_METRE * distance(features, ops) - EFFORT * square(action)
 
 
 DOMAINS = (

@@ -34,15 +34,15 @@ def inside(state: State) -> Any:
     return abs(x - REGION[0]) + abs(y - REGION[1]) <= REACH
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return x, y, x', y' (4)."""
-    del measured, ops
+    del features, ops
     return [*state.q, *state.v]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -½ d(disc, target)² + 30 [|x - 2.5| + |y - 0.5| ≤ 0.3] - 0.05 |u|²."""
-    del before, measured, ops
+    del before, features, ops
     x, y = state.q
     away = (x - TARGET[0]) * (x - TARGET[0]) + (y - TARGET[1]) * (y - TARGET[1])
     return -0.5 * away + PAYS * inside(state) - EFFORT * square(action)

@@ -9,6 +9,7 @@ from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import Vector, distance, posture, square, to_tip
 
 AT_REST = (0.0, 0.0, 0.0)
+PER_METRE, EFFORT = 0.033, 0.0002  # weights of the tip's distance and of |u|²
 STRENGTH = 3.0  # factor of the motors' gears. With 1, the best controller scores hardly more than the paper's NAF.
 
 
@@ -35,20 +36,23 @@ def features(state: State, target: tuple, ops: Ops) -> tuple[tuple, Vector]:
     return target, to_tip(state.q, target, ops)
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), target (2), tip - target (2)."""
-    return [*posture(*state, ops), *measured[0], *measured[1]]
+    target, from_target = features
+    return [*posture(*state, ops), *target, *from_target]
 
 
-def observe_single(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe_single(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), tip - target (2)."""
-    return [*posture(*state, ops), *measured[1]]
+    _, from_target = features
+    return [*posture(*state, ops), *from_target]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -0.033 d(tip, target) - 0.0002 |u|²."""
     del before, state
-    return -0.033 * distance(measured[1], ops) - 0.0002 * square(action)
+    _, from_target = features
+    return -PER_METRE * distance(from_target, ops) - EFFORT * square(action)
 
 
 DOMAINS = (

@@ -7,7 +7,8 @@ import numpy as np
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
 from reverie.domains.planar import distance, square, to_target, turn
 
-TARGET = (2.1, 0.0)
+TARGET = (2.1, 0.0)  # m
+EFFORT = 0.005  # weight of |u|²
 
 
 def start(generator: np.random.Generator) -> InitialState:
@@ -16,22 +17,23 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return the observation (19).
 
     It holds target - nose (2) and the nose's velocity (2), both in the head's axes, the head's angular velocity (1),
     joint angles (6), joint velocities (6), and cos and sin of the heading (2).
     """
     q, v = state
-    cosine, sine = ops.cos(q[2]), ops.sin(q[2])
-    ahead = turn(measured, cosine, sine)
-    return [*ahead, *turn((v[0], v[1]), cosine, sine), v[2], *q[3:], *v[3:], cosine, sine]
+    heading, joints, turning, joint_velocities = q[2], q[3:], v[2], v[3:]
+    cosine, sine = ops.cos(heading), ops.sin(heading)
+    ahead = turn(features, cosine, sine)
+    return [*ahead, *turn((v[0], v[1]), cosine, sine), turning, *joints, *joint_velocities, cosine, sine]
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return -1.0 d(nose, target) - 0.005 |u|²."""
     del before, state
-    return -distance(measured, ops) - 0.005 * square(action)
+    return -distance(features, ops) - EFFORT * square(action)
 
 
 DOMAINS = (

@@ -12,6 +12,9 @@ from reverie.domains.planar import square
 
 PACE = 1.1  # m/s at the start
 GEAR = 40.0  # N m; 100 in the original, with which an episode of random actions lasts 7 steps
+LOWEST, HIGHEST, STEEPEST = 0.8, 2.0, 1.0  # m, m, rad: height and pitch of a torso that has not fallen
+FASTEST = 10.0  # m/s and rad/s: velocities are observed as if none were greater
+ALIVE, EFFORT = 0.001, 0.0001  # reward per step without a fall, and weight of |u|²
 DAMPING = 1.0  # N m s, of the six leg joints; 0.1 in the original
 
 
@@ -31,22 +34,22 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState(q, v)
 
 
-def observe(state: State, measured: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     """Return positions without x (8), velocities clipped to ±10 (9)."""
-    del measured
-    return [*state.q[1:], *(ops.clip(v, -10.0, 10.0) for v in state.v)]
+    del features
+    return [*state.q[1:], *(ops.clip(v, -FASTEST, FASTEST) for v in state.v)]
 
 
 def fallen(state: State) -> Any:
     """Return whether the torso's height is outside 0.8 < z < 2.0 m, or its pitch is 1 rad or more."""
     z, pitch = state.q[1], state.q[2]
-    return (z <= 0.8) | (z >= 2.0) | (abs(pitch) >= 1.0)
+    return (z <= LOWEST) | (z >= HIGHEST) | (abs(pitch) >= STEEPEST)
 
 
-def reward(before: State, action: list, state: State, measured: Any, ops: Ops) -> Number:
+def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
     """Return x(t+1) - x(t) + 0.001 (unless fallen) - 0.0001 |u|²."""
-    del measured, ops
-    return state.q[0] - before.q[0] + 0.001 * (1 - fallen(state)) - 0.0001 * square(action)
+    del features, ops
+    return state.q[0] - before.q[0] + ALIVE * (1 - fallen(state)) - EFFORT * square(action)
 
 
 DOMAINS = (
