@@ -88,7 +88,7 @@ PICTURES: dict[str, Callable[[list[Row], Path], None]] = {
     f"domains/{domain}.png": partial(_draw, domain) for domain in CALIBRATION
 }
 STUDY = Study(
-    name="domains",
+    name="baseline-scores",
     question="What do a random agent and an idle one score on each domain?",
     variants=("random", "idle"),
     tasks=tuple(DOMAINS),

@@ -99,7 +99,7 @@ def _draw(rows: list[Row], path: Path) -> None:
 
 
 STUDY = Study(
-    name="pilqr",
+    name="pilqr-halves",
     question="Is PILQR ahead of its halves, given equal real episodes?",
     variants=tuple(METHODS),
     tasks=tuple(TASKS),

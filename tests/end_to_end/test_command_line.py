@@ -28,6 +28,7 @@ from reverie.storage.tables import read_rows
 from reverie.tabular.policy_iteration import policy_iteration
 from reverie.tabular.q_learning import QLearningSettings as QLearning
 from reverie.tabular.value_iteration import value_iteration
+from studies.catalogue import MODULES as STUDIES
 
 STEPS = 400  # two of Pendulum's episodes
 SETTINGS = ("hidden=16,16", "warmup_steps=50", "updates_per_step=1", "batch_size=16")
@@ -129,7 +130,7 @@ ask reverie tr
 ask reverie train n
 ask reverie train naf reacher_
 ask reverie solve E --method pol
-ask reverie list pil
+ask reverie list cart
 ask reverie train naf E --evaluate-
 """
 
@@ -145,7 +146,7 @@ def test_bash_completes():
         "naf",
         "reacher_single",
         "policy-iteration",
-        "pilqr",
+        "cartpole",
         "--evaluate-every --evaluate-episodes",
     ]
 
@@ -183,6 +184,7 @@ def test_list_names_whatever_a_verb_offers():
     assert {*facts["experiments"], "all"} == set(choices(verbs["reproduce"], "experiment"))
     assert set(choices(verbs["train"], "plan")) == set(get_args(get_type_hints(rv.Imagination)["plan"]))
     assert list(facts["noises"]) == list(NOISES)
+    assert list(facts["studies"]) == list(STUDIES)
     assert facts["callbacks"].keys() == {"Evaluate", "SaveBest", "StopAtReturn", "Progress"}
     names = [name for group in facts.values() for name in group]
     assert len(names) == len(set(names)), "`reverie list NAME` must know which is meant"

@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from reverie.cli import plan, solve
@@ -71,6 +72,7 @@ def _groups() -> dict[str, dict[str, Entry]]:
     from reverie.maths.noises import NOISES
     from reverie.models import MODELS
 
+    studies = _studies()
     return {
         "algorithms": {name: Entry(ALGORITHMS.text(name), _of_class(ALGORITHMS, name)) for name in ALGORITHMS},
         "models": {
@@ -88,6 +90,7 @@ def _groups() -> dict[str, dict[str, Entry]]:
             maze.name: Entry(maze.text, facts=_facts_of(maze, "gym_id", "slip", "rows")) for maze in MAZES.values()
         },
         "experiments": {name: Entry(found.text, facts=_panels(found)) for name, found in EXPERIMENTS.items()},
+        **({"studies": studies} if studies else {}),
     }
 
 
@@ -209,6 +212,28 @@ def _panels(experiment: Any) -> Callable[[], dict[str, Any]]:
         return {"domains": rows}
 
     return facts
+
+
+def _studies() -> dict[str, Entry]:
+    """Return the studies behind the figures of the docs.  They are in a checkout alone, as the table of its README."""
+    from reverie.storage.reading import exists, read_whole
+
+    readme = Path(__file__).parents[3] / "studies" / "README.md"
+    if not exists(readme):
+        return {}
+    rows = [
+        [cell.strip() for cell in line.split(" | ")]
+        for line in str(read_whole(readme), "utf-8", "replace").splitlines()
+    ]
+    return {
+        name.strip("| `"): Entry(question, facts=_row_of_study(command, minutes, quoted))
+        for name, question, command, minutes, quoted in (row for row in rows if len(row) == 5)
+        if name.startswith("| `")
+    }
+
+
+def _row_of_study(command: str, minutes: str, quoted: str) -> Callable[[], dict[str, Any]]:
+    return lambda: {"command": command.strip("`"), "minutes": minutes, "quoted in": quoted.rstrip(" |")}
 
 
 def _sentence(kind: type) -> str:
