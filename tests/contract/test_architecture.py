@@ -10,7 +10,7 @@ import sys
 import pytest
 
 ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms", "domains", "environments", "storage"]
-ROOMS += ["planning", "imagination", "training", "report", "experiments", "bench", "cli"]
+ROOMS += ["planning", "imagination", "training", "export", "report", "experiments", "bench", "cli"]
 # Rooms above all that the package itself exports: a lower one would import, by that name, what lies above it.
 MAY_IMPORT_THE_PACKAGE = ("experiments", "bench", "cli")
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
@@ -103,6 +103,7 @@ READERS = {
     "load": (
         "storage/checkpoint.py",
         "cli/train.py",
+        "export/array_file.py",  # of the bytes that it wrote
         "experiments/execution/worker.py",
         "experiments/execution/sweep_worker.py",
         *LEARNERS,

@@ -63,6 +63,21 @@ class SavedPolicy:
         self._units: tuple[EnvSpec, EnvSpec] | None = None
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
+    @property
+    def actuators(self) -> EnvSpec:
+        """The actions in the environment's units: their bounds, and the environment's name."""
+        held = self.written.world or self.written.spec
+        return self.spec if held is None else held.value()
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run's directory."""
+        return self._run.path.name
+
+    def network(self, observation: Any) -> Any:
+        """Return greedy actions [..., m] in [-1, 1], as `greedy` does, of arrays that JAX may trace."""
+        return self._agent.greedy(self._policy, observation)
+
     def limit(self, world: EnvAdapter) -> int:
         """Return the number of steps after which a greedy episode of `world` is cut (`limit_for`)."""
         rows = table_at(self._run.episodes_file, COLUMNS)

@@ -47,7 +47,9 @@ class Units:
     def outside(self, action: np.ndarray) -> np.ndarray:
         """Return an action in the environment's units and shape."""
         scaled = self._spec.to_world(action)
-        return scaled if self._world is None else self._world.shape(scaled)
+        if self._world is not None:
+            return self._world.shape(scaled)
+        return scaled + self._spec.first_action if self._spec.actions else scaled
 
     def reward(self, value: Any, step: int) -> float:
         """Return the reward of a step as a float that learning can take.  Raises WorldError where it is not finite."""

@@ -1,0 +1,129 @@
+"""`export_policy`: the greedy policy of a run as a file, in the environment's units, checked before it is put in place."""
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.errors import DivergedError
+from reverie.core.types import EnvSpec
+from reverie.core.words import count
+from reverie.export import array_file, onnx_file
+from reverie.export.fusing import fused
+from reverie.export.program import Program, trace
+from reverie.storage.output_file import output_at, require_ending
+from reverie.training.saved_policy import SavedPolicy
+
+ENDINGS = (".onnx", ".npz")
+CHECKED = 10_000  # random observations on which the file is compared with the policy
+TOLERANCE = 1e-5  # largest difference, as a share of an actuator's range
+TIES = 1e-3  # share of discrete actions that may differ, where two values are equal up to rounding
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    path: Path
+    difference: (
+        float  # largest from the policy itself, as a share of the range; of discrete actions the share that differs
+    )
+    facts: dict[str, Any]
+
+
+def export_policy(saved: SavedPolicy, path: Path) -> Exported:
+    """Write the greedy policy of `saved` to `path`, and return what was written.
+
+    Observations are normalised, and actions scaled to the environment's units and clipped to its bounds, in the file.
+    Raises ConfigError for another ending than .onnx or .npz, or a policy that cannot be exported; DivergedError where
+    what the file answers differs from the policy's own actions. Then nothing is written.
+    """
+    require_ending(path, ENDINGS, "a policy is written to a file that ends in")
+    output = output_at(path)
+    n, spec = saved.spec.observation_dim, saved.actuators
+    program = fused(trace(in_units(saved.network, spec), n, f"the policy of {saved.config.name}"))
+    facts = facts_of(saved)
+    write, answers = _formats(path.suffix.lower() == ".onnx", program, facts, spec)
+    data = write()
+    difference = compared(answers, data, saved, spec)
+    output.write(data)
+    return Exported(path, difference, facts)
+
+
+def _formats(onnx: bool, program: Program, facts: dict[str, Any], spec: EnvSpec) -> tuple[Callable, Callable]:
+    """Return the functions that write and read a kind of file."""
+    if onnx:
+        sizes = facts["observation_dim"], facts["action_dim"]
+        return lambda: onnx_file.model_bytes(program, facts, sizes, bool(spec.actions)), onnx_file.answers
+    return lambda: array_file.array_bytes(program, facts), array_file.answers
+
+
+def in_units(greedy: Callable[[Any], Any], spec: EnvSpec) -> Callable[[Any], Any]:
+    """Return the function of observations [batch, n] whose result is in the environment's units, within its bounds.
+
+    greedy: returns actions in [-1, 1], or the numbers of discrete actions.
+    """
+    if spec.actions:
+        return lambda x: greedy(x) + np.float32(spec.first_action)
+    low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
+    # Bounds are rounded towards the inside: an action never leaves them, even by the rounding of float32.
+    inner_low, inner_high = _rounded(low, 1), _rounded(high, -1)
+    half, middle = np.float32(0.5 * (high - low)), np.float32(0.5 * (high + low))
+    return lambda x: jnp.clip(greedy(x) * half + middle, inner_low, inner_high)
+
+
+def _rounded(bounds: np.ndarray, towards: int) -> np.ndarray:
+    """Return bounds as float32, rounded up (1) or down (-1)."""
+    near = bounds.astype(np.float32)
+    wrong = near < bounds if towards > 0 else near > bounds
+    return np.where(wrong, np.nextafter(near, np.float32(towards * np.inf)), near).astype(np.float32)
+
+
+def facts_of(saved: SavedPolicy) -> dict[str, Any]:
+    """Return what a user of the file has to know."""
+    spec = saved.actuators
+    return {
+        "algorithm": saved.config.name,
+        "environment": spec.name,
+        "observation_dim": saved.spec.observation_dim,
+        "action_dim": spec.action_dim,
+        "actions": spec.actions,
+        "action_low": list(spec.action_low),
+        "action_high": list(spec.action_high),
+        "run": saved.run_name,
+        "step": saved.step,
+        "versions": {name: importlib.metadata.version(name) for name in ("reverie", "jax", "numpy")},
+    }
+
+
+def compared(
+    answers: Callable[[bytes, np.ndarray], np.ndarray], data: bytes, saved: SavedPolicy, spec: EnvSpec
+) -> float:
+    """Return the largest difference between a file's answers and the policy's on random observations of many sizes.
+
+    Raises DivergedError where it is too large.
+    """
+    generator = np.random.default_rng(0)
+    sizes = 10.0 ** generator.uniform(-2, 2, (CHECKED, 1))
+    observations = (generator.standard_normal((CHECKED, saved.spec.observation_dim)) * sizes).astype(np.float32)
+    wanted, found = spec.to_world(saved.greedy(observations)), answers(data, observations)
+    if spec.actions:
+        share = float(np.mean(wanted + spec.first_action != found))
+        _require(share <= TIES, f"{share:.2%} of its actions are others")
+        return share
+    difference = np.abs(wanted - found) / np.subtract(spec.action_high, spec.action_low)
+    worst = float(difference.max())
+    _require(worst <= TOLERANCE, f"its actions differ by up to {worst:.2g} of an actuator's range")
+    outside = int(np.sum((found < spec.action_low) | (found > spec.action_high)))
+    _require(not outside, f"{count(outside, 'action')} are outside the bounds")
+    return worst
+
+
+def _require(fine: bool, otherwise: str) -> None:
+    if not fine:
+        raise DivergedError(f"the exported policy is not the run's: {otherwise}; nothing was written")
+
+
+__all__ = ["CHECKED", "ENDINGS", "Exported", "compared", "export_policy", "facts_of", "in_units"]

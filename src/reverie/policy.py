@@ -1,0 +1,80 @@
+"""Run an exported policy (`reverie export RUN -o FILE.npz`). Needs NumPy alone: this file may be copied anywhere.
+
+    policy = Policy.load("line7.npz")
+    action, _ = policy.predict(observation)  # in the machine's units
+
+`predict` has the signature of Stable-Baselines3's policies and of Geoff's.
+"""
+
+import json
+import math
+
+import numpy as np
+
+VERSION = 1
+
+
+def _limit(x, low, high):
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _standardise(x, gain, shift, axis, epsilon):
+    centred = x - np.add.reduce(x, -1, keepdims=True) / x.shape[-1]
+    if x.ndim == 1:
+        return centred * (gain / math.sqrt(centred @ centred / x.shape[-1] + epsilon)) + shift
+    variance = np.einsum("...i,...i->...", centred, centred)[..., None] / x.shape[-1]
+    return centred / np.sqrt(variance + np.float32(epsilon)) * gain + shift
+
+
+OPERATIONS = {
+    "LayerNormalization": _standardise,
+    **{"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Max": np.maximum, "Min": np.minimum},
+    **{"Pow": np.power, "Sqrt": np.sqrt, "Tanh": np.tanh, "Exp": np.exp, "Log": np.log, "Neg": np.negative},
+    **{"Abs": np.abs, "Sin": np.sin, "Cos": np.cos, "Floor": np.floor, "MatMul": np.matmul, "Clip": _limit},
+    **{"Greater": np.greater, "Less": np.less, "GreaterOrEqual": np.greater_equal, "LessOrEqual": np.less_equal},
+    **{"Equal": np.equal, "Not": np.logical_not, "And": np.logical_and, "Or": np.logical_or},
+    **{"Where": np.where, "Reshape": np.reshape, "Identity": lambda x: x},
+    "Erf": np.vectorize(math.erf, otypes=[np.float32]),
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Cast": lambda x, to: x.astype(np.float32),
+    "ReduceSum": lambda x, keepdims: np.add.reduce(x, -1, keepdims=bool(keepdims)),
+    "ReduceMax": lambda x, keepdims: np.maximum.reduce(x, -1, keepdims=bool(keepdims)),
+    "ArgMax": lambda x, axis, keepdims: np.argmax(x, axis),
+    "Slice": lambda x, start, stop, axis: x[..., start[0] : stop[0]],
+    "Concat": lambda *parts, axis: np.concatenate(parts, axis),
+}
+
+
+class Policy:
+    """A greedy policy.  facts: names, units and bounds of observations and actions, and where the policy comes from."""
+
+    def __init__(self, facts, constants):
+        if facts.get("version") != VERSION:
+            raise ValueError(f"this policy has version {facts.get('version')}; this reader reads version {VERSION}")
+        self.facts, self._values = facts, dict(constants)
+        self._calls = [(OPERATIONS[op], *rest) for op, *rest in facts["steps"]]
+        self._flat = all(op != "Reshape" for op, *_ in facts["steps"])  # so that one observation needs no batch axis
+
+    @classmethod
+    def load(cls, path):
+        """Read a policy from a file that `reverie export` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return cls(json.loads(str(arrays.pop("facts"))), arrays)
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        """Return (action [m] or [batch, m] in the machine's units, state) for observations [n] or [batch, n]."""
+        x = np.asarray(observation, np.float32)
+        n = self.facts["observation_dim"]
+        if x.ndim not in (1, 2) or x.shape[-1] != n:
+            raise ValueError(f"the observation has shape {x.shape}; give [{n}] or [batch, {n}]")
+        if not np.isfinite(x).all():
+            raise ValueError(f"the observation is not finite: {x.tolist()}")
+        values = self._values.copy()
+        values["input"] = x if x.ndim == 2 or self._flat else x[None]
+        for function, inputs, output, attributes in self._calls:
+            values[output] = function(*[values[name] for name in inputs], **attributes)
+        action = values["action"].reshape(*x.shape[:-1], -1)
+        if not np.isfinite(action).all():
+            raise ValueError(f"the action for the observation {x.tolist()} is not finite")
+        return action.astype(np.int64) if self.facts["actions"] else action, state

@@ -1,0 +1,185 @@
+"""An exported policy answers as the run's own does, for every algorithm; wrong input gets one line and leaves nothing."""
+
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import reverie as rv
+import reverie.policy
+from cases import ROLLED_OUT
+from commands import done, one_object, refusal
+from reverie.export import onnx_file, policy_file
+from reverie.policy import Policy
+
+CONTINUOUS = rv.EnvSpec(4, [-1.0, 0.1, -1e3], [3.0, 0.3, 1e4], "line7")
+DISCRETE = rv.EnvSpec(4, name="valves", actions=5, first_action=3)
+SMALL = {"hidden": (8, 8), "batch_size": 4, "warmup_steps": 4, "updates_per_step": 1}
+AGENTS = {
+    "naf": rv.NAF(**SMALL),
+    "naf without normalisation": rv.NAF(**SMALL, normalisation="none"),
+    "naf with normalised observations": rv.NAF(**SMALL, observation_normalisation=True),
+    "naf with batch normalisation": rv.NAF(**SMALL, normalisation="batch"),
+    "naf with a hard bound": rv.NAF(**SMALL, mean_bound="clip"),
+    "ddpg": rv.DDPG(**SMALL),
+    "sac": rv.SAC(**SMALL),
+    "ppo": rv.PPO(**ROLLED_OUT),
+    "dqn": rv.DQN(**SMALL),
+    "imagination": rv.Imagination(rv.NAF(**SMALL), rv.LinearGaussian()),
+}
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def run(request, tmp_path_factory):
+    """A run of 20 steps, and what its learner predicts."""
+    agent = AGENTS[request.param]
+    spec = DISCRETE if request.param == "dqn" else CONTINUOUS
+    folder = tmp_path_factory.mktemp("run") / "line7"
+    generator = np.random.default_rng(0)
+    observations = np.concatenate([generator.standard_normal((300, 4)), 1e6 * generator.standard_normal((9, 4))])
+    with rv.Learner(agent, spec=spec, out=folder) as learner:
+        for step in range(20):
+            learner.ask(observations[step])
+            learner.tell(-1.0, observations[step + 1], terminated=False, truncated=step % 10 == 9)
+        learner.save()
+        return folder, observations.astype(np.float32), learner.predict(observations)
+
+
+@pytest.mark.parametrize("ending", ["npz", "onnx"])
+def test_a_file_answers_as_the_learner_does(run, ending, tmp_path):
+    folder, observations, wanted = run
+    file = tmp_path / f"policy.{ending}"
+    facts = one_object("export", folder, "-o", file)
+    assert facts["difference"] <= policy_file.TOLERANCE and facts["step"] == 20 and facts["run"] == "line7"
+    if ending == "npz":
+        found, state = Policy.load(file).predict(observations)
+        assert state is None
+    else:
+        found = onnx_file.answers(file.read_bytes(), observations)
+    assert found.shape == wanted.shape
+    if facts["actions"]:
+        assert found.dtype == np.int64 and set(found.ravel()) <= set(range(3, 8))
+        assert np.mean(found == wanted) > 0.99
+        return
+    width = np.subtract(CONTINUOUS.action_high, CONTINUOUS.action_low)
+    assert np.max(np.abs(found - wanted) / width) < 1e-5
+    assert (found >= CONTINUOUS.action_low).all() and (found <= CONTINUOUS.action_high).all()
+
+
+def test_one_observation_gives_one_action(run, tmp_path):
+    folder, observations, wanted = run
+    done("export", folder, "-o", tmp_path / "policy.npz")
+    action, state = Policy.load(tmp_path / "policy.npz").predict(observations[0], state="mine", deterministic=True)
+    assert action.shape == wanted[0].shape and state == "mine"
+    np.testing.assert_allclose(action, wanted[0], rtol=1e-4, atol=1e-2)
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """The file of one policy."""
+    with rv.Learner(rv.NAF(**SMALL), spec=CONTINUOUS, out=tmp_path / "run") as learner:
+        learner.save()
+    done("export", tmp_path / "run", "-o", tmp_path / "policy.npz")
+    return tmp_path / "policy.npz"
+
+
+def test_the_reader_is_under_100_lines_and_has_the_signature_of_sb3():
+    assert len(inspect.getsource(reverie.policy).splitlines()) < 100
+    parameters = inspect.signature(Policy.predict).parameters
+    assert [*parameters] == ["self", "observation", "state", "episode_start", "deterministic"]
+    assert parameters["deterministic"].default is True
+
+
+ALONE = """
+import sys
+for name in ("reverie", "jax", "gymnasium", "scipy", "msgspec", "safetensors"):
+    sys.modules[name] = None  # as if it were not installed
+from line7_policy import Policy
+print(Policy.load(sys.argv[1]).predict([0.1, 0.2, 0.3, 0.4])[0].tolist())
+"""
+
+
+def test_the_reader_runs_as_a_single_file_with_numpy_alone(exported, tmp_path):
+    shutil.copy(reverie.policy.__file__, tmp_path / "line7_policy.py")
+    words = [sys.executable, "-c", ALONE, str(exported)]
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(json.loads(found.stdout), Policy.load(exported).predict([0.1, 0.2, 0.3, 0.4])[0])
+
+
+OLD = """
+__version__, registry = "0.29.1", {}
+def register(id, **named):
+    registry[id] = named
+"""
+
+
+def test_the_reader_imports_beside_an_old_gymnasium(exported, tmp_path):
+    (tmp_path / "gymnasium").mkdir()
+    (tmp_path / "gymnasium" / "__init__.py").write_text(OLD)
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import gymnasium\n"
+        "from reverie.policy import Policy; print(gymnasium.__version__, Policy.load(sys.argv[2]).facts['step'])\n"
+        "assert not {'jax', 'scipy', 'msgspec'} & {*sys.modules}"
+    )
+    words = [sys.executable, "-W", "error", "-c", script, str(tmp_path), str(exported)]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "0.29.1 0\n"
+
+
+@pytest.mark.parametrize("observation", [[1.0], np.zeros((2, 5)), np.zeros((1, 1, 4)), 3.0])
+def test_an_observation_of_another_shape_is_refused(exported, observation):
+    with pytest.raises(ValueError, match=r"give \[4\] or \[batch, 4\]"):
+        Policy.load(exported).predict(observation)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_no_action_comes_of_an_observation_that_is_not_finite(exported, bad):
+    with pytest.raises(ValueError, match="not finite"):
+        Policy.load(exported).predict([bad, 0, 0, 0])
+
+
+def test_a_file_of_a_later_version_is_refused(exported, monkeypatch):
+    monkeypatch.setattr(reverie.policy, "VERSION", 0)
+    with pytest.raises(ValueError, match="version 1; this reader reads version 0"):
+        Policy.load(exported)
+
+
+def test_a_file_that_answers_otherwise_is_not_written(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(policy_file, "TOLERANCE", -1.0)
+    before = exported.read_bytes()
+    for name in ("policy.npz", "new.onnx"):
+        assert "nothing was written" in refusal("export", tmp_path / "run", "-o", tmp_path / name)
+    assert exported.read_bytes() == before and not (tmp_path / "new.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "-o", "policy.txt"), "ends in .txt; a policy is written to a file that ends in .onnx or .npz"),
+        (("run", "-o", "policy"), ".onnx or .npz"),
+        (("run", "-o", "nowhere/policy.npz"), "there is no folder"),
+        (("run",), "-o"),
+        (("nothing", "-o", "policy.npz"), "holds no run"),
+        (("run", "-o", "policy.npz", "--best"), "best.safetensors does not exist yet"),
+    ],
+)
+def test_wrong_input_gets_one_line(exported, tmp_path, monkeypatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    assert says in refusal("export", *words)
+
+
+def test_without_onnx_one_line_says_what_to_install(exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert "pip install onnx" in refusal("export", tmp_path / "run", "-o", tmp_path / "policy.onnx")
+    assert not (tmp_path / "policy.onnx").exists()
+
+
+def test_bounds_are_kept_though_float32_cannot_hold_them():
+    spec = rv.EnvSpec(1, [0.1, -0.3], [0.3, 0.7])
+    function = policy_file.in_units(lambda x: x, spec)
+    for extreme in (-1.0, 1.0, -5.0, 5.0):
+        action = np.asarray(function(np.full((1, 2), extreme, np.float32)), float)
+        assert (action >= spec.action_low).all() and (action <= spec.action_high).all()
