@@ -11,7 +11,7 @@ help:
 	@echo "demo       NAF learns a MuJoCo task in about two minutes: score, curve, film"
 	@echo "test       the tests        test-slow  long learning, twenty kills"
 	@echo "fuzz       random damage to whatever is read, for ten minutes (FUZZ_SECONDS, FUZZ_SEED)"
-	@echo "lint       style and types  format     mend style"
+	@echo "lint       style and types  format     fix style"
 	@echo "docs       the site, in site/index.html"
 	@echo "studies    NAF's learning curves that studies/data lacks (all studies: python -m studies list)"
 	@echo "bench      speed against this machine's own limit and, where installed, SB3 and SBX"
