@@ -1,10 +1,10 @@
-"""Sample-efficient continuous control: NAF, what makes it need few real episodes, and the baselines beside it.
+"""Sample-efficient continuous control: NAF, imagination to save real episodes, planning, and baselines.
 
     import reverie as rv
     learner = rv.Learner(rv.NAF(), env="Pendulum-v1", seed=0, out="runs/pendulum")
     learner.learn(20_000)
 
-Names are imported when first used, so that `import reverie` costs nothing by itself.
+Names are imported when first used, so that `import reverie` alone is fast.
 """
 
 import reverie.search_path  # noqa: F401, I001 (before all others)

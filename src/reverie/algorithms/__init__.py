@@ -1,4 +1,4 @@
-"""The algorithms, by the name users type.  Adding one is its file and one line here."""
+"""Algorithms by the names that users type. To add one, write its file and one line here."""
 
 from reverie.core.registry import Registry
 

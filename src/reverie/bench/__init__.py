@@ -1,4 +1,4 @@
-"""Speed, always relative to a peer or a limit, measured side by side in one call."""
+"""Benchmarks of speed. Each is a ratio to another library or to a limit, measured side by side in one call."""
 
 from reverie.core.registry import Registry
 
