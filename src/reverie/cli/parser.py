@@ -37,7 +37,9 @@ VERBS = {  # a new verb is a file in this folder and its line here
     ),
     "evaluate": Verb("evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20"),
     "video": Verb("video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4"),
-    "export": Verb("export", "the greedy policy for a machine without JAX", "reverie export runs/idp -o idp.onnx"),
+    "export": Verb(
+        "export", "the greedy policy, or the experience, for other programs", "reverie export runs/idp -o idp.onnx"
+    ),
     "check": Verb("check", "is this environment fit to learn on?", "reverie check my_robot:make_env"),
     "plan": Verb("plan", "trajectory optimisation on its own", "reverie plan cartpole --method ilqg -o swing-up.mp4"),
     "solve": Verb(

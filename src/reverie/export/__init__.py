@@ -1,5 +1,6 @@
-"""What leaves a run for other programs: its greedy policy as ONNX or as plain arrays.
+"""What leaves a run for other programs: its greedy policy, and its experience.
 
 `program` turns a policy into simple steps, `fusing` shortens them, `onnx_file` and `array_file` write them, and
 `policy_file` checks what was written against the policy itself. `reverie.policy` reads the plain arrays with NumPy alone.
+`experience` and `experience_file` write transitions in the environment's units.
 """

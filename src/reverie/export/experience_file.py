@@ -1,0 +1,161 @@
+"""`export_experience`: the experience of a run as a file that others read: CSV, NumPy arrays, or a Minari dataset."""
+
+import contextlib
+import io
+import itertools
+import json
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reverie.core.errors import ConfigError, StorageError, one_line
+from reverie.core.types import EnvSpec
+from reverie.export.experience import Experience, Names, experience_of, names_of
+from reverie.storage.output_file import output_at, require_ending
+from reverie.storage.run import RunDirectory
+from reverie.storage.tables import table_of
+
+ENDINGS = (".csv", ".npz")
+MINARI = "minari:"
+
+
+class Written(NamedTuple):
+    """What was written."""
+
+    steps: int
+    episodes: int
+    names: Names
+
+
+def export_experience(run: RunDirectory, output: str) -> Written:
+    """Write the experience of a run to `output`, and return what was written.
+
+    output: FILE.csv, FILE.npz, or minari:NAME.  A file is written completely or not at all.
+    Raises ConfigError for something else, and StorageError where nothing can be read or written.
+    """
+    if output.startswith(MINARI):
+        _require_name(output.removeprefix(MINARI))
+        library()
+        found, spec = experience_of(run)
+        write_minari(found, spec, output.removeprefix(MINARI), run.path.name)
+    else:
+        require_ending(Path(output), ENDINGS, "experience is written to minari:NAME, or to a file that ends in")
+        target = output_at(output)
+        found, spec = experience_of(run)
+        write = csv_bytes if Path(output).suffix.lower() == ".csv" else array_bytes
+        target.write(write(found, spec))
+    return Written(len(found), len(np.unique(found.episode)), names_of(spec))
+
+
+def csv_bytes(found: Experience, spec: EnvSpec) -> bytes:
+    """Return a row for each transition: its observation, action, reward and next observation, by their names."""
+    names = names_of(spec)
+    head = ("step", "time", "episode", *names.observations, *names.actions, "reward", "terminated", "truncated")
+    columns = (*head, *(f"next {name}" for name in names.observations))
+    if len(set(columns)) < len(columns):
+        raise ConfigError(f"{spec.name}: two columns have the same name; export to .npz, which has no names of columns")
+    # Text of float32 is shorter than that of the same number as float64, and reads back as the same float32.
+    ends = found.terminated.astype(int), found.truncated.astype(int)
+    parts = (found.step, found.time, found.episode, found.observations.astype(str), found.actions, found.rewards)
+    wide = [part[:, None] if part.ndim == 1 else part for part in (*parts, *ends, found.next_observations.astype(str))]
+    rows = zip(*(part.tolist() for part in wide), strict=True)
+    return table_of(columns, (dict(zip(columns, itertools.chain(*row), strict=True)) for row in rows))
+
+
+def array_bytes(found: Experience, spec: EnvSpec) -> bytes:
+    """Return the fields of `Experience` as the bytes of an .npz file; `facts` holds names and bounds as JSON."""
+    names = names_of(spec)
+    facts = {
+        "environment": spec.name,
+        "observation_names": names.observations,
+        "action_names": names.actions,
+        "action_low": spec.action_low,
+        "action_high": spec.action_high,
+        "actions": spec.actions,
+    }
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **found._asdict())
+    return file.getvalue()
+
+
+def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
+    """Write a Minari dataset; an episode that was cut off is truncated there.
+
+    name: of the dataset.  run: the run's name, for the description.
+    Raises StorageError where Minari cannot write it, for example where the name is taken.
+    """
+    import gymnasium as gym
+
+    minari = library()
+    low, high = np.array(spec.action_low), np.array(spec.action_high)
+    actions = (
+        gym.spaces.Discrete(spec.actions, start=spec.first_action)
+        if spec.actions
+        else gym.spaces.Box(low, high, dtype=np.float64)
+    )
+    buffers = []
+    for episode in np.unique(found.episode).tolist():
+        part = found.episode == episode
+        buffers.append(
+            minari.data_collector.EpisodeBuffer(
+                id=len(buffers),
+                observations=np.concatenate([found.observations[part], found.next_observations[part][-1:]]),
+                actions=found.actions[part][:, 0] if spec.actions else found.actions[part],
+                rewards=found.rewards[part],
+                terminations=found.terminated[part],
+                truncations=found.truncated[part],
+            )
+        )
+    with _whole_or_absent(minari, name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what datasets for publication should have
+        minari.create_dataset_from_buffers(
+            name,
+            buffers,
+            observation_space=gym.spaces.Box(-np.inf, np.inf, (spec.observation_dim,), np.float32),
+            action_space=actions,
+            algorithm_name="reverie",
+            author="reverie",
+            description=f"Experience of the run {run} on {spec.name}.",
+        )
+
+
+@contextlib.contextmanager
+def _whole_or_absent(minari: Any, name: str) -> Iterator[None]:
+    """Remove what the block leaves of a new dataset if it raises.  Raises StorageError in place of Minari's errors."""
+    try:
+        folder = Path(minari.storage.get_dataset_path(name))
+        new = not folder.exists()
+    except Exception as error:  # Minari raises many kinds
+        raise StorageError(f"Minari cannot write the dataset {name}: {one_line(str(error))}") from error
+    try:
+        yield
+    except BaseException as error:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, Exception):
+            raise StorageError(f"Minari cannot write the dataset {name}: {one_line(str(error))}") from error
+        raise
+
+
+def _require_name(name: str) -> None:
+    if not name:
+        raise ConfigError("minari: lacks the name of a dataset; give for example minari:line7/shift3-v0")
+
+
+def library() -> Any:
+    """Return the package `minari`.  Raises ConfigError, which says how to get it, where it is not installed."""
+    try:
+        import h5py  # which Minari's files need
+        import minari
+        import minari.data_collector
+        import minari.storage
+    except ImportError:
+        raise ConfigError(
+            "a Minari dataset is written by a package that is not installed: pip install 'reverie[minari]'"
+        ) from None
+    del h5py
+    return minari
