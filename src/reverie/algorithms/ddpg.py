@@ -26,7 +26,7 @@ import optax
 from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
 from reverie.algorithms.hyperparameters import DeterministicPolicySettings
-from reverie.core.agent import Agent, require_continuous
+from reverie.core.agent import Agent, built_once, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise
@@ -46,6 +46,7 @@ class DDPG(DeterministicPolicySettings):
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return DDPG's pure functions for an environment of `spec`."""
+        require_continuous(spec, "ddpg")
         return _build(self, spec)
 
 
@@ -168,8 +169,8 @@ def _init(config: DDPG, optimiser: optax.GradientTransformation, n: int, m: int,
     return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
 
 
+@built_once
 def _build(config: DDPG, spec: EnvSpec) -> Agent:
-    require_continuous(spec, "ddpg")
     optimiser = optax.adam(config.learning_rate)
 
     def init(key) -> DDPGState:

@@ -25,7 +25,7 @@ import optax
 from reverie.algorithms import updates
 from reverie.algorithms.acting import forgetful
 from reverie.algorithms.hyperparameters import OffPolicySettings
-from reverie.core.agent import Agent, require_discrete
+from reverie.core.agent import Agent, built_once, require_discrete
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import exploration, networks, normalise
 from reverie.maths.networks import Normalisation
@@ -66,6 +66,7 @@ class DQN(OffPolicySettings):
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return DQN's pure functions for an environment of `spec`."""
+        require_discrete(spec, "dqn")
         return _build(self, spec)
 
 
@@ -185,8 +186,8 @@ def _init(config: DQN, optimiser: optax.GradientTransformation, n: int, actions:
     return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 
 
+@built_once
 def _build(config: DQN, spec: EnvSpec) -> Agent:
-    require_discrete(spec, "dqn")
     optimiser = optax.adam(config.learning_rate)
 
     def init(key) -> DQNState:

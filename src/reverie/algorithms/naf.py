@@ -29,7 +29,7 @@ import optax
 from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
 from reverie.algorithms.hyperparameters import DeterministicPolicySettings
-from reverie.core.agent import Agent, require_continuous
+from reverie.core.agent import Agent, built_once, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, quadratic
@@ -58,6 +58,7 @@ class NAF(DeterministicPolicySettings):
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return NAF's pure functions for an environment of `spec`."""
+        require_continuous(spec, "naf")
         return _build(self, spec)
 
 
@@ -227,8 +228,8 @@ def _policy(config: NAF, state: NAFState) -> Policy:
     return Policy(part["trunk"], part["mean"], lower, seen)
 
 
+@built_once
 def _build(config: NAF, spec: EnvSpec) -> Agent:
-    require_continuous(spec, "naf")
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
 

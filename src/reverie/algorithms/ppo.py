@@ -27,7 +27,7 @@ import optax
 from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.hyperparameters import AlgorithmSettings
-from reverie.core.agent import Agent, DataRequirements, require_continuous
+from reverie.core.agent import Agent, DataRequirements, built_once, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import bounded_gaussian, networks, normalise, returns
@@ -93,6 +93,7 @@ class PPO(AlgorithmSettings):
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return PPO's pure functions for an environment of `spec`."""
+        require_continuous(spec, "ppo")
         return _build(self, spec)
 
 
@@ -259,8 +260,8 @@ def _init(config: PPO, optimiser: optax.GradientTransformation, n: int, m: int, 
     return PPOState(params, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
 
 
+@built_once
 def _build(config: PPO, spec: EnvSpec) -> Agent:
-    require_continuous(spec, "ppo")
     adam = optax.adam(config.learning_rate, eps=ADAM_EPSILON)
     optimiser = optax.chain(optax.clip_by_global_norm(config.gradient_norm), adam)
 

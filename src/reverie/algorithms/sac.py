@@ -23,7 +23,7 @@ import optax
 from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.hyperparameters import OffPolicySettings
-from reverie.core.agent import Agent, require_continuous
+from reverie.core.agent import Agent, built_once, require_continuous
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import bounded_gaussian, networks, normalise
 from reverie.maths.networks import Normalisation
@@ -59,6 +59,7 @@ class SAC(OffPolicySettings):
 
     def build(self, spec: EnvSpec) -> Agent:
         """Return SAC's pure functions for an environment of `spec`."""
+        require_continuous(spec, "sac")
         return _build(self, spec)
 
 
@@ -229,8 +230,8 @@ def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, 
     return SACState(actor, critics, log_temperature, moments, target, optimisers, normalise.init(n), zero)
 
 
+@built_once
 def _build(config: SAC, spec: EnvSpec) -> Agent:
-    require_continuous(spec, "sac")
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
     one = functools.partial(update_once, config, optimiser, config.target_entropy * m)

@@ -1,10 +1,14 @@
 """The contract between algorithms and training: pure functions of an explicit state."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from reverie.core.errors import SpaceError
 from reverie.core.types import EnvSpec
+
+KEPT = 32  # agents that `built_once` keeps, and programs that training keeps for them: some megabytes each
 
 
 class DataRequirements(NamedTuple):
@@ -61,6 +65,46 @@ class Algorithm(Protocol):
     def build(self, spec: EnvSpec) -> Agent:
         """Return the agent's pure functions for `spec`."""
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """Settings and sizes of an agent.  Two are equal where one agent serves both."""
+
+    config: Any = dataclasses.field(compare=False)
+    spec: EnvSpec = dataclasses.field(compare=False)
+    kind: type
+    settings: str  # as text, which tells 1 from 1.0 and True, and -0.0 from 0.0
+    sizes: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, config: Any, spec: EnvSpec) -> "_Wanted":
+        return cls(config, spec, type(config), repr(config), (spec.observation_dim, spec.action_dim, spec.actions))
+
+
+def built_once(build: Callable[[Any, EnvSpec], Agent]) -> Callable[[Any, EnvSpec], Agent]:
+    """Return `build` such that equal settings and equal sizes give agents of the very same functions.
+
+    JAX finds compiled programs by the function that they are of, so learners with such agents share them.
+    build: (settings of an algorithm of this library, EnvSpec) -> Agent.  It reads no more of the spec than
+        `observation_dim`, `action_dim` and `actions`.  What a spec must fulfil is to be checked before.
+
+    Code of the user's own may hold state or be loaded again.  So settings of a class that was derived elsewhere, and
+    those that name such a class ("package.module:Class"), always give new functions.
+    """
+
+    @functools.lru_cache(maxsize=KEPT)
+    def kept(wanted: _Wanted) -> Agent:
+        return build(wanted.config, wanted.spec)
+
+    @functools.wraps(build)
+    def built(config: Any, spec: EnvSpec) -> Agent:
+        wanted = _Wanted.of(config, spec)
+        if wanted.kind.__module__ != build.__module__ or ":" in wanted.settings:
+            return build(config, spec)
+        return kept(wanted)._replace(spec=spec)
+
+    return built
 
 
 def require_continuous(spec: EnvSpec, name: str) -> None:

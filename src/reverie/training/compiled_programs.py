@@ -1,6 +1,84 @@
-"""Ahead-of-time compilation of the programs that learning calls, so that no step waits for a compiler."""
+"""The programs that learning calls, shared by equal agents, and compiled ahead so that no step waits for a compiler."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reverie.core.agent import KEPT, Agent
+from reverie.core.seeds import UPDATE
+from reverie.core.types import Transition, row_width
+from reverie.training.flat_arrays import flat, splitter
+
+
+class AgentPrograms(NamedTuple):
+    """An agent's functions as compiled programs, which hold no arrays: seeds and states are arguments."""
+
+    update: Any  # (data of the root key, state, packed rows [I, B, …], number of the update) -> (state, flat)
+    diagnose: Any  # (state, packed rows [B, …]) -> dict of scalars
+    pack: Any  # (state) -> flat, with metrics of 0
+    split: Callable[[np.ndarray], Any]  # (flat) -> the policy's arrays
+    metric_names: tuple[str, ...]
+    diagnosis_names: tuple[str, ...]
+
+
+def programs_of(agent: Agent, root: jax.Array) -> AgentPrograms:
+    """Return the programs of an agent; those of an earlier one with the same functions (`core.agent.built_once`).
+
+    root: a key of the kind that the run draws with.  Programs of the user's own functions are not kept, since these may
+    hold any amount of data.
+    """
+    # Its imagination is left out, and all of its spec but the sizes: no program depends on them.
+    sizes = agent.spec.observation_dim, agent.spec.action_dim
+    requirements = agent.requirements
+    lead = (requirements.rollout, requirements.worlds) if requirements.rollout else (1, 1)
+    functions = _Functions(agent.init, agent.update, agent.diagnose, agent.policy)
+    make = _programs if all(map(_ours, functions)) else _programs.__wrapped__
+    return make(functions, sizes, lead, jax.random.key_impl(root))
+
+
+def _ours(function: Any) -> bool:
+    """Return whether a function, or the one in a `functools.partial`, is of this library."""
+    return str(getattr(getattr(function, "func", function), "__module__", "")).startswith("reverie.")
+
+
+class _Functions(NamedTuple):
+    """The functions of an agent that are compiled."""
+
+    init: Callable[..., Any]
+    update: Callable[..., Any]
+    diagnose: Callable[..., Any]
+    policy: Callable[..., Any]
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _programs(agent: _Functions, sizes: tuple[int, int], lead: tuple[int, int], kind: Any) -> AgentPrograms:
+    """Return an agent's programs.  lead: the leading axes of minibatches, for shapes alone.  kind: of the root key."""
+
+    def unpack(rows):
+        return Transition.unpack(rows, *sizes)
+
+    def update(root, state, rows, number):
+        key = jax.random.fold_in(jax.random.wrap_key_data(root, impl=kind), UPDATE)
+        state, metrics = agent.update(state, unpack(rows), jax.random.fold_in(key, number))
+        return state, flat(metrics, agent.policy(state))
+
+    key = jax.random.key(0, impl=kind)
+    state = jax.eval_shape(agent.init, key)
+    rows = jax.ShapeDtypeStruct((*lead, row_width(*sizes)), jnp.float32)
+    metrics = jax.eval_shape(lambda state, rows: agent.update(state, unpack(rows), key)[1], state, rows)
+    diagnosis = jax.eval_shape(lambda state, rows: agent.diagnose(state, unpack(rows[0])), state, rows)
+    return AgentPrograms(
+        update=jax.jit(update),  # the old state is kept until the new one is known to be sound
+        diagnose=jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows))),
+        pack=jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state))),
+        split=splitter(jax.eval_shape(agent.policy, state), len(metrics)),
+        metric_names=tuple(sorted(metrics)),
+        diagnosis_names=tuple(sorted(diagnosis)),
+    )
 
 
 class CompiledPrograms:

@@ -3,6 +3,7 @@
 It knows no disk, no environment and no model.  Any other source of data is an `ExperienceSource`.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -11,15 +12,14 @@ import numpy as np
 
 from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
-from reverie.core.seeds import BEGIN, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
+from reverie.core.seeds import BEGIN, INIT, LOOK, NOISE, SAMPLE, seed_of
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
-from reverie.training.compiled_programs import CompiledPrograms
+from reverie.training.compiled_programs import CompiledPrograms, programs_of
 from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
 from reverie.training.finite_checks import finite_actions, within
-from reverie.training.flat_arrays import flat, splitter
 from reverie.training.health import NAMES, Health, Symptoms, still_shares, stuck_share
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
@@ -58,27 +58,15 @@ class Trainer:
         self._diverged: str | None = None
         self.state_dim = 0 if source is None else source.state_dim
 
-        def unpack(rows):
-            return Transition.unpack(rows, n, m)
-
-        def update(state, rows, number):
-            key = jax.random.fold_in(jax.random.fold_in(self.root, UPDATE), number)
-            state, metrics = agent.update(state, unpack(rows), key)
-            return state, flat(metrics, agent.policy(state))
-
-        lead = (requirements.rollout, requirements.worlds) if requirements.rollout else (1, 1)
-        rows = jax.ShapeDtypeStruct((*lead, row_width(n, m)), jnp.float32)
-        metrics = jax.eval_shape(lambda rows: agent.update(self.state, unpack(rows), self.root)[1], rows)
-        diagnosis = jax.eval_shape(lambda rows: agent.diagnose(self.state, unpack(rows[0])), rows)
-        self._metric_names, self._diagnosis_names = tuple(sorted(metrics)), tuple(sorted(diagnosis))
-        self._sums, self._count = np.zeros(len(metrics)), 0
+        self._programs = programs = programs_of(agent, self.root)
+        self._metric_names, self._diagnosis_names = programs.metric_names, programs.diagnosis_names
+        self._sums, self._count = np.zeros(len(self._metric_names)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
-        self._update = jax.jit(update)  # the old state is kept until the new one is known to be sound
+        self._root_data = np.asarray(jax.random.key_data(self.root))  # a program takes it faster than the key
+        self._update = functools.partial(programs.update, self._root_data)
         self._before: Any = None
         self._updated_at = (0, 0)  # (step, episode)
-        self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
-        self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state)))
-        self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
+        self._diagnose, self._pack, self._split = programs.diagnose, programs.pack, programs.split
         self._flat: Any = None  # of the newest update, perhaps not computed yet
         self._policy = self._split(np.asarray(self._pack(self.state)))
         own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
@@ -178,10 +166,10 @@ class Trainer:
             count, size = requirements.updates_per_step, requirements.batch_size
             shapes = [(times * count, size) for times in dict.fromkeys((1, each))]
         for shape in shapes:
-            self._update.lower(self.state, self._rows_of(*shape), np.uint32(0)).compile()
+            self._programs.update.lower(self._root_data, self.state, self._rows_of(*shape), np.uint32(0)).compile()
 
     def _compile_diagnosis(self) -> None:
-        self._diagnose.lower(self.state, self._rows_of(self._diagnosed)).compile()
+        self._programs.diagnose.lower(self.state, self._rows_of(self._diagnosed)).compile()
 
     def _rows_of(self, *lead: int) -> Any:
         """Return the shape and dtype of packed transitions [*lead, width]."""
