@@ -74,7 +74,11 @@ def generator():
 @pytest.fixture
 def optimised(monkeypatch):
     """Compile as users do from here on, for tests that learn for long: their programs run three times as fast."""
+    from reverie.training.compiled_programs import forget_programs  # imported late: few tests need it
+
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
     jax.config.update("jax_disable_most_optimizations", False)
+    forget_programs()
     yield
     jax.config.update("jax_disable_most_optimizations", QUICK)
+    forget_programs()

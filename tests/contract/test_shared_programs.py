@@ -14,7 +14,7 @@ import reverie as rv
 from compilations import COMPILED
 from reverie.core.agent import KEPT
 from reverie.maths.noises.gaussian_noise import GaussianNoise
-from reverie.training.compiled_programs import programs_of
+from reverie.training.compiled_programs import forget_programs, programs_of
 from reverie.training.trainer import Trainer
 
 every_case = pytest.mark.parametrize("case", cases.CASES.values(), ids=cases.CASES)
@@ -154,6 +154,15 @@ def test_a_shared_program_is_compiled_again_where_numbers_are_wider():
     with jax.enable_x64(True):
         assert learnt(config, spec, 0) == learnt(own(config), spec, 0)
     assert learnt(config, spec, 0) == plain
+
+
+def test_programs_that_were_forgotten_are_compiled_again():
+    config, spec = cases.CASES["naf"].make(), cases.CASES["naf"].spec
+    before = learnt(config, spec, 0)
+    forget_programs()
+    COMPILED.clear()
+    assert learnt(config, spec, 0) == before
+    assert compiled()
 
 
 def test_few_agents_are_kept():

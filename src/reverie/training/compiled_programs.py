@@ -34,10 +34,16 @@ def programs_of(agent: Agent, root: jax.Array) -> AgentPrograms:
     # Its imagination is left out, and all of its spec but the sizes: no program depends on them.
     sizes = agent.spec.observation_dim, agent.spec.action_dim
     requirements = agent.requirements
-    lead = (requirements.rollout, requirements.worlds) if requirements.rollout else (1, 1)
+    updates = max(1, requirements.updates_per_step), requirements.batch_size
+    lead = (requirements.rollout, requirements.worlds) if requirements.rollout else updates
     functions = _Functions(agent.init, agent.update, agent.diagnose, agent.policy)
     make = _programs if all(map(_ours, functions)) else _programs.__wrapped__
     return make(functions, sizes, lead, jax.random.key_impl(root))
+
+
+def forget_programs() -> None:
+    """Forget the programs that are kept, so that they are compiled anew: with other options of the compiler, say."""
+    _programs.cache_clear()
 
 
 def _ours(function: Any) -> bool:
@@ -56,26 +62,30 @@ class _Functions(NamedTuple):
 
 @functools.lru_cache(maxsize=KEPT)
 def _programs(agent: _Functions, sizes: tuple[int, int], lead: tuple[int, int], kind: Any) -> AgentPrograms:
-    """Return an agent's programs.  lead: the leading axes of minibatches, for shapes alone.  kind: of the root key."""
+    """Return an agent's programs.  lead: the leading axes of what an update learns from.  kind: of the root key."""
 
     def unpack(rows):
         return Transition.unpack(rows, *sizes)
 
+    @functools.partial(jax.jit, inline=True)  # so that learning need not trace again what is traced here for its names
+    def learn(state, rows, key):
+        state, metrics = agent.update(state, unpack(rows), key)
+        return state, metrics, agent.policy(state)
+
     def update(root, state, rows, number):
         key = jax.random.fold_in(jax.random.wrap_key_data(root, impl=kind), UPDATE)
-        state, metrics = agent.update(state, unpack(rows), jax.random.fold_in(key, number))
-        return state, flat(metrics, agent.policy(state))
+        state, metrics, policy = learn(state, rows, jax.random.fold_in(key, number))
+        return state, flat(metrics, policy)
 
-    key = jax.random.key(0, impl=kind)
-    state = jax.eval_shape(agent.init, key)
+    key = jax.eval_shape(lambda: jax.random.key(0, impl=kind))
     rows = jax.ShapeDtypeStruct((*lead, row_width(*sizes)), jnp.float32)
-    metrics = jax.eval_shape(lambda state, rows: agent.update(state, unpack(rows), key)[1], state, rows)
+    state, metrics, policy = jax.eval_shape(learn, jax.eval_shape(agent.init, key), rows, key)
     diagnosis = jax.eval_shape(lambda state, rows: agent.diagnose(state, unpack(rows[0])), state, rows)
     return AgentPrograms(
         update=jax.jit(update),  # the old state is kept until the new one is known to be sound
         diagnose=jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows))),
         pack=jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state))),
-        split=splitter(jax.eval_shape(agent.policy, state), len(metrics)),
+        split=splitter(policy, len(metrics)),
         metric_names=tuple(sorted(metrics)),
         diagnosis_names=tuple(sorted(diagnosis)),
     )
