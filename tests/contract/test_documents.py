@@ -219,8 +219,9 @@ def test_one_file_and_one_line_add_it_to_the_package(kind, tmp_path):
 
 
 def copy_package(place):
-    shutil.copytree(ROOT / "src", place / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "studies", place / "studies", ignore=shutil.ignore_patterns("__pycache__", "films", "*.csv"))
+    """Copy the package with its byte code, which Python checks by the times of files, and so need not compile again."""
+    shutil.copytree(ROOT / "src", place / "src")
+    shutil.copytree(ROOT / "studies", place / "studies", ignore=shutil.ignore_patterns("films", "*.csv"))
 
 
 def add_line(place, block):
