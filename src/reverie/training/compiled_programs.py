@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reverie.core.agent import KEPT, Agent
-from reverie.core.seeds import UPDATE
+from reverie.core.seeds import BEGIN, UPDATE
 from reverie.core.types import Transition, row_width
 from reverie.training.flat_arrays import flat, splitter
 
@@ -39,6 +39,20 @@ def programs_of(agent: Agent, root: jax.Array) -> AgentPrograms:
     functions = _Functions(agent.init, agent.update, agent.diagnose, agent.policy)
     make = _programs if all(map(_ours, functions)) else _programs.__wrapped__
     return make(functions, sizes, lead, jax.random.key_impl(root))
+
+
+def episode_key(root: np.ndarray, number: int, kind: Any) -> jax.Array:
+    """Return the key with which episode `number` begins.
+
+    root, kind: data of the root key, and its implementation.  Folding without a compiled program takes far longer.
+    """
+    return jax.random.wrap_key_data(_folded(root, np.uint32(BEGIN), np.uint32(number), kind), impl=kind)
+
+
+@functools.partial(jax.jit, static_argnames="kind")
+def _folded(root, stream, number, kind: Any):
+    key = jax.random.fold_in(jax.random.wrap_key_data(root, impl=kind), stream)
+    return jax.random.key_data(jax.random.fold_in(key, number))
 
 
 def forget_programs() -> None:

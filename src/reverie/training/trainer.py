@@ -12,12 +12,12 @@ import numpy as np
 
 from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
-from reverie.core.seeds import BEGIN, INIT, LOOK, NOISE, SAMPLE, seed_of
+from reverie.core.seeds import INIT, LOOK, NOISE, SAMPLE, seed_of
 from reverie.core.types import Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
-from reverie.training.compiled_programs import CompiledPrograms, programs_of
+from reverie.training.compiled_programs import CompiledPrograms, episode_key, programs_of
 from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
 from reverie.training.finite_checks import finite_actions, within
 from reverie.training.health import NAMES, Health, Symptoms, still_shares, stuck_share
@@ -62,6 +62,7 @@ class Trainer:
         self._metric_names, self._diagnosis_names = programs.metric_names, programs.diagnosis_names
         self._sums, self._count = np.zeros(len(self._metric_names)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
+        self._key_kind = jax.random.key_impl(self.root)
         self._root_data = np.asarray(jax.random.key_data(self.root))  # a program takes it faster than the key
         self._update = functools.partial(programs.update, self._root_data)
         self._before: Any = None
@@ -191,7 +192,7 @@ class Trainer:
             self.source.end_episode()  # closes an episode that was cut off
             self._note_what_source_noticed()
         self.episodes += 1
-        key = jax.random.fold_in(jax.random.fold_in(self.root, BEGIN), self.episodes)
+        key = episode_key(self._root_data, self.episodes, self._key_kind)
         self.memory = np.asarray(self.agent.begin(self.state, key))
         if self.source is not None:
             self.source.begin_episode(self.episodes)
