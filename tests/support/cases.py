@@ -81,11 +81,11 @@ CASES = {
         "ppo",
         ROLLED_OUT,
         {"rollout": 64, "std": 0.3},
-        12,
+        8,
         variants=(ROLLOUT, ROLLOUT | {"worlds": 3}),
         endless=({"rollout": 32, "worlds": 2, "batch_size": 64}, 60),
     ),
-    "ppo of 3": Case("ppo", ROLLED_OUT | {"worlds": 3}, {"rollout": 64, "worlds": 3, "std": 0.3}, 24),
+    "ppo of 3": Case("ppo", ROLLED_OUT | {"worlds": 3}, {"rollout": 64, "worlds": 3, "std": 0.3}, 16),
     "dqn": Case(
         "dqn",
         REPLAYED,
