@@ -13,8 +13,9 @@ import cases
 import reverie as rv
 from compilations import COMPILED
 from reverie.core.agent import KEPT
+from reverie.core.seeds import BEGIN
 from reverie.maths.noises.gaussian_noise import GaussianNoise
-from reverie.training.compiled_programs import forget_programs, programs_of
+from reverie.training.compiled_programs import episode_key, forget_programs, programs_of
 from reverie.training.trainer import Trainer
 
 every_case = pytest.mark.parametrize("case", cases.CASES.values(), ids=cases.CASES)
@@ -65,8 +66,6 @@ def test_equal_settings_share_programs_whatever_the_seed(case):
     COMPILED.clear()
     learnt(case.make(), dataclasses.replace(case.spec, name="another"), 1)
     assert not compiled()
-    learnt(own(case.make()), case.spec, 1)
-    assert compiled()
 
 
 @every_case
@@ -163,6 +162,19 @@ def test_programs_that_were_forgotten_are_compiled_again():
     COMPILED.clear()
     assert learnt(config, spec, 0) == before
     assert compiled()
+
+
+@pytest.mark.parametrize("kind", ["threefry2x32", "rbg"])
+def test_the_key_of_an_episode_is_folded_from_root_stream_and_number(kind):
+    root = jax.random.key(5, impl=kind)
+    data, found = np.asarray(jax.random.key_data(root)), []
+    for number in (1, 2, 2**32 - 1):
+        key = episode_key(data, number, jax.random.key_impl(root))
+        wanted = jax.random.fold_in(jax.random.fold_in(root, BEGIN), number)
+        assert key.dtype == wanted.dtype
+        np.testing.assert_array_equal(jax.random.key_data(key), jax.random.key_data(wanted))
+        found.append(jax.random.key_data(key).tobytes())
+    assert len(set(found)) == 3
 
 
 def test_few_agents_are_kept():
