@@ -1,14 +1,25 @@
+import copy
 import dataclasses
+import functools
+import inspect
 import itertools
+import pickle
 
 import pytest
 
+import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.algorithms.tuned import TUNED, TUNED_PER_AGENT
 from reverie.cli.parser import build_parser
+from reverie.control.ilqg_step import Options
+from reverie.control.mpc import MPCOptions
+from reverie.control.pilqr_step import PILQR
 from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
+from reverie.maths.noises import NOISES
+from reverie.models import MODELS
+from reverie.tabular.q_learning import QLearningSettings
 
 NAF, DDPG = ALGORITHMS["naf"], ALGORITHMS["ddpg"]
 
@@ -64,6 +75,69 @@ def test_a_setting_that_cannot_work_is_named(change, says):
 def test_unknown_setting_gets_the_nearest():
     with pytest.raises(ConfigError, match="unknown setting 'learning_rat'; did you mean 'learning_rate'"):
         coerce(NAF, "learning_rat", "1")
+
+
+SETTINGS = {
+    **ALGORITHMS,
+    **MODELS,
+    **NOISES,
+    "imagination": functools.partial(rv.Imagination, NAF(), rv.Recent()),
+    "pilqr": PILQR,
+    "q-learning": QLearningSettings,
+    "mpc": MPCOptions,
+    "ilqg": Options,
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS.values(), ids=SETTINGS)
+def test_constructors_name_an_unknown_setting_as_set_does(kind):
+    with pytest.raises(ConfigError, match="unknown setting 'zzz_zzz'; known: "):
+        kind(zzz_zzz=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "says"),
+    [
+        *((kind, "lr", "lr is called learning_rate here") for kind in ALGORITHMS.values()),
+        *((kind, "gamma", "gamma is called discount here") for kind in ALGORITHMS.values()),
+        (MODELS["neural"], "lr", "lr is called learning_rate here"),
+        (NOISES["ou"], "thet", "did you mean 'theta'?"),
+        (SETTINGS["imagination"], "l", "l is called rollout_length here"),
+        (SETTINGS["imagination"], "mpc_horizon", "mpc_horizon is called plan_horizon here"),
+        (PILQR, "kl_frst", "did you mean 'kl_first'?"),
+        (QLearningSettings, "eps", "eps is called epsilon here"),
+        (MPCOptions, "horizn", "did you mean 'horizon'?"),
+        (Options, "tolerence", "did you mean 'tolerance'?"),
+    ],
+)
+def test_constructors_suggest_the_name_used_here(kind, name, says):
+    with pytest.raises(ConfigError) as caught:
+        kind(**{name: 1})
+    assert str(caught.value) == f"unknown setting {name!r}; {says}"
+
+
+def test_other_ways_to_make_settings_suggest_too():
+    for make in (NAF.paper, NAF().replace, functools.partial(dataclasses.replace, NAF())):
+        with pytest.raises(ConfigError, match="unknown setting 'lr'; lr is called learning_rate here"):
+            make(lr=1e-3)
+
+
+@pytest.mark.parametrize("kind", SETTINGS.values(), ids=SETTINGS)
+def test_settings_are_ordinary_dataclasses(kind):
+    settings = kind()
+    assert pickle.loads(pickle.dumps(settings)) == copy.deepcopy(settings) == dataclasses.replace(settings) == settings
+    fields = [field.name for field in dataclasses.fields(settings)]
+    assert list(inspect.signature(type(settings)).parameters) == fields
+
+
+def test_a_class_with_a_constructor_of_its_own_decides_what_it_takes():
+    class Own(NAF):
+        def __init__(self, lr, **more):
+            super().__init__(learning_rate=lr, **more)
+
+    assert Own(lr=1e-2).learning_rate == 1e-2
+    with pytest.raises(TypeError, match="positional"):
+        NAF(1e-3)
 
 
 def test_ddpg_has_no_precision():

@@ -11,6 +11,7 @@ from reverie.control import box_qp, lqr, shapes
 from reverie.control.ilqg_problem import Expansion
 from reverie.core.argument_checks import finite, shown, whole
 from reverie.core.errors import ConfigError
+from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
 from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
@@ -21,7 +22,7 @@ TRACE = ("cost", "regularisation", "alpha", "fall", "expected", "gain")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(KnownNames):
     """Settings of iLQG."""
 
     iterations: int = 500

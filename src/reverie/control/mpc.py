@@ -17,11 +17,12 @@ from reverie.control.ilqg_problem import Problem
 from reverie.control.ilqg_step import DEFAULT_OPTIONS, Options
 from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError
+from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MPCOptions:
+class MPCOptions(KnownNames):
     """Settings of model predictive control."""
 
     horizon: int = 50

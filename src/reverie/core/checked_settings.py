@@ -8,6 +8,7 @@ from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.registry import registry_of
 from reverie.core.setting_docs import document_settings
+from reverie.core.setting_names import KnownNames
 from reverie.core.words import plain
 
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")  # as users type them
@@ -15,8 +16,8 @@ TRUTHS: dict[str, bool] = {word: word in TRUE for word in (*TRUE, *FALSE)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Base class of settings.  Raises ConfigError where a value does not have its field's type."""
+class Settings(KnownNames):
+    """Base class of settings.  Raises ConfigError for an unknown name, and where a value does not have its field's type."""
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)

@@ -49,12 +49,13 @@ from reverie.core.dynamics import Model, missing
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.setting_docs import document_settings
+from reverie.core.setting_names import KnownNames
 from reverie.core.types import EnvSpec
 
 
 @document_settings
 @dataclasses.dataclass(frozen=True)
-class Imagination:
+class Imagination(KnownNames):
     """An off-policy agent that also learns from imagined transitions (Algorithm 2).
 
     Raises ConfigError where a value cannot work.

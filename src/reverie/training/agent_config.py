@@ -4,7 +4,6 @@ Classes of the user's own are included.
 """
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
 from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError, unknown
+from reverie.core.setting_names import require_known_names
 from reverie.environments.imports import imported
 from reverie.imagination.settings import Imagination
 from reverie.models import MODELS
@@ -86,23 +86,12 @@ def read(agent: Agent) -> Algorithm:
         return inner
     model = agent.imagination.model
     own = _made(model_class_of(model.name), model.settings)
-    _refuse_unknown(Imagination, agent.imagination.settings)
     return Imagination(inner, own, **agent.imagination.settings)
-
-
-def _refuse_unknown(kind: Any, settings: dict[str, Any]) -> None:
-    """Raise ConfigError that names a setting which the class does not have."""
-    parameters = inspect.signature(kind).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
-    for name in settings:
-        if name not in parameters:
-            raise unknown("setting", name, parameters)
 
 
 def _made(kind: Any, settings: dict[str, Any]) -> Any:
     """Return a dataclass made of its settings; lists become the types of its fields."""
-    _refuse_unknown(kind, settings)
+    require_known_names(kind, settings)
     if issubclass(kind, Settings) or set(settings) - {field.name for field in dataclasses.fields(kind)}:
         return kind(**settings)
     try:

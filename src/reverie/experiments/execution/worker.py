@@ -22,7 +22,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, DivergedError, going_on, unknown
+from reverie.core.errors import ConfigError, DivergedError, unknown
 from reverie.core.seeds import NOISE, seed_of
 from reverie.environments.env_adapter import EnvAdapter, make_env
 from reverie.experiments.execution.results_store import SCORE, RunResult
@@ -91,10 +91,8 @@ def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
         settings = {"rollout_length": length, **variant.imagination}
         imagined = rv.Imagination.paper if variant.as_paper else rv.Imagination
         return imagined(agent, model, **settings)
-    except TypeError as error:  # a setting that it does not have
-        raise ConfigError(
-            f"{domain}/{variant.name}: {going_on(error, 'give settings of its agent and model alone')}"
-        ) from None
+    except ConfigError as error:
+        raise ConfigError(f"{domain}/{variant.name}: {error}") from None
 
 
 def learn(cell: RunSpec, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
