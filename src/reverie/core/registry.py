@@ -4,7 +4,7 @@ import ast
 import functools
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from reverie.core.errors import ConfigError, sentence, unknown
@@ -28,20 +28,17 @@ class Registry(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._homes)
 
-    def find(self, name: str, what: str) -> Any:
+    def find(self, name: str, what: str, load: Callable[[str, str], Any] | None = None) -> Any:
         """Return what a name stands for, or what a "package.module:attribute" of the user's own does.
 
-        what: the kind of thing, for messages.  Raises ConfigError where nothing is there.
+        what: the kind of thing, for messages.  load: (name, what) -> what the user's "package.module:attribute" names;
+        by default a plain import.  Raises ConfigError where nothing is there.
         """
         if name in self:
             return self[name]
         if ":" not in name:
             raise unknown(what, name, self)
-        module, _, attribute = name.partition(":")
-        try:
-            return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
-        except Exception as error:  # whatever somebody's module raises
-            raise ConfigError(f"cannot import {what} {name!r}: {sentence(error)}") from error
+        return (load or _loaded_or_refused)(name, what)
 
     def text(self, name: str) -> str:
         """Return the first line of the docstring of a name's module, without importing the module."""
@@ -49,9 +46,16 @@ class Registry(Mapping[str, Any]):
 
 
 def loaded(home: str) -> Any:
-    """Import and return the "package.module:attribute" of this package that `home` names."""
+    """Import and return what `home`, a "package.module:attribute", names.  The attribute may have dots."""
     module, _, attribute = home.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+
+
+def _loaded_or_refused(name: str, what: str) -> Any:
+    try:
+        return loaded(name)
+    except Exception as error:  # a user's module may raise anything
+        raise ConfigError(f"cannot import {what} {name!r}: {sentence(error)}") from error
 
 
 def registry_of(hint: Any) -> Registry | None:

@@ -3,7 +3,6 @@
 Modules are found as Python finds them, and last in the current folder.
 """
 
-import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from reverie.core.errors import ConfigError, sentence, unknown
+from reverie.core.registry import loaded
 from reverie.environments.blocking_calls import IMPORT, failed
 
 _LOOKED_IN: list[str] = []  # current folders that we added to sys.path: at most one
@@ -39,7 +39,7 @@ def imported(source: str, what: str) -> Any:
         )
     module = imported_module(module_name, source, what)
     try:
-        return functools.reduce(getattr, attribute.split("."), module)
+        return loaded(source)
     except AttributeError as error:
         if module_name == "__main__":
             raise ConfigError(
@@ -111,9 +111,9 @@ def place_of(source: str) -> str:
     Nothing is imported, so for a module in packages it is the file of the outermost package.
     """
     top = source.partition(":")[0].partition(".")[0]
-    loaded = sys.modules.get(top)
-    if loaded is not None:
-        return os.path.realpath(getattr(loaded, "__file__", None) or "")
+    module = sys.modules.get(top)
+    if module is not None:
+        return os.path.realpath(getattr(module, "__file__", None) or "")
     here = _current_folder()
     path = [*sys.path, *([] if here is None else [str(here)])]
     try:

@@ -10,7 +10,8 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
 from reverie.core.checked_settings import Settings
-from reverie.core.errors import ConfigError, unknown
+from reverie.core.errors import ConfigError
+from reverie.core.registry import Registry
 from reverie.core.setting_names import require_known_names
 from reverie.environments.imports import imported
 from reverie.imagination.settings import Imagination
@@ -42,12 +43,8 @@ def import_noise(settings: Mapping[str, Any]) -> None:
         imported(noise, "noise")
 
 
-def _class_of(name: str, known: Mapping[str, type], what: str) -> type:
-    if name in known:
-        return known[name]
-    if ":" not in name:
-        raise unknown(what, name, known)
-    found = imported(name, what)
+def _class_of(name: str, known: Registry, what: str) -> type:
+    found = known.find(name, what, imported)
     if not isinstance(found, type) or not dataclasses.is_dataclass(found):
         raise ConfigError(f'{what} {name!r} is no dataclass of settings; give one as "package.module:Class"')
     return found
