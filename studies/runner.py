@@ -2,18 +2,15 @@
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import reverie
 from reverie.core.errors import ReverieError
 from reverie.core.words import count
-from reverie.experiments.execution.local_backend import cores, keep_to_next
+from reverie.experiments.execution.process_pool import ProcessPool
 from reverie.experiments.spec.declaration import PINNED
 from studies.store import Store
 from studies.study import ROOT, Cell, Row, Study
@@ -38,8 +35,10 @@ def fill(
     failed: dict[Cell, str] = {}
     with store.locked():
         missing = store.missing(cells)
-        with _Processes(study, python, jobs) as processes:
-            for cell, outcome in processes.work(missing):
+        with ProcessPool(jobs) as pool:
+            work = {pool.submit(_compute, pool, study, python, cell): cell for cell in missing}
+            for ended in as_completed(work):
+                cell, outcome = work[ended], ended.result()
                 if isinstance(outcome, CellError):
                     failed[cell] = str(outcome)
                     continue
@@ -55,49 +54,12 @@ def fill(
         )
 
 
-class _Processes:
-    """The processes at work.  They end with the block."""
-
-    def __init__(self, study: Study, python: str, jobs: int):
-        self._study, self._python = study, python
-        self._lock, self._over = threading.Lock(), False
-        self._alive: set[subprocess.Popen] = set()
-        self._threads = ThreadPoolExecutor(jobs, initializer=keep_to_next, initargs=(iter(cores(jobs)),))
-
-    def __enter__(self) -> "_Processes":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._over = True
-            for process in self._alive:
-                process.kill()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-
-    def work(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, list[Row] | CellError]]:
-        """Yield each cell with its rows, or with what went wrong, as it ends."""
-        work = {self._threads.submit(self._compute, cell): cell for cell in cells}
-        for done in as_completed(work):
-            yield work[done], done.result()
-
-    def _compute(self, cell: Cell) -> list[Row] | CellError:
-        words = [self._python, "-m", "studies.worker", self._study.name, *map(str, cell)]
-        with tempfile.TemporaryFile("w+") as complaints:
-            with self._lock:
-                if self._over:
-                    return CellError("interrupted")
-                process = subprocess.Popen(
-                    words, env=environment(), stdout=subprocess.PIPE, stderr=complaints, text=True
-                )
-                self._alive.add(process)
-            output, _ = process.communicate()
-            with self._lock:
-                self._alive.discard(process)
-            if process.returncode == 0:
-                return [json.loads(line) for line in output.splitlines()]
-            complaints.seek(0)
-            last = (complaints.read().strip().splitlines() or [f"exit status {process.returncode}"])[-1]
-            return CellError(last)
+def _compute(pool: ProcessPool, study: Study, python: str, cell: Cell) -> list[Row] | CellError:
+    """Return a cell's rows, or what went wrong."""
+    lines: list[str] = []
+    command = [python, "-m", "studies.worker", study.name, *map(str, cell)]
+    status, error = pool.run(command, environment(), lines.append)
+    return [json.loads(line) for line in lines] if status == 0 else CellError(error)
 
 
 def environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from commands import done, one_object, refusal, reverie
-from reverie.experiments.execution import local_backend, ray_backend
+from reverie.experiments.execution import local_backend, process_pool, ray_backend
 from reverie.experiments.execution.missing_runs import chosen
 from reverie.experiments.execution.results_store import ResultsStore
 from reverie.experiments.spec.declaration import cells_of
@@ -271,7 +271,7 @@ def test_each_process_keeps_to_a_core_of_its_own(tmp_path):
                 seen[pid] = [os.sched_getaffinity(int(task.name)) for task in tasks]
 
     assert not any(outcome.error for _, outcome in local_backend.run(cells, tmp_path, 2, look))
-    wanted = {frozenset(core) for core in local_backend.cores(2)}
+    wanted = {frozenset(core) for core in process_pool.cores(2)}
     assert len(seen) == 2
     assert {frozenset(core) for threads in seen.values() for core in threads} == wanted
     assert len(wanted) == min(2, len(own))

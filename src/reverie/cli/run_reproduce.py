@@ -12,8 +12,8 @@ from reverie.cli.report import OUTPUT
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
 from reverie.experiments.analysis.statistics import number
-from reverie.experiments.execution.local_backend import usable_cores
 from reverie.experiments.execution.missing_runs import chosen, fill, prepare, require_backend
+from reverie.experiments.execution.process_pool import usable_cores
 from reverie.experiments.execution.results_store import Key, ResultsStore, RunResult
 from reverie.experiments.execution.time_estimates import estimates
 from reverie.experiments.execution.worker import begun as begun_of

@@ -19,8 +19,8 @@ from reverie.core.words import count
 from reverie.environments.env_adapter import make_env
 from reverie.experiments.analysis import sweep_report
 from reverie.experiments.analysis.statistics import number
-from reverie.experiments.execution.local_backend import usable_cores
 from reverie.experiments.execution.missing_runs import BACKENDS, require_backend
+from reverie.experiments.execution.process_pool import usable_cores
 from reverie.experiments.execution.sweep_store import SweepStore, Verb
 from reverie.experiments.execution.sweep_worker import SweepResult, begun
 from reverie.experiments.spec.sweep_grid import (
