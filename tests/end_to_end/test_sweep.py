@@ -128,6 +128,27 @@ def test_ctrl_c_leaves_finished_runs_whole_and_the_same_command_goes_on(swept, i
 # ---- without processes
 
 
+def test_a_dry_run_lists_the_cells_and_writes_nothing(swept, monkeypatch, tmp_path):
+    monkeypatch.setattr(local_backend, "run", None)
+    before = {path: path.stat().st_mtime_ns for path in swept[0].rglob("*")}
+    words = [*SWEEP, "--set", "learning_rate=1e-4,1e-3,1e-2", "--seeds", "2", "--dry-run"]
+    facts = one_object(*words, "--out", swept[0])
+    assert (facts["cells"], facts["done"], len(facts["runs"])) == (6, 4, 6)
+    assert sorted(run["run"] for run in facts["runs"] if run["done"]) == NAMES
+    assert [(run["settings"]["learning_rate"], run["seed"]) for run in facts["runs"] if not run["done"]] == [
+        ("0.01", 0),
+        ("0.01", 1),
+    ]
+    head, *lines, _, last = done(*words, "--out", swept[0]).splitlines()
+    assert head.split() == ["run", "seed", "done", "settings"] and last == "2 of 6 runs to do"
+    assert [line.split()[1:3] for line in lines] == [[str(i // 3), "yes" if i % 3 < 2 else "no"] for i in range(6)]
+    assert lines[0].split()[3:] == ["batch_size=4", "hidden=8", "learning_rate=0.0001", "warmup_steps=20"]
+    assert {path: path.stat().st_mtime_ns for path in swept[0].rglob("*")} == before
+    assert "6 of 6 runs to do" in done(*words, "--out", tmp_path / "out") and not (tmp_path / "out").exists()
+    said = refusal("sweep", "naf", "CartPole-v1", "--set", "discount=0.9", "--dry-run", "--out", tmp_path / "out")
+    assert "naf needs a continuous Box" in said
+
+
 def test_a_run_that_fails_is_named_and_tried_again(instead, tmp_path):
     words = [*SWEEP, *RATES, "--seeds", "2", "--out", str(tmp_path / "out")]
     instead(lambda cell: SweepResult(error="beam lost") if cell.folder_name == NAMES[1] else good(cell))

@@ -1,12 +1,12 @@
 """`reverie reproduce`: its work."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reverie.cli import run_report, stopping
+from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
 from reverie.core.errors import ConfigError
@@ -21,8 +21,6 @@ from reverie.experiments.spec.declaration import RunSpec, cells_of
 from reverie.experiments.spec.hyperparameter_search import searched
 from reverie.experiments.spec.paper import EXPERIMENTS
 from reverie.report.multi_progress import MultiProgress, duration
-
-FAILED = 1  # exit status where a cell failed
 
 
 def reproduce(options: Any) -> int:
@@ -95,25 +93,21 @@ def _fill(
         return []
     results.open()
     stopping.say(f"what is done is kept in {results.path}, and the same command goes on from there")
-    board, failed = show(), []
+    progress = show()
     try:
         missing = prepare(results, missing)  # another call may have done some while we waited for the lock
-
-        def tell(cell: RunSpec, row: dict[str, Any]) -> None:
-            board.score(cell.key, int(row["episode"]), cell.episodes, float(row["return_mean"]))
-
-        with closing(fill(results, missing, options.backend, jobs, tell)) as run:
-            for cell, outcome in run:
-                board.end(cell.key, _words(outcome))
-                if outcome.error:
-                    failed.append(cell)
+        texts = CellTexts(
+            lambda cell: cell.key,
+            lambda cell, row: (int(row["episode"]), cell.episodes, float(row["return_mean"])),
+            _ending,
+        )
+        failed = run_cells(lambda tell: fill(results, missing, options.backend, jobs, tell), progress, texts)
     finally:
-        board.stop()
         results.close()
-    return failed
+    return [cell for cell, _ in failed]
 
 
-def _words(outcome: RunResult) -> str:
+def _ending(outcome: RunResult) -> str:
     """Return the end of a cell in words."""
     if outcome.error:
         return f"failed: {outcome.error}"

@@ -4,12 +4,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reverie.cli import run_report, stopping
 from reverie.cli.agents import agent_of
+from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
 from reverie.cli.train import STEPS, train_words, usual_evaluate_every
@@ -39,8 +39,6 @@ from reverie.training.provenance import versions
 from reverie.training.resource_estimates import fitting
 from reverie.training.tensorboard import require as require_tensorboard
 
-FAILED = 1  # exit status: some run failed
-
 
 def sweep(options: Any) -> int:
     """Train the runs of a grid that are missing, then write the table and the page."""
@@ -49,7 +47,8 @@ def sweep(options: Any) -> int:
         raise ConfigError(
             "the grid is empty: give --set NAME=A,B,…; for seeds alone there is `reverie train AGENT ENV --seeds N`"
         )
-    return _run(options, "sweep", combinations(grid, options.random))
+    plan = _planned(options, "sweep", combinations(grid, options.random))
+    return _dry_run(options, plan) if options.dry_run else _run(options, plan)
 
 
 def train_seeds(options: Any) -> int:
@@ -59,11 +58,21 @@ def train_seeds(options: Any) -> int:
     for flag in ("relearn", "allow_new_bounds", "trust"):
         if getattr(options, flag):
             raise ConfigError(f"--{flag.replace('_', '-')} is about one run; give it that run's --out, without --seeds")
-    return _run(options, "train", [options.settings])
+    return _run(options, _planned(options, "train", [options.settings]))
 
 
-def _run(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> int:
-    """Do what is missing of a grid; return the exit status."""
+class _Plan(NamedTuple):
+    """What a command asks for: the cells of its grid, in a folder where they may stand."""
+
+    store: SweepStore
+    verb: Verb
+    version: str
+    asked: dict[str, Any]  # what all cells have in common
+    cells: list[SweepCell]
+
+
+def _planned(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> _Plan:
+    """Return the cells of a grid.  Raises ConfigError for settings that cannot work, or that the folder cannot take."""
     require_backend(options.backend or BACKENDS[0])
     require_few(len(grid) * options.seeds)
     store = SweepStore(Path(options.out) if options.out else _usual_out(options, verb))
@@ -75,6 +84,31 @@ def _run(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> int:
     store.require(verb, version, asked)
     cells = seeds_first(by_setting)
     _require_distinct(cells)
+    return _Plan(store, verb, version, asked, cells)
+
+
+def _dry_run(options: Any, plan: _Plan) -> int:
+    """Print the cells, and which of them are done; write nothing."""
+    missing = plan.store.missing(plan.cells)
+    _require_possible(options, missing)
+    done = plan.store.rows
+    rows = [
+        {"run": cell.folder_name, "settings": cell.settings, "seed": cell.seed, "done": cell.folder_name in done}
+        for cell in plan.cells
+    ]
+    facts = {"out": str(plan.store.path), "cells": len(rows), "done": len(rows) - len(missing), "runs": rows}
+    width = max(len(row["run"]) for row in rows)
+    lines = [f"{'run':{width}}  {'seed':>5}  {'done':4}  settings"]
+    for row in rows:
+        is_done = "yes" if row["done"] else "no"
+        lines.append(f"{row['run']:{width}}  {row['seed']:>5}  {is_done:4}  {label(row['settings'])}")
+    emit(options, facts, *lines, "", f"{len(missing)} of {count(len(rows), 'run')} to do")
+    return 0
+
+
+def _run(options: Any, plan: _Plan) -> int:
+    """Do the cells that are missing, and report; return the exit status."""
+    store, verb, version, asked, cells = plan
     failed: dict[str, str] = {}
     if missing := store.missing(cells):
         _require_possible(options, missing)
@@ -166,38 +200,28 @@ def _line() -> str:
 
 
 def _fill(options: Any, store: SweepStore, cells: Sequence[SweepCell]) -> dict[str, str]:
-    """Train the runs that are missing; return what was wrong with those that failed, by name."""
+    """Train the runs that are missing; return the errors of those that failed, by name."""
     missing, line = store.missing(cells), _line()
-    done = len(cells) - len(missing)
     assert store.facts is not None
     folder = store.runs(store.facts.verb)
     names = _short_names(cells)
-    behind = {names[cell.folder_name]: begun(folder / cell.folder_name) for cell in missing}
-    costs = {key: float(max(1, missing[0].steps - steps)) for key, steps in behind.items()}  # all take as many steps
-    failed: dict[str, str] = {}
+    steps_done = {names[cell.folder_name]: begun(folder / cell.folder_name) for cell in missing}
+    # All cells take as many steps, so steps stand for seconds.
+    costs = {key: float(max(1, missing[0].steps - steps)) for key, steps in steps_done.items()}
 
-    def said(how_far: str) -> str:
+    def interrupted(how_far: str) -> str:
         del how_far
-        kept = f"{done} of {count(len(cells), 'run')} done and kept in {store.path}"
+        kept = f"{len(cells) - len(store.missing(cells))} of {count(len(cells), 'run')} done and kept in {store.path}"
         return f"reverie: interrupted; {kept}. To go on:\n{line}"
 
-    stopping.say(said)
-    board = MultiProgress(costs, behind, options.quiet)
-    try:
-
-        def tell(cell: SweepCell, row: dict[str, Any]) -> None:
-            board.score(names[cell.folder_name], row["step"], cell.steps, row["score"])
-
-        with closing(store.fill(missing, options.backend or BACKENDS[0], options.jobs or usable_cores(), tell)) as run:
-            for cell, result in run:
-                board.end(names[cell.folder_name], _words(result))
-                if result.error:
-                    failed[cell.folder_name] = result.error
-                else:
-                    done += 1
-    finally:
-        board.stop()
-    return failed
+    stopping.say(interrupted)
+    texts = CellTexts(
+        lambda cell: names[cell.folder_name], lambda cell, row: (row["step"], cell.steps, row["score"]), _ending
+    )
+    backend, jobs = options.backend or BACKENDS[0], options.jobs or usable_cores()
+    progress = MultiProgress(costs, steps_done, options.quiet)
+    failed = run_cells(lambda tell: store.fill(missing, backend, jobs, tell), progress, texts)
+    return {cell.folder_name: error for cell, error in failed}
 
 
 def _short_names(cells: Sequence[SweepCell]) -> dict[str, tuple[str, ...]]:
@@ -211,7 +235,7 @@ def _short_names(cells: Sequence[SweepCell]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _words(result: SweepResult) -> str:
+def _ending(result: SweepResult) -> str:
     """Return how a run ended, in words."""
     if result.ended is None:
         return f"failed: {result.error}"

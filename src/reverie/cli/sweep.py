@@ -47,4 +47,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_imagination(parser)
     add_evaluation(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs, say which are done, and stop")
     parser.add_argument("--quiet", action="store_true", help="no progress")
