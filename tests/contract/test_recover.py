@@ -293,7 +293,7 @@ def test_whatever_else_can_be_read_is_copied(run, capsys):
     for name in ("secret: a symbolic link", "folder: a symbolic link", "pipe: ", "1 row of events.csv"):
         assert f"left out: {name}" in told
     assert not any((new / name).exists() for name in ("secret", "folder", "pipe"))
-    assert f"to go on: reverie train naf worlds:Line --resume --out {new}" in told
+    assert f"to go on: reverie train naf worlds:Line --out {new} --resume" in told
     assert main(["train", "naf", "worlds:Line", "--resume", "--quiet", "--out", str(new)]) == 0
     assert len(records_of(new)) == 36
 

@@ -130,7 +130,7 @@ def test_the_line_of_ones_own_program_keeps_the_other_settings(tmp_path, relearn
     agent = rv.Imagination(rv.NAF(**NET), rv.LinearGaussian(episodes=4), rollout_length=3)
     with rv.Learner(agent, spec=spec, out=tmp_path / "run") as learner:
         config = learner.keeps
-    line = resume_line(config, tmp_path / "run", {"learning_rate": 1e-4}, *(["--relearn"] if relearn else []))
+    line = resume_line(config, tmp_path / "run", {"learning_rate": 1e-4}, relearn)
     assert ("relearn=True" in line) == relearn
     with eval(line, {"rv": rv}) as learner:
         assert learner.config == dataclasses.replace(agent, agent=dataclasses.replace(agent.agent, learning_rate=1e-4))

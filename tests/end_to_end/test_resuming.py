@@ -99,7 +99,7 @@ def test_a_diverged_run_goes_on_by_the_line_that_the_error_ends_with(tmp_path, c
     ]
     told = fails(words, capsys)
     line = told[told.index("reverie train") :]
-    assert line.endswith(f"--resume --set learning_rate=0.0001 --out {out}")
+    assert line.endswith(f"--set learning_rate=0.0001 --out {out} --resume")
     kept = (tmp_path / "run" / "experience" / "journal.bin").read_bytes()
     assert line in fails([*words[:5], *FAST, "--resume", "--out", out], capsys), (
         "unchanged it diverges again, and says so"

@@ -15,7 +15,7 @@ from reverie.cli.output import emit
 from reverie.core.errors import unknown
 from reverie.core.interrupts import look
 from reverie.core.registry import first_line, loaded
-from reverie.core.words import count
+from reverie.core.words import count, typed
 
 NAME, VALUE = 17, 12  # characters of a column
 CALLBACKS = ("Evaluate", "SaveBest", "StopAtReturn", "Progress")  # of `rv`, for `Learner.learn(callbacks=…)`
@@ -102,7 +102,7 @@ def _one(options: Any, group: str, entry: Entry) -> None:
     for name, fact in facts.items():
         lines += [name, *(f"  {row}" for row in fact)] if isinstance(fact, list | tuple) else [f"{name}: {fact}"]
     for row in settings:
-        default = "" if row["default"] is None else _typed(row["default"])
+        default = "" if row["default"] is None else typed(row["default"])
         choices = f" ({', '.join(row['choices'])})" if row["choices"] else ""
         text = row["text"] + ("" if all(choice in row["text"] for choice in row["choices"]) else choices)
         lines += _wrapped(f"  {row['name']:26} {default:{VALUE}} ", text)
@@ -136,13 +136,6 @@ def _wrapped(head: str, text: str) -> list[str]:
         return [(head + text).rstrip()]
     width = max(len(head) + 20, shutil.get_terminal_size().columns)
     return textwrap.wrap(text, width, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
-
-
-def _typed(value: Any) -> str:
-    """Return a value as it is typed after `--set`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) or "()" if isinstance(value, list | tuple) else str(value)
 
 
 def _rows(kind: type, prefix: str = "", without: tuple[str, ...] = ()) -> list[dict[str, Any]]:

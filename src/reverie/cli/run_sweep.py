@@ -12,7 +12,7 @@ from reverie.cli.agents import agent_of
 from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
-from reverie.cli.train import STEPS, train_words, usual_evaluate_every
+from reverie.cli.train import STEPS, usual_evaluate_every
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.words import count
@@ -38,6 +38,7 @@ from reverie.training.agent_config import read, written
 from reverie.training.provenance import versions
 from reverie.training.resource_estimates import fitting
 from reverie.training.tensorboard import require as require_tensorboard
+from reverie.training.train_command import train_words
 
 
 def sweep(options: Any) -> int:

@@ -9,7 +9,7 @@ import reverie as rv
 from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
-from reverie.cli.train import STEPS, train_words, usual_evaluate_every
+from reverie.cli.train import STEPS, usual_evaluate_every
 from reverie.core.errors import ConfigError, ReverieError, going_on
 from reverie.core.words import count, mean_of_last, whole_number
 from reverie.report.progress import Progress
@@ -22,6 +22,7 @@ from reverie.training.callbacks import usual_callbacks
 from reverie.training.resume_commands import resume_line
 from reverie.training.resuming import Wish, facts_of, header_of
 from reverie.training.run_identity import require_as_begun
+from reverie.training.train_command import resume_words
 
 
 def train(options: Any) -> None:
@@ -186,8 +187,7 @@ def _new_directory(options: Any) -> Path:
 
 
 def _resume_line(options: Any, amount: int, out: Path) -> str:
-    words = train_words(vars(options) | {"steps": amount}, options.settings)
-    return shlex.join([*words, "--out", str(out), "--resume"])
+    return shlex.join(resume_words(vars(options) | {"steps": amount}, options.settings, out))
 
 
 def _report(options: Any, learner: rv.Learner) -> None:

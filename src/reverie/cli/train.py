@@ -1,7 +1,6 @@
 """`reverie train`: its arguments."""
 
 import argparse
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reverie.algorithms import ALGORITHMS
@@ -35,23 +34,6 @@ def usual_evaluate_every(env: str, steps: int) -> int:
     Episodes of one's own environment may cost money: they are spent only when asked for.
     """
     return 0 if ":" in env else max(1000, steps // 20)
-
-
-def train_words(asked: Mapping[str, Any], settings: Iterable[tuple[str, Any]]) -> list[str]:
-    """Return the words of a `reverie train`.
-
-    asked: agent, env, steps, and whatever else is to be in the command, by the names of its options.
-    """
-    words = ["reverie", "train", asked["agent"], asked["env"], "--steps", str(asked["steps"])]
-    for name, value in settings:
-        words += ["--set", f"{name}={value}"]
-    for name in ("imagine", "plan"):
-        if asked[name] != "off":
-            words += [f"--{name}", asked[name]]
-    for name in ("seed", "evaluate_every", "evaluate_episodes", "stop_at"):
-        if asked.get(name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(asked[name])]
-    return words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

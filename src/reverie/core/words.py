@@ -50,6 +50,13 @@ def either(names: Iterable[object]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def typed(value: Any) -> str:
+    """Return a value as it is typed after `--set`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) or "()" if isinstance(value, list | tuple) else str(value)
+
+
 def number(value: float) -> str:
     """Return a number with as few characters as identify it: .99 as "0.99", but 1 - 1e-16 not as 1."""
     text = f"{value:g}"

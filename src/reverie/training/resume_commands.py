@@ -13,9 +13,13 @@ import gymnasium as gym
 import msgspec
 
 from reverie.core.errors import DivergedError, going_on
+from reverie.core.words import typed
 from reverie.environments.env_adapter import OUR_IDS
 from reverie.storage.config import Config
 from reverie.training import agent_config
+from reverie.training.train_command import resume_words
+
+PARTS = ("agent", "model", "plan")  # of an agent, which have arguments of their own beside --set
 
 
 def can_be_typed(env: str | None) -> bool:
@@ -25,20 +29,24 @@ def can_be_typed(env: str | None) -> bool:
     return ":" in env or env in OUR_IDS or env in gym.registry
 
 
-def resume_line(config: Config, out: Path, settings: Mapping[str, Any] = MappingProxyType({}), *flags: str) -> str:
-    """Return the line that continues a run, with other settings where some are given."""
+def resume_line(
+    config: Config,
+    out: Path,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    relearn: bool = False,
+    steps: int | None = None,
+) -> str:
+    """Return the line that continues a run, with other settings where some are given.
+
+    relearn: learn the journal from its start again.  steps: how many steps to learn; None: as many as are left.
+    """
     if not can_be_typed(config.env):
-        return _python_line(config, out, settings, "--relearn" in flags)
-    words = ["reverie", "train", config.agent.name, config.env, "--resume", *flags]
+        return _python_line(config, out, settings, relearn)
     flat = config.agent.flat()
-    for name, value in settings.items():
-        if name not in ("agent", "model", "plan") and name in flat:
-            words += ["--set", f"{name}={_typed(value)}"]
-    if config.agent.imagination is not None:
-        words += ["--imagine", config.agent.imagination.model.name]
-        if flat["plan"] != "off":
-            words += ["--plan", flat["plan"]]
-    return shlex.join([*words, "--out", str(out)])
+    options = {"agent": config.agent.name, "env": config.env, "steps": steps}
+    options |= {"imagine": flat.get("model"), "plan": flat.get("plan")}
+    others = [(name, typed(value)) for name, value in settings.items() if name in flat and name not in PARTS]
+    return shlex.join(resume_words(options, others, out, relearn))
 
 
 def _python_line(config: Config, out: Path, settings: Mapping[str, Any], relearn: bool) -> str:
@@ -62,12 +70,6 @@ def _constructed(value: Any) -> str:
     kind = type(value)
     place = "rv" if kind.__module__.startswith("reverie.") else kind.__module__
     return f"{place}.{kind.__name__}({', '.join(given)})"
-
-
-def _typed(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return (",".join(map(str, value)) or "()") if isinstance(value, list | tuple) else str(value)
 
 
 @contextlib.contextmanager

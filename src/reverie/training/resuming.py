@@ -124,8 +124,8 @@ def _turn(
     steps = records_in(run.journal_file) if exists(run.journal_file) else 0
     reason = "action bounds" if moved else _reason(held, new, trainer, names, run, wish.trust)
     if reason and not wish.relearn and not moved:
-        asked = ["--steps", str(wish.call.steps)] if wish.call is not None and wish.call.steps else []
-        line = resume_line(held.changed(agent=new), run.path, names, "--relearn", *asked)
+        steps_asked = None if wish.call is None else wish.call.steps or None
+        line = resume_line(held.changed(agent=new), run.path, names, relearn=True, steps=steps_asked)
         raise ConfigError(
             f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if "
             f"that is meant, say so (from Python: relearn=True): {line}"
