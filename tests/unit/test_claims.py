@@ -9,8 +9,11 @@ import re
 import numpy as np
 import pytest
 
-from reverie.experiments.analysis import claims
-from reverie.experiments.analysis.claims import CLAIMS, DECIDING, MANIPULATION, TRUE_DOMAINS, verdicts
+from reverie.experiments.analysis import evidence
+from reverie.experiments.analysis.claims import CLAIMS, verdicts
+from reverie.experiments.analysis.evidence import DECIDING
+from reverie.experiments.analysis.imagination_claims import TRUE_DOMAINS
+from reverie.experiments.analysis.naf_claims import MANIPULATION
 from reverie.experiments.analysis.statistics import Curve
 from reverie.experiments.spec.paper import OFF
 from reverie.experiments.spec.paper_numbers import TABLE1
@@ -662,7 +665,7 @@ def test_fewer_seeds_than_decide_leave_a_claim_open_however_clear_its_intervals(
     assert judged.outcome == "undecided"
     *lines, last = judged.evidence
     assert last == FEW and lines and all(line.endswith(f"({seeds} seeds).") for line in lines)
-    monkeypatch.setattr(claims, "DECIDING", seeds)  # nothing else leaves it open
+    monkeypatch.setattr(evidence, "DECIDING", seeds)  # nothing else leaves it open
     assert JUDGES[name](found) == ("held", lines)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from reverie.core.errors import ConfigError
 from reverie.core.words import count
-from reverie.experiments.analysis.claims import plain_of, verdicts
+from reverie.experiments.analysis.claims import verdicts
 from reverie.experiments.analysis.comparability import require_together
+from reverie.experiments.analysis.imagination_claims import plain_of
 from reverie.experiments.analysis.statistics import (
     Curve,
     banded,
