@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import reverie as rv
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.training.evaluation import evaluate
 from studies.study import Row
 

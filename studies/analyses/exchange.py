@@ -13,7 +13,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.experiments.execution.worker import scored
 from reverie.training.trainer import Trainer
 from studies.study import Row, Study

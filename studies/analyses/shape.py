@@ -13,7 +13,7 @@ import numpy as np
 
 import reverie as rv
 from reverie.domains import DOMAINS, batched
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.environments.simulator import DomainSimulator
 from studies.study import Row, Study
 from studies.summaries import where

@@ -16,7 +16,7 @@ import numpy as np
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.core.types import Transition
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from studies.study import Row, Study
 from studies.summaries import where
 

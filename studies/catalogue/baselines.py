@@ -12,7 +12,7 @@ import numpy as np
 
 import reverie as rv
 from reverie.algorithms import ALGORITHMS
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.training.evaluation import evaluate, summary
 from studies.learning import STARTS, TEST_EPISODES
 from studies.study import Row, Study

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 import reverie as rv
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from studies import plots
 from studies.catalogue.imagine import COLUMNS, FIRST, SCORED, SETTINGS, SORT_BY
 from studies.learning import EVERY, tested_by_episodes

@@ -18,7 +18,7 @@ from reverie.domains import DOMAINS, planar
 from reverie.domains.env import DomainEnv
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.domains.mujoco_model import MujocoModel
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 
 EVERY = pytest.mark.parametrize("name", DOMAINS)
 

@@ -11,7 +11,7 @@ import reverie as rv
 import worlds
 from cases import CASES, CONTINUOUS, REPLAYED, those
 from compilations import COMPILED
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.storage import checkpoint, journal
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer, run_logger

@@ -9,7 +9,7 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.training.deferred_interrupts import handling
 

@@ -10,7 +10,7 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.training.evaluation import LONGEST, limit_for
 from reverie.training.resume_commands import resume_line
 from reverie.training.saved_policy import SavedPolicy

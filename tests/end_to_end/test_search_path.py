@@ -11,7 +11,7 @@ import pytest
 
 from reverie import cli, search_path
 from reverie.core.errors import ConfigError
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.environments.imports import imported
 
 REVERIE = Path(sysconfig.get_path("scripts")) / "reverie"

@@ -14,7 +14,7 @@ from reverie.control.pilqr_step import PILQR, Sampled
 from reverie.core.dynamics import FitResult
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.environments.exact_dynamics import known_dynamics_of
 from reverie.maths.precision import double
 from reverie.planning.fitted import improve

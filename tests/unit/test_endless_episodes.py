@@ -12,7 +12,7 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ReverieWarning
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.training import evaluation
 from worlds import Probe
 

@@ -12,7 +12,7 @@ from reverie.algorithms.ddpg import DDPG
 from reverie.algorithms.naf import NAF
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.experiments.execution import time_estimates, worker
 from reverie.experiments.execution.missing_runs import chosen, prepare, settings_of
 from reverie.experiments.execution.time_estimates import estimates

@@ -13,7 +13,7 @@ mujoco = pytest.importorskip("mujoco")
 MADE = """
 import os, sys
 import gymnasium as gym
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 assert "mujoco" not in sys.modules
 make_env({source}).close()
 import mujoco, numpy as np

@@ -10,7 +10,7 @@ import reverie as rv
 from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.core.types import EnvSpec
 from reverie.environments.clipped_values import LARGEST, sensor_of
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from worlds import Faulty, Line, Nested, Switched
 
 CONTINUOUS, DISCRETE = EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7"), EnvSpec(2, name="line7", actions=3)

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from reverie.core.errors import ConfigError, WorldError
-from reverie.environments.env_adapter import make_gym_env
+from reverie.environments.env_factory import make_gym_env
 from reverie.environments.options import options_of
 
 LAKE = "FrozenLake-v1"

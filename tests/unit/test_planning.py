@@ -7,7 +7,8 @@ import pytest
 from reverie.control import ilqg
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
-from reverie.environments.env_adapter import EnvAdapter, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import make_env
 from reverie.environments.simulator import DomainSimulator, GymnasiumSimulator, simulate, state_of
 from reverie.planning.costs import SMOOTHING, cost_derivatives, smooth_costs
 from reverie.planning.policies import EpisodeStart, FeedbackPolicy, first_actions, plan_episode

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.report import film
 from worlds import Line
 

@@ -3,7 +3,7 @@
 import pytest
 
 from reverie.core.errors import ConfigError
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.environments.imports import imported
 from reverie.environments.unknown_names import environments_in, nearest, no_environment
 

@@ -11,7 +11,8 @@ from gymnasium import spaces
 from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ConfigError, ReverieError, SpaceError, WorldError
-from reverie.environments.env_adapter import EnvAdapter, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import make_env
 from reverie.environments.toy_text import DiscreteEnvAdapter
 from reverie.environments.values import finite_number, flattener, float32, truth
 from things import THING

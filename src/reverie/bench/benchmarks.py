@@ -25,7 +25,7 @@ from reverie.bench.benchmark_cases import (
     peer_update,
 )
 from reverie.bench.timing import Contender, interleave, table
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.storage.journal import Journal
 from reverie.training.learner import Learner
 

@@ -115,7 +115,7 @@ def _overview(facts: Mapping[str, Mapping[str, str]], whole: bool) -> Iterator[s
         for name, text in members.items():
             yield from _wrapped(f"  {name:{NAME}} ", text)
     if whole:
-        from reverie.environments.env_adapter import toy_text_ids
+        from reverie.environments.env_factory import toy_text_ids
 
         yield from (ENVIRONMENTS, KINDS, f"  for `reverie solve`: the mazes, {', '.join(toy_text_ids())}")
         yield "  all ids: `reverie list environments`"

@@ -15,7 +15,7 @@ from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.words import count
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
 from reverie.report.progress import Countdown
 from reverie.training.evaluation import play, summary

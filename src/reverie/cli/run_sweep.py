@@ -16,7 +16,7 @@ from reverie.cli.train import STEPS, usual_evaluate_every
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import look
 from reverie.core.words import count
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.experiments.analysis import sweep_report
 from reverie.experiments.analysis.statistics import number
 from reverie.experiments.execution.missing_runs import BACKENDS, require_backend

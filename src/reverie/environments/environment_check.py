@@ -11,7 +11,8 @@ from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.words import count, listed
-from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import EnvSource, make_env
 
 FindingKind = Literal["ok", "note", "wrong"]
 EXTREME = 100.0  # larger observations are hard to learn from unless they are normalised

@@ -11,7 +11,7 @@ from gymnasium.envs.registration import load_env_creator
 from reverie.core.checked_settings import TRUTHS
 from reverie.core.errors import ConfigError, unknown
 from reverie.environments.blocking_calls import IMPORT
-from reverie.environments.env_adapter import OUR_IDS, is_id
+from reverie.environments.env_factory import OUR_IDS, is_id
 from reverie.environments.imports import imported, imported_module
 
 GYMNASIUM = "max_episode_steps"  # an option that `gymnasium.make` adds to an environment's own

@@ -15,7 +15,8 @@ from reverie.core.seeds import RESET, seed_of
 from reverie.domains import maze
 from reverie.environments.blocking_calls import RESET as RESETTING
 from reverie.environments.blocking_calls import STEP, failed
-from reverie.environments.env_adapter import LARGEST_SPACE, EnvSource, adapter_of, make_gym_env
+from reverie.environments.env_adapter import LARGEST_SPACE, adapter_of
+from reverie.environments.env_factory import EnvSource, make_gym_env
 from reverie.environments.values import RESET_GIVES, STEP_GIVES, finite_number, parts_of, shown, truth
 from reverie.tabular.grid import Grid
 from reverie.tabular.mdp import MDP, from_outcomes

@@ -14,7 +14,8 @@ from reverie.core.interrupts import look
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
 from reverie.core.words import count
-from reverie.environments.env_adapter import EnvAdapter, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import make_env
 from reverie.environments.simulator import simulate, state_of
 from reverie.planning.problem import PlanningProblem
 

@@ -12,7 +12,8 @@ from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.types import EnvSpec
-from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import EnvSource, make_env
 from reverie.environments.values import truth
 from reverie.imagination.settings import source_for
 from reverie.storage.config import Config

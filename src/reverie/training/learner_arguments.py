@@ -10,7 +10,8 @@ from reverie.core.agent import Algorithm
 from reverie.core.argument_checks import shown, whole
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec
-from reverie.environments.env_adapter import EnvAdapter, EnvSource, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import EnvSource, make_env
 from reverie.training.callbacks import Callback
 
 

@@ -13,7 +13,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, SpaceError, StorageError, going_on
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
-from reverie.environments.env_adapter import EnvSource, describe
+from reverie.environments.env_factory import EnvSource, describe
 from reverie.storage.config import FORMAT, RESTORE, Config
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec

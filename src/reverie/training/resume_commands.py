@@ -14,7 +14,7 @@ import msgspec
 
 from reverie.core.errors import DivergedError, going_on
 from reverie.core.words import typed
-from reverie.environments.env_adapter import OUR_IDS
+from reverie.environments.env_factory import OUR_IDS
 from reverie.storage.config import Config
 from reverie.training import agent_config
 from reverie.training.train_command import resume_words

@@ -12,7 +12,8 @@ import numpy as np
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count, listed
-from reverie.environments.env_adapter import EnvAdapter, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import make_env
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
 from reverie.storage.episodes import COLUMNS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reverie.domains import DOMAINS
-from reverie.environments.env_adapter import make_env
+from reverie.environments.env_factory import make_env
 from reverie.experiments.execution.results_store import Key
 from reverie.experiments.execution.worker import agent_of
 from reverie.experiments.spec.declaration import RANDOM, RunSpec

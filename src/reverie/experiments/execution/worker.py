@@ -24,7 +24,8 @@ from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, DivergedError, unknown
 from reverie.core.seeds import NOISE, seed_of
-from reverie.environments.env_adapter import EnvAdapter, make_env
+from reverie.environments.env_adapter import EnvAdapter
+from reverie.environments.env_factory import make_env
 from reverie.experiments.execution.results_store import SCORE, RunResult
 from reverie.experiments.execution.worker_process import serve
 from reverie.experiments.spec.declaration import RANDOM, REST_SPEED, TEST_EPISODES, TEST_SEED, RunSpec, Variant
