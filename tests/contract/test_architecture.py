@@ -99,7 +99,7 @@ READERS = {
         "report/page.py",
     ),  # of the system, of the package itself
     "read_bytes": (),
-    "read_regular": ("storage/files.py", "storage/journal.py", "training/directory_watch.py", "report/film.py"),
+    "read_regular": ("storage/files.py", "storage/journal_format.py", "training/directory_watch.py", "report/film.py"),
     "load": (
         "storage/checkpoint.py",
         "cli/train.py",

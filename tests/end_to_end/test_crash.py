@@ -33,7 +33,7 @@ ASK_AND_TELL = """
 import sys
 import numpy as np
 import reverie as rv
-from reverie.storage.journal import read
+from reverie.storage.journal_format import read
 
 out, steps = sys.argv[1], int(sys.argv[2])
 try:

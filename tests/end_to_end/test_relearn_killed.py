@@ -9,7 +9,7 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.storage.journal import records_in
+from reverie.storage.journal_format import records_in
 from reverie.storage.run import RunDirectory
 
 STEPS, MORE = 30, 5

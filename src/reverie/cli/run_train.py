@@ -14,7 +14,7 @@ from reverie.core.errors import ConfigError, ReverieError, going_on
 from reverie.core.words import count, mean_of_last, whole_number
 from reverie.report.progress import Progress
 from reverie.storage.config import Call, Config
-from reverie.storage.journal import records_in
+from reverie.storage.journal_format import records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.training import trust

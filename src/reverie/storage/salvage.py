@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from reverie.storage.experience import TRUNCATED, checks
-from reverie.storage.journal import CHECKSUM_BYTES, Header, checksums, record_dtype
+from reverie.storage.journal import record_dtype
+from reverie.storage.journal_format import CHECKSUM_BYTES, Header, checksums
 
 LEAST = record_dtype(1, 1).itemsize
 MOST = 2**16  # bytes of a record whose size is unknown

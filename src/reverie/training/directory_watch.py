@@ -9,7 +9,8 @@ from reverie.core.errors import ReverieError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.storage.config import Config, read_config
 from reverie.storage.files import file_identity, io_errors, make_folder, read_regular, write_whole
-from reverie.storage.journal import Journal, recovery
+from reverie.storage.journal import Journal
+from reverie.storage.journal_format import recovery
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.training.resume_commands import resume_line

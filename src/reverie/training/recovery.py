@@ -19,7 +19,8 @@ from reverie.storage import checkpoint, events, tables
 from reverie.storage.config import Config, read_config
 from reverie.storage.copy import copy_others, new_folder
 from reverie.storage.files import LOCK, read_regular, write_whole
-from reverie.storage.journal import Header, first_line, read_header, record_dtype
+from reverie.storage.journal import record_dtype
+from reverie.storage.journal_format import Header, first_line, read_header
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.storage.salvage import Renumbered, record_size, renumbered, sizes_of, whole_records

@@ -18,7 +18,7 @@ from reverie.core.words import count
 from reverie.storage import checkpoint, conversion
 from reverie.storage.config import Agent, Call, Chapter, Config, is_own
 from reverie.storage.files import io_errors, make_folder, sync_folder
-from reverie.storage.journal import Header, read_header, records_in
+from reverie.storage.journal_format import Header, read_header, records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec

@@ -10,7 +10,7 @@ import msgspec
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.words import count
 from reverie.storage.config import FORMAT, Config
-from reverie.storage.journal import Header
+from reverie.storage.journal_format import Header
 from reverie.storage.reading import convert
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Observed, Spec

@@ -14,7 +14,8 @@ from reverie.core.types import Transition
 from reverie.core.words import count
 from reverie.storage import checkpoint, episodes, events, tables
 from reverie.storage.files import io_errors, sync_folder
-from reverie.storage.journal import TERMINATED, TRUNCATED, Journal, recovery
+from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
+from reverie.storage.journal_format import recovery
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec

@@ -17,7 +17,7 @@ from reverie.environments.env_factory import make_env
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
 from reverie.storage.episodes import COLUMNS
-from reverie.storage.journal import read_header
+from reverie.storage.journal_format import read_header
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec

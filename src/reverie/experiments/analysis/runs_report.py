@@ -11,7 +11,7 @@ from reverie.experiments.analysis.statistics import banded, number
 from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table, Text
 from reverie.storage.config import Agent, Config
 from reverie.storage.episodes import COLUMNS as EPISODES
-from reverie.storage.journal import records_in
+from reverie.storage.journal_format import records_in
 from reverie.storage.reading import exists, read_whole
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_at

@@ -22,7 +22,7 @@ from reverie.experiments.execution.worker_process import serve
 from reverie.experiments.spec.sweep_grid import SweepCell
 from reverie.storage.episodes import COLUMNS as EPISODES
 from reverie.storage.files import io_errors, make_folder, write_whole
-from reverie.storage.journal import records_in
+from reverie.storage.journal_format import records_in
 from reverie.storage.reading import exists, read_json, read_whole
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_at
