@@ -95,7 +95,7 @@ READERS = {
     ),
     "read_text": (
         "training/provenance.py",
-        "training/resource_estimates.py",
+        "training/free_memory.py",
         "report/page.py",
     ),  # of the system, of the package itself
     "read_bytes": (),

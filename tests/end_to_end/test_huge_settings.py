@@ -8,7 +8,7 @@ import pytest
 
 import reverie as rv
 from reverie.cli import main
-from reverie.training import resource_estimates
+from reverie.training import free_memory, resource_estimates
 from reverie.training.trainer import Trainer
 
 TRAIN = ["train", "naf", "Pendulum-v1", "--quiet", "--out", "run"]
@@ -42,7 +42,7 @@ def test_a_huge_setting_is_refused_with_what_it_takes_and_what_fits(tmp_path, mo
 
 @pytest.mark.parametrize("agent", ["sac", "naf", "ddpg"])
 def test_pictures_are_counted_too(monkeypatch, agent):
-    monkeypatch.setattr(resource_estimates, "available", lambda: 21e9)
+    monkeypatch.setattr(free_memory, "available", lambda: 21e9)
     spec = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "CarRacing-v3")
     config = {"sac": rv.SAC, "naf": rv.NAF, "ddpg": rv.DDPG}[agent]
     with pytest.raises(
@@ -54,7 +54,7 @@ def test_pictures_are_counted_too(monkeypatch, agent):
 
 
 def test_what_is_said_to_fit_does(monkeypatch):
-    monkeypatch.setattr(resource_estimates, "available", lambda: 8e9)
+    monkeypatch.setattr(free_memory, "available", lambda: 8e9)
     spec = rv.EnvSpec(3, [-1.0], [1.0])
     with pytest.raises(rv.ConfigError) as refused:
         resource_estimates.require_fits(rv.NAF(replay_capacity=10**12), rv.NAF(replay_capacity=10**12).build(spec))
@@ -63,10 +63,10 @@ def test_what_is_said_to_fit_does(monkeypatch):
 
 
 def test_a_group_with_a_limit_has_no_more_than_that(monkeypatch):
-    monkeypatch.setattr(resource_estimates, "_group", lambda most, now: 5e8)
-    assert resource_estimates.available() == 5e8
-    monkeypatch.setattr(resource_estimates, "_group", lambda most, now: None)
-    assert 0 < resource_estimates.available() < float("inf")
+    monkeypatch.setattr(free_memory, "_group", lambda most, now: 5e8)
+    assert free_memory.available() == 5e8
+    monkeypatch.setattr(free_memory, "_group", lambda most, now: None)
+    assert 0 < free_memory.available() < float("inf")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ ADVISED = [
 
 @pytest.mark.parametrize("config", ADVISED, ids=str)
 def test_every_value_that_is_advised_fits(config, monkeypatch):
-    monkeypatch.setattr(resource_estimates, "available", lambda: 8e9)
+    monkeypatch.setattr(free_memory, "available", lambda: 8e9)
     setting, value = value_in(refusal(config, SPEC))
     value = value if setting.endswith("hidden") else int(0.99 * value[0])
     if setting in ("model.hidden", "members"):
@@ -140,7 +140,7 @@ def test_every_value_that_is_advised_fits(config, monkeypatch):
 
 @pytest.mark.parametrize("actions", [10**10, 10**12])
 def test_what_no_setting_mends_is_named(actions, monkeypatch):
-    monkeypatch.setattr(resource_estimates, "available", lambda: 8e9)
+    monkeypatch.setattr(free_memory, "available", lambda: 8e9)
     text = refusal(rv.DQN(), rv.EnvSpec(2, actions=actions))
     assert "at most" not in text and f"2 observations and {actions} actions are too many" in text
     text = refusal(rv.NAF(replay_capacity=100, batch_size=1, updates_per_step=1), rv.EnvSpec(10**10, [-1.0], [1.0]))
@@ -150,7 +150,7 @@ def test_what_no_setting_mends_is_named(actions, monkeypatch):
 @pytest.mark.parametrize("free", [8e9, 2e9, 4e8])
 @pytest.mark.parametrize("imagined", [False, True])
 def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypatch, tmp_path):
-    monkeypatch.setattr(resource_estimates, "available", lambda: free)
+    monkeypatch.setattr(free_memory, "available", lambda: free)
     spec = rv.EnvSpec(1000, [-1.0], [1.0], "camera")
     config = rv.NAF(hidden=(8,))
     config = rv.Imagination(config, rv.LinearGaussian(), fictional_capacity=100) if imagined else config
@@ -178,7 +178,7 @@ PICTURES = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "camera")
 @pytest.mark.parametrize("config", [rv.SAC(), rv.NAF(), rv.DDPG()], ids=lambda config: config.name)
 @pytest.mark.parametrize("free", [1e9, 3e9])
 def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(config, free, monkeypatch):
-    monkeypatch.setattr(resource_estimates, "available", lambda: free)
+    monkeypatch.setattr(free_memory, "available", lambda: free)
     small = dataclasses.replace(config, batch_size=16, updates_per_step=1, hidden=(8,))
     with pytest.warns(rv.ReverieWarning, match=r"camera: replay_capacity is \d+, since the default"):
         _, agent = resource_estimates.fitting(small, PICTURES)
@@ -198,7 +198,7 @@ def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(c
     ids=str,
 )
 def test_the_setting_that_is_the_cause_is_named(config, setting, monkeypatch):
-    monkeypatch.setattr(resource_estimates, "available", lambda: 4e9)
+    monkeypatch.setattr(free_memory, "available", lambda: 4e9)
     name, value = value_in(refusal(config, PICTURES))
     assert name == setting
     # One that nobody set is lowered all the same.

@@ -17,8 +17,8 @@ from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.storage.files import io_errors, read_regular
 from reverie.storage.output_file import output_at, require_ending
-from reverie.training import resource_estimates
 from reverie.training.evaluation import Played, limit_for, play
+from reverie.training.memory_needs import Need, require_room
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
 
@@ -83,9 +83,7 @@ def _take(frames: list[Any], draw: Callable[[], np.ndarray], most: float) -> Non
     """Add a picture.  Raises ConfigError where the film, which is kept in memory, would not fit."""
     frames.append(picture := draw())
     if len(frames) == 1:
-        resource_estimates.require_room(
-            [resource_estimates.Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels"
-        )
+        require_room([Need("frames", most, most * picture.nbytes, "pictures")], f"{picture.shape} pixels")
 
 
 def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[], np.ndarray] | None, bool]:

@@ -7,11 +7,8 @@ machine reaches.
 
 import dataclasses
 import itertools
-import os
 import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,114 +16,18 @@ import numpy as np
 from reverie.core.agent import Agent
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.types import EnvSpec, row_width
-from reverie.core.words import count, number
+from reverie.core.words import count
+from reverie.training import free_memory
+from reverie.training.ineffective_settings import ineffective_settings
+from reverie.training.memory_needs import SHARE, Need, require_room, setting_text, size_text
 
 COPIES = 3  # of the state during an update: before, after, and gradients with their intermediate values
 ACTIVATIONS = 10  # numbers kept per unit and row of a minibatch
-WORLD_BYTES = 1_000_000  # at least, for one environment
+ENV_BYTES = 1_000_000  # at least, for one environment
 UPDATE_SECONDS, FLOPS = 1e-5, 2e11  # least time of a small update; speed of a large update, at most
 STEP_SECONDS = 600.0  # the longest that updates after one real step may take
 LAYERS = 64  # so many layers of NAF, the slowest, compile in 31 to 34 s of processor time, of SAC in 14 s
-MOST_WORLDS = 10_000
-NEVER_REACHED = 10**9  # steps or episodes; no run has so many
-SHARE = 0.9  # the share of free memory that may be used
-
-
-class Need(NamedTuple):
-    """The memory of one setting: `size` bytes, proportional to the setting's value to the power `power`.
-
-    instead: what to lower where even the least value of this setting does not fit.
-    step: the value is a multiple of this.  least: smaller values make no sense.
-    """
-
-    setting: str
-    value: Any
-    size: float
-    what: str
-    power: float = 1.0
-    instead: "Need | None" = None
-    step: int = 1
-    least: int = 1
-
-    def fitting(self, room: float, fits: Callable[[str, Any], bool] | None) -> Any:
-        """Return a value that needs at most `room` bytes and that `fits` accepts, or None if there is none."""
-        value = self._scaled(self.value, min(1.0, (room / self.size) ** (1.0 / self.power)))
-        while fits is not None and not fits(self.setting, value):
-            value, before = self._scaled(value, 0.7), value
-            if value == before:
-                return None
-        return value
-
-    def _scaled(self, value: Any, factor: float) -> Any:
-        value = _scaled(value, factor)
-        value = value if self.step == 1 else max(self.step, value // self.step * self.step)
-        return value if isinstance(value, tuple) else max(value, min(self.least, self.value))
-
-
-def available() -> float:
-    """Return the bytes that this process may still allocate.
-
-    That is the machine's free memory, or less where the process's control group has a limit.
-    """
-    found = [_meminfo(), _group("memory.max", "memory.current"), _sysconf()]
-    return min((value for value in found if value is not None), default=float("inf"))
-
-
-def _meminfo() -> float | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * float(line.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
-    return None
-
-
-def _group(most: str, now: str) -> float | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        return float((folder / most).read_text()) - float((folder / now).read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
-
-
-def _sysconf() -> float | None:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def require_room(
-    needs: list[Need], where: str, free: float | None = None, fits: Callable[[str, Any], bool] | None = None
-) -> None:
-    """Raise ConfigError where `needs` exceed memory: for the first that is too large alone, else for the largest.
-
-    where: the sizes, in words, for the message.  free: bytes; by default those that are available.
-    fits: (setting, value) -> whether everything fits with that value.
-    """
-    room = SHARE * (available() if free is None else free)
-    worst = next((need for need in needs if need.size > room), max(needs, key=lambda need: need.size))
-    if sum(need.size for need in needs) <= room:
-        return
-    # The message names another setting where lowering that one alone helps and lowering the worst does not.
-    others = sorted(needs, key=lambda need: -need.size)
-    tried = [worst, *([] if worst.instead is None else [worst.instead]), *others]
-    mended = ((need, value) for need in tried if (value := _room_makes(need, needs, room, fits)) is not None)
-    worst, value = next(mended, (worst, None))
-    advice = (
-        f"at most {worst.setting}={_shown(value, down=True)} fits" if value is not None else f"{where} are too many"
-    )
-    raise ConfigError(
-        f"{worst.setting}={_shown(worst.value)} with {where} needs {_size(worst.size)} ({worst.what}); {_size(room)} are free: "
-        f"{advice}"
-    )
-
-
-def _room_makes(need: Need, needs: list[Need], room: float, fits: Callable[[str, Any], bool] | None) -> Any:
-    """Return a value of one of `needs` that fits beside the others, or None."""
-    rest = sum(other.size for other in needs if other.setting != need.setting)
-    return need.fitting(room - rest if rest < 0.5 * room else 0.5 * room, fits)
+MOST_ENVS = 10_000
 
 
 def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
@@ -140,7 +41,7 @@ def fitting(config: Any, spec: EnvSpec) -> tuple[Any, Agent]:
         require_fits(config, agent)
     except ConfigError as refused:
         config, agent = _with_less_replay(config, spec, refused)
-    for text in meaningless(config, agent):
+    for text in ineffective_settings(config, agent):
         warnings.warn(f"{spec.name}: {text}", ReverieWarning, stacklevel=4)
     return config, agent
 
@@ -154,40 +55,16 @@ def _with_less_replay(config: Any, spec: EnvSpec, refused: ConfigError) -> tuple
     own = getattr(config, "agent", config)
     default = getattr(type(own), "replay_capacity", None)
     row = 4 * row_width(spec.observation_dim, spec.action_dim)
-    most = max(1, int(float(f"{0.5 * SHARE * available() / row:.1e}")))
+    most = max(1, int(float(f"{0.5 * SHARE * free_memory.available() / row:.1e}")))
     if default is None or getattr(own, "replay_capacity", None) != default or most >= default:
         raise refused
     own = dataclasses.replace(own, replay_capacity=most)
     smaller = dataclasses.replace(config, agent=own) if hasattr(config, "agent") else own
     agent = smaller.build(spec)
     require_fits(smaller, agent)
-    text = f"replay_capacity is {most}, since the default, {default}, takes {_size(default * row)} and there is no room for it"
-    warnings.warn(f"{spec.name}: {text}; set it to choose", ReverieWarning, stacklevel=4)
+    text = f"replay_capacity is {most}, since the default, {default}, takes {size_text(default * row)} and does not fit"
+    warnings.warn(f"{spec.name}: {text} into memory; set it to choose another", ReverieWarning, stacklevel=4)
     return smaller, agent
-
-
-def meaningless(config: Any, agent: Agent) -> list[str]:
-    """Return a sentence for each setting that can have no effect, or not the one it promises."""
-    requirements, imagined, found = agent.requirements, agent.imagination, []
-    if requirements.warmup_steps > NEVER_REACHED:
-        found.append(
-            f"warmup_steps={_shown(requirements.warmup_steps)}: no run takes so many steps, so nothing would ever be learnt"
-        )
-    if not requirements.rollout and requirements.replay_capacity < requirements.batch_size:
-        found.append(
-            f"replay_capacity={requirements.replay_capacity} is less than batch_size={requirements.batch_size}: each "
-            "minibatch holds the same transitions many times; set replay_capacity higher"
-        )
-    if imagined is not None and imagined.model.episodes > NEVER_REACHED:
-        found.append(
-            f"episodes={_shown(imagined.model.episodes)} of the model: no run has so many, so it is never fitted"
-        )
-    elif imagined is not None and 0 < imagined.until_episode <= imagined.model.episodes:
-        found.append(
-            f"until_episode={imagined.until_episode} ends imagination before the model's first fit, after "
-            f"{count(imagined.model.episodes, 'episode')}: set until_episode higher, or the model's episodes lower"
-        )
-    return found
 
 
 def require_fits(config: Any, agent: Agent) -> None:
@@ -197,10 +74,10 @@ def require_fits(config: Any, agent: Agent) -> None:
     hidden = tuple(getattr(own, "hidden", ()))
     if len(hidden) > LAYERS:
         raise ConfigError(f"hidden has {len(hidden)} layers; at most {LAYERS} can be compiled in reasonable time")
-    if requirements.worlds > MOST_WORLDS:
+    if requirements.worlds > MOST_ENVS:
         raise ConfigError(
-            f"worlds={requirements.worlds} needs {_size(requirements.worlds * WORLD_BYTES)} at least, as each is an "
-            f"environment in this process; at most {MOST_WORLDS}"
+            f"worlds={requirements.worlds} needs {size_text(requirements.worlds * ENV_BYTES)} at least, as each is an "
+            f"environment in this process; at most {MOST_ENVS}"
         )
     needs, spec = _needs(config, agent), agent.spec
 
@@ -210,7 +87,7 @@ def require_fits(config: Any, agent: Agent) -> None:
             total = sum(need.size for need in _needs(changed, changed.build(spec)))
         except ConfigError:  # this value does not go with the other settings
             return False
-        return total <= SHARE * available()
+        return total <= SHARE * free_memory.available()
 
     where = count(spec.observation_dim, "observation")
     where += f" and {count(spec.actions, 'action')}" if spec.actions else ""
@@ -289,7 +166,7 @@ def _imagined(imagined: Any, requirements: Any, row: float, width: int) -> list[
         sizes = [float(width), *map(float, hidden), float(width)]
         size, what = 16 * model.members * sum(a * b for a, b in itertools.pairwise(sizes)), "the model's networks"
         smaller = Need("model.hidden", hidden, size, what, 2.0)
-        needs += [Need("members", model.members, size, what, instead=smaller)]
+        needs += [Need("members", model.members, size, what, alternative=smaller)]
     if imagined.plan == "mpc":
         needs += [Need("plan_horizon", imagined.plan_horizon, 160.0 * imagined.plan_horizon * width**2, "a plan")]
     return needs
@@ -312,32 +189,9 @@ def _require_time(own: Any, requirements: Any, imagined: Any, state: float) -> N
             each = requirements.updates_per_step * one
     if count * each > STEP_SECONDS:
         raise ConfigError(
-            f"{name}={_shown(count)} takes {_duration(count * each)} at the least after each real step; at most "
-            f"{name}={_shown(max(1, int(STEP_SECONDS / each)))} stays below {STEP_SECONDS / 60:.0f} minutes"
+            f"{name}={setting_text(count)} takes {_duration(count * each)} at the least after each real step; at most "
+            f"{name}={setting_text(max(1, int(STEP_SECONDS / each)))} stays below {STEP_SECONDS / 60:.0f} minutes"
         )
-
-
-def _scaled(value: Any, factor: float) -> Any:
-    if isinstance(value, tuple):
-        return tuple(max(1, int(part * factor)) for part in value)
-    return max(1, int(value * factor))
-
-
-def _shown(value: Any, down: bool = False) -> str:
-    """Return a setting's value as a user may type it; down: large ones rounded down to three digits."""
-    if isinstance(value, tuple):
-        return ",".join(_shown(part, down) for part in value)
-    if down and value >= 10**7:
-        unit = 10 ** (len(str(int(value))) - 3)
-        value = int(value) // unit * unit
-    return str(value) if value < 10**7 else number(value)
-
-
-def _size(size: float) -> str:
-    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {name}"
-    return f"{size / 1e3:.3g} kB"
 
 
 def _duration(seconds: float) -> str:
