@@ -25,10 +25,10 @@ def main() -> None:
         learner.save_best()  # until there is a better one
         learner.learn(STEPS, callbacks=[rv.Evaluate(750, episodes=5), rv.SaveBest(), rv.Progress()])
     policy = SavedPolicy(out, best=True)
-    after = evaluate(policy.greedy, policy.world(), EPISODES, SEED).facts
+    after = evaluate(policy.greedy, policy.env(), EPISODES, SEED).facts
     curve = draw_curve(out, out / "curve.png", f"NAF on {ENV}, seed 0")
     film = out / "film.mp4"
-    filmed = record(policy.greedy, policy.world, film, seed=SEED, seconds=10)
+    filmed = record(policy.greedy, policy.env, film, seed=SEED, seconds=10)
 
     print(f"score before  {before['mean']:8.2f} ± {before['std']:.2f}   ({EPISODES} greedy episodes)")
     print(

@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"studies: {one_line(str(error))}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
-        print("interrupted: finished cells are kept, and the same command goes on", file=sys.stderr)
+        print("interrupted: finished cells are kept; the same command continues", file=sys.stderr)
         return EXIT_STATUS
     except BrokenPipeError:  # the reader has seen enough (`… list | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

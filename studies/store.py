@@ -17,7 +17,7 @@ TEXT = {"domain", "variant", "task", "method", "status", "name", "library", "mod
 TEXT |= {"agent", "convex", "experiment"}
 WHOLE = {"seed", "step", "steps", "episode", "episodes", "start", "horizon", "iteration", "run", "planning_steps"}
 WHOLE |= {"test_episodes", "seeds", "pairs", "failed", "repetitions", "actuator", "observation", "actions"}
-AGAIN = "finished cells are kept: mend that, and call again"
+AGAIN = "finished cells are kept: correct this, and run the command again"
 
 
 class Written(float):

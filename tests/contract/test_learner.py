@@ -519,7 +519,7 @@ def test_a_checkpoint_does_not_grow_with_experience(tmp_path, monkeypatch):
 
 def test_one_run_has_one_owner_and_one_beginning(tmp_path):
     with on_line("naf", tmp_path):
-        with pytest.raises(rv.StorageError, match="already holds a run; go on with"):
+        with pytest.raises(rv.StorageError, match="already holds a run; continue it with"):
             on_line("naf", tmp_path)
         with pytest.raises(rv.StorageError, match="is in use by another process"):
             rv.Learner.load(tmp_path)
@@ -697,9 +697,14 @@ def test_a_program_may_write_its_observations_into_one_array(tmp_path):
 
 def test_ask_and_tell_take_turns():
     with asked("naf") as learner:
-        says(rv.ConfigError, "tell() came without ask(); ask for an action first", learner.tell, 0, [0, 0], False)
+        says(rv.ConfigError, "tell() was called without ask(); call ask() first", learner.tell, 0, [0, 0], False)
         learner.ask([0, 0])
-        says(rv.ConfigError, "ask() came twice; tell() what came of the last action first", learner.ask, [0, 0])
+        says(
+            rv.ConfigError,
+            "ask() was called twice; call tell() with the result of the last action first",
+            learner.ask,
+            [0, 0],
+        )
         learner.tell(0, [0, 0], False)
         assert learner.steps == 1
 
@@ -848,7 +853,7 @@ def test_saving_after_an_interrupt_amid_an_update_keeps_what_the_journal_gives(t
                 patch.setattr(trainer, "run_update", Once(trainer.run_update, KeyboardInterrupt()))
                 with pytest.raises(KeyboardInterrupt):
                     parts.tell(-float(after @ after), after, False)
-            says(rv.StorageError, "go on with Learner.load", parts.ask, after)
+            says(rv.StorageError, "continue with Learner.load", parts.ask, after)
             parts.save()
         with rv.Learner.load(tmp_path / "parts") as parts:
             assert parts.steps == 9
@@ -900,8 +905,8 @@ def test_another_runs_checkpoint_is_named(tmp_path):
         on_line("naf", tmp_path / name, seed=seed).learn(12).close()
     latest = "checkpoint/latest.safetensors"
     for name, sentence in (
-        ("of another seed", "is not as it was when this was learnt: seed is 0 and was 1"),
-        ("of the same seed", "is another run's: it does not go with"),
+        ("of another seed", "was changed since its checkpoint was learnt: seed is 0 and was 1"),
+        ("of the same seed", "belongs to another run than"),
     ):
         shutil.copy(tmp_path / name / latest, tmp_path / "0" / latest)
         says(rv.StorageError, sentence, rv.Learner.load, tmp_path / "0")

@@ -122,7 +122,7 @@ def test_a_learner_may_be_handed_from_thread_to_thread(tmp_path):
 
 def test_what_is_guarded_is_given_back_after_an_error():
     with asked() as learner:
-        with pytest.raises(rv.ConfigError, match=r"tell\(\) came without ask"):
+        with pytest.raises(rv.ConfigError, match=r"tell\(\) was called without ask"):
             learner.tell(0.0, X, False)
         thread = threading.Thread(target=tell, args=(learner, 1))
         thread.start()
@@ -218,7 +218,7 @@ def test_a_directory_that_is_removed_is_noticed_and_its_steps_are_kept(replaced,
         there = sorted(path for path in run.rglob("*"))
         sentence = stopped(learner)
         assert sentence == (
-            f"{run} was removed or replaced while it was learnt; all 6 steps are kept in {run}-kept: go on there with "
+            f"{run} was removed or replaced during learning; all 6 steps are kept in {run}-kept: continue there with "
             f"rv.Learner.load('{run}-kept')"
         )
         assert sorted(path for path in run.rglob("*")) == there, "nothing is written to what is there now"
@@ -233,7 +233,7 @@ def test_a_directory_that_is_moved_is_noticed_and_named(looking, tmp_path):
         tell(learner, 5)
         (tmp_path / "run").rename(tmp_path / "elsewhere")
         sentence = stopped(learner)
-    assert "run was moved or replaced while it was learnt; all 6 steps are in " in sentence
+    assert "run was moved or replaced during learning; all 6 steps are in " in sentence
     if os.path.exists("/proc/self/fd"):
         assert sentence.endswith(str(tmp_path / "elsewhere" / "experience" / "journal.bin"))
     assert not (tmp_path / "run").exists() and not (tmp_path / "run-kept").exists()
@@ -246,7 +246,7 @@ def test_a_journal_that_is_removed_is_written_again(looking, tmp_path):
         tell(learner, 5)
         shutil.rmtree(tmp_path / "experience")
         assert stopped(learner).endswith(
-            f"all 6 steps are written there again: go on with rv.Learner.load({str(tmp_path)!r})"
+            f"all 6 steps were written there again: continue with rv.Learner.load({str(tmp_path)!r})"
         )
     with rv.Learner.load(tmp_path) as again:
         assert again.steps == 6
@@ -281,7 +281,7 @@ def test_a_working_folder_that_changed_is_told_from_a_removed_directory(looking,
     with asked("run") as learner:
         tell(learner, 5)
         monkeypatch.chdir(tmp_path / "elsewhere")
-        assert "since this program went from" in stopped(learner)
+        assert "since this program changed its folder from" in stopped(learner)
         monkeypatch.chdir(tmp_path)
     with rv.Learner.load("run") as again:
         assert again.steps == 6
@@ -307,7 +307,7 @@ def test_a_journal_that_another_program_cuts_ends_learning(looking, tmp_path):
     with asked(tmp_path) as learner:
         tell(learner, 5)
         os.truncate(tmp_path / "experience" / "journal.bin", 1100)
-        assert "was cut by another program while it was learnt; `reverie recover" in stopped(learner)
+        assert "was cut by another program during learning; `reverie recover" in stopped(learner)
 
 
 def test_a_config_that_is_removed_is_written_again(looking, tmp_path):
@@ -329,7 +329,7 @@ def test_steps_that_cannot_be_kept_are_said_to_be_lost(looking, tmp_path, monkey
         monkeypatch.setattr(
             "reverie.training.directory_watch.make_folder", lambda path: (_ for _ in ()).throw(OSError(28, "No room"))
         )
-        assert "all 6 steps are lost: they could not be kept, since " in stopped(learner)
+        assert "all 6 steps are lost, since they could not be saved: " in stopped(learner)
 
 
 def test_learning_stops_when_its_directory_goes_and_nothing_is_written_there(looking, tmp_path):
@@ -338,9 +338,7 @@ def test_learning_stops_when_its_directory_goes_and_nothing_is_written_there(loo
             shutil.rmtree(tmp_path / "run")
 
     with rv.Learner(SMALL, Line, out=tmp_path / "run") as learner:
-        with pytest.raises(
-            rv.StorageError, match="was removed or replaced while it was learnt; all 9 steps are kept in"
-        ):
+        with pytest.raises(rv.StorageError, match="was removed or replaced during learning; all 9 steps are kept in"):
             learner.learn(50, callbacks=[remove])
         assert not (tmp_path / "run").exists()
     assert steps_of(tmp_path / "run-kept") == list(range(1, 10))

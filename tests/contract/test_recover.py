@@ -88,7 +88,7 @@ def test_records_round_damage_are_saved_and_the_gap_is_told(run, capsys):
     damage(run, line + b"".join(records))
     before = files_of(run)
     with pytest.raises(
-        rv.StorageError, match=r"record 9 of 30 is damaged .*`reverie recover .*run` saves what is whole"
+        rv.StorageError, match=r"record 9 of 30 is damaged .*`reverie recover .*run` saves what is intact"
     ):
         rv.Learner.load(run)
     assert main(["recover", str(run), "--json", "-o", str(run.parent / "new")]) == 0
@@ -118,7 +118,7 @@ def test_a_checkpoint_is_kept_where_its_steps_are(run, before):
     damage(run, line + b"".join(records[:-2]) + b"x" * 300)
     found = recover(run)
     assert found.steps == 34 and found.checkpoint == (f"of step {STEPS}" if before else "none")
-    assert any("latest.safetensors: it has seen steps that are lost" in what for what in found.left_out)
+    assert any("latest.safetensors: it was learnt from steps that are lost" in what for what in found.left_out)
     assert loaded(found.out) == 34
 
 
@@ -141,7 +141,7 @@ def test_a_damaged_first_line_is_made_anew(line, run):
     with pytest.raises(rv.StorageError, match="`reverie recover "):
         rv.Learner.load(run)
     found = recover(run)
-    assert found.journal == "the first line was made anew" and found.steps == STEPS
+    assert found.journal == "the first line was rebuilt" and found.steps == STEPS
     assert records_of(run.parent / "run-recovered").tobytes() == original.tobytes() and loaded(found.out) == STEPS
 
 
@@ -157,7 +157,7 @@ def test_what_config_held_is_said_to_be_lost(run, capsys):
     without_facts(run)
     (run / "config.json").write_text("{")
     assert main(["recover", str(run)]) == 0
-    assert "config.json: lost, and nothing else holds it" in capsys.readouterr().out
+    assert "config.json: lost, and there is no copy of it" in capsys.readouterr().out
     assert len(records_of(run.parent / "run-recovered")) == STEPS
 
 
@@ -182,7 +182,7 @@ def test_a_damaged_config_is_made_anew(run, damage, source, capsys):
         checkpoint.save(file, arrays, {name: value for name, value in facts.items() if name != "config"})
     assert main(["recover", str(run)]) == 0
     said = capsys.readouterr().out
-    assert f"made anew from {'the journal' if source == 'journal' else 'checkpoint/latest.safetensors'}" in said
+    assert f"rebuilt from {'the journal' if source == 'journal' else 'checkpoint/latest.safetensors'}" in said
     found = RunDirectory(run.parent / "run-recovered").read_config()
     assert (found.agent, found.env, found.seed) == (before.agent, before.env, before.seed) and found.signature is None
     if source == "checkpoint":
@@ -230,7 +230,7 @@ def test_a_first_line_that_lacks_something_is_made_anew(names, config, run, caps
     if config == "no config":
         (run / "config.json").unlink()
     assert main(["recover", str(run)]) == 0
-    assert "journal: " in (said := capsys.readouterr().out) and "anew" in said
+    assert "journal: " in (said := capsys.readouterr().out) and "rebuilt" in said
     new = run.parent / "run-recovered"
     assert main(["evaluate", str(new), "--env", "worlds:Line", "--episodes", "1"]) == 0
     assert main(["train", "naf", "worlds:Line", "--resume", "--steps", "2", "--quiet", "--out", str(new)]) == 0
@@ -293,7 +293,7 @@ def test_whatever_else_can_be_read_is_copied(run, capsys):
     for name in ("secret: a symbolic link", "folder: a symbolic link", "pipe: ", "1 row of events.csv"):
         assert f"left out: {name}" in told
     assert not any((new / name).exists() for name in ("secret", "folder", "pipe"))
-    assert f"to go on: reverie train naf worlds:Line --out {new} --resume" in told
+    assert f"to continue: reverie train naf worlds:Line --out {new} --resume" in told
     assert main(["train", "naf", "worlds:Line", "--resume", "--quiet", "--out", str(new)]) == 0
     assert len(records_of(new)) == 36
 
@@ -461,7 +461,7 @@ def test_more_than_one_damaged_record_at_the_end_is_damage(more, run):
     torn(run, (record[:-1] + bytes([record[-1] ^ 1])) * 2 + b"x" * more)
     before = files_of(run)
     with pytest.raises(
-        rv.StorageError, match=r"all after record 30 is damaged, and a crash tears one .*reverie recover"
+        rv.StorageError, match=r"everything after record 30 is damaged, and a crash damages one .*reverie recover"
     ):
         rv.Learner.load(run)
     assert files_of(run) == before

@@ -211,8 +211,8 @@ def test_advice_fits_the_settings(normalised, says, scale):
 LIKELY = [  # (rewards, observations), words in this order, words that have no place
     ((1e12, 1.0), ("rewards reach 1e+12", ", or lower learning_rate"), "observation"),
     ((1.0, 1e15), ("observations reach 1e+15", ", or lower learning_rate"), "reward"),
-    ((1e12, 1e15), ("observations reach", "rewards reach", ", or lower learning_rate"), "mend"),
-    ((1e15, 1e12), ("rewards reach", "observations reach", ", or lower learning_rate"), "mend"),
+    ((1e12, 1e15), ("observations reach", "rewards reach", ", or lower learning_rate"), "check the sensor"),
+    ((1e15, 1e12), ("rewards reach", "observations reach", ", or lower learning_rate"), "check the sensor"),
     ((16.0, 8.0), ("lower learning_rate", "rewards reach 16"), "observation"),
     ((1.0, 20.0), ("lower learning_rate", "observations reach 20"), "reward"),
     ((1.0, 1.0), ("lower learning_rate", "or set observation_normalisation=true"), "reward"),
@@ -341,7 +341,7 @@ def test_a_checkpoint_that_is_not_finite_is_named_and_never_acts(name, value, tm
     tampered(latest, value)
     for read in (SavedPolicy, rv.Learner.load):
         with pytest.raises(
-            rv.StorageError, match="holds what is no finite number; delete it to go on from the journal"
+            rv.StorageError, match="holds a number that is not finite; delete it to continue from the journal"
         ):
             read(tmp_path)
 
@@ -365,7 +365,7 @@ def test_the_previous_checkpoint_and_the_journal_give_what_the_latest_would(name
         assert SavedPolicy(tmp_path / "parts").step == 12
         parts = rv.Learner.load(tmp_path / "parts")
     else:
-        with pytest.warns(rv.ReverieWarning, match=r"latest.safetensors .*gone on from previous.safetensors"):
+        with pytest.warns(rv.ReverieWarning, match=r"latest.safetensors .*continued from previous.safetensors"):
             parts = rv.Learner.load(tmp_path / "parts")
     with parts, rv.Learner.load(tmp_path / "whole") as whole:
         for one, other in zip(*(jax.tree.leaves(part._session.trainer.state) for part in (parts, whole)), strict=True):

@@ -105,8 +105,8 @@ def test_a_slippery_maze_goes_astray_each_way_alike():
     ("options", "sentence"),
     [
         ({"maze": "dyna"}, "unknown maze 'dyna'; did you mean 'dyna-maze'?"),
-        ({"rows": ["S.", "G"]}, "row 1 of the maze is 'G'; rows are equally long and of the signs # . S G"),
-        ({"rows": ["SxG"]}, "row 0 of the maze is 'SxG'; rows are equally long"),
+        ({"rows": ["S.", "G"]}, "row 1 of the maze is 'G'; rows have the same length and consist of # . S G"),
+        ({"rows": ["SxG"]}, "row 0 of the maze is 'SxG'; rows have the same length"),
         ({"rows": ["S.."]}, "the maze lacks a start S or a goal G"),
         ({"slip": 2}, "slip is 2; it must lie in [0, 1]"),
     ],
@@ -178,8 +178,8 @@ def test_episodes_begin_by_their_number_and_seed():
             lambda: Corridor(table=False),
             "Corridor has no table of transitions (env.unwrapped.P), which value and policy",
         ),
-        (lambda: gym.wrappers.TransformReward(Corridor(), abs), "(TransformReward is round it)"),
-        (lambda: gym.make("Taxi-v4", fickle_passenger=True), "(it does not tell of the fickle passenger)"),
+        (lambda: gym.wrappers.TransformReward(Corridor(), abs), "(it is wrapped in TransformReward)"),
+        (lambda: gym.make("Taxi-v4", fickle_passenger=True), "(its table leaves out the fickle passenger)"),
     ],
     ids=["none", "wrapped", "fickle"],
 )

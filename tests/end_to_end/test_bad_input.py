@@ -191,7 +191,7 @@ def test_a_world_that_fails_on_the_command_line_gets_one_line(tmp_path, monkeypa
     assert main(["train", "naf", "worlds:make_slow_death", "--steps", "200", *FAST, "--out", "run"]) == 2
     assert capsys.readouterr().err == (
         "reverie: worlds:make_slow_death raised in step 150: OSError: the robot's arm fell off; "
-        "what came before is saved: mend it and go on with --resume\n"
+        "everything before is saved: correct it and continue with --resume\n"
     )
 
 
@@ -248,7 +248,7 @@ def test_other_kinds_of_actions_are_refused():
 @pytest.mark.parametrize("where", [{"spec": SPEC}, {"env": Faulty()}], ids=["spec", "env"])
 def test_many_worlds_need_a_name_to_make_them_by(where):
     with pytest.raises(
-        rv.ConfigError, match="worlds is 3, but there is one; name it or give a callable, or set worlds=1"
+        rv.ConfigError, match="worlds is 3, but one environment was given; give its name or a callable, or set worlds=1"
     ):
         rv.Learner(rv.PPO(rollout=4, worlds=3, batch_size=4), **where)
 
@@ -276,10 +276,10 @@ def damaged(data):
         (
             "checkpoint/latest.safetensors",
             lambda data: b"PK" + 99 * b"\0",
-            "latest.safetensors is damaged or no checkpoint",
+            "latest.safetensors is damaged, or is not a checkpoint",
         ),
-        ("experience/journal.bin", damaged, "is damaged though later ones are whole"),
-        ("experience/journal.bin", lambda data: b"\x89PNG\n" + data, "journal.bin is no journal of this version"),
+        ("experience/journal.bin", damaged, "is damaged, but later ones are intact"),
+        ("experience/journal.bin", lambda data: b"\x89PNG\n" + data, "journal.bin is not a journal of this version"),
         ("experience/journal.bin", lambda data: data[: len(data) // 2], "restore the journal from a backup"),
         ("config.json", damaged, "config.json"),
         ("config.json", lambda data: b"[1, 2", "config.json is damaged"),
@@ -338,7 +338,7 @@ def test_another_agents_checkpoint_is_refused(finished, tmp_path):
         other.learn(25)
     name = "checkpoint/latest.safetensors"
     (finished / name).write_bytes((tmp_path / "other" / name).read_bytes())
-    with pytest.raises(rv.StorageError, match=r"another agent wrote it|is not as it was when this was learnt"):
+    with pytest.raises(rv.StorageError, match=r"another agent wrote it|was changed since its checkpoint was learnt"):
         rv.Learner.load(finished, env=Faulty())
     (finished / name).unlink()
     with rv.Learner.load(finished, env=Faulty()) as again:  # as the message about damage says: the journal is enough
@@ -347,7 +347,7 @@ def test_another_agents_checkpoint_is_refused(finished, tmp_path):
 
 def test_a_world_of_other_sizes_is_refused(finished):
     env = gym.make("Pendulum-v1")
-    with pytest.raises(rv.ReverieError, match="is another world than that of"):
+    with pytest.raises(rv.ReverieError, match="is not the environment of"):
         rv.Learner.load(finished, env=env)
 
 
@@ -360,7 +360,7 @@ def test_a_torn_tail_is_cut_and_reported(finished, tmp_path, monkeypatch, capsys
     file.write_bytes(whole + b"torn")
     assert main([*words, "--resume"]) == 0
     assert re.search(
-        r"cut 4 bytes of a torn record from the end of run.experience.journal\.bin", capsys.readouterr().err
+        r"cut 4 bytes of an incomplete record from the end of run.experience.journal\.bin", capsys.readouterr().err
     )
     assert file.read_bytes()[: len(whole)] == whole and len(journal.read(file)[1]) == 24
 
@@ -404,7 +404,7 @@ def test_a_table_that_cannot_be_written_costs_no_step(tmp_path, monkeypatch):
         patch.setattr(os, "write", write)
         with pytest.raises(rv.StorageError, match=r"cannot write .*episodes\.csv: No space left on device"):
             stuck.learn(20)
-    with pytest.raises(rv.StorageError, match=r"the last step could not be finished; go on with Learner\.load"):
+    with pytest.raises(rv.StorageError, match=r"the last step could not be finished; continue with Learner\.load"):
         stuck.learn(20)
     stuck.close()
     with rv.Learner.load(tmp_path / "run", env=Faulty()) as again:
@@ -464,7 +464,7 @@ def test_a_real_limit_on_file_size_gets_one_line(tmp_path):
         check=False,
     )
     assert process.returncode == 2 and process.stderr.count("\n") == 1
-    assert re.match(r"reverie: cannot write .*: File too large; what was written before is whole", process.stderr)
+    assert re.match(r"reverie: cannot write .*: File too large; what was written before is intact", process.stderr)
     _, records, cut = journal.read(tmp_path / "run" / "experience" / "journal.bin")
     assert cut == 0 and len(records) > 100
     with rv.Learner.load(tmp_path / "run") as again:
@@ -491,8 +491,8 @@ def test_an_existing_run_is_not_overwritten(finished, capsys):
     before = files_of(finished)
     assert main(["train", "naf", "worlds:make_faulty", *FAST, "--out", str(finished)]) == 2
     errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "already holds a run; go on with --resume" in errors
-    with pytest.raises(rv.StorageError, match="already holds a run; go on with --resume"):
+    assert errors.count("\n") == 1 and "already holds a run; continue it with --resume" in errors
+    with pytest.raises(rv.StorageError, match="already holds a run; continue it with --resume"):
         learner(Faulty(), finished)
     assert files_of(finished) == before
 
@@ -500,8 +500,8 @@ def test_an_existing_run_is_not_overwritten(finished, capsys):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (["--set", "discount=0.5"], "another discount means learning again from the start of the journal"),
-        (["--seed", "5"], "holds a run with seed 0, the command says 5"),
+        (["--set", "discount=0.5"], "a change of discount requires learning again from the start of the journal"),
+        (["--seed", "5"], "holds a run with seed 0, but the command has 5"),
     ],
 )
 def test_resuming_something_else_is_refused(change, sentence, tmp_path, monkeypatch, capsys):
@@ -513,8 +513,8 @@ def test_resuming_something_else_is_refused(change, sentence, tmp_path, monkeypa
     assert main(["train", "naf", "worlds:Faulty", *words[3:], "--resume"]) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 3 and sentence in errors
-    assert "holds a run with agent 'naf', the command says 'ddpg'" in errors
-    assert "holds a run with env 'worlds:make_faulty', the command says 'worlds:Faulty'" in errors
+    assert "holds a run with agent 'naf', but the command has 'ddpg'" in errors
+    assert "holds a run with env 'worlds:make_faulty', but the command has 'worlds:Faulty'" in errors
 
 
 def test_diverged_learning_stops_with_the_last_good_checkpoint(tmp_path):

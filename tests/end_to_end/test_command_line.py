@@ -353,7 +353,7 @@ def test_ctrl_c_prints_a_line_that_finishes_what_was_asked_for(tmp_path, monkeyp
     status, out, err = reverie(*words, "--steps", "60", "--stop-at", "0", "--resume")
     assert (status, out) == (130, "")
     *_, message, line = err.splitlines()
-    assert message == "interrupted at step 70; all of it is saved. To go on:"
+    assert message == "interrupted at step 70; everything is saved. To continue:"
     assert checkpoint.read(tmp_path / "my run" / "checkpoint" / "latest.safetensors")[1]["steps"] == 70
     command, *resume = shlex.split(line)
     assert command == "reverie" and resume[resume.index("--stop-at") + 1] == "0.0"
@@ -453,7 +453,7 @@ def test_a_run_without_an_environment_is_evaluated_on_one_that_fits(tmp_path):
     assert "no environment of its own (ask and tell); give one with --env" in refusal("evaluate", tmp_path / "run")
     assert one_object("evaluate", tmp_path / "run", "--env", "Pendulum-v1", "--episodes", "1")["step"] == 0
     says = refusal("evaluate", tmp_path / "run", "--env", "worlds:Line")
-    assert "worlds:Line has 2 observations and 1 action, this run's policy 3 observations and 1 action" in says
+    assert "worlds:Line has 2 observations and 1 action, but this run's policy has 3 observations and 1 action" in says
     assert "best.safetensors does not exist yet" in refusal("evaluate", tmp_path / "run", "--best")
 
 

@@ -181,7 +181,7 @@ def test_an_interrupt_saves_and_prints_the_line_that_resumes(tmp_path, signal_na
     assert process.returncode == 130
     message, line = errors.strip().splitlines()
     done = len(records_of(tmp_path / "run"))
-    assert message == f"interrupted at step {done}; all of it is saved. To go on:" and 250 <= done < STEPS
+    assert message == f"interrupted at step {done}; everything is saved. To continue:" and 250 <= done < STEPS
     words = shlex.split(line)
     assert words[0] == "reverie" and words[-1] == "--resume"
     facts = checkpoint.read(tmp_path / "run" / "checkpoint" / "latest.safetensors")[1]

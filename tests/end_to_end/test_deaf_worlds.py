@@ -294,7 +294,7 @@ def given_up():
 def ended(status, err, run, saved):
     """One line (and the one that goes on), status 130, nothing lost."""
     first, *rest = err.splitlines()
-    assert status == 130 and "interrupted" in first and len(rest) == ("To go on:" in first)
+    assert status == 130 and "interrupted" in first and len(rest) == ("To continue:" in first)
     if saved is not None:
         assert first.startswith(f"interrupted at step {saved}")
         assert len(journal.read(run / "experience" / "journal.bin")[1]) == saved

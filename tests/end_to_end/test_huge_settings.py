@@ -36,7 +36,7 @@ def test_a_huge_setting_is_refused_with_what_it_takes_and_what_fits(tmp_path, mo
     name = setting.split("=")[0].removeprefix("model.")
     assert "\n" not in line and line.startswith("reverie: ") and "at most" in line
     assert name in line or (name == "hidden" and "members" in line)
-    assert re.search(r"needs [\d.e+]+ [kMGTP]B|takes .* at the least", line)
+    assert re.search(r"needs [\d.e+]+ [kMGTP]B|takes at least .* after", line)
     assert not (tmp_path / "run").exists()
 
 

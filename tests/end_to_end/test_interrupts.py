@@ -140,7 +140,7 @@ def test_while_learning_all_is_saved_also_where_the_world_hangs_or_fails(here, m
     message, line = err.splitlines()
     kept = len(journal.read(here / "run" / "experience" / "journal.bin")[1])
     assert (status, out) == (130, "") and message.startswith(f"interrupted at step {kept}")
-    assert message.endswith("all of it is saved. To go on:")
+    assert message.endswith("everything is saved. To continue:")
     resumes(here / "run", line, monkeypatch, 30)
 
 
@@ -150,7 +150,7 @@ def test_while_a_run_is_taken_up_it_stays_as_it_was(run, monkeypatch):
     words = ["train", "naf", "signalling:World", *SMALL, "--steps", "5", "--out", run, "--resume"]
     status, out, err = reverie("make", signal.SIGTERM, monkeypatch, *words)
     message, line = err.splitlines()
-    assert (status, out, message) == (130, "", "interrupted while the run was taken up; it is as it was. To go on:")
+    assert (status, out, message) == (130, "", "interrupted while the run was resumed; it is unchanged. To continue:")
     assert (run / "experience" / "journal.bin").read_bytes() == before
     resumes(run, line, monkeypatch, 30)
 
@@ -161,7 +161,7 @@ def test_an_evaluation_within_training_ends_and_its_returns_are_said(here, monke
     status, _, err = reverie("evaluation", signal.SIGINT, monkeypatch, *words)
     message = err.splitlines()[0]
     assert status == 130
-    assert message == ("interrupted at step 30, after 0 of 5 greedy episodes; all of it is saved. To go on:")
+    assert message == ("interrupted at step 30, after 0 of 5 greedy episodes; everything is saved. To continue:")
     resumes(here / "run", err.splitlines()[1], monkeypatch, 40)
 
 
@@ -327,8 +327,8 @@ def _fine(out, status, err):
     lines = [line for line in err.splitlines() if "interrupted" in line]
     if status != 130 or len(lines) != 1 or "Traceback" in err:
         return False
-    if "To go on:" in lines[0]:
+    if "To continue:" in lines[0]:
         assert err.splitlines()[-1].endswith("--resume")
         with rv.Learner.load(out) as learner:  # it is whole
             return f"at step {learner.steps}" in lines[0]
-    return "goes on from there" in lines[0] or not out.exists()
+    return "continues from there" in lines[0] or not out.exists()

@@ -54,7 +54,7 @@ def test_fitted_models_improve_a_controller_on_real_episodes(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["Pendulum-v1", "--method", "ilqg"], "Pendulum-v1 is no MuJoCo environment; planning needs its physics"),
+        (["Pendulum-v1", "--method", "ilqg"], "Pendulum-v1 is not a MuJoCo environment; planning needs its physics"),
         (["reachr", "--method", "ilqg"], "unknown environment 'reachr'; did you mean 'reacher'?"),
         (["reacher", "--method", "lqg"], "argument --method: invalid choice: 'lqg'"),
         (["reacher"], "the following arguments are required: --method"),

@@ -61,7 +61,7 @@ def test_a_jump_of_the_cost_is_found_by_both_stages_and_not_by_lqr_alone(tmp_pat
         (["point_mass", "--model", "exact"], "--method pilqr plans with models fitted to real episodes"),
         (["point_mass", "--episodes", "0"], "argument --episodes: 0 is too few; give at least 1"),
         (["Reacher-v5"], "fitted models need the reward as a formula"),
-        (["Pendulum-v1"], "Pendulum-v1 is no MuJoCo environment; planning needs its physics"),
+        (["Pendulum-v1"], "Pendulum-v1 is not a MuJoCo environment; planning needs its physics"),
     ],
 )
 def test_wrong_input_gets_one_line(words, sentence, tmp_path, monkeypatch):

@@ -179,7 +179,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path):
     wait_for(lambda: worker_of(out), "a worker")
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=DEADLINE)
-    assert process.returncode == 130 and output == "" and "goes on from there" in errors and "Traceback" not in errors
+    assert process.returncode == 130 and output == "" and "continues from there" in errors and "Traceback" not in errors
     assert not worker_of(out)
 
 

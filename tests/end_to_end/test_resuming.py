@@ -177,7 +177,7 @@ def test_settings_that_change_what_was_learnt_ask_for_a_word(run, name, capsys):
         words[5] = "mean_bound=none" if main([*words, "--relearn"]) == 2 else words[5]
     if config_of(run) == before:
         told = fails(words, capsys)
-        assert f"another {name} means learning again from the start of the journal (40 steps)" in told
+        assert f"a change of {name} requires learning again from the start of the journal (40 steps)" in told
         assert config_of(run) == before
         line = told[told.index("reverie train") :]
         assert main(shlex.split(line)[1:]) == 0
@@ -210,7 +210,7 @@ def test_a_change_that_there_never_was_is_named(run):
 
 def test_another_agent_learns_from_the_same_journal(run, capsys):
     told = fails(["train", "ddpg", "worlds:make_faulty", "--resume", "--out", str(run)], capsys)
-    assert "holds a run with agent 'naf', the command says 'ddpg'" in told and told.endswith("with --relearn")
+    assert "holds a run with agent 'naf', but the command has 'ddpg'" in told and told.endswith("with --relearn")
     words = ["train", "ddpg", "worlds:make_faulty", *FAST, "--resume", "--relearn", "--out", str(run)]
     assert main([*words, "--steps", "10", "--quiet"]) == 0
     with rv.Learner.load(run) as learner:
@@ -223,7 +223,7 @@ def test_another_agent_learns_from_the_same_journal(run, capsys):
 
 
 def test_an_agent_that_cannot_learn_from_it_is_refused(run):
-    with pytest.raises(rv.ConfigError, match="learns from what its own policy did"):
+    with pytest.raises(rv.ConfigError, match="can learn only from steps of its own policy"):
         rv.Learner.load(run, config=rv.PPO(hidden=(8,)), relearn=True)
     with pytest.raises(rv.SpaceError):
         rv.Learner.load(run, config=rv.DQN(hidden=(8,)), relearn=True)
@@ -241,7 +241,7 @@ def test_imagination_and_back_on_a_domain(tmp_path):
         assert learner.steps == 30
     with rv.Learner(plain, "reacher", out=tmp_path / "other") as learner:
         learner.learn(20)
-    with pytest.raises(rv.ConfigError, match="keeps no physical states"):
+    with pytest.raises(rv.ConfigError, match="has no physical states"):
         rv.Learner.load(tmp_path / "other", config=dreaming, relearn=True)
 
 
@@ -343,14 +343,14 @@ def scaled(tmp_path):
 def test_other_bounds_are_refused_and_named(scaled):
     for load in (
         lambda: rv.Learner.load(scaled, env=lambda: Scaled(1 / 20)),
-        lambda: SavedPolicy(scaled).world(Scaled),
+        lambda: SavedPolicy(scaled).env(Scaled),
     ):
         with pytest.raises(rv.ConfigError, match="has other action bounds") as caught:
-            load() if load.__code__.co_names[0] == "rv" else SavedPolicy(scaled).world(lambda: Scaled(1 / 20))
+            load() if load.__code__.co_names[0] == "rv" else SavedPolicy(scaled).env(lambda: Scaled(1 / 20))
         told = str(caught.value)
         assert "actuator 0 was in [-0.0833333, 0.0833333] and is in [-0.05, 0.05] (and 1 more)" in told
         assert "--allow-new-bounds" in told
-    assert SavedPolicy(scaled).world(lambda: Scaled(1 / 20), allow_new_bounds=True).spec.action_high == (0.05, 0.05)
+    assert SavedPolicy(scaled).env(lambda: Scaled(1 / 20), allow_new_bounds=True).spec.action_high == (0.05, 0.05)
     with rv.Learner.load(
         scaled, env=lambda: Scaled(float(np.float32(1 / 12)))
     ) as learner:  # the same, but for rounding
@@ -360,7 +360,7 @@ def test_other_bounds_are_refused_and_named(scaled):
 @pytest.mark.parametrize("high", [1 / 20, 1 / 6])
 def test_a_journal_is_taken_over_into_other_bounds(scaled, high):
     _, before, _ = journal.read(scaled / "experience" / "journal.bin")
-    with pytest.warns(ReverieWarning, match=r"steps taken over into the new action bounds, \d+ left out"):
+    with pytest.warns(ReverieWarning, match=r"steps converted to the new action bounds, \d+ left out"):
         learner = rv.Learner.load(scaled, env=lambda: Scaled(high), allow_new_bounds=True)
     inside = (np.abs(before["action"].astype(float) / 12) <= high * (1 + 1e-6)).all(-1)
     with learner:
@@ -427,17 +427,17 @@ def test_a_finished_run_is_not_gone_on_with_unasked(run, capsys):
 @pytest.mark.parametrize("flag", ["--relearn", "--allow-new-bounds", "--trust"])
 def test_what_is_about_a_run_gone_on_with_wants_one(flag, tmp_path, capsys):
     words = ["train", "naf", "worlds:make_faulty", "--out", str(tmp_path / "run"), "--steps", "5", "--quiet", flag]
-    assert f"{flag} is about a run that is gone on with: give --resume, too" in fails(words, capsys)
+    assert f"{flag} needs --resume" in fails(words, capsys)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_mistyped_directory_costs_no_steps(tmp_path, capsys):
     words = ["train", "naf", "worlds:make_faulty", *FAST, "--resume", "--out", str(tmp_path / "typo"), "--quiet"]
     for more in ([], ["--relearn", "--steps", "5"]):
-        assert "typo holds no run to go on with; give the directory" in fails([*words, *more], capsys)
+        assert "typo holds no run to continue; give the directory" in fails([*words, *more], capsys)
     assert not (tmp_path / "typo").exists()
     assert main([*words, "--steps", "5"]) == 0
-    assert "typo holds no run yet: one of 5 steps begins there" in capsys.readouterr().err
+    assert "typo holds no run yet: one of 5 steps starts there" in capsys.readouterr().err
     assert main([*words, "--set", "learning_rate=1e-4"]) == 0
     assert "no more steps were asked for: --steps M learns M more" in capsys.readouterr().err
     assert journal.records_in(tmp_path / "typo" / "experience" / "journal.bin") == 5

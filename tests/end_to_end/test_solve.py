@@ -170,7 +170,7 @@ def test_bad_tables_get_one_line(method, entry, monkeypatch):
             ["FrozenLake-v1", "--method", "value-iteration", "--discount", "1"],
             "discount is 1, but action 3 in state 0 can be repeated for ever and costs nothing (reward 0)",
         ),
-        (["Pendulum-v1", "--method", "q-learning"], "Pendulum-v1 is no table (observations Box"),
+        (["Pendulum-v1", "--method", "q-learning"], "Pendulum-v1 is not discrete (observations Box"),
         (["reacher", "--method", "value-iteration"], "use `reverie train` here"),
         (
             ["Blackjack-v1", "--method", "policy-iteration"],

@@ -116,7 +116,7 @@ def test_ctrl_c_leaves_finished_runs_whole_and_the_same_command_goes_on(swept, i
     output, errors = process.communicate(timeout=DEADLINE)
     assert (process.returncode, output) == (130, "") and "Traceback" not in errors
     said, line = errors.splitlines()
-    assert said == f"reverie: interrupted; 2 of 3 runs done and kept in {out}. To go on:"
+    assert said == f"reverie: interrupted; 2 of 3 runs done and kept in {out}. To continue:"
     assert line.startswith("reverie sweep naf Pendulum-v1 --set hidden=8") and str(out) in line
     assert rows(out) == before
     instead(good)  # that a run goes on from where it was killed is in tests/unit/test_sweeps.py
@@ -239,8 +239,8 @@ def test_wrong_words_get_one_line_and_write_nothing(words, message, tmp_path):
         (["sweep", "nav", "Pendulum-v1", "--set", "discount=0.9"], "unknown agent 'nav'; did you mean 'naf'?"),
         (["sweep", "naf", "Pendulm-v1", "--set", "discount=0.9"], "unknown environment 'Pendulm-v1'"),
         (["train", "naf", "Pendulum-v1", "--seeds", "3", "--seed", "1"], "--seeds 3 means seeds 0 to 2"),
-        (["train", "naf", "Pendulum-v1", "--seeds", "3", "--relearn"], "--relearn is about one run"),
-        (["train", "naf", "Pendulum-v1", "--jobs", "3"], "--jobs is about several runs: give --seeds N, too"),
+        (["train", "naf", "Pendulum-v1", "--seeds", "3", "--relearn"], "--relearn is for one run"),
+        (["train", "naf", "Pendulum-v1", "--jobs", "3"], "--jobs needs --seeds N"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_written(words, message, tmp_path):

@@ -143,7 +143,7 @@ def test_nothing_that_a_foreign_config_names_is_imported(run, what, signature, t
         assert main(words(run)) == 2
         told = capsys.readouterr().err
         assert told.count("\n") == 1 and "'planted:" in told
-        assert ("was not written by you on this machine" in told and "--trust" in told) or "is not as it was" in told
+        assert ("was not written by you on this machine" in told and "--trust" in told) or "was changed since" in told
     with pytest.raises(StorageError, match="was not written by you on this machine"):
         rv.Learner.load(run)
     assert "planted" not in sys.modules
@@ -189,7 +189,7 @@ def test_a_copied_signature_does_not_hold_for_code_that_lies_elsewhere(tmp_path,
     capsys.readouterr()
     assert main(["evaluate", "run", "--episodes", "1"]) == 2
     told = capsys.readouterr().err
-    assert "was not written by you on this machine for the code that lies here" in told and "their code" not in told
+    assert "was not written by you on this machine for the code that is here" in told and "their code" not in told
     assert "beam_of_mine" not in sys.modules
 
 
@@ -269,8 +269,8 @@ def test_an_agent_of_ones_own_on_the_command_line(tmp_path, state, capsys):
     assert RunDirectory(tmp_path / "run").read_config().agent.name == "test_trust:Mine"
     for name, sentence in {
         "test_trust:Nobody": "unknown name in module test_trust 'Nobody'",
-        "test_trust:SMALL": "agent 'test_trust:SMALL' is no dataclass of settings",
-        "dataclasses:Field": "agent 'dataclasses:Field' is no dataclass of settings",
+        "test_trust:SMALL": "agent 'test_trust:SMALL' is not a dataclass of settings",
+        "dataclasses:Field": "agent 'dataclasses:Field' is not a dataclass of settings",
         "nafs": "unknown agent 'nafs'; did you mean 'naf'?",
     }.items():
         capsys.readouterr()
@@ -306,7 +306,7 @@ def test_a_model_of_ones_own_on_the_command_line(tmp_path, state, monkeypatch, c
         ("linaer", "unknown model 'linaer'; did you mean 'linear'?"),
         ("xyz", "--imagine takes off, linear, neural, exact or recent, or package.module:Class"),
         ("test_trust:Nobody", "unknown name in module test_trust 'Nobody'"),
-        ("test_trust:SMALL", "model 'test_trust:SMALL' is no dataclass of settings"),
+        ("test_trust:SMALL", "model 'test_trust:SMALL' is not a dataclass of settings"),
         ("test_trust:Mine", "model test_trust:Mine has no `episodes`; see docs/how-to/model.md"),
         ("test_trust:Endless", "model test_trust:Endless has no `episodes`; see docs/how-to/model.md"),
         (

@@ -36,7 +36,7 @@ def test_any_flipped_byte_is_found(path):
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95pickle", b"x" * 1000])
 def test_foreign_files_are_named(path, content):
     path.write_bytes(content)
-    with pytest.raises(StorageError, match="damaged or no checkpoint"):
+    with pytest.raises(StorageError, match="damaged, or is not a checkpoint"):
         checkpoint.load(path, TREE)
 
 

@@ -132,7 +132,7 @@ def test_a_lock_whose_file_an_environment_closed_is_one_sentence(tmp_path):
     inode = os.stat(run.path / ".lock").st_ino
     (descriptor,) = [fd for fd in range(3, 256) if _inode(fd) == inode]
     os.close(descriptor)
-    with pytest.raises(StorageError, match="cannot give back"):
+    with pytest.raises(StorageError, match="cannot release"):
         run.close()
     run.close()  # once is enough
 

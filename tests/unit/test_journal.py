@@ -75,7 +75,7 @@ def test_damage_in_the_middle_is_named_and_nothing_is_changed(path):
     start = data.index(b"\n") + 1
     data[start + 4 * journals.record_dtype(N, M).itemsize + 30] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StorageError, match=r"journal\.bin: record 5 of 12 is damaged though later ones are whole"):
+    with pytest.raises(StorageError, match=r"journal\.bin: record 5 of 12 is damaged, but later ones are intact"):
         Journal(path, N, M)
     assert path.read_bytes() == data
 
@@ -91,7 +91,7 @@ def test_a_missing_record_is_named(path):
 @pytest.mark.parametrize("content", [b"", b"hello\n", b'{"format": "reverie-journal-9"}\n', b"\x80\x02]q\x00."])
 def test_a_foreign_file_is_named(path, content):
     path.write_bytes(content)
-    with pytest.raises(StorageError, match="no journal of this version"):
+    with pytest.raises(StorageError, match="not a journal of this version"):
         Journal(path, N, M)
 
 
@@ -148,7 +148,7 @@ SIZES = {"format": "reverie-journal-1", "observation_dim": N, "action_dim": M}
 def test_a_first_line_that_is_none_is_named(path, line):
     path.write_bytes(line + b"\n" + path.read_bytes().partition(b"\n")[2])
     for read in (journals.read, journals.read_header, lambda path: Journal(path, N, M)):
-        with pytest.raises(StorageError, match="no journal of this version") as told:
+        with pytest.raises(StorageError, match="not a journal of this version") as told:
             read(path)
         assert str(told.value).isprintable()
 

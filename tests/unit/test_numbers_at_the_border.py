@@ -25,7 +25,7 @@ def test_an_action_that_is_no_number_is_never_scaled(spec, value, batch):
     action[..., -1:] = value
     with pytest.raises(DivergedError, match=r"line7: the action .* is not finite; it was not sent"):
         spec.to_world(action)
-    with pytest.raises(WorldError, match=r"line7: the action .* is not finite; give what was executed"):
+    with pytest.raises(WorldError, match=r"line7: the action .* is not finite; give the action that was executed"):
         spec.from_world(action)
 
 

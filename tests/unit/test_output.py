@@ -133,7 +133,7 @@ def test_a_pipe_takes_all_bytes_and_stays_one(tmp_path):
 def test_a_pipe_that_nobody_reads_is_not_waited_for_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(output_file, "READER_SECONDS", 0.0)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StorageError, match="nobody reads it; choose another -o"):
+    with pytest.raises(StorageError, match="no program reads it; choose another -o"):
         output_at(tmp_path / "pipe").write(b"z")
 
 
@@ -158,8 +158,8 @@ def test_own_open_files_are_written_to_where_they_stand(tmp_path):
 def test_nothing_that_a_run_lives_from_is_overwritten(run, tmp_path):
     (tmp_path / "link").symlink_to(run.config_file)
     for file in run.own_files:
-        refused(file, "the run in .*run lives from it")
-    refused(tmp_path / "link", "the run in .*run lives from it")
+        refused(file, "the run in .*run needs it")
+    refused(tmp_path / "link", "the run in .*run needs it")
     (tmp_path / "victim").write_text("precious")
     (run.path / "film.mp4").symlink_to(tmp_path / "victim")
     refused(run.path / "film.mp4", "it is a symbolic link within a run's directory")
@@ -228,7 +228,7 @@ def test_a_folder_is_called_one_whatever_it_ends_in(verb, name, tmp_path, monkey
 @pytest.mark.parametrize(("verb", "name"), [v for v in VERBS if v[0] != "video"])  # which reads the run first
 def test_an_ending_alone_is_no_name(verb, name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for hidden, said in ((name[1:], "is an ending alone; put a name before it"), (".pdf", "ends in .pdf; ")):
+    for hidden, said in ((name[1:], "is only an ending; put a name before it"), (".pdf", "ends in .pdf; ")):
         assert written_to(verb, hidden) == 2
         assert f"reverie: {hidden} {said}" in capsys.readouterr().err
     assert not os.listdir(tmp_path)

@@ -182,10 +182,10 @@ def test_solver_takes_problems_with_quaternions():
 
 
 def test_what_cannot_be_planned_says_so():
-    with pytest.raises(ConfigError, match="Pendulum-v1 is no MuJoCo environment"):
+    with pytest.raises(ConfigError, match="Pendulum-v1 is not a MuJoCo environment"):
         simulate(lambda: make_env("Pendulum-v1"), 0)
     wrapped = gym.wrappers.TransformReward(gym.make("Reacher-v5"), lambda reward: 2.0 * reward)
-    with pytest.raises(ConfigError, match="TransformReward is round it"):
+    with pytest.raises(ConfigError, match="it is wrapped in TransformReward"):
         simulate(lambda: EnvAdapter(wrapped, "wrapped"), 0)
     with pytest.raises(ConfigError, match="--horizon 200 is longer than an episode of Reacher-v5, 50 steps"):
         EpisodeStart("Reacher-v5", 0, steps=200)

@@ -90,7 +90,7 @@ def test_names_that_no_file_can_have_are_named(tmp_path, name):
 def test_a_file_larger_than_it_can_be_is_not_read(tmp_path):
     (tmp_path / "file").write_bytes(bytes(11))
     assert len(reading.read_whole(tmp_path / "file", most=11)) == 11
-    with pytest.raises(StorageError, match="11 bytes, more than the 10 it can have"):
+    with pytest.raises(StorageError, match="11 bytes, more than the 10 allowed"):
         reading.read_whole(tmp_path / "file", most=10)
 
 

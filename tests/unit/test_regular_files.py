@@ -82,5 +82,5 @@ def test_a_link_to_a_file_is_read_and_a_missing_file_is_missing(tmp_path):
     assert read_regular(tmp_path / "link") == b"here"
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "nothing")
-    with pytest.raises(StorageError, match="is no name of a file"):
+    with pytest.raises(StorageError, match="is not a file name"):
         read_regular(str(tmp_path / "a\0b"))

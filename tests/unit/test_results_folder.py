@@ -241,7 +241,9 @@ def test_a_full_disk_leaves_the_old_tables_whole(tmp_path, monkeypatch, full_at)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        with pytest.raises(StorageError, match=r"cannot write .*\.csv: No space left on device; what is done is kept"):
+        with pytest.raises(
+            StorageError, match=r"cannot write .*\.csv: No space left on device; finished cells are kept"
+        ):
             results.add(KEY, outcome([-3.0]))
     results.close()
     now = tables(results)
@@ -331,7 +333,7 @@ def test_results_are_not_written_into_a_run(kept, dry, tmp_path, capsys):
     assert main(["reproduce", "table1", *cells, "--out", str(tmp_path), *dry]) == 2
     assert (
         capsys.readouterr().err
-        == f"reverie: {tmp_path} holds a run of `reverie train`, and no results: choose another --out\n"
+        == f"reverie: {tmp_path} holds a run of `reverie train`, not results: choose another --out\n"
     )
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -13,7 +13,7 @@ from reverie.report.curve import draw_curve
 from reverie.report.document import Curves, Document, Text
 from reverie.report.document import Table as Drawn
 from reverie.report.page import write_page
-from reverie.storage import episodes, journal
+from reverie.storage import episodes, journal_format
 from reverie.storage.tables import Table
 from reverie.training.recovery import recover
 
@@ -99,7 +99,7 @@ def test_a_run_has_the_steps_that_its_files_vouch_for_in_the_midst_of_an_episode
 
 def test_a_long_journal_is_not_read_to_count_its_steps(tmp_path, monkeypatch):
     path, read = run(tmp_path / "a", [1.0]), []
-    monkeypatch.setattr(journal, "read_regular", read.append)
+    monkeypatch.setattr(journal_format, "read_regular", read.append)
     assert told(path)["steps"] == "6" and not read
 
 

@@ -270,9 +270,9 @@ def test_other_runs_do_not_mix_with_those_of_a_folder(verb, version, change, mes
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("config.json", "holds a run of `reverie train`, and no sweep"),
-        ("settings.json", "holds results of `reverie reproduce`, and no sweep"),
-        ("photo.png", "holds photo.png, and no sweep"),
+        ("config.json", "holds a run of `reverie train`, not a sweep"),
+        ("settings.json", "holds results of `reverie reproduce`, not a sweep"),
+        ("photo.png", "holds photo.png, not a sweep"),
     ],
 )
 def test_a_folder_that_is_something_else_is_refused(file, message, tmp_path):

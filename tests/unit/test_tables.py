@@ -94,13 +94,13 @@ def test_values_come_back_as_they_were(columns, tmp_path):
         (b'step,loss\n1,"2\n', "unexpected end"),
         (b'step,loss\n1,"2"3\n', "expected"),
         (b"step,loss\n\xff,1\n", "codec can't decode"),
-        (b"step,loss\n1,\x00\n", "loss is '.x00', no number"),
+        (b"step,loss\n1,\x00\n", "loss is '.x00', not a number"),
         *(
-            (f"step,loss\n{text},1\n".encode(), "line 2, step is .*, no whole number of at least 0")
+            (f"step,loss\n{text},1\n".encode(), "line 2, step is .*, not a whole number of at least 0")
             for text in ("-1", "1.0", "", " 1", "1_0", "\uff11", "9" * 19, "9" * 5000, "nan", "0x1", "True")
         ),
         *(
-            (f"step,loss\n1,{text}\n".encode(), "line 2, loss is .*, no (finite )?number")
+            (f"step,loss\n1,{text}\n".encode(), "line 2, loss is .*, not a (finite )?number")
             for text in ("nan", "inf", "-inf", "1e400", "", "1_0", "\u0661", "1.2.3", "1e", "0x1", " 1", "None", "1j")
         ),
     ],

@@ -264,7 +264,7 @@ def test_a_space_that_is_none_is_named(which, space):
 @pytest.mark.parametrize("observation", [-1, 7, 0.5, "1", None, (1, 2), float("nan"), [1], Unspeakable()])
 def test_tables_take_no_state_that_there_is_not(observation):
     puppet = Puppet(SEVEN, (0, {}), (observation, 0.0, False, False, {}), action_space=spaces.Discrete(2))
-    with pytest.raises(ReverieError, match=r"an observation is .*; Discrete\(7\) says else"):
+    with pytest.raises(ReverieError, match=r"an observation is .*, which is not in Discrete\(7\)"):
         DiscreteEnvAdapter(lambda: puppet).step(0)
 
 

@@ -27,7 +27,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     try:
         import shtab
     except ImportError:
-        raise ConfigError("completion is written by a package that is not installed: pip install shtab") from None
+        raise ConfigError("completion needs a package that is not installed: pip install shtab") from None
     offers = {"agent": _agents, "env": _environments, "imagine": _models, "name": _names}
     files = {types.file: shtab.FILE, types.path: shtab.DIRECTORY, types.folder: shtab.DIRECTORY}
     for action in _actions(parser):

@@ -17,10 +17,10 @@ def run(options: Any) -> None:
 
     look()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
-    world = saved.world(options.env, options.allow_new_bounds)
+    env = saved.env(options.env, options.allow_new_bounds)
     stopping.say("an evaluation saves nothing")
-    found = evaluate(saved.greedy, world, options.episodes, options.seed, saved.limit(world))
-    world.close()
+    found = evaluate(saved.greedy, env, options.episodes, options.seed, saved.limit(env))
+    env.close()
     facts = found.facts
     facts = {"run": options.run_directory, "step": saved.step, "seed": options.seed, **facts}
     low, high = facts["interval_95"]
@@ -28,7 +28,7 @@ def run(options: Any) -> None:
     emit(
         options,
         facts,
-        f"{world.name}, policy of step {saved.step}, {count(options.episodes, 'greedy episode')}",
+        f"{env.name}, policy of step {saved.step}, {count(options.episodes, 'greedy episode')}",
         f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}{interval}",
         "returns " + " ".join(f"{value:.4g}" for value in facts["returns"]),
         *([cut_line(found.cut, options.episodes, found.limit)] if found.cut else []),

@@ -46,7 +46,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-new-bounds",
         action="store_true",
-        help="act in an environment whose action bounds are other than learnt in",
+        help="act in an environment with other action bounds than in training",
     )
     parser.add_argument("--trust", action="store_true", help="import what the run names, wherever it came from")
     add_seed(parser, "decides how episodes start")
@@ -54,7 +54,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def add_backend(parser: argparse.ArgumentParser, when: str = "") -> None:
     """Add --backend and --jobs: where the runs of several seeds are carried out.  when: what the help begins with."""
-    parser.add_argument("--backend", metavar="local|ray", help=f"{when}where the runs are carried out (local)")
+    parser.add_argument("--backend", metavar="local|ray", help=f"{when}where the runs are executed (local)")
     parser.add_argument(
-        "--jobs", type=types.up_to(10_000, least=1), metavar="N", help=f"{when}so many at a time (one per core)"
+        "--jobs", type=types.up_to(10_000, least=1), metavar="N", help=f"{when}how many at a time (one per core)"
     )

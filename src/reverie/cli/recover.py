@@ -20,7 +20,7 @@ def run(options: Any) -> None:
     from reverie.training.recovery import recover
 
     look()
-    stopping.say(f"nothing was recovered; {options.run_directory} is as it was")
+    stopping.say(f"nothing was recovered; {options.run_directory} is unchanged")
     found = recover(Path(options.run_directory), None if options.output is None else Path(options.output))
     emit(options, dataclasses.asdict(found) | {"goes_on": found.goes_on}, *_lines(found))
 
@@ -35,28 +35,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _lines(found: "Recovery") -> list[str]:
     lost = sum(last - first + 1 for first, last in found.lost_steps)
-    lines = [f"{found.out}: {count(found.steps, 'step')} saved from {found.run}, which is as it was"]
+    lines = [f"{found.out}: {count(found.steps, 'step')} saved from {found.run}, which is unchanged"]
     if found.journal != "whole":
-        lines.append(f"journal: {found.journal}; {count(found.damaged_bytes, 'byte')} of no whole record")
+        lines.append(f"journal: {found.journal}; {count(found.damaged_bytes, 'byte')} outside intact records")
     if lost:
         lines.append(
             f"{count(lost, 'step')} lost before the last one saved: {listed([f'{a}-{b}' for a, b in found.lost_steps])}"
         )
     if found.cut_episodes:
-        lines.append(f"episodes that a gap cut: {listed(found.cut_episodes)}")
+        lines.append(f"episodes cut by a gap: {listed(found.cut_episodes)}")
     if found.doubled_records:
-        lines.append(f"{count(found.doubled_records, 'record')} of steps that were there already, left out")
+        lines.append(f"{count(found.doubled_records, 'record')} of steps that occur twice, left out")
     lines += [f"left out: {what}" for what in found.left_out]
     if found.checkpoint == "none":
         lines.append("no checkpoint fits: opening it learns again from the journal")
     if not found.goes_on:
         lines.append(
-            f"config.json: {found.config}; put one there of a run with the same command, then go on with --resume"
+            f"config.json: {found.config}; copy that of a run with the same command there, then continue with --resume"
         )
     elif found.config != "whole":
-        lines.append(f"config.json: {found.config}; see that it is right")
+        lines.append(f"config.json: {found.config}; check it")
     elif len(lines) == 1:
         lines.append("nothing is damaged")
     if found.to_go_on is not None:
-        lines.append(f"to go on: {found.to_go_on}")
+        lines.append(f"to continue: {found.to_go_on}")
     return lines

@@ -22,20 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "experiment",
         choices=(*EXPERIMENTS, "all"),
         metavar="|".join((*EXPERIMENTS, "all")),
-        help="which; all of them fill one report",
+        help="which table or figure; all fill one report",
     )
-    parser.add_argument("--domains", type=types.names, default=[], metavar="reacher,peg", help="these alone (all)")
-    parser.add_argument("--variants", type=types.names, default=[], metavar="naf,ddpg", help="these alone (all)")
+    parser.add_argument("--domains", type=types.names, default=[], metavar="reacher,peg", help="only these (all)")
+    parser.add_argument("--variants", type=types.names, default=[], metavar="naf,ddpg", help="only these (all)")
     parser.add_argument(
         "--seeds", type=types.up_to(10_000, least=1), default=5, metavar="N", help="seeds 0 to N - 1 (5)"
     )
     parser.add_argument(
-        "--episodes", type=types.up_to(10**8, least=1), metavar="N", help="real ones to a cell (as the paper)"
+        "--episodes", type=types.up_to(10**8, least=1), metavar="N", help="real episodes of a cell (as in the paper)"
     )
     parser.add_argument("--search", action="store_true", help="run the paper's 18 configurations of each agent too")
     parser.add_argument("--backend", default="local", metavar="local|ray", help="where cells run (local)")
     parser.add_argument(
-        "--jobs", type=types.up_to(10_000, least=1), metavar="N", help="local: so many at a time (one per core)"
+        "--jobs", type=types.up_to(10_000, least=1), metavar="N", help="local: how many at a time (one per core)"
     )
     parser.add_argument(
         "--out", type=types.path, default="reproduction", metavar="DIR", help="the folder of results (reproduction)"

@@ -44,10 +44,10 @@ def plan(options: Any) -> None:
 
 
 def _run(options: Any, output: Path | None, fits: bool) -> None:
-    world = make_env(options.env)
-    if not world.has_physics:
-        raise ConfigError(f"{options.env} is no MuJoCo environment; planning needs its physics")
-    world.close()
+    env = make_env(options.env)
+    if not env.has_physics:
+        raise ConfigError(f"{options.env} is not a MuJoCo environment; planning needs its physics")
+    env.close()
     if fits:
         flights = [_fitted(options, output)]
     else:

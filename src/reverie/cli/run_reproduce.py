@@ -92,7 +92,7 @@ def _fill(
     if not missing:
         return []
     results.open()
-    stopping.say(f"what is done is kept in {results.path}, and the same command goes on from there")
+    stopping.say(f"finished cells are kept in {results.path}; the same command continues from there")
     progress = show()
     try:
         missing = prepare(results, missing)  # another call may have done some while we waited for the lock

@@ -39,30 +39,30 @@ def _run(options: Any, output: Path | None) -> None:
         value_map.refuse_what_cannot_be_drawn(output)
     check_discount(None, options.discount)
     stopping.say("nothing is saved by solving")
-    world = DiscreteEnvAdapter(options.env, options.seed, **options_of(options.env, dict(options.settings)))
+    env = DiscreteEnvAdapter(options.env, options.seed, **options_of(options.env, dict(options.settings)))
     try:
-        mdp = world.table() if world.has_table or options.method in PLANNERS else None
+        mdp = env.table() if env.has_table or options.method in PLANNERS else None
         check_discount(mdp, options.discount)
         facts = {"env": options.env, "method": options.method, "discount": options.discount}
-        facts |= {"states": world.states, "actions": world.actions}
+        facts |= {"states": env.states, "actions": env.actions}
         _say(
             options,
-            f"{world.name}: {count(world.states, 'state')}, {count(world.actions, 'action')}, "
+            f"{env.name}: {count(env.states, 'state')}, {count(env.actions, 'action')}, "
             f"discount {number(options.discount)}",
         )
         if options.method in LEARNERS:
-            facts |= _learn(options, world, mdp)
+            facts |= _learn(options, env, mdp)
         else:
             assert mdp is not None
             facts |= _plan(options, mdp)
     finally:
-        world.close()
-    terminal = np.zeros(world.states, bool) if mdp is None else mdp.terminal
-    values, policy, grid = facts["values"], facts["policy"], world.grid()
+        env.close()
+    terminal = np.zeros(env.states, bool) if mdp is None else mdp.terminal
+    values, policy, grid = facts["values"], facts["policy"], env.grid()
     if not options.json:
         value_map.show(grid, values, policy, terminal)
     if output is not None:
-        title = f"{world.name}, {options.method}, discount {number(options.discount)}"
+        title = f"{env.name}, {options.method}, discount {number(options.discount)}"
         value_map.save(grid, values, policy, terminal, output, title)
         _say(options, f"{output}: the picture")
     facts |= {"picture": output and str(output)}
@@ -98,7 +98,7 @@ def _plan(options: Any, mdp: MDP) -> dict[str, Any]:
     return facts | {"changes": found.changes}
 
 
-def _learn(options: Any, world: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str, Any]:
+def _learn(options: Any, env: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str, Any]:
     """Return the results of learning from samples and, if the table is known, their distance from the optimum."""
     given = {name: getattr(options, name) for name in ("episodes", "learning_rate", "decay", "epsilon")}
     given = {name: value for name, value in given.items() if value is not None}
@@ -114,7 +114,7 @@ def _learn(options: Any, world: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str
             _say(options, f"{episode + 1:10}{length:10}{total:10.4g}")
 
     began = time.perf_counter()
-    learnt = dyna_q(world, settings, steps, options.seed, watch)
+    learnt = dyna_q(env, settings, steps, options.seed, watch)
     seconds = time.perf_counter() - began
     values, policy = learnt.action_values.max(1), greedy(learnt.action_values)
     facts = {"status": learnt.status.name, "text": learnt.status.text, "good": learnt.status.good}
@@ -140,7 +140,7 @@ def _compare(options: Any, mdp: MDP, values: np.ndarray, policy: np.ndarray) -> 
     gained = _at_start(mdp, policy_iteration.solve(mdp, policy, options.discount))
     best = _at_start(mdp, value_iteration(mdp, options.discount).values)
     residual = float(np.abs(optimality(mdp, values, options.discount) - values).max())
-    worth = f"{gained:.6g}" if np.isfinite(gained) else "none, for it need not end an episode"
+    worth = f"{gained:.6g}" if np.isfinite(gained) else "none, since it may never end an episode"
     _say(
         options,
         f"value of the start: learnt {learnt:.6g}, of the greedy policy {worth}, at best {best:.6g}; "

@@ -58,7 +58,9 @@ def train_seeds(options: Any) -> int:
         raise ConfigError(f"--seeds {options.seeds} means seeds 0 to {options.seeds - 1}; leave out --seed or --seeds")
     for flag in ("relearn", "allow_new_bounds", "trust"):
         if getattr(options, flag):
-            raise ConfigError(f"--{flag.replace('_', '-')} is about one run; give it that run's --out, without --seeds")
+            raise ConfigError(
+                f"--{flag.replace('_', '-')} is for one run; give that run's --out, and leave out --seeds"
+            )
     return _run(options, _planned(options, "train", [options.settings]))
 
 
@@ -183,16 +185,16 @@ def _require_possible(options: Any, cells: Sequence[SweepCell]) -> None:
     """
     if options.tensorboard:
         require_tensorboard()
-    world = make_env(options.env)
+    env = make_env(options.env)
     tried: set[tuple[str, str]] = set()
     try:
         for i, cell in enumerate(cells):
             if i == 0 or not tried.issuperset(cell.settings.items()):
                 look()
-                fitting(read(cell.agent), world.spec)
+                fitting(read(cell.agent), env.spec)
                 tried |= set(cell.settings.items())
     finally:
-        world.close()
+        env.close()
 
 
 def _line() -> str:
@@ -213,7 +215,7 @@ def _fill(options: Any, store: SweepStore, cells: Sequence[SweepCell]) -> dict[s
     def interrupted(how_far: str) -> str:
         del how_far
         kept = f"{len(cells) - len(store.missing(cells))} of {count(len(cells), 'run')} done and kept in {store.path}"
-        return f"reverie: interrupted; {kept}. To go on:\n{line}"
+        return f"reverie: interrupted; {kept}. To continue:\n{line}"
 
     stopping.say(interrupted)
     texts = CellTexts(

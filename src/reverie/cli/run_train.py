@@ -45,7 +45,7 @@ def train(options: Any) -> None:
         learner = rv.Learner._load(out, options.env, None, False, agent, wish)
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
-            note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")
+            note(f"cut {cut} of an incomplete record from the end of {directory.journal_file}; they are kept beside it")
     else:
         if options.resume:
             _begin_there(directory, options)
@@ -63,7 +63,7 @@ def train(options: Any) -> None:
             learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
         except rv.WorldError as error:
             raise rv.WorldError(
-                going_on(error, "what came before is saved: mend it and go on with --resume")
+                going_on(error, "everything before is saved: correct it and continue with --resume")
             ) from error
         directory.end_call()
         if options.resume and goal <= call.start:
@@ -80,12 +80,12 @@ def _refuse_without_resume(options: Any) -> None:
     """Raise ConfigError where an option has no effect without another one, rather than ignore it."""
     for flag in _about_a_run(options):
         if not options.resume:
-            raise ConfigError(f"{flag} is about a run that is gone on with: give --resume, too")
+            raise ConfigError(f"{flag} needs --resume")
     for flag in ("jobs", "backend"):
         if getattr(options, flag) is not None:
-            raise ConfigError(f"--{flag} is about several runs: give --seeds N, too")
+            raise ConfigError(f"--{flag} needs --seeds N")
     if options.resume and options.out is None:
-        raise ConfigError("--resume needs --out: the directory of the run to go on with")
+        raise ConfigError("--resume needs --out: the directory of the run to continue")
 
 
 def _about_a_run(options: Any) -> list[str]:
@@ -98,13 +98,13 @@ def _begin_there(directory: RunDirectory, options: Any) -> None:
     """Report that --resume found no run and begins one.  Raises ConfigError without --steps, which confirms that."""
     if options.steps is None or options.relearn or options.allow_new_bounds:
         raise ConfigError(
-            f"{directory.path} holds no run to go on with; give the directory that training wrote, or --steps N to begin one"
+            f"{directory.path} holds no run to continue; give the directory that training wrote, or --steps N to start one"
         )
-    note(f"{directory.path} holds no run yet: one of {count(options.steps, 'step')} begins there")
+    note(f"{directory.path} holds no run yet: one of {count(options.steps, 'step')} starts there")
 
 
 def _saved(steps: int, how_far: str, line: str) -> str:
-    return f"interrupted at step {steps}{how_far and ', ' + how_far}; all of it is saved. To go on:\n{line}"
+    return f"interrupted at step {steps}{how_far and ', ' + how_far}; everything is saved. To continue:\n{line}"
 
 
 def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
@@ -116,9 +116,9 @@ def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: s
     with contextlib.suppress(ReverieError):
         changed = directory.read_config() != held
     if changed:
-        return f"interrupted while the journal was learnt again; all of it is saved. To go on:\n{line}"
+        return f"interrupted while the journal was learnt again; everything is saved. To continue:\n{line}"
     line = " ".join([line, *_about_a_run(options)])
-    return f"interrupted while the run was taken up; it is as it was. To go on:\n{line}"
+    return f"interrupted while the run was resumed; it is unchanged. To continue:\n{line}"
 
 
 def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
@@ -167,7 +167,7 @@ def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
     """Raise ConfigError if the run there is not the one that the command line describes."""
     if held.env is None:
         raise ConfigError(
-            f"{directory.path} is a run of a program of yours that asks and tells; go on with it there: "
+            f"{directory.path} is a run of a program of yours (ask and tell); continue it there: "
             f"{resume_line(held, directory.path)}"
         )
     there: dict[str, tuple[Any, Any]] = {"env": (held.env, options.env)}
@@ -178,7 +178,9 @@ def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
         other = differences(options, held.agent)
         remedy += ", or learn the journal again with --relearn"
     for name, (found, asked) in other.items():
-        raise ConfigError(f"{directory.path} holds a run with {name} {found!r}, the command says {asked!r}; {remedy}")
+        raise ConfigError(
+            f"{directory.path} holds a run with {name} {found!r}, but the command has {asked!r}; {remedy}"
+        )
 
 
 def _new_directory(options: Any) -> Path:

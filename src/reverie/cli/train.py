@@ -80,11 +80,11 @@ def _add_resuming(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on in DIR: finish a call that was cut short, or learn N steps more; with --set, with other settings",
+        help="continue the run in DIR: finish a command that was cut short, or learn N more steps; --set changes settings",
     )
     for flag, text in (
-        ("--relearn", "with --resume: learn the journal again from its start, as the command says"),
-        ("--allow-new-bounds", "with --resume: take the journal over into other action bounds"),
+        ("--relearn", "with --resume: learn the journal again from its start, with the command's settings"),
+        ("--allow-new-bounds", "with --resume: convert the journal to other action bounds"),
         ("--trust", "with --resume: import what the run names and the command does not"),
     ):
         parser.add_argument(flag, action="store_true", help=text)
@@ -106,5 +106,5 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         help="greedy episodes each (5)",
     )
     parser.add_argument(
-        "--stop-at", type=types.number, metavar="RETURN", help="stop once 10 episodes' mean return reaches it"
+        "--stop-at", type=types.number, metavar="RETURN", help="stop when the mean return of 10 episodes reaches this"
     )

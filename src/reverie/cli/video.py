@@ -23,7 +23,7 @@ def run(options: Any) -> None:
     with room_for(options, output):
         played, sketched, traced = record(
             saved.greedy,
-            lambda **more: saved.world(options.env, options.allow_new_bounds, **more),
+            lambda **more: saved.env(options.env, options.allow_new_bounds, **more),
             output,
             options.seed,
             options.seconds,
@@ -57,5 +57,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=types.file, metavar="FILE", help="FILE.mp4 or FILE.gif (film.mp4 in RUN)"
     )
     parser.add_argument(
-        "--seconds", type=types.seconds, default=20.0, metavar="S", help="cut the film after so long (20)"
+        "--seconds", type=types.seconds, default=20.0, metavar="S", help="longest film, in seconds (20)"
     )

@@ -35,7 +35,7 @@ def sentence(error: BaseException) -> str:
     try:
         text = " ".join(str(error).split())
     except BaseException as second:  # an error of a user's class
-        text = f"its text cannot be had, which raises {type(second).__name__}"
+        text = f"reading its text raises {type(second).__name__}"
     return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 

@@ -41,22 +41,22 @@ _TEXTS = {
     Status.CONVERGED_COST: "converged: the cost no longer falls, though the gradient has not vanished",
     Status.DONE: "done",
     Status.INACTIVE: "done: the best step lies within the KL bound",
-    Status.MAX_ITERATIONS: "stopped at the most iterations allowed; allow more, or accept what there is",
+    Status.MAX_ITERATIONS: "stopped at the largest number of iterations; allow more, or accept the result",
     Status.REGULARISATION_LIMIT: "no step lowers the cost even under the largest regularisation; derivatives may be wrong, "
     "or the dynamics not smooth here (contacts)",
     Status.NOT_POSITIVE_DEFINITE: "the cost is not convex in the controls; add a control cost or regularisation",
     Status.INITIAL_DIVERGED: "the first trajectory leaves every bound; start from smaller controls",
-    Status.NONFINITE_MODEL: "the model returned a value that is not finite; look at its derivatives and its data",
+    Status.NONFINITE_MODEL: "the model returned a value that is not finite; check its derivatives and its data",
     Status.BOUND_UNMET: "no multiplier meets the KL bound; the nearest step that stays within it was taken",
-    Status.TIME_BUDGET: "stopped at the time allowed; what was found until then is returned",
+    Status.TIME_BUDGET: "stopped at the time limit; the result so far is returned",
     Status.TOO_FEW_SAMPLES: "too few samples to fit a model; give more episodes, or a prior",
-    Status.SINGULAR: "the samples do not tell all directions apart; add action noise, episodes or a prior",
+    Status.SINGULAR: "the samples do not distinguish all directions; add action noise, episodes or a prior",
     Status.UNSTABLE: "the fitted model grows without bound over the horizon; give more episodes or a stronger prior",
     Status.NOT_STABILISABLE: "no controller makes this system stable: no control reaches some unstable mode; add an actuator, "
     "or leave that mode out of the model",
     Status.NO_STABILISING_SOLUTION: "no controller is best among those that make the system stable: the cost does not see a "
     "mode on the unit circle, or has no minimum; add a little cost on every state",
-    Status.ILL_CONDITIONED: "rounding errors hide the solution: sizes in this system are too far apart for float64; give "
-    "states and controls units in which they are alike, or more controls",
-    Status.INFEASIBLE: "no control lies within these bounds; a lower one is above its upper",
+    Status.ILL_CONDITIONED: "rounding errors hide the solution: numbers in this system differ too much in size for float64; "
+    "choose units in which states and controls have similar sizes, or add controls",
+    Status.INFEASIBLE: "no control lies within these bounds; a lower bound is above its upper bound",
 }

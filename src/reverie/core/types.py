@@ -90,7 +90,7 @@ class EnvSpec:
         object.__setattr__(self, "observations", self._parts())
         if self.actions:
             if self.actions < 2 or self.action_low or self.action_high:
-                raise SpaceError(f"{self.name}: actions is {self.actions}; give at least 2, and no bounds beside them")
+                raise SpaceError(f"{self.name}: actions is {self.actions}; give at least 2, and no bounds")
             return
         if len(self.action_low) != len(self.action_high) or not self.action_low:
             raise SpaceError(
@@ -187,7 +187,7 @@ class EnvSpec:
         """
         if not all_finite(np.asarray(action)):
             raise WorldError(
-                f"{self.name}: the action {np.asarray(action).tolist()} is not finite; give what was executed"
+                f"{self.name}: the action {np.asarray(action).tolist()} is not finite; give the action that was executed"
             )
         if self.actions:
             return np.asarray(action, np.float32)

@@ -53,7 +53,7 @@ class ClippedValues:
             text = (
                 f"{self._name}: {what} goes beyond ±{LARGEST:g}; float32 cannot sum squares of that, so it counts as "
             )
-            warnings.warn(f"{text}±{LARGEST:g}: mend the sensor, or scale it", ReverieWarning, stacklevel=4)
+            warnings.warn(f"{text}±{LARGEST:g}: correct the sensor, or scale it", ReverieWarning, stacklevel=4)
 
 
 def by_index(index: int) -> str:

@@ -62,7 +62,7 @@ class EnvAdapter:
         for what, number in (("an observation", size), ("an action", choices)):
             if number > largest:
                 raise SpaceError(
-                    f"{name}: {what} has {number:,} numbers, of which no network learns; give at most {largest:,}"
+                    f"{name}: {what} has {number:,} numbers, too many for a network; give at most {largest:,}"
                 )
         parts = layout_of(self._observations)
         seen = bounds_of(self._observations)

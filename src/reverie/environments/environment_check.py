@@ -36,22 +36,22 @@ def check(source: EnvSource, steps: int = 1000, seed: int = 0) -> tuple[list[Fin
     Raises ConfigError where there is no such environment. Any other error is reported as a finding.
     """
     try:
-        world = make_env(source)
+        adapter = make_env(source)
     except ConfigError:
         raise
     except ReverieError as error:
         return [Finding("spaces", "wrong", str(error))], {}
     try:
-        findings = [_spaces(world)]
+        findings = [_spaces(adapter)]
         try:
-            first = _rollout(world, steps, seed)
-            second = _rollout(world, min(steps, 200), seed)
+            first = _rollout(adapter, steps, seed)
+            second = _rollout(adapter, min(steps, 200), seed)
         except ReverieError as error:
             return [*findings, Finding("values", "wrong", str(error))], {}
-        findings += [_values(first), _seeding(first, second, world, seed), _endings(world, first), _speed(first)]
-        return findings, _figures(world, first)
+        findings += [_values(first), _seeding(first, second, adapter, seed), _endings(adapter, first), _speed(first)]
+        return findings, _figures(adapter, first)
     finally:
-        world.close()
+        adapter.close()
 
 
 class _Seen:
@@ -82,17 +82,17 @@ class _Rollout(NamedTuple):
     seconds: float
 
 
-def _rollout(world: EnvAdapter, steps: int, seed: int) -> _Rollout:
+def _rollout(adapter: EnvAdapter, steps: int, seed: int) -> _Rollout:
     generator = np.random.default_rng(seed)
     seen, rewards, lengths = _Seen(), [], []
-    seen.add(world.reset(seed))
+    seen.add(adapter.reset(seed))
     deaths = timeouts = both = length = 0
     seconds = 0.0
     for number in range(1, steps + 1):
         look()
-        action = world.spec.to_world(world.spec.random(generator))
+        action = adapter.spec.to_world(adapter.spec.random(generator))
         began = time.perf_counter()
-        reward, observation, terminated, truncated = world.step(action, number)
+        reward, observation, terminated, truncated = adapter.step(action, number)
         seconds += time.perf_counter() - began
         seen.add(observation)
         rewards.append(reward)
@@ -103,12 +103,12 @@ def _rollout(world: EnvAdapter, steps: int, seed: int) -> _Rollout:
             both += terminated and truncated
             lengths.append(length)
             length = 0
-            seen.add(world.reset(seed + len(lengths)))
+            seen.add(adapter.reset(seed + len(lengths)))
     return _Rollout(seen, np.array(rewards), lengths, deaths, timeouts, both, seconds)
 
 
-def _spaces(world: EnvAdapter) -> Finding:
-    spec, env = world.spec, world.env
+def _spaces(adapter: EnvAdapter) -> Finding:
+    spec, env = adapter.spec, adapter.env
     seen, action = described(env.observation_space), described(env.action_space)
     size = (
         "" if env.observation_space.shape == (spec.observation_dim,) else f", {count(spec.observation_dim, 'number')}"
@@ -157,14 +157,14 @@ def _values(first: _Rollout) -> Finding:
     return Finding("values", "ok", f"finite; observations within ±{largest:.3g}, rewards within ±{span:.3g}")
 
 
-def _seeding(first: _Rollout, second: _Rollout, world: EnvAdapter, seed: int) -> Finding:
+def _seeding(first: _Rollout, second: _Rollout, adapter: EnvAdapter, seed: int) -> Finding:
     if first.seen.marks[: len(second.seen.marks)] != second.seen.marks:
         return Finding(
             "seeding",
             "note",
             "the same seed and actions gave another trajectory: runs will not repeat; draw only from self.np_random",
         )
-    if np.array_equal(world.reset(seed), world.reset(seed + 1)):
+    if np.array_equal(adapter.reset(seed), adapter.reset(seed + 1)):
         return Finding(
             "seeding",
             "note",
@@ -173,9 +173,9 @@ def _seeding(first: _Rollout, second: _Rollout, world: EnvAdapter, seed: int) ->
     return Finding("seeding", "ok", "the same seed repeats, another starts elsewhere")
 
 
-def _endings(world: EnvAdapter, first: _Rollout) -> Finding:
-    spec = world.env.spec
-    limit = (spec.max_episode_steps if spec is not None else None) or getattr(world.env.unwrapped, "horizon", None)
+def _endings(adapter: EnvAdapter, first: _Rollout) -> Finding:
+    spec = adapter.env.spec
+    limit = (spec.max_episode_steps if spec is not None else None) or getattr(adapter.env.unwrapped, "horizon", None)
     if first.both:
         return Finding(
             "endings",
@@ -183,7 +183,7 @@ def _endings(world: EnvAdapter, first: _Rollout) -> Finding:
             f"{count(first.both, 'episode')} terminated and truncated at once: that counts as terminated (no value beyond)",
         )
     if not first.lengths:
-        if limit is None and _unlimited(world.env):
+        if limit is None and _unlimited(adapter.env):
             return Finding(
                 "endings",
                 "wrong",
@@ -237,12 +237,12 @@ def _speed(first: _Rollout) -> Finding:
     return Finding("speed", "ok", f"{1e6 * each:.0f} us a step")
 
 
-def _figures(world: EnvAdapter, first: _Rollout) -> dict[str, Any]:
+def _figures(adapter: EnvAdapter, first: _Rollout) -> dict[str, Any]:
     return {
-        "observation_dim": world.spec.observation_dim,
-        "action_low": list(world.spec.action_low),
-        "action_high": list(world.spec.action_high),
-        "actions": world.spec.actions,
+        "observation_dim": adapter.spec.observation_dim,
+        "action_low": list(adapter.spec.action_low),
+        "action_high": list(adapter.spec.action_high),
+        "actions": adapter.spec.actions,
         "largest_observation": first.seen.largest,
         "largest_reward": float(np.abs(first.rewards).max()),
         "episodes": len(first.lengths),

@@ -9,9 +9,9 @@ from reverie.domains import DOMAINS, batched
 from reverie.environments.env_adapter import EnvAdapter
 
 
-def known_dynamics_of(world: EnvAdapter) -> KnownDynamics | None:
+def known_dynamics_of(adapter: EnvAdapter) -> KnownDynamics | None:
     """Return the known dynamics of a domain: state, formulas and physics. None for any other environment."""
-    domain: Any = getattr(world.env.unwrapped, "domain", None)
+    domain: Any = getattr(adapter.env.unwrapped, "domain", None)
     if domain not in DOMAINS.values():
         return None
     from reverie.domains.mujoco_model import MujocoModel  # MuJoCo is an extra

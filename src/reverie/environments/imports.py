@@ -35,7 +35,7 @@ def imported(source: str, what: str) -> Any:
         raise ConfigError(f"{what} {source!r} names a file; give the module: {module}:{attribute}")
     if "<" in attribute:
         raise ConfigError(
-            f"{what} {source!r} was made inside a function, where no other program finds it; give it again"
+            f"{what} {source!r} is defined inside a function, so that it cannot be imported; give the object itself again"
         )
     module = imported_module(module_name, source, what)
     try:
@@ -43,7 +43,7 @@ def imported(source: str, what: str) -> Any:
     except AttributeError as error:
         if module_name == "__main__":
             raise ConfigError(
-                f"{what} {source!r} was made in a program that is not this one; give it again, or put it into a module"
+                f"{what} {source!r} is defined in another program; give it again, or put it into a module"
             ) from error
     except BaseException as error:  # raised by the module's own __getattr__
         raise _failed(module_name, source, what, error) from error

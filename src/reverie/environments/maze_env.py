@@ -28,7 +28,7 @@ class MazeEnv(gym.Env):
         for number, row in enumerate(rows):
             if len(row) != len(rows[0]) or set(row) - set("#.SG"):
                 raise ConfigError(
-                    f"row {number} of the maze is {row!r}; rows are equally long and of the signs # . S G"
+                    f"row {number} of the maze is {row!r}; rows have the same length and consist of # . S G"
                 )
         starts = find(rows, "S")
         if not starts or not find(rows, "G"):

@@ -60,21 +60,23 @@ class Linearisation(NamedTuple):
 class GymnasiumSimulator:
     """Simulator that is a Gymnasium MuJoCo environment. It can be set to any state, and gives steps and rewards.
 
-    world: the environment, which nothing else may use.
+    adapter: the environment, which nothing else may use.
     Raises ConfigError where wrappers change actions or rewards, or where actuators have states of their own.
     """
 
-    def __init__(self, world: EnvAdapter):
-        env: Any = world.env
+    def __init__(self, adapter: EnvAdapter):
+        env: Any = adapter.env
         while isinstance(env, gym.Wrapper):
             if type(env).__name__ not in HARMLESS and not isinstance(env, gym.ObservationWrapper):
-                raise ConfigError(f"{world.name}: {type(env).__name__} is round it; plan for the environment without")
+                raise ConfigError(
+                    f"{adapter.name}: it is wrapped in {type(env).__name__}; plan for the environment without it"
+                )
             env = env.env
         if env.model.na:
-            raise ConfigError(f"{world.name}: its actuators have states of their own, which planning cannot set")
-        self._world, self._env = world, env
+            raise ConfigError(f"{adapter.name}: its actuators have states of their own, which planning cannot set")
+        self._adapter, self._env = adapter, env
         self._scores: list[tuple[float, bool]] = []
-        self.tangent_dim, self.action_dim = 2 * env.model.nv, world.spec.action_dim
+        self.tangent_dim, self.action_dim = 2 * env.model.nv, adapter.spec.action_dim
 
     def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the difference b - a of two states in tangent coordinates [n]."""
@@ -92,7 +94,7 @@ class GymnasiumSimulator:
 
     def advance(self, u: np.ndarray) -> np.ndarray:
         """Take a control step with action u [m] in [-1, 1], as the environment does, and return x'."""
-        self._act(self._world.shape(self._world.spec.to_world(u)))
+        self._act(self._adapter.shape(self._adapter.spec.to_world(u)))
         return self._env.state_vector()
 
     def scores(self, states: np.ndarray, actions: np.ndarray) -> Scores:
@@ -142,7 +144,7 @@ class GymnasiumSimulator:
         n = self.tangent_dim
         moved = np.concatenate([move[:n], np.clip(u + move[n:], -1.0, 1.0)])
         self.begin(self.shift(x, move[:n]))
-        reward = self._act(self._world.spec.to_world(moved[n:]))
+        reward = self._act(self._adapter.spec.to_world(moved[n:]))
         return _Beside(self._env.state_vector(), reward, moved)
 
     def _act(self, action: np.ndarray) -> float:
@@ -165,17 +167,17 @@ def simulate(make: Callable[[], EnvAdapter], seed: int) -> Simulator:
 
     Raises ConfigError where the environment is not one of MuJoCo.
     """
-    world = make()
-    world.reset(seed)
-    inner: Any = world.env.unwrapped
+    adapter = make()
+    adapter.reset(seed)
+    inner: Any = adapter.env.unwrapped
     if isinstance(inner, DomainEnv):
         return DomainSimulator(inner.domain, inner.target)
-    if not world.has_physics or not hasattr(inner, "set_state"):
-        raise ConfigError(f"{world.name} is no MuJoCo environment of Gymnasium's kind; planning needs its physics")
-    return GymnasiumSimulator(world)
+    if not adapter.has_physics or not hasattr(inner, "set_state"):
+        raise ConfigError(f"{adapter.name} is not a MuJoCo environment like Gymnasium's; planning needs its physics")
+    return GymnasiumSimulator(adapter)
 
 
-def state_of(world: EnvAdapter) -> np.ndarray:
+def state_of(adapter: EnvAdapter) -> np.ndarray:
     """Return the current state x = (qpos, qvel) of a MuJoCo environment."""
-    inner: Any = world.env.unwrapped
+    inner: Any = adapter.env.unwrapped
     return np.concatenate([inner.data.qpos, inner.data.qvel])

@@ -42,14 +42,14 @@ class DiscreteEnvAdapter:
     """
 
     def __init__(self, source: EnvSource, seed: int = 0, **options: Any):
-        world = adapter_of(*make_gym_env(source, **options), largest=math.inf)  # the limit of tables is checked below
-        self._world, self.env, self.name, self._seed = world, world.env, world.name, seed
+        adapter = adapter_of(*make_gym_env(source, **options), largest=math.inf)  # the limit of tables is checked below
+        self._adapter, self.env, self.name, self._seed = adapter, adapter.env, adapter.name, seed
         self._sizes, self._first = _sizes(self.env.observation_space), _first(self.env.observation_space)
         if not self._sizes or not isinstance(self.env.action_space, gym.spaces.Discrete):
             spaces = f"observations {self.env.observation_space}, actions {self.env.action_space}"
             self.env.close()
             raise SpaceError(
-                f"{self.name} is no table ({' '.join(spaces.split())}); `reverie solve` needs Discrete spaces, as "
+                f"{self.name} is not discrete ({' '.join(spaces.split())}); `reverie solve` needs Discrete spaces, as "
                 "FrozenLake-v1, Taxi-v4, CliffWalking-v1 and dyna-maze have: use `reverie train` here"
             )
         self.states, self.actions = math.prod(map(int, self._sizes)), int(self.env.action_space.n)
@@ -96,7 +96,7 @@ class DiscreteEnvAdapter:
                     raise ValueError
                 state = state * size + int(part) - first
         except Exception:  # a user's object may raise anything when it is read
-            said = f"an observation is {shown(observation)}; {self.env.observation_space} says else"
+            said = f"an observation is {shown(observation)}, which is not in {self.env.observation_space}"
             raise WorldError(f"{self.name}: {said}") from None
         return state
 
@@ -125,7 +125,7 @@ class DiscreteEnvAdapter:
 
     def close(self) -> None:
         """Close the environment."""
-        self._world.close()
+        self._adapter.close()
 
     @property
     def has_table(self) -> bool:
@@ -137,10 +137,10 @@ class DiscreteEnvAdapter:
         env: Any = self.env
         while isinstance(env, gym.Wrapper):
             if not isinstance(env, HARMLESS):
-                return f"{type(env).__name__} is round it"
+                return f"it is wrapped in {type(env).__name__}"
             env = env.env
         if getattr(env, "fickle_passenger", False):
-            return "it does not tell of the fickle passenger"
+            return "its table leaves out the fickle passenger"
         table = self._told("P")
         return "env.unwrapped.P" if table is None or (isinstance(table, Sized) and not len(table)) else ""
 

@@ -53,7 +53,7 @@ def parts_of(name: str, call: str, result: Any, wanted: str) -> Any:
         return result
     close_unawaited(result)
     what = f"{count(len(result), 'value')}" if isinstance(result, tuple | list) else type(result).__name__
-    raise WorldError(f"{name}: {call} returned {what}; Gymnasium wants ({wanted})")
+    raise WorldError(f"{name}: {call} returned {what}; Gymnasium needs ({wanted})")
 
 
 def close_unawaited(value: Any) -> None:
@@ -171,7 +171,7 @@ def _box(shape: tuple[int, ...], value: Any) -> np.ndarray:
 def _one_hot(size: int, start: int, value: Any) -> np.ndarray:
     number = _plain(value)
     if number.size != 1 or number.item() != int(number.item()) or not 0 <= number.item() - start < size:
-        raise Misfit(f"is {shown(value)}; Discrete wants a whole number from {start} to {start + size - 1}")
+        raise Misfit(f"is {shown(value)}; Discrete needs a whole number from {start} to {start + size - 1}")
     found = np.zeros(size, np.float32)
     found[int(number.item()) - start] = 1.0
     return found

@@ -52,27 +52,27 @@ def record(
     Raises ConfigError for another file type, or where a package is missing.
     """
     refuse_what_cannot_be_written(output)
-    world, draw, sketched = _drawable(make)
+    env, draw, sketched = _drawable(make)
     traces = None
     if draw is None:
         from reverie.report.traces import Traces
 
-        traces = Traces(greedy, world)
+        traces = Traces(greedy, env)
     frames: list[Any] = []
-    per_second = float((world.env.metadata or {}).get("render_fps") or 30)
-    steps = limit(world)
+    per_second = float((env.env.metadata or {}).get("render_fps") or 30)
+    steps = limit(env)
     most = min(seconds * per_second, steps)
     try:
         played = play(
             greedy if traces is None else traces.greedy,
-            world,
+            env,
             seed,
             0,
             lambda step: _take(frames, draw, most) if draw is not None and step - 1 < most else None,
             steps,
         )
     finally:
-        world.close()
+        env.close()
     if traces is not None:
         frames = traces.frames(int(most))
     write_film(frames, output, per_second)
@@ -92,26 +92,26 @@ def _drawable(make: Callable[..., EnvAdapter]) -> tuple[EnvAdapter, Callable[[],
     The function is None where the environment does not render.
     """
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame then draws into an array without a screen
-    world = make()
-    model = getattr(world.env.unwrapped, "model", None)
+    env = make()
+    model = getattr(env.env.unwrapped, "model", None)
     if type(model).__name__ == "MjModel" and not choose_mujoco_backend():
         from reverie.report.stick_figure import StickFigure
 
-        inner: Any = world.env.unwrapped
-        return world, StickFigure(model, inner.data, _camera(inner)).render, True
-    if "rgb_array" not in (world.env.metadata or {}).get("render_modes", ()):
-        return world, None, False
-    world.close()
+        inner: Any = env.env.unwrapped
+        return env, StickFigure(model, inner.data, _camera(inner)).render, True
+    if "rgb_array" not in (env.env.metadata or {}).get("render_modes", ()):
+        return env, None, False
+    env.close()
     try:
-        world = make(render_mode="rgb_array")
+        env = make(render_mode="rgb_array")
     except ReverieError as error:
         if not isinstance(error.__cause__, TypeError):
             raise
         return make(), None, False  # the environment's maker takes no render_mode
-    renderer = getattr(world.env.unwrapped, "mujoco_renderer", None)
+    renderer = getattr(env.env.unwrapped, "mujoco_renderer", None)
     if renderer is not None:
-        renderer.default_cam_config = _camera(world.env.unwrapped)
-    return world, world.render, False
+        renderer.default_cam_config = _camera(env.env.unwrapped)
+    return env, env.render, False
 
 
 def _camera(inner: Any) -> dict[str, Any]:

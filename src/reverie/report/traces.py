@@ -30,11 +30,11 @@ NAMED = 16  # components whose numbers fit beside a title
 class Traces:
     """Records the steps of a policy in its environment; `frames` draws them."""
 
-    def __init__(self, greedy: Any, world: Any):
-        self._greedy, self._step = greedy, world.step
+    def __init__(self, greedy: Any, env: Any):
+        self._greedy, self._step = greedy, env.step
         self._rows: list[tuple[np.ndarray, np.ndarray, float]] = []
         self._now: tuple[np.ndarray, np.ndarray] | None = None
-        world.step = self.step
+        env.step = self.step
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return the policy's action, and record both observation and action."""

@@ -18,7 +18,7 @@ from reverie.storage.reading import convert, decode, exists, loose, read_whole, 
 T = TypeVar("T")
 
 FORMAT = "reverie-checkpoint-4"
-REMEDY = "delete it to go on from the journal, or `reverie recover` the run"
+REMEDY = "delete it to continue from the journal, or use `reverie recover`"
 INFINITE = ("dreams/low", "dreams/high")  # bounds of the states seen, infinite before the first step
 
 
@@ -53,15 +53,15 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {} if foreign else safetensors.numpy.load(data)
         damaged = not foreign and header["crc"] != str(_checksum(header["facts"], arrays))
     except Exception as error:  # parsers may raise anything for foreign bytes
-        raise DamagedError(f"{path} is damaged or no checkpoint ({said(error)}); {REMEDY}") from error
+        raise DamagedError(f"{path} is damaged, or is not a checkpoint ({said(error)}); {REMEDY}") from error
     if foreign:
-        raise StorageError(f"{path} is of another version ({header['format']}); this one reads {FORMAT}")
+        raise StorageError(f"{path} has format {header['format']}; this version of reverie reads {FORMAT}")
     if damaged:
         raise DamagedError(f"{path} is damaged (checksum); {REMEDY}")
     try:
         facts = loose(header["facts"])
         if not isinstance(facts, dict):
-            raise ValueError("its facts are no object")
+            raise ValueError("its facts are not an object")
     except ValueError as error:
         raise DamagedError(f"{path} is damaged ({error}); {REMEDY}") from None
     return arrays, facts
@@ -96,7 +96,7 @@ def load(path: Path, like: Any, free: str | None = None, kind: type | None = Non
         try:
             convert(facts, kind)
         except ValueError as error:
-            raise StorageError(f"{path} holds facts that cannot be ({error}); {REMEDY}") from None
+            raise StorageError(f"{path} holds invalid facts ({error}); {REMEDY}") from None
     wanted = _named(like)
     for name, leaf in wanted.items():
         found = arrays.get(name)
@@ -110,7 +110,7 @@ def load(path: Path, like: Any, free: str | None = None, kind: type | None = Non
         raise StorageError(f"{path} holds {extra[0]}, which this agent does not have: another agent wrote it")
     for name, values in (arrays if kind is not None else {}).items():
         if values.dtype.kind not in "fiub" or not (np.isfinite(values).all() or name in INFINITE):
-            raise StorageError(f"{path}: {name} holds what is no finite number; {REMEDY}")
+            raise StorageError(f"{path}: {name} holds a number that is not finite; {REMEDY}")
     tree = jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in wanted])
     return (tree | beside if beside else tree), facts
 

@@ -123,10 +123,10 @@ class Config(msgspec.Struct, omit_defaults=True):
     def before(self, number: int) -> "Config":
         """Return the config that was used before change `number`.  Raises ValueError where there was no such change."""
         if not 1 <= number < len(self.history):
-            raise ValueError(f"it knows of no change {number}")
+            raise ValueError(f"it has no change {number}")
         chapter = self.history[number - 1]
-        world = {} if chapter.world is None else {"world" if self.spec is None else "spec": chapter.world}
-        return self.changed(agent=chapter.agent, history=self.history[:number], moving=0, call=None, **world)
+        spec = {} if chapter.world is None else {"world" if self.spec is None else "spec": chapter.world}
+        return self.changed(agent=chapter.agent, history=self.history[:number], moving=0, call=None, **spec)
 
     @property
     def relearnt(self) -> int:
@@ -196,7 +196,7 @@ def read_call(path: Path) -> Call | None:
     """Return the command that was cut short, or None.  Raises StorageError where the file is damaged."""
     if not exists(path):
         return None
-    return read_json(path, Call, "delete it, and --steps counts from where the run stands")
+    return read_json(path, Call, "delete it; --steps then counts from the run's last step")
 
 
 def write_call(path: Path, call: Call) -> None:

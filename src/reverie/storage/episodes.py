@@ -45,21 +45,21 @@ class EpisodeSummary:
         return row
 
 
-def rows_of(records, worlds: int = 1) -> list[dict[str, Any]]:
-    """Return the rows of all episodes in `records`, whose steps `worlds` environments took in turn.
+def rows_of(records, env_count: int = 1) -> list[dict[str, Any]]:
+    """Return the rows of all episodes in `records`, whose steps `env_count` environments took in turn.
 
     An episode without an end that another one follows in its environment was cut off.  The last episode of each
     environment has no row before it ends.
     """
-    tallies, rows = [EpisodeSummary() for _ in range(worlds)], []
-    before: list[tuple[int, float, int] | None] = [None] * worlds
+    tallies, rows = [EpisodeSummary() for _ in range(env_count)], []
+    before: list[tuple[int, float, int] | None] = [None] * env_count
     columns = zip(*(records[name].tolist() for name in ("step", "time", "episode", "flags", "reward")), strict=True)
     for number, (step, time, episode, flags, reward) in enumerate(columns):
-        world = number % worlds
-        last = before[world]
-        if last is not None and tallies[world].length and episode != last[2]:
-            rows.append(tallies[world].close(*last))
-        if row := tallies[world].add(step, time, episode, flags, reward):
+        turn = number % env_count
+        last = before[turn]
+        if last is not None and tallies[turn].length and episode != last[2]:
+            rows.append(tallies[turn].close(*last))
+        if row := tallies[turn].add(step, time, episode, flags, reward):
             rows.append(row)
-        before[world] = (step, time, episode)
+        before[turn] = (step, time, episode)
     return rows

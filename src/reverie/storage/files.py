@@ -26,8 +26,8 @@ from reverie.core.errors import ReverieError, StorageError
 
 LOCK = ".lock"
 NEW = ".new"  # suffix of files that are not in their place yet
-ELSEWHERE = "choose another directory, or mend that"
-GO_ON = "what was written before is whole: mend that and go on with --resume (from Python: Learner.load)"
+ELSEWHERE = "choose another directory, or correct this"
+GO_ON = "what was written before is intact: correct this and continue with --resume (in Python: Learner.load)"
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
         _require_regular(path, os.stat(path))  # before opening, since some devices react to being opened
         handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | os.O_CLOEXEC)
     except ValueError as error:  # a NUL in the name
-        raise StorageError(f"{str(path)!r} is no name of a file ({error}); give another") from None
+        raise StorageError(f"{str(path)!r} is not a file name ({error}); give another") from None
     try:
         _require_regular(path, os.fstat(handle))  # checked again: the file may have been replaced meanwhile
     except BaseException:

@@ -39,16 +39,16 @@ class Journal:
         action_dim: int,
         state_dim: int = 0,
         actions: int = 0,
-        world: Spec | None = None,
+        spec: Spec | None = None,
         begun: dict[str, Any] | None = None,
     ):
         self.path = path
         self.dtype = record_dtype(observation_dim, action_dim, state_dim)
         if not exists(path):
-            write_whole(path, first_line(Header(observation_dim, action_dim, state_dim, actions, world, begun)))
+            write_whole(path, first_line(Header(observation_dim, action_dim, state_dim, actions, spec, begun)))
         start, found, self.cut_bytes = read(path)
         if found.dtype != self.dtype or read_header(path).actions != actions:
-            raise StorageError(f"{path} holds records of other sizes; it belongs to another environment than this one")
+            raise StorageError(f"{path} holds records of other sizes; it belongs to another environment")
         self.records = found
         self._record = np.zeros((), self.dtype)
         self._start, self._size = start, start + len(found) * self.dtype.itemsize

@@ -75,8 +75,8 @@ class _FirstLine(msgspec.Struct):
             raise ValueError(
                 f"{count(self.actions, 'discrete action')} of {count(self.action_dim, 'entry', 'entries')}"
             )
-        if (world := self.world) is not None:
-            sizes = world.observation_dim, len(world.action_low) or 1, world.actions
+        if (spec := self.world) is not None:
+            sizes = spec.observation_dim, len(spec.action_low) or 1, spec.actions
             if sizes != (self.observation_dim, self.action_dim, self.actions):
                 raise ValueError("its `world` has other sizes than its records")
 
@@ -124,7 +124,7 @@ def _header(path: Path, line: bytes) -> Header:
         found = decode(line, _FirstLine)
     except ValueError as error:
         raise StorageError(
-            f"{path} is no journal of this version of reverie (its first line is damaged or foreign: {error}); "
+            f"{path} is not a journal of this version of reverie (its first line is damaged or foreign: {error}); "
             f"{recovery(path)}"
         ) from None
     return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions, found.world, found.begun)
@@ -154,13 +154,13 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
     good = int(np.argmin(whole)) if not whole.all() else count
     if whole[good:].any():
         raise StorageError(
-            f"{path}: record {good + 1} of {count} is damaged though later ones are whole; {recovery(path)} (nothing was "
+            f"{path}: record {good + 1} of {count} is damaged, but later ones are intact; {recovery(path)} (nothing was "
             "loaded or changed)"
         )
     if len(data[start + good * dtype.itemsize :].rstrip(b"\0")) > dtype.itemsize:
         raise StorageError(
-            f"{path}: all after record {good} is damaged, and a crash tears one at most; {recovery(path)} (nothing was "
-            "loaded or changed)"
+            f"{path}: everything after record {good} is damaged, and a crash damages one at most; {recovery(path)} (nothing "
+            "was loaded or changed)"
         )
     records = records[:good]
     refuse_odd(path, records, header.actions)
@@ -171,4 +171,4 @@ def recovery(path: Path) -> str:
     """Return what to do about a damaged journal, or another damaged file in the directory of a run."""
     folders = path.parent, path.parent.parent
     run = next((folder for folder in folders if (folder / "config.json").exists()), folders[-1])
-    return f"`reverie recover {shlex.quote(str(run))}` saves what is whole"
+    return f"`reverie recover {shlex.quote(str(run))}` saves what is intact"

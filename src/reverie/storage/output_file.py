@@ -72,7 +72,7 @@ def output_at(path: str | Path) -> Output:
             raise _refused(path, f"it is {kind_of(found)}")
         target = Path(os.path.realpath(path))
         if not target.exists() or not os.path.samestat(os.stat(target), found):
-            raise _refused(path, "it leads to a file that has no name any more")
+            raise _refused(path, "it leads to a file that was removed")
         return Output(path, _outside_runs(path, target))
 
 
@@ -87,7 +87,7 @@ def require_ending(output: Path, endings: Sequence[str], what: str, bare: bool =
     # pathlib takes ".png" for a name without an ending.
     hidden = output.name if output.name.startswith(".") and not output.suffix else ""
     if hidden.lower() in endings:
-        raise ConfigError(f"{output} is an ending alone; put a name before it")
+        raise ConfigError(f"{output} is only an ending; put a name before it")
     ending = output.suffix or hidden
     if ending.lower() in endings or (bare and (not ending or output_at(output).file is None)):
         return
@@ -112,7 +112,7 @@ def _outside_runs(path: Path, target: Path) -> Path:
     for folder in {target.parent, target.parent.parent, Path(os.path.realpath(path.parent))}:
         run = RunDirectory(folder)
         if run.holds_run and target in run.own_files:
-            raise _refused(path, f"the run in {folder} lives from it")
+            raise _refused(path, f"the run in {folder} needs it")
         if run.holds_run and path.is_symlink() and Path(os.path.realpath(path.parent)) == folder:
             raise _refused(path, "it is a symbolic link within a run's directory")
     return target
@@ -152,7 +152,7 @@ def _opened(path: Path) -> int:
             if error.errno != errno.ENXIO:
                 raise
             if time.monotonic() > until:
-                raise _refused(path, "nobody reads it") from None
+                raise _refused(path, "no program reads it") from None
             time.sleep(0.05)
     try:
         found = os.fstat(handle)

@@ -24,7 +24,7 @@ def exists(path: Path) -> bool:
 
     Raises StorageError where the system cannot say: no permission, or a name that is too long.
     """
-    with io_errors("look for", path, "choose another path, or mend its permissions"):
+    with io_errors("look for", path, "choose another path, or correct its permissions"):
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -41,7 +41,7 @@ def read_whole(path: Path, remedy: str = GO_ON, most: int | None = None) -> byte
         with opened_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if most is not None and size > most:
-                raise StorageError(f"{path} has {count(size, 'byte')}, more than the {most} it can have; {remedy}")
+                raise StorageError(f"{path} has {count(size, 'byte')}, more than the {most} allowed; {remedy}")
             return file.read()
 
 

@@ -68,7 +68,7 @@ class RunDirectory:
         """Raise StorageError where a run was begun here, or the folder holds results of another verb."""
         if self.holds_run:
             raise StorageError(
-                f"{self.path} already holds a run; go on with --resume (Learner.load), or choose another directory"
+                f"{self.path} already holds a run; continue it with --resume (Learner.load), or choose another directory"
             )
         if exists(self.path / RESULTS):
             raise StorageError(
@@ -83,7 +83,7 @@ class RunDirectory:
         with io_errors("create", self.path, ELSEWHERE):
             for file in (self.journal_file, self.latest_file):
                 if file.parent.is_symlink():
-                    raise StorageError(f"{file.parent} is a symbolic link; a run writes into folders of its own alone")
+                    raise StorageError(f"{file.parent} is a symbolic link; a run writes only into folders of its own")
                 make_folder(file.parent)
             busy = f"{self.path} is in use by another process; wait for it to end, or choose another directory"
             self._lock = take_lock(self.path, busy)
@@ -99,7 +99,7 @@ class RunDirectory:
         if self._lock is not None:
             try:
                 with io_errors(
-                    "give back", self.path / LOCK, "an environment may have closed files that are not its own"
+                    "release", self.path / LOCK, "an environment may have closed files that are not its own"
                 ):
                     self._lock.release()
             finally:

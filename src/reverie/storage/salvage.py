@@ -103,27 +103,27 @@ def sizes_of(line: bytes, size: int, told: Header | None) -> Header | None:
     return None
 
 
-def renumbered(records: np.ndarray, worlds: int) -> Renumbered:
+def renumbered(records: np.ndarray, env_count: int) -> Renumbered:
     """Return records, sorted by step, with new steps and episodes, so that a run can continue from them.
 
     A gap ends an episode as truncated, and what follows is another episode.  Environments take turns: a round with a
     missing step is dropped as a whole.
     """
-    rounds = (records["step"].astype(np.int64) - 1) // worlds
+    rounds = (records["step"].astype(np.int64) - 1) // env_count
     _, index, count = np.unique(rounds, return_inverse=True, return_counts=True)
-    full = count[index] == worlds
+    full = count[index] == env_count
     if len(records):  # the last round may be incomplete
         last = rounds == rounds[-1]
-        turns = (records["step"][last].astype(np.int64) - 1) % worlds
+        turns = (records["step"][last].astype(np.int64) - 1) % env_count
         full |= last & bool((turns == np.arange(len(turns))).all())
     records = records[full].copy()
     original, steps = records.copy(), records["step"].astype(np.int64)
     before: dict[int, int] = {}  # the newest record of each environment
     episodes, cut = 0, set()
     for i, step in enumerate(steps.tolist()):
-        world = (step - 1) % worlds
-        last = before.get(world)
-        gap = step > worlds if last is None else step != steps[last] + worlds
+        turn = (step - 1) % env_count
+        last = before.get(turn)
+        gap = step > env_count if last is None else step != steps[last] + env_count
         if gap and last is not None and not records["flags"][last]:
             records["flags"][last] = TRUNCATED
             cut.add(int(original["episode"][last]))
@@ -134,7 +134,7 @@ def renumbered(records: np.ndarray, worlds: int) -> Renumbered:
             records["episode"][i] = episodes
         else:
             records["episode"][i] = records["episode"][last]
-        before[world] = i
+        before[turn] = i
     records["step"] = np.arange(1, len(records) + 1)
     records["crc"] = checksums(records.tobytes(), records)
     changed = np.flatnonzero(records["crc"] != original["crc"])

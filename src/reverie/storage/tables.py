@@ -25,7 +25,7 @@ Columns = Mapping[str, Kind]
 DIGITS, MOST = 18, 40  # of a whole number; characters of a field that an error shows
 WHOLE, NUMBER = re.compile("[0-9]+", re.ASCII), re.compile(r"[-+]?([0-9.]+(e[-+]?[0-9]+)?|inf|nan)", re.ASCII)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
-REMEDY = "mend that line, or restore the file"
+REMEDY = "correct that line, or restore the file"
 
 
 class Table:
@@ -142,7 +142,7 @@ def _row(names: Sequence[str], kinds: Sequence[Kind], fields: Sequence[str], lin
         try:
             row[name] = kind(field)
         except ValueError as error:
-            raise ValueError(f"line {line}, {name} is {field[:MOST]!r}, no {error}") from None
+            raise ValueError(f"line {line}, {name} is {field[:MOST]!r}, not {error}") from None
     return row
 
 
@@ -152,7 +152,7 @@ def _row(names: Sequence[str], kinds: Sequence[Kind], fields: Sequence[str], lin
 def whole(text: str) -> int:
     """Return a whole number of at least 0."""
     if not WHOLE.fullmatch(text) or len(text) > DIGITS:
-        raise ValueError("whole number of at least 0")
+        raise ValueError("a whole number of at least 0")
     return int(text)
 
 
@@ -160,7 +160,7 @@ def number(text: str) -> float:
     """Return a finite number."""
     value = any_number(text)
     if not math.isfinite(value):
-        raise ValueError("finite number")
+        raise ValueError("a finite number")
     return value
 
 
@@ -171,7 +171,7 @@ def any_number(text: str) -> float:
             return float(text)
     except ValueError:
         pass
-    raise ValueError("number") from None
+    raise ValueError("a number") from None
 
 
 def number_or_diverged(text: str) -> float:
@@ -208,7 +208,7 @@ def numbers(text: str) -> str:
 def name(text: str) -> str:
     """Return a name that can be part of a file name."""
     if not NAME.fullmatch(text) or len(text) > 100:
-        raise ValueError("name")
+        raise ValueError("a name")
     return text
 
 

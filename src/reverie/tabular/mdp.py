@@ -161,7 +161,10 @@ def checked(mdp: MDP) -> MDP:
         lambda k: f"the probabilities of {_at(k, S)} sum to {sums[k]:.10g}; they must sum to 1",
     )
     stays = mdp.terminal[:, None] & ((mdp.ends < 1.0 - SLACK) | (mdp.rewards != 0))
-    _refuse(stays.T.ravel(), lambda k: f"{_at(k, S)}, which is terminal, goes on or is paid for; it must end, at 0")
+    _refuse(
+        stays.T.ravel(),
+        lambda k: f"{_at(k, S)}, which is terminal, continues or has a reward; it must end, with reward 0",
+    )
     if not (mdp.starts >= 0).all() or abs(mdp.starts.sum() - 1.0) > SLACK:
         raise ConfigError(
             f"the probabilities of starting sum to {mdp.starts.sum():.10g}; they must be 0 or more, sum 1"

@@ -142,4 +142,4 @@ def _beyond(name: str, where: str, value: Any, size: int) -> str:
         return f"{where} leads to state {value}; states are 0 to {size - 1}"
     if name == "terminated":
         return f"terminated of {where} is {value}; it must be True or False"
-    return f"the outcomes tell of {name} {value}; {name}s are 0 to {size - 1}"
+    return f"the outcomes have {name} {value}; {name}s are 0 to {size - 1}"

@@ -40,7 +40,7 @@ def for_observations(requirements: DataRequirements, largest: float = 0.0) -> st
     if requirements.observation_normalisation is None:
         return f"scale observations{reach}"
     if requirements.observation_normalisation:
-        return f"mend the sensor whose values leap{reach}: observations are normalised already"
+        return f"check the sensor whose values jump{reach}: observations are normalised already"
     return f"set observation_normalisation=true{reach}"
 
 

@@ -46,7 +46,7 @@ def import_noise(settings: Mapping[str, Any]) -> None:
 def _class_of(name: str, known: Registry, what: str) -> type:
     found = known.find(name, what, imported)
     if not isinstance(found, type) or not dataclasses.is_dataclass(found):
-        raise ConfigError(f'{what} {name!r} is no dataclass of settings; give one as "package.module:Class"')
+        raise ConfigError(f'{what} {name!r} is not a dataclass of settings; give one as "package.module:Class"')
     return found
 
 
@@ -63,7 +63,7 @@ def written(algorithm: Any) -> Agent:
     """
     if not dataclasses.is_dataclass(algorithm):
         kind = type(algorithm).__name__
-        raise ConfigError(f"{kind} is no dataclass, so its settings cannot be written down; make it a frozen one")
+        raise ConfigError(f"{kind} is not a dataclass, so its settings cannot be saved; make it a frozen one")
     if not isinstance(algorithm, Imagination):
         return Agent(_name_of(algorithm, ALGORITHMS), dataclasses.asdict(algorithm))  # type: ignore[arg-type]
     settings = dataclasses.asdict(algorithm.model)  # type: ignore[call-overload]

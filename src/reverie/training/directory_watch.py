@@ -39,26 +39,24 @@ class DirectoryWatch:
         with io_errors("look at", run.path):
             if run.is_in_place and journal.is_in_place:
                 if journal.was_cut():
-                    return f"{journal.path} was cut by another program while it was learnt; {recovery(journal.path)}"
+                    return f"{journal.path} was cut by another program during learning; {recovery(journal.path)}"
                 self._put_config_back()
                 return None
             if (now := _working_folder()) != self._here and journal.is_at(Path(self._here) / journal.path):
                 return (
-                    f"{run.path} is not found any more, since this program went from {self._here} to {now}; all "
+                    f"{run.path} cannot be found, since this program changed its folder from {self._here} to {now}; all "
                     f"{count(journal.count, 'step')} are in {self._path}: give out= as an absolute path"
                 )
             if journal.is_in_place:
                 return (
-                    f"{run.path / '.lock'} was removed or replaced while the run was learnt, so that another process may "
-                    f"write there too; all {count(journal.count, 'step')} are there: see that nobody else does, and "
-                    f"go on with {self._line(run.path)}"
+                    f"{run.path / '.lock'} was removed or replaced during learning, so that another process may "
+                    f"write there too; all {count(journal.count, 'step')} are there: make sure that no other does, and "
+                    f"continue with {self._line(run.path)}"
                 )
             what = self._path if file_identity(self._path) != self._folder else journal.path
             if (now := journal.moved_to) is not None:
-                return (
-                    f"{what} was moved or replaced while it was learnt; all {count(journal.count, 'step')} are in {now}"
-                )
-        return f"{what} was removed or replaced while it was learnt; {self._keep()}"
+                return f"{what} was moved or replaced during learning; all {count(journal.count, 'step')} are in {now}"
+        return f"{what} was removed or replaced during learning; {self._keep()}"
 
     def _put_config_back(self) -> None:
         """Write config.json again if it was removed, since a run cannot be continued without it."""
@@ -75,12 +73,12 @@ class DirectoryWatch:
                 with io_errors("create", journal.path.parent):
                     make_folder(journal.path.parent)
                 write_whole(journal.path, journal.content())
-                return f"{steps} are written there again: go on with {self._line(run.path)}"
+                return f"{steps} were written there again: continue with {self._line(run.path)}"
             kept = RunDirectory(unused(self._path.with_name(self._path.name + "-kept")))
             self._write(kept)
         except (StorageError, OSError) as error:
-            return f"{steps} are lost: they could not be kept, since {error}"
-        return f"{steps} are kept in {kept.path}: go on there with {self._line(kept.path)}"
+            return f"{steps} are lost, since they could not be saved: {error}"
+        return f"{steps} are kept in {kept.path}: continue there with {self._line(kept.path)}"
 
     def _line(self, path: Path) -> str:
         """Return the command that continues the run at `path`."""

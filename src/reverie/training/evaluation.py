@@ -51,29 +51,29 @@ class Evaluation(NamedTuple):
         return {"step": step, "episode": episode, **spread, "returns": " ".join(map(repr, self.returns))}
 
 
-def limit_for(world: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = False) -> int:
-    """Return the number of steps after which an episode of `world` is cut, so that evaluation always ends.
+def limit_for(env: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = False) -> int:
+    """Return the number of steps after which an episode of `env` is cut, so that evaluation always ends.
 
     lengths: of training episodes; truncated: whether one of them ran out of time.
     If one did, the limit is the longest of them.  Otherwise it is that or 10,000, whichever is more: a better policy
     may last longer.  It is never below the environment's own time limit.
     """
     longest = max(lengths, default=0)
-    return max(world.time_limit or 0, longest if truncated else max(longest, LONGEST))
+    return max(env.time_limit or 0, longest if truncated else max(longest, LONGEST))
 
 
 def evaluate(
-    greedy: Callable[[np.ndarray], np.ndarray], world: EnvAdapter, episodes: int, seed: int, limit: int | None = None
+    greedy: Callable[[np.ndarray], np.ndarray], env: EnvAdapter, episodes: int, seed: int, limit: int | None = None
 ) -> Evaluation:
     """Run `episodes` greedy episodes and return their results; their starts depend on `seed` alone.
 
     greedy: observation [n] -> action [m] in [-1, 1].  limit: steps of an episode, see `limit_for`.
     Raises Interrupted, with the returns so far in its text.
     """
-    limit, played = limit or limit_for(world), list[Played]()
+    limit, played = limit or limit_for(env), list[Played]()
     try:
         for episode in range(episodes):
-            played.append(play(greedy, world, seed, episode, limit=limit))
+            played.append(play(greedy, env, seed, episode, limit=limit))
     except Interrupted:
         returns = " ".join(f"{done.total:.4g}" for done in played)
         how_far = f"after {len(played)} of {episodes} greedy episodes" + (f" (returns {returns})" if played else "")
@@ -83,7 +83,7 @@ def evaluate(
 
 def play(
     greedy: Callable[[np.ndarray], np.ndarray],
-    world: EnvAdapter,
+    env: EnvAdapter,
     seed: int,
     episode: int,
     watch: Callable[[int], object] = lambda step: None,
@@ -94,11 +94,11 @@ def play(
     watch: called with the number of each step, from 1 on, before the step.
     """
     look()
-    observation, total, limit = world.reset(seed_of(seed, EVALUATE, episode)), 0.0, limit or limit_for(world)
+    observation, total, limit = env.reset(seed_of(seed, EVALUATE, episode)), 0.0, limit or limit_for(env)
     for step in range(1, limit + 1):
         look()
         watch(step)
-        reward, observation, terminated, truncated = world.step(world.spec.to_world(greedy(observation)), step)
+        reward, observation, terminated, truncated = env.step(env.spec.to_world(greedy(observation)), step)
         total += reward
         if terminated or truncated:
             return Played(total, step, cut=False)
@@ -119,7 +119,7 @@ def cut_line(cut: int, episodes: int, limit: int) -> str:
     """Return the sentence about episodes that were cut."""
     were = "was" if cut == 1 else "were"
     return (
-        f"{cut} of {count(episodes, 'episode')} {were} cut at {count(limit, 'step')}: they had not ended, and the world "
+        f"{cut} of {count(episodes, 'episode')} {were} cut at {count(limit, 'step')}: they had not ended, and the environment "
         "has no time limit"
     )
 

@@ -120,7 +120,7 @@ class Health:
         self.skipped += 1
         self.in_a_row += 1
         if self.in_a_row >= ROW_OF_SKIPS:
-            text = f"learning diverged: {fault} after step {step}, and so for {self.in_a_row} updates in a row"
+            text = f"learning diverged: {fault} after step {step}, in {self.in_a_row} updates in a row"
             self.new.append(Notice(step, episode, "diverged", text))
             return True
         if self.skipped in (1, 10, 100, 1000):
@@ -149,7 +149,7 @@ class Health:
         excess = self._excess(row)
         self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row))
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))
-        said = "the greedy action stands at its bound in every state: lower reward_scale, or try more noise"
+        said = "the greedy action is at its bound in every state: lower reward_scale, or try more noise"
         self._last(row, "mean stuck", now.stuck > 0.0, lambda: said)
         return dict(zip(NAMES, (self.skipped, now.set_aside, excess, now.dead, now.stuck), strict=True))
 
@@ -175,14 +175,14 @@ class Health:
 
     def _of_value(self, row: dict[str, Any]) -> str:
         low, high = self._allowed(row)
-        text = f"values of {row['value_mean']:.3g} on average, where the rewards seen allow {low:.3g} to {high:.3g}"
+        text = f"values are {row['value_mean']:.3g} on average, but the rewards so far allow {low:.3g} to {high:.3g}"
         return f"{text}: lower learning_rate, target_rate or updates_per_step"
 
     def _of_weights(self, now: Symptoms) -> str:
         share, cause = now.dead, "their units are never active"
         if now.frozen > FROZEN:
             share, cause = now.frozen, "a very large gradient stopped them"
-        return f"{share:.0%} of the weights no longer move, for {cause}: scale observations and rewards, or begin anew"
+        return f"{share:.0%} of the weights no longer change, since {cause}: scale observations and rewards, or start again"
 
     def _last(self, row: dict[str, Any], kind: str, ill: bool, text: Any) -> None:
         lasted = self._lasting.get(kind, 0) + 1 if ill else 0

@@ -168,7 +168,9 @@ class Learner:
         flat = self._units.flat(observation)
         if learner_arguments.flag("predict(explore)", explore):
             if flat.ndim != 1:
-                raise ConfigError("predict(explore=True) takes one observation: noise runs along one episode")
+                raise ConfigError(
+                    "predict(explore=True) takes one observation at a time, since noise follows one episode"
+                )
             return self._units.outside(self._session.trainer.explore(flat))
         return self._units.outside(self._session.trainer.greedy(flat))
 
@@ -237,7 +239,7 @@ class Learner:
             while steps_left > 0 and episodes_left > 0 and not self._stop:
                 row = self._turns.step(self._session)
                 waited = 0 if row is not None else waited + 1
-                if waited == evaluation.LONGEST * self._session.worlds and steps is None:
+                if waited == evaluation.LONGEST * self._session.env_count and steps is None:
                     evaluation.warn_of_waiting(self.spec.name, waited)
                 steps_left -= 1
                 self._emit(events.StepEnded(self.steps))
@@ -296,9 +298,9 @@ class Learner:
             return self._evaluate(whole("evaluate(episodes)", episodes, 1))
 
     def _evaluate(self, episodes: int) -> dict[str, Any]:
-        world, session = self._evaluator(), self._session
-        limit = evaluation.limit_for(world, [session.longest], session.ran_out)
-        found = evaluation.evaluate(session.trainer.greedy, world, episodes, self.seed, limit)
+        env, session = self._evaluator(), self._session
+        limit = evaluation.limit_for(env, [session.longest], session.ran_out)
+        found = evaluation.evaluate(session.trainer.greedy, env, episodes, self.seed, limit)
         facts = found.facts
         self.evaluation_cut += found.cut
         row = found.row(self.steps, self.episodes)

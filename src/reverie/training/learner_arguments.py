@@ -60,7 +60,7 @@ def more_envs(name: str, source: EnvSource | None, count: int) -> list[EnvAdapte
     """Return `count` more environments like the first, which was made from `source`."""
     if count and (source is None or isinstance(source, gym.Env)):
         raise ConfigError(
-            f"{name}: worlds is {count + 1}, but there is one; name it or give a callable, or set worlds=1"
+            f"{name}: worlds is {count + 1}, but one environment was given; give its name or a callable, or set worlds=1"
         )
     return [make_env(source) for _ in range(count) if source is not None]
 
@@ -80,4 +80,4 @@ def evaluation_env(given: EnvSource | None, source: EnvSource | None) -> EnvAdap
 
 def tell_compiling(name: str) -> None:
     """Say on stderr why the first step takes some seconds."""
-    print(f"{name}: compiling what learning will call, before the first step", file=sys.stderr, flush=True)
+    print(f"{name}: compiling the programs that learning calls, before the first step", file=sys.stderr, flush=True)

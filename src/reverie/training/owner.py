@@ -57,7 +57,7 @@ class Owner:
         """
         if _forks != self._forks:
             self.require_here()
-            raise ConfigError(f"{self._name}: this learner is closed; Learner.load goes on with its directory")
+            raise ConfigError(f"{self._name}: this learner is closed; Learner.load continues from its directory")
         if not self._lock.acquire(blocking=False):
             raise ConfigError(
                 f"{self._name}: another thread is using this learner; use it from one thread at a time (a threading.Lock "

@@ -83,7 +83,7 @@ def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
     except (ConfigError, TypeError, ValueError) as error:
         remedy = "it was written by another version of reverie, or edited"
         if ":" not in config.agent.name:
-            remedy += "; a class of your own is given as Learner.load(path, config=YourClass(...))"
+            remedy += "; for a class of your own use Learner.load(path, config=YourClass(...))"
         raise StorageError(f"{run.config_file}: {going_on(error, remedy)}") from error
 
 

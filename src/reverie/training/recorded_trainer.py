@@ -44,7 +44,7 @@ class RecordedTrainer:
         state_dim: int = 0,
     ):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
-        self.worlds, self._decided = (
+        self.env_count, self._decided = (
             trainer.agent.requirements.worlds,
             {"identity": identity(config), "config": begun(config)},
         )
@@ -54,7 +54,7 @@ class RecordedTrainer:
             run,
             sizes,
             self.spec.actions,
-            self.worlds,
+            self.env_count,
             trainer.metric_names,
             config.tensorboard,
             described,
@@ -70,14 +70,14 @@ class RecordedTrainer:
         # (observation, state, action), until the outcome is recorded
         self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None
         self._before_asking: Any = None  # (in an episode?, trainer.acting()), to undo an action without an outcome
-        self._in_episode, self._number = [False] * self.worlds, [0] * self.worlds  # of each environment's episode
-        self._tally = [EpisodeSummary() for _ in range(self.worlds)]
-        self._newest: list[RecordedStep | None] = [None] * self.worlds  # of each environment
+        self._in_episode, self._number = [False] * self.env_count, [0] * self.env_count  # of each environment's episode
+        self._tally = [EpisodeSummary() for _ in range(self.env_count)]
+        self._newest: list[RecordedStep | None] = [None] * self.env_count  # of each environment
 
     @property
     def turn(self) -> int:
         """The index of the environment whose step is next.  Environments take turns."""
-        return self.trainer.steps % self.worlds
+        return self.trainer.steps % self.env_count
 
     def uncompiled(self, steps: float) -> list[str]:
         """Return the names of the programs that the next `steps` steps may call and that are not compiled yet."""
@@ -102,10 +102,12 @@ class RecordedTrainer:
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
         if self._asked is not None:
-            raise ConfigError(f"{self.spec.name}: ask() came twice; tell() what came of the last action first")
+            raise ConfigError(
+                f"{self.spec.name}: ask() was called twice; call tell() with the result of the last action first"
+            )
         if not self.whole:
             raise StorageError(
-                f"{self.records.run.path}: the last step could not be finished; go on with Learner.load, which has it"
+                f"{self.records.run.path}: the last step could not be finished; continue with Learner.load, which has it"
             )
         self._before_asking = list(self._in_episode), self.trainer.acting()
         try:
@@ -164,7 +166,7 @@ class RecordedTrainer:
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
         if self._asked is None:
-            raise ConfigError(f"{self.spec.name}: tell() came without ask(); ask for an action first")
+            raise ConfigError(f"{self.spec.name}: tell() was called without ask(); call ask() first")
         observation, state, action = self._asked
         flags = flags_of(terminated, truncated)
         step = RecordedStep(
@@ -248,8 +250,8 @@ class RecordedTrainer:
         arrays, facts = self.trainer.snapshot(acting)
         if not self.trainer.sound(arrays):
             raise DivergedError(
-                f"learning diverged: after step {self.trainer.steps} a learnt number, or an action on what was seen last, is "
-                f"not finite; that was not saved, the last good checkpoint is kept: {self.trainer.advice}"
+                f"learning diverged: after step {self.trainer.steps} a learnt number, or an action for a recent observation, "
+                f"is not finite; this was not saved, the last good checkpoint is kept: {self.trainer.advice}"
             )
         if best:  # the best policy is for acting, not for more learning
             arrays = {name: part for name, part in arrays.items() if not name.startswith(SOURCE_PREFIX)}
@@ -286,20 +288,20 @@ class RecordedTrainer:
         rows, evaluations = self.records.mend_tables(done)
         for row in rows:
             self._count(row)
-        for world in range(min(self.worlds, done)):
-            self._take_up(world, records[world : done : self.worlds])
+        for turn in range(min(self.env_count, done)):
+            self._restore_episode(turn, records[turn : done : self.env_count])
         for record in records[done:]:
             look()
             self._learn_again(RecordedStep.of(record))
         return evaluations
 
-    def _take_up(self, world: int, records: np.ndarray) -> None:
+    def _restore_episode(self, turn: int, records: np.ndarray) -> None:
         """Restore the last episode of one environment from its records."""
-        self._newest[world] = newest = RecordedStep.of(records[-1])
-        self._number[world] = newest.episode
+        self._newest[turn] = newest = RecordedStep.of(records[-1])
+        self._number[turn] = newest.episode
         if not newest.last:
             for record in records[records["episode"] == newest.episode]:
-                self._tally[world].add(*RecordedStep.of(record).summary)
+                self._tally[turn].add(*RecordedStep.of(record).summary)
 
     def _learn_again(self, step: RecordedStep) -> None:
         """Learn from a record as when it was new: its action is kept, and its noise is drawn again."""

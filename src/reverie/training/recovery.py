@@ -118,9 +118,9 @@ def _config(run: RunDirectory, told: Recovery) -> Config | None:
     for steps, place, facts in _copies(run, header):
         with contextlib.suppress(ValueError):
             config = rebuilt(facts, header)
-            told.config = f"made anew from {place}, as it was at step {steps}"
+            told.config = f"rebuilt from {place}, as of step {steps}"
             return config
-    told.config = f"lost, and nothing else holds it: {reason}"
+    told.config = f"lost, and there is no copy of it: {reason}"
     return None
 
 
@@ -167,16 +167,16 @@ def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tup
         body = data[len(line) :]
         if header.begun is not None and not tells_all(header.begun, config):
             header = header._replace(begun=None if config is None else begun(config))
-            line, told.journal = first_line(header), "what its first line tells of how the run was begun was made anew"
+            line, told.journal = first_line(header), "what its first line says about the start of the run was rebuilt"
     except StorageError:
         header, line, body = _header_anew(run, config, data, told)
     found = whole_records(body, record_dtype(*header[:3]), header.actions)
     if not len(found.records) and len(body):
-        raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is whole")
+        raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is intact")
     told.damaged_bytes, told.doubled_records = found.damaged_bytes, found.doubled
     settings = {} if config is None else config.agent.settings
-    worlds = settings.get("worlds", 1)
-    new = renumbered(found.records, worlds if isinstance(worlds, int) and worlds > 0 else 1)
+    env_count = settings.get("worlds", 1)
+    new = renumbered(found.records, env_count if isinstance(env_count, int) and env_count > 0 else 1)
     told.steps, told.cut_episodes, told.lost_steps = len(new.records), new.cut_episodes, _gaps(new.kept)
     if told.journal == "whole" and (told.damaged_bytes or told.lost_steps or told.doubled_records):
         told.journal = "damaged records"
@@ -187,7 +187,7 @@ def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Re
     """Return sizes, a first line and the bytes that may hold records, where the first line is damaged."""
     size = record_size(data)
     if size is None:
-        raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is whole")
+        raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is intact")
     spec = None if config is None else config.spec or config.world
     known = None
     if config is not None and spec is not None:
@@ -196,9 +196,9 @@ def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Re
     if header is None:
         raise StorageError(
             f"nothing can be saved from {run.path}: the first line of {run.journal_file} is damaged, and neither it nor "
-            f"config.json tells what a record of {count(size, 'byte')} holds"
+            f"config.json says what a record of {count(size, 'byte')} holds"
         )
-    told.journal = "the first line was made anew"
+    told.journal = "the first line was rebuilt"
     return header, first_line(header), data
 
 
@@ -278,7 +278,7 @@ def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, told: 
         elif 0 <= steps <= found.untouched and crc in (None, int(found.records["crc"][steps - 1]) if steps else None):
             fits.append((steps, file))
         else:
-            told.left_out.append(f"checkpoint/{file.name}: it has seen steps that are lost")
+            told.left_out.append(f"checkpoint/{file.name}: it was learnt from steps that are lost")
             if not new.best_file.exists() and not run.best_file.exists():
                 # a policy to act with, though not to continue learning from
                 write_whole(new.best_file, read_regular(file))

@@ -76,7 +76,7 @@ def require_fits(config: Any, agent: Agent) -> None:
         raise ConfigError(f"hidden has {len(hidden)} layers; at most {LAYERS} can be compiled in reasonable time")
     if requirements.worlds > MOST_ENVS:
         raise ConfigError(
-            f"worlds={requirements.worlds} needs {size_text(requirements.worlds * ENV_BYTES)} at least, as each is an "
+            f"worlds={requirements.worlds} needs {size_text(requirements.worlds * ENV_BYTES)} at least, since each is an "
             f"environment in this process; at most {MOST_ENVS}"
         )
     needs, spec = _needs(config, agent), agent.spec
@@ -119,7 +119,7 @@ def _needs(config: Any, agent: Agent) -> list[Need]:
                 "rollout",
                 requirements.rollout,
                 3 * requirements.rollout * requirements.worlds * row,
-                "a rollout of all worlds",
+                "a rollout of all environments",
                 step=requirements.batch_size,
             )
         ]
@@ -189,7 +189,7 @@ def _require_time(own: Any, requirements: Any, imagined: Any, state: float) -> N
             each = requirements.updates_per_step * one
     if count * each > STEP_SECONDS:
         raise ConfigError(
-            f"{name}={setting_text(count)} takes {_duration(count * each)} at the least after each real step; at most "
+            f"{name}={setting_text(count)} takes at least {_duration(count * each)} after each real step; at most "
             f"{name}={setting_text(max(1, int(STEP_SECONDS / each)))} stays below {STEP_SECONDS / 60:.0f} minutes"
         )
 

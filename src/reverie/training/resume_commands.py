@@ -88,7 +88,7 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
         if isinstance(rate, float):
             lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
         line = resume_line(config, out, lower)
-        told = DivergedError(going_on(error, f"every step is kept, to go on with other settings: {line}"))
+        told = DivergedError(going_on(error, f"all steps are kept; to continue with other settings: {line}"))
         told.line = line
         raise told from error
 

@@ -25,7 +25,7 @@ from reverie.storage.spec import Spec
 from reverie.storage.tables import read_rows
 from reverie.training import agent_config, provenance, trust
 from reverie.training.resume_commands import resume_line
-from reverie.training.run_identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
+from reverie.training.run_identity import require_as_begun, require_same_env, require_same_run, warn_of_sensors
 from reverie.training.trainer import Trainer
 
 # If one of these changes, what was learnt has another meaning, though its arrays may have the same shapes.
@@ -64,21 +64,21 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
     Raises ConfigError or StorageError, with nothing changed, where that is impossible or needs the user's consent.
     """
     if run.read_config() != held:
-        raise StorageError(f"{run.config_file} was changed by another process just now; call again")
+        raise StorageError(f"{run.config_file} was changed by another process just now; run the command again")
     sign = wish.trust or is_own(held)
     if held.is_changing:
         held = _finish_change(run, held, sign)
     elif exists(_next(run)):  # left by a change that a crash prevented
         _next(run).unlink()
-    header, world = header_of(run), Spec.of(trainer.agent.spec)
+    header, spec = header_of(run), Spec.of(trainer.agent.spec)
     require_as_begun(run, held, header)
     facts = facts_of(run)
     if facts is not None:
         require_same_run(run, held, facts)
-    moved = require_same_world(run.config_file, held.world or held.spec, world, wish.new_bounds)
-    warn_of_sensors(run.config_file, held.world or held.spec, world)
+    moved = require_same_env(run.config_file, held.world or held.spec, spec, wish.new_bounds)
+    warn_of_sensors(run.config_file, held.world or held.spec, spec)
     if header is not None and not moved:
-        require_same_world(run.journal_file, header.world, world, False)
+        require_same_env(run.journal_file, header.world, spec, False)
     new = agent_config.written(algorithm)
     names = changed(held.agent, new)
     if names or moved or wish.relearn:
@@ -127,24 +127,24 @@ def _turn(
         steps_asked = None if wish.call is None else wish.call.steps or None
         line = resume_line(held.changed(agent=new), run.path, names, relearn=True, steps=steps_asked)
         raise ConfigError(
-            f"{run.path}: another {reason} means learning again from the start of the journal ({count(steps, 'step')}); if "
-            f"that is meant, say so (from Python: relearn=True): {line}"
+            f"{run.path}: a change of {reason} requires learning again from the start of the journal "
+            f"({count(steps, 'step')}); to do so (in Python: relearn=True): {line}"
         )
     again = wish.relearn or moved
     if again:
         _refuse_what_cannot_learn_again(run, trainer)
-    world = Spec.of(trainer.agent.spec)
+    spec = Spec.of(trainer.agent.spec)
     before = held.history or [Chapter(0, 0, held.agent, held.world or held.spec)]
     evaluations = before[-1].evaluations
     if again:
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
     config, call = held.changed(agent=new), wish.call
     if moved:
-        kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or world, world)
-        taken = f"{count(kept, 'step')} taken over into the new action bounds"
-        said = f"{run.path}: {taken}, {out} left out, whose actions lie outside them"
-        warnings.warn(said, ReverieWarning, stacklevel=2)
-        config = config.changed(**({"world": world} if held.spec is None else {"spec": world}))
+        kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or spec, spec)
+        taken = f"{count(kept, 'step')} converted to the new action bounds"
+        text = f"{run.path}: {taken}; {out} left out, since their actions lie outside them"
+        warnings.warn(text, ReverieWarning, stacklevel=2)
+        config = config.changed(**({"world": spec} if held.spec is None else {"spec": spec}))
         call = _from_end(call or run.read_call(), steps, kept)
     chapter = Chapter(steps, 0 if again else learnt, new, config.world or config.spec, evaluations)
     config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
@@ -191,24 +191,24 @@ def _shapes(agent: Any) -> Any:
 def _refuse_what_cannot_learn_again(run: RunDirectory, trainer: Trainer) -> None:
     if trainer.agent.requirements.rollout:
         raise ConfigError(
-            f"{run.path}: an on-policy agent learns from what its own policy did and from nothing else; learn the journal "
-            "again with naf, ddpg or sac (dqn), or start another run"
+            f"{run.path}: an on-policy agent can learn only from steps of its own policy; learn the journal again "
+            "with naf, ddpg, sac or dqn, or start another run"
         )
     header = header_of(run)
     if header is not None and trainer.state_dim and not header.state_dim:
         raise ConfigError(
-            f"{run.path}: its journal keeps no physical states, which imagination wants of this world; learn it again without "
-            "--imagine, or start another run"
+            f"{run.path}: its journal has no physical states, which imagination needs in this environment; learn it again "
+            "without --imagine, or start another run"
         )
     _refuse_turns(run)
 
 
 def _refuse_turns(run: RunDirectory) -> None:
     """Raise ConfigError where several environments took turns, since learning again uses a single one."""
-    worlds = run.read_config().agent.settings.get("worlds", 1)
-    if worlds != 1:
+    env_count = run.read_config().agent.settings.get("worlds", 1)
+    if env_count != 1:
         raise ConfigError(
-            f"{run.path} was learnt in {count(worlds, 'world')} that took turns; it cannot be learnt again as one"
+            f"{run.path} was learnt with {env_count} environments in turns; it cannot be learnt again with one"
         )
 
 

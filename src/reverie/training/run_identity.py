@@ -20,13 +20,13 @@ CLOSE = 1e-6  # of a range's width: tolerance for bounds that went through float
 
 def identity(config: Config) -> dict[str, Any]:
     """Return what decides the result of learning, for a checkpoint's header."""
-    world = config.world or config.spec
+    spec = config.world or config.spec
     agent = msgspec.to_builtins(config.agent)
-    return {"agent": agent, "env": config.env, "seed": config.seed} | ({} if world is None else _bounds(world))
+    return {"agent": agent, "env": config.env, "seed": config.seed} | ({} if spec is None else _bounds(spec))
 
 
-def _bounds(world: Spec) -> dict[str, list[float]]:
-    return {"action_low": world.action_low, "action_high": world.action_high}
+def _bounds(spec: Spec) -> dict[str, list[float]]:
+    return {"action_low": spec.action_low, "action_high": spec.action_high}
 
 
 def begun(config: Config) -> dict[str, Any]:
@@ -76,37 +76,39 @@ def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -
     """
     agents = [msgspec.to_builtins(chapter.agent) for chapter in config.history]
     now = msgspec.to_builtins(config.agent)
-    odd = _odd(now, agents[-1]) if agents else []
+    differences = _differences(now, agents[-1]) if agents else []
     if header is not None and header.begun is not None:
         was = header.begun.get("agent")
-        odd += [] if was in agents else _odd(now, was)
+        differences += [] if was in agents else _differences(now, was)
         for name in ("env", "seed"):
-            odd += _odd({name: getattr(config, name)}, {name: header.begun.get(name)})
-    world = config.world or config.spec
-    if world is not None and header is not None and header.world is not None and not config.moving:
-        odd += _odd(_bounds(world), _bounds(header.world))
-    if odd:
-        raise _edited(run, odd, "it was begun")
+            differences += _differences({name: getattr(config, name)}, {name: header.begun.get(name)})
+    spec = config.world or config.spec
+    if spec is not None and header is not None and header.world is not None and not config.moving:
+        differences += _differences(_bounds(spec), _bounds(header.world))
+    if differences:
+        raise _edited(run, differences, "the run was begun")
 
 
-def _edited(run: RunDirectory, odd: Sequence[str], when: str) -> StorageError:
-    named = ", ".join(odd[:3]) or "its agent"
+def _edited(run: RunDirectory, differences: Sequence[str], when: str) -> StorageError:
+    named = ", ".join(differences[:3]) or "its agent"
     return StorageError(
-        f"{run.config_file} is not as it was when {when}: {named}; put that back, and change settings by "
-        "--resume --set (from Python: Learner.load with config=)"
+        f"{run.config_file} was changed since {when}: {named}; undo that, and change settings with --resume --set "
+        "(in Python: Learner.load with config=)"
     )
 
 
-def _odd(here: Any, there: Any) -> list[str]:
+def _differences(here: Any, there: Any) -> list[str]:
     """Return the differences, by name, in words; a whole part that only `there` has is ignored."""
     if isinstance(here, dict) and isinstance(there, dict):  # older versions wrote less
         there = {name: value for name, value in there.items() if name in here or name == "imagination"}
     now, was = _flat(here), _flat(there)
     names = [name for name in sorted({*now, *was} - {""}) if name not in now or now[name] != was.get(name)]
-    return [f"{name} is {now[name]!r} and was {was.get(name)!r}" if name in now else _gone(name, was) for name in names]
+    return [
+        f"{name} is {now[name]!r} and was {was.get(name)!r}" if name in now else _missing(name, was) for name in names
+    ]
 
 
-def _gone(name: str, was: dict[str, Any]) -> str:
+def _missing(name: str, was: dict[str, Any]) -> str:
     return f"{name} is missing and was {was[name]!r}"
 
 
@@ -120,7 +122,7 @@ def require_same_run(run: RunDirectory, config: Config, facts: dict[str, Any]) -
     earlier = [config.changed(agent=chapter.agent) for chapter in config.history[last:]]
     if found is None or any(found | identity(own) == found for own in (config, *earlier)):
         return
-    raise _edited(run, _odd(identity(config), found), "this was learnt")
+    raise _edited(run, _differences(identity(config), found), "its checkpoint was learnt")
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -130,51 +132,51 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
     return {key: v for k, part in value.items() for key, v in _flat(part, "agent" if k == "name" else k).items()}
 
 
-def require_same_world(where: Any, held: Spec | None, world: Spec, allow_new_bounds: bool) -> bool:
+def require_same_env(where: Any, old: Spec | None, new: Spec, allow_new_bounds: bool) -> bool:
     """Return whether action bounds differ from those in `where` (a file); raise ConfigError unless that is allowed.
 
-    held: what `where` describes; None where an older version wrote no description.
+    old: what `where` describes; None where an older version wrote no description.
     Raises ConfigError with the first difference also where the layout differs.
     """
-    if held is None:
+    if old is None:
         return False
-    if other := _other_layout(held, world):
+    if other := _other_layout(old, new):
         raise ConfigError(
-            f"{world.name} is another world than that of {where}: {other}; give the one it was, or start anew"
+            f"{new.name} is not the environment of {where}: {other}; give the same environment, or start a new run"
         )
-    moved = _moved_bounds(held, world)
+    moved = _moved_bounds(old, new)
     if moved and not allow_new_bounds:
         raise ConfigError(
-            f"{world.name} has other action bounds than {where}: {moved[0]}{_more(moved)}; give it the old ones, or go on with "
-            "--allow-new-bounds (from Python: allow_new_bounds=True)"
+            f"{new.name} has other action bounds than {where}: {moved[0]}{_more(moved)}; restore the old ones, or continue "
+            "with --allow-new-bounds (in Python: allow_new_bounds=True)"
         )
     return bool(moved)
 
 
-def warn_of_sensors(where: Any, held: Spec | None, world: Spec) -> None:
+def warn_of_sensors(where: Any, old: Spec | None, new: Spec) -> None:
     """Warn where a sensor's bounds differ from those in `where` (a file), since its unit may have changed.
 
     Nothing is scaled by these bounds, so what was learnt stays valid as long as the sensor itself is the same.
     """
-    if held is None or len(held.observation_low) != len(world.observation_low):  # older versions wrote none
+    if old is None or len(old.observation_low) != len(new.observation_low):  # older versions wrote none
         return
-    before = zip(held.observation_low, held.observation_high, strict=True)
-    now = list(zip(world.observation_low, world.observation_high, strict=True))
+    before = zip(old.observation_low, old.observation_high, strict=True)
+    now = list(zip(new.observation_low, new.observation_high, strict=True))
     odd = [i for i, was in enumerate(before) if was != now[i]]
     if odd:
         i = odd[0]
-        was = held.observation_low[i], held.observation_high[i]
-        said = f"its sensor {_sensor(world, i)} was in {_range(*was)} and is in {_range(*now[i])}{_more(odd)}"
+        was = old.observation_low[i], old.observation_high[i]
+        change = f"sensor {_sensor(new, i)} was in {_range(*was)} and is in {_range(*now[i])}{_more(odd)}"
         warnings.warn(
-            f"{world.name} has other observation bounds than {where}: {said}; nothing is scaled by them, so learning goes on: "
-            "see that units are as they were",
+            f"{new.name} has other observation bounds than {where}: {change}; nothing is scaled by them, so learning "
+            "continues: check that units are the same",
             ReverieWarning,
             stacklevel=3,
         )
 
 
-def _sensor(world: Spec, index: int) -> str:
-    for part in world.observations:
+def _sensor(new: Spec, index: int) -> str:
+    for part in new.observations:
         size = math.prod(part.shape)
         if index < size:
             return repr(part.name) if size == 1 else f"{part.name!r} [{index}]"
@@ -190,22 +192,22 @@ def _more(found: Sequence[object]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def _other_layout(held: Spec, world: Spec) -> str:
+def _other_layout(old: Spec, new: Spec) -> str:
     """Return the first difference other than bounds, or ""."""
-    if held.actions != world.actions or len(held.action_low) != len(world.action_low):
-        return f"it has {_actions(world)}, there were {_actions(held)}"
-    if held.actions and held.first_action != world.first_action:
-        return f"its first action is {world.first_action}, it was {held.first_action}"
-    if held.observations and world.observations:
-        for was, now in zip(held.observations, world.observations, strict=False):
+    if old.actions != new.actions or len(old.action_low) != len(new.action_low):
+        return f"it has {_actions(new)} instead of {_actions(old)}"
+    if old.actions and old.first_action != new.first_action:
+        return f"its first action is {new.first_action} instead of {old.first_action}"
+    if old.observations and new.observations:
+        for was, now in zip(old.observations, new.observations, strict=False):
             if was != now:
-                return f"its observation holds {_part(now)} where {_part(was)} was"
-        extra = (world.observations[len(held.observations) :], held.observations[len(world.observations) :])
-        for parts, said in zip(extra, ("has {} besides", "lacks {}"), strict=True):
+                return f"its observation has {_part(now)} instead of {_part(was)}"
+        extra = (new.observations[len(old.observations) :], old.observations[len(new.observations) :])
+        for parts, change in zip(extra, ("has {} in addition", "lacks {}"), strict=True):
             if parts:
-                return f"its observation {said.format(_part(parts[0]))}"
-    if held.observation_dim != world.observation_dim:
-        return f"its observation has {count(world.observation_dim, 'number')}, it had {held.observation_dim}"
+                return f"its observation {change.format(_part(parts[0]))}"
+    if old.observation_dim != new.observation_dim:
+        return f"its observation has {count(new.observation_dim, 'number')} instead of {old.observation_dim}"
     return ""
 
 
@@ -217,10 +219,10 @@ def _actions(spec: Spec) -> str:
     return f"{count(spec.actions, 'discrete action')}" if spec.actions else f"{len(spec.action_low)} actuators"
 
 
-def _moved_bounds(held: Spec, world: Spec) -> list[str]:
+def _moved_bounds(old: Spec, new: Spec) -> list[str]:
     """Return a sentence with old and new bounds for each actuator whose bounds differ."""
     found = []
-    bounds = zip(held.action_low, held.action_high, world.action_low, world.action_high, strict=True)
+    bounds = zip(old.action_low, old.action_high, new.action_low, new.action_high, strict=True)
     for i, (was_low, was_high, low, high) in enumerate(bounds):
         if max(abs(low - was_low), abs(high - was_high)) > CLOSE * abs(was_high - was_low):
             found.append(f"actuator {i} was in [{was_low:.6g}, {was_high:.6g}] and is in [{low:.6g}, {high:.6g}]")

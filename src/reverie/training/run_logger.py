@@ -30,7 +30,7 @@ SYNC_SECONDS = 1.0  # the most experience, in seconds, that a power cut may cost
 CHECKPOINT_SHARE = 0.1  # the most learning, as a share of a session, that must be repeated after a crash,
 CHECKPOINT_SECONDS = (1.0, 60.0)  # within these bounds
 METRICS = {"step": tables.whole}  # the other columns are the agent's metrics
-AFRESH = "mend that line, or delete the file: nothing is learnt from it"
+AFRESH = "correct that line, or delete the file: nothing is learnt from it"
 
 
 class RecordedStep(NamedTuple):
@@ -90,14 +90,14 @@ class RunLogger:
         run: RunDirectory,
         sizes: tuple[int, int, int],  # of observation, action and state (0: not recorded)
         actions: int,  # number of discrete actions; 0: continuous
-        worlds: int,  # environments that take turns
+        env_count: int,  # environments that take turns
         metric_names: Iterable[str],
         charts: bool,
-        world: Spec | None = None,
+        spec: Spec | None = None,
         begun: dict[str, Any] | None = None,
     ):
-        self.run, self._worlds = run, worlds
-        self.journal = Journal(run.journal_file, *sizes, actions, world, begun)
+        self.run, self._env_count = run, env_count
+        self.journal = Journal(run.journal_file, *sizes, actions, spec, begun)
         self.episodes = tables.Table(run.episodes_file, episodes.COLUMNS)
         self.evaluations = tables.Table(run.evaluations_file, evaluation.COLUMNS)
         self.metrics = tables.Table(run.metrics_file, tuple(metric_names))
@@ -189,7 +189,7 @@ class RunLogger:
         found, damage = good
         if damage is not None:
             self._latest_is_good = False
-            text = f"{damage}; gone on from {previous.name} and the journal instead"
+            text = f"{damage}; continued from {previous.name} and the journal instead"
             warnings.warn(text, ReverieWarning, stacklevel=2)
         return found
 
@@ -198,18 +198,18 @@ class RunLogger:
         arrays, facts = checkpoint.load(file, fixed, free=SOURCE_PREFIX, kind=Facts)
         if facts["steps"] > len(self.journal.records):
             raise StorageError(
-                f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint has "
-                f"seen {facts['steps']}; restore the journal from a backup, or {recovery(self.journal.path)}"
+                f"{self.journal.path} holds {count(len(self.journal.records), 'step')} but the checkpoint was "
+                f"learnt from {facts['steps']}; restore the journal from a backup, or {recovery(self.journal.path)}"
             )
         last = self.journal.records[facts["steps"] - 1]["crc"] if facts["steps"] else None
         if facts["agent"] != agent or facts["crc"] not in (None, last):
             raise StorageError(
-                f"{file} is another run's: it does not go with {self.journal.path}; delete it, and the journal "
+                f"{file} belongs to another run than {self.journal.path}; delete it, and the journal "
                 "alone restores the run"
             )
-        if len(facts["in_episode"]) != self._worlds:
+        if len(facts["in_episode"]) != self._env_count:
             raise StorageError(
-                f"{file} is of {count(len(facts['in_episode']), 'world')}, this run has {self._worlds}; "
+                f"{file} is of a run with {count(len(facts['in_episode']), 'environment')}, not {self._env_count}; "
                 f"{checkpoint.REMEDY}"
             )
         return arrays, facts
@@ -221,7 +221,7 @@ class RunLogger:
         will be learnt again are removed.  Evaluations cost real episodes, so they stay, unless the journal was cut
         before them.
         """
-        rows = episodes.rows_of(self.journal.records, self._worlds)
+        rows = episodes.rows_of(self.journal.records, self._env_count)
         self.episodes.replace(rows)
         metrics = tables.read_table(self.metrics.path, METRICS, more=tables.figure, remedy=AFRESH)
         self.metrics.replace(row for row in metrics if row["step"] <= learnt_steps)

@@ -29,7 +29,7 @@ from reverie.training.evaluation import limit_for
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.finite_checks import finite_actions
 from reverie.training.resume_commands import resume_line
-from reverie.training.run_identity import require_as_begun, require_same_run, require_same_world, warn_of_sensors
+from reverie.training.run_identity import require_as_begun, require_same_env, require_same_run, warn_of_sensors
 
 
 class SavedPolicy:
@@ -79,10 +79,10 @@ class SavedPolicy:
         """Return greedy actions [..., m] in [-1, 1], as `greedy` does, of arrays that JAX may trace."""
         return self._agent.greedy(self._policy, observation)
 
-    def limit(self, world: EnvAdapter) -> int:
-        """Return the number of steps after which a greedy episode of `world` is cut (`limit_for`)."""
+    def limit(self, env: EnvAdapter) -> int:
+        """Return the number of steps after which a greedy episode of `env` is cut (`limit_for`)."""
         rows = table_at(self._run.episodes_file, COLUMNS)
-        return limit_for(world, [row["length"] for row in rows], any(row["truncated"] for row in rows))
+        return limit_for(env, [row["length"] for row in rows], any(row["truncated"] for row in rows))
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n].
@@ -95,7 +95,7 @@ class SavedPolicy:
         finite = finite_actions(actions, self._spec_name, self.step, self._agent.requirements)
         return finite if self._units is None else self._units[1].from_world(self._units[0].to_world(finite))
 
-    def world(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> EnvAdapter:
+    def env(self, source: str | None = None, allow_new_bounds: bool = False, **options: Any) -> EnvAdapter:
         """Return the run's environment, or one made from `source`.
 
         Raises ConfigError where neither can be made, or where it does not match the run.
@@ -105,19 +105,19 @@ class SavedPolicy:
             source = self.written.env
         if source is None:
             raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
-        world = make_env(source, **options)
-        here, there = map(_sizes, (world.spec, self.spec))
+        env = make_env(source, **options)
+        here, there = map(_sizes, (env.spec, self.spec))
         if here != there:
-            raise ConfigError(f"{world.name} has {here}, this run's policy {there}")
+            raise ConfigError(f"{env.name} has {here}, but this run's policy has {there}")
         held = self.written.world or self.written.spec
-        require_same_world(self._run.config_file, held, Spec.of(world.spec), allow_new_bounds)
-        warn_of_sensors(self._run.config_file, held, Spec.of(world.spec))
+        require_same_env(self._run.config_file, held, Spec.of(env.spec), allow_new_bounds)
+        warn_of_sensors(self._run.config_file, held, Spec.of(env.spec))
         if held is not None and (held.action_low, held.action_high) != (
-            list(world.spec.action_low),
-            list(world.spec.action_high),
+            list(env.spec.action_low),
+            list(env.spec.action_high),
         ):
-            self._units = held.value(), world.spec
-        return world
+            self._units = held.value(), env.spec
+        return env
 
 
 def _places(path: str | Path) -> tuple[RunDirectory, int | None]:
@@ -140,7 +140,7 @@ def _before(run: RunDirectory, held: Config, number: int) -> Config:
     try:
         return held.before(number)
     except ValueError as error:
-        raise StorageError(f"{run.set_aside(number)} does not go with {run.config_file}: {error}") from None
+        raise StorageError(f"{run.set_aside(number)} does not fit {run.config_file}: {error}") from None
 
 
 def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: bool) -> tuple[Any, dict[str, Any]]:
@@ -159,7 +159,7 @@ def _read(run: RunDirectory, held: Config, number: int | None, like: Any, best: 
         if good is not None:
             found, damage = good
             if damage is not None:
-                warnings.warn(f"{damage}; {previous.name} acts instead", ReverieWarning, stacklevel=3)
+                warnings.warn(f"{damage}; {previous.name} is used instead", ReverieWarning, stacklevel=3)
             return found
     raise StorageError(_none(run, held, number, best))
 
@@ -177,7 +177,7 @@ def _none(run: RunDirectory, held: Config, number: int | None, best: bool) -> st
     if number is not None:
         return f"{run.set_aside(number)} holds no {'best' if best else 'latest'} policy; give {run.path} itself"
     file = run.best_file if best else run.latest_file
-    hint = "train with --evaluate-every" if best else f"go on with it: {resume_line(held, run.path)}"
+    hint = "train with --evaluate-every" if best else f"continue the run: {resume_line(held, run.path)}"
     older = [n for n in range(1, len(held.history)) if any(map(exists, _checkpoints(run, held, n, best)))]
     if older:
         hint += f"; to see what was learnt before: reverie evaluate {shlex.quote(str(run.set_aside(older[-1])))}"

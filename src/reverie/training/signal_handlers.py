@@ -80,7 +80,7 @@ class Held:
         with contextlib.suppress(ReverieWarning):  # where warnings are errors, the caller must not fail
             warnings.warn(
                 f"the environment's own handler of {signal.Signals(number).name} is not called: a signal ends the run "
-                "after the step and close() is called; what has to happen at a stop belongs there",
+                "after the step and close() is called; put there what has to happen at a stop",
                 ReverieWarning,
                 stacklevel=3,
             )

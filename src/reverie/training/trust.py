@@ -6,7 +6,7 @@ from reverie.core.errors import StorageError
 from reverie.storage.config import Config, is_own
 from reverie.storage.run import RunDirectory
 
-HOW = "look at it, then go on with --trust (from Python: trust=True)"
+HOW = "check it, then continue with --trust (in Python: trust=True)"
 
 
 def foreign_code(config: Config, *, agent: bool = True, env: bool = True) -> list[str]:
@@ -34,10 +34,8 @@ def require(
     code = [found for found in foreign_code(config, agent=agent, env=env) if found not in named]
     if not code or trust or is_own(config):
         return
-    given = (
-        "; or give the environment with --env (from Python: env=)" if any(c.startswith("env ") for c in code) else ""
-    )
+    given = "; or give the environment with --env (in Python: env=)" if any(c.startswith("env ") for c in code) else ""
     raise StorageError(
-        f"{run.config_file} was not written by you on this machine for the code that lies here, and would import "
+        f"{run.config_file} was not written by you on this machine for the code that is here, and would import "
         f"{' and '.join(code)}: {HOW}{given}"
     )

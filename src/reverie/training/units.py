@@ -15,14 +15,14 @@ from reverie.environments.values import finite_number, float32, shown
 class Units:
     """The units of an environment, or of a spec where the user's own program is the environment."""
 
-    def __init__(self, spec: EnvSpec, world: EnvAdapter | None):
-        self._spec, self._world = spec, world
-        self._border = ClippedValues(spec.name, by_index if world is None else world.sensor)
+    def __init__(self, spec: EnvSpec, env: EnvAdapter | None):
+        self._spec, self._env = spec, env
+        self._clipped = ClippedValues(spec.name, by_index if env is None else env.sensor)
 
     def flat(self, observation: Any) -> np.ndarray:
         """Return an observation [n] or a batch [B, n] as finite float32.  Raises ConfigError for other shapes."""
         n = self._spec.observation_dim
-        if self._world is None or isinstance(observation, np.ndarray):
+        if self._env is None or isinstance(observation, np.ndarray):
             try:
                 flat = float32(observation)  # a copy, since the caller may reuse its array
             except Exception as error:  # a strange object may raise anything
@@ -30,12 +30,12 @@ class Units:
                     f"{self._spec.name}: the observation is {shown(observation)}, not {count(n, 'real number')}"
                 ) from error
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
-                return self._border.vector("the observation", flat)
-        if self._world is None:
+                return self._clipped.vector("the observation", flat)
+        if self._env is None:
             raise ConfigError(
                 f"{self._spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})"
             )
-        return self._world.flatten(observation)
+        return self._env.flatten(observation)
 
     def one(self, observation: Any) -> np.ndarray:
         """Return one observation [n].  Raises ConfigError for a batch."""
@@ -47,10 +47,10 @@ class Units:
     def outside(self, action: np.ndarray) -> np.ndarray:
         """Return an action in the environment's units and shape."""
         scaled = self._spec.to_world(action)
-        if self._world is not None:
-            return self._world.shape(scaled)
+        if self._env is not None:
+            return self._env.shape(scaled)
         return scaled + self._spec.first_action if self._spec.actions else scaled
 
     def reward(self, value: Any, step: int) -> float:
         """Return the reward of a step as a float that learning can take.  Raises WorldError where it is not finite."""
-        return self._border.number(finite_number(self._spec.name, f"the reward of step {step}", value))
+        return self._clipped.number(finite_number(self._spec.name, f"the reward of step {step}", value))

@@ -29,7 +29,7 @@ SCORE = {"episode": tables.whole, "step": tables.whole}
 SCORE |= {"return_mean": tables.number_or_diverged, "return_std": tables.number}
 SCORE |= {"rest_speed": tables.number_or_nan, "still": tables.number_or_nan}
 SCORES = KEY | SCORE
-AGAIN = "what is done is kept: mend that, and call again"
+AGAIN = "finished cells are kept: correct this, and run the command again"
 RESTORE = "restore it, or choose another --out"
 
 Key = tuple[str, str, int]
@@ -132,9 +132,9 @@ class ResultsStore:
     def require(self, version: str, settings: dict[str, dict[str, Any]]) -> None:
         """Raise ConfigError unless cells of these settings, by "domain/variant", may stand beside what is here."""
         if RunDirectory(self.path).holds_run:
-            raise ConfigError(f"{self.path} holds a run of `reverie train`, and no results: choose another --out")
+            raise ConfigError(f"{self.path} holds a run of `reverie train`, not results: choose another --out")
         if exists(self.path / SWEEP):
-            raise ConfigError(f"{self.path} holds the runs of a sweep, and no results: choose another --out")
+            raise ConfigError(f"{self.path} holds the runs of a sweep, not results: choose another --out")
         if self.version not in (None, version):
             raise ConfigError(
                 f"{self.path} was filled by reverie {self.version}, and this is {version}: choose another --out"

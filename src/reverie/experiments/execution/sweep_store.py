@@ -28,7 +28,7 @@ from reverie.storage.run import RESULTS, SWEEP, RunDirectory
 from reverie.storage.tables import Table, read_table
 
 FORMAT = 1
-AGAIN = "what is done is kept: mend that, and call again"
+AGAIN = "finished runs are kept: correct this, and run the command again"
 RESTORE = "restore it, or choose another --out"
 RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]*", re.ASCII)
 SETTING = "set."  # what the columns of settings begin with
@@ -39,7 +39,7 @@ Verb = Literal["sweep", "train"]
 def run_name(text: str) -> str:
     """Return the name of a run's folder."""
     if not RUN_NAME.fullmatch(text):
-        raise ValueError("name of a run")
+        raise ValueError("the name of a run")
     return text
 
 
@@ -119,15 +119,15 @@ class SweepStore:
     def _refuse_foreign(self) -> None:
         """Raise ConfigError where the folder is something else."""
         if RunDirectory(self.path).holds_run:
-            raise ConfigError(f"{self.path} holds a run of `reverie train`, and no sweep: choose another --out")
+            raise ConfigError(f"{self.path} holds a run of `reverie train`, not a sweep: choose another --out")
         if exists(self.path / RESULTS):
-            raise ConfigError(f"{self.path} holds results of `reverie reproduce`, and no sweep: choose another --out")
+            raise ConfigError(f"{self.path} holds results of `reverie reproduce`, not a sweep: choose another --out")
         if self.facts is not None or not exists(self.path):
             return
         with io_errors("look into", self.path, "choose another --out"):
             others = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
         if others:
-            raise ConfigError(f"{self.path} holds {others[0]}, and no sweep: choose an empty folder, or another --out")
+            raise ConfigError(f"{self.path} holds {others[0]}, not a sweep: choose an empty folder, or another --out")
 
     def open(self) -> None:
         """Make the folder and take its lock.  Raises StorageError where another process holds it."""

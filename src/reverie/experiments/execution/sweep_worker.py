@@ -31,7 +31,7 @@ from reverie.training.callbacks import Evaluated, Event, StepEnded, usual_callba
 from reverie.training.evaluation import COLUMNS as EVALUATIONS
 
 CELL, ENDED = "cell.json", "ended.json"  # in the run directory until its result is kept
-AFRESH = "delete the run's folder, and it begins anew"
+AFRESH = "delete the run's folder to start it again"
 WIDTH = 10  # training episodes to a mean, where a sweep does not evaluate
 TELL_EVERY = 1.0  # seconds
 
@@ -59,7 +59,7 @@ class SweepResult(NamedTuple):
 
 def write(cell: SweepCell, folder: Path) -> None:
     """Describe the cell in FOLDER/cell.json."""
-    with io_errors("create", folder, "mend that, and call again"):
+    with io_errors("create", folder, "correct this, and run the command again"):
         make_folder(folder)
     write_whole(folder / CELL, msgspec.json.encode(cell))
 

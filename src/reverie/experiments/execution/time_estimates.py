@@ -14,7 +14,7 @@ from reverie.experiments.spec.declaration import RANDOM, RunSpec
 from reverie.imagination.settings import Imagination
 
 # Of one thread of the machine that this was written on: three networks forth and back, all the rest of an update, a step of
-# the world and of acting, a step of model predictive control.
+# the environment and of acting, a step of model predictive control.
 FLOPS, UPDATE, STEP, MPC = 1e11, 2e-4, 4e-4, 0.06
 
 
@@ -48,9 +48,9 @@ def _seconds_an_episode(cell: RunSpec) -> float:
         updates += agent.minibatches or agent.rollout_length
         driven = (1 - agent.mixture) if agent.plan == "mpc" else 0.0
         agent = agent.agent
-    world = make_env(cell.domain)
-    sizes = [world.spec.observation_dim, *agent.hidden, world.spec.action_dim]
-    world.close()
+    env = make_env(cell.domain)
+    sizes = [env.spec.observation_dim, *agent.hidden, env.spec.action_dim]
+    env.close()
     weights = sum(a * b for a, b in itertools.pairwise(sizes))
     an_update = UPDATE + 3 * 6 * weights * agent.batch_size / FLOPS
     return horizon * (STEP + agent.updates_per_step * updates * an_update + driven * MPC)

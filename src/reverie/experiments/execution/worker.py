@@ -39,7 +39,7 @@ from reverie.training.provenance import machine, versions
 
 COLUMNS = SCORE | {"seconds": number}  # of the scores.csv of a cell under way
 FILM, FILM_SECONDS, FILM_SEED = "film.mp4", 12.0, 0  # of the cell with this seed
-AFRESH = "delete the cell's folder, and it begins anew"
+AFRESH = "delete the cell's folder to start it again"
 REST = 0.1  # the last share of an episode's time limit, in which an arm should have come to rest
 
 Greedy = Callable[[np.ndarray], np.ndarray]
@@ -101,18 +101,18 @@ def learn(cell: RunSpec, folder: Path, tell: Callable[[dict[str, Any]], None]) -
 
     tell: called with each new row of it.  Raises ReverieError where the cell cannot be run.
     """
-    world = make_env(cell.domain)
+    env = make_env(cell.domain)
     scores = _Scores(folder / "scores.csv", cell, tell)
     try:
         if cell.variant.agent == RANDOM:
-            _act_at_random(cell, world, scores)
+            _act_at_random(cell, env, scores)
             return
         with _open(cell, folder / "run", scores) as learner:
-            _learn(learner, world, scores)
+            _learn(learner, env, scores)
             if cell.seed == FILM_SEED:
                 _film(learner, cell.domain, folder / FILM)
     finally:
-        world.close()
+        env.close()
 
 
 class _Scores:
@@ -162,12 +162,12 @@ def _greedy(learner: rv.Learner) -> Greedy:
     return lambda observation: learner.spec.from_world(learner.predict(observation))
 
 
-def _learn(learner: rv.Learner, world: EnvAdapter, scores: _Scores) -> None:
+def _learn(learner: rv.Learner, env: EnvAdapter, scores: _Scores) -> None:
     scores.keep(learner.episodes)
     while (due := scores.next_episode) is not None:
         try:
             learner.learn(episodes=due - learner.episodes)  # none where it was killed between saving and scoring
-            score = scored(_greedy(learner), world)
+            score = scored(_greedy(learner), env)
         except DivergedError:  # a result like any other: the lowest there is, from here to the end
             while scores.next_episode is not None:
                 scores.add(learner.steps, Score(-math.inf, 0.0, math.nan, 0.0))
@@ -175,17 +175,17 @@ def _learn(learner: rv.Learner, world: EnvAdapter, scores: _Scores) -> None:
         scores.add(learner.steps, score)
 
 
-def _act_at_random(cell: RunSpec, world: EnvAdapter, scores: _Scores) -> None:
+def _act_at_random(cell: RunSpec, env: EnvAdapter, scores: _Scores) -> None:
     generator = np.random.default_rng(seed_of(cell.seed, NOISE))
-    score = scored(lambda observation: generator.uniform(-1, 1, world.spec.action_dim), world)
+    score = scored(lambda observation: generator.uniform(-1, 1, env.spec.action_dim), env)
     scores.keep(0)
     while scores.next_episode is not None:
         scores.add(0, score)
 
 
-def scored(greedy: Greedy, world: EnvAdapter) -> Score:
+def scored(greedy: Greedy, env: EnvAdapter) -> Score:
     """Return what a policy, observation [n] -> action [m] in [-1, 1], is worth on a domain."""
-    inner: Any = world.env.unwrapped
+    inner: Any = env.env.unwrapped
     resting = (1 - REST) * inner.horizon
     returns: list[float] = []
     squares: list[list[float]] = [[] for _ in range(TEST_EPISODES)]
@@ -195,7 +195,7 @@ def scored(greedy: Greedy, world: EnvAdapter) -> Score:
             squares[len(returns)].append(float(np.mean(inner.state[-inner.model.nv :] ** 2)))
 
     for episode in range(TEST_EPISODES):
-        returns.append(play(greedy, world, TEST_SEED, episode, watch).total)
+        returns.append(play(greedy, env, TEST_SEED, episode, watch).total)
     ends = [own for own in squares if own]  # an episode may end before
     rest_speed = math.sqrt(np.mean(np.concatenate(ends))) if ends else math.nan
     still = sum(np.mean(own) < REST_SPEED**2 for own in ends) / TEST_EPISODES
