@@ -17,7 +17,7 @@ from studies.study import ROOT, Cell, Row, Study
 
 OTHER_CELLS = "the other cells are kept, and the same command tries it again"
 
-Tell = Callable[[Cell, Row], None]
+OnRow = Callable[[Cell, Row], None]
 
 
 class CellError(ReverieError):
@@ -25,11 +25,11 @@ class CellError(ReverieError):
 
 
 def fill(
-    study: Study, store: Store, cells: Sequence[Cell], jobs: int, tell: Tell, python: str = sys.executable
+    study: Study, store: Store, cells: Sequence[Cell], jobs: int, on_row: OnRow, python: str = sys.executable
 ) -> None:
     """Compute the cells that the store lacks, and keep each when it ends.
 
-    tell: called with each row of a cell that ended.  python: the interpreter of the cells' processes.  Raises CellError at
+    on_row: called with each row of a cell that ended.  python: the interpreter of the cells' processes.  Raises CellError at
     the end where cells failed.  An exception here, an interrupt too, ends every process; finished cells are kept.
     """
     failed: dict[Cell, str] = {}
@@ -44,7 +44,7 @@ def fill(
                     continue
                 store.add(cell, outcome)
                 for row in outcome:
-                    tell(cell, row)
+                    on_row(cell, row)
         for stem in dict.fromkeys(study.file_of(cell) for cell in missing if cell not in failed):
             store.write_settings(stem)
     if failed:

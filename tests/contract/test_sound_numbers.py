@@ -436,9 +436,9 @@ def test_what_lasts_is_said_once(value, now, kind):
         columns = found.judge({"step": 200 * row, "episode": row, "value_mean": value}, now)
         assert (columns["value_excess"] > 0.1) == (kind == "value")
     assert [notice.kind for notice in found.taken()] == [kind] * (kind is not None)
-    assert found.ills() == [kind] * (kind is not None)
+    assert found.problems() == [kind] * (kind is not None)
     found.judge({"step": 1, "episode": 1, "value_mean": 0.0}, WELL)
-    assert not found.ills()
+    assert not found.problems()
 
 
 def test_an_entropy_bonus_is_no_excess():

@@ -120,7 +120,7 @@ def test_compiling_is_said_before_the_first_step(clock, monkeypatch):
 
 def learner_of(**changes):
     facts = {"config": types.SimpleNamespace(name="naf"), "spec": types.SimpleNamespace(name="Line")}
-    return types.SimpleNamespace(**facts, recent_returns=[], newest_metrics=None, ills=[], steps=0, **changes)
+    return types.SimpleNamespace(**facts, recent_returns=[], newest_metrics=None, problems=[], steps=0, **changes)
 
 
 def test_where_episodes_are_asked_for_episodes_are_counted(clock, capsys):

@@ -156,7 +156,7 @@ def test_a_cell_is_an_ordinary_run_and_goes_on_from_where_it_was_killed(tmp_path
     sweep_worker.learn(cell(1), whole, told.append)
     with rv.Learner(AGENT, "worlds:LinearWorld", seed=1, out=cut) as learner:
         learner.learn(20, callbacks=[rv.Evaluate(20, 2)])  # an episode's end
-    assert sweep_worker.begun(cut) == 20
+    assert sweep_worker.steps_done(cut) == 20
     sweep_worker.learn(cell(1), cut, told.append)
     assert without_seconds(whole / "episodes.csv") == without_seconds(cut / "episodes.csv")
     assert (whole / "evaluations.csv").read_bytes() == (cut / "evaluations.csv").read_bytes()
@@ -170,10 +170,10 @@ def test_a_cell_is_an_ordinary_run_and_goes_on_from_where_it_was_killed(tmp_path
 
 
 def test_a_run_that_cannot_be_read_has_no_steps_behind_it_until_it_is_tried(tmp_path):
-    assert sweep_worker.begun(tmp_path) == 0
+    assert sweep_worker.steps_done(tmp_path) == 0
     (tmp_path / "experience").mkdir()
     (tmp_path / "experience" / "journal.bin").write_bytes(b"torn")
-    assert sweep_worker.begun(tmp_path) == 0
+    assert sweep_worker.steps_done(tmp_path) == 0
     sweep_worker.write(cell(), tmp_path)
     with pytest.raises(StorageError):
         sweep_worker.learn(cell(), tmp_path, print)

@@ -12,7 +12,7 @@ import reverie as rv
 from reverie.algorithms import ALGORITHMS
 from reverie.cli.parser import UsageError, build_parser
 from reverie.core.checked_settings import coerce
-from reverie.core.errors import ConfigError, going_on, unknown
+from reverie.core.errors import ConfigError, unknown, with_advice
 from reverie.core.other_names import called_here
 from reverie.core.status import Status
 from reverie.core.words import count, either, listed, mean_of_last, number, size, whole_number
@@ -218,4 +218,4 @@ def test_texts_have_one_stop_at_their_end(file):
     ],
 )
 def test_no_semicolon_follows_a_sentence_that_has_ended(said, whole):
-    assert going_on(said, "mend it") == whole
+    assert with_advice(said, "mend it") == whole

@@ -52,11 +52,15 @@ def _run(words: Sequence[str]) -> int:
 def _end(error: BaseException) -> int:
     """Print in one line why a verb ended; return the exit status."""
     if isinstance(error, Interrupted):
-        return stopping.tell(_how_far(error))
+        return stopping.print_message(_how_far(error))
     if FLAG.asked:  # the failure may be caused by the signal, since child processes receive it too
-        return stopping.tell() if isinstance(error, KeyboardInterrupt) else stopping.tell(f"({sentence(error)})")
+        return (
+            stopping.print_message()
+            if isinstance(error, KeyboardInterrupt)
+            else stopping.print_message(f"({sentence(error)})")
+        )
     if isinstance(error, KeyboardInterrupt):
-        return stopping.tell()
+        return stopping.print_message()
     if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough (`reverie list | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

@@ -55,8 +55,8 @@ def path(text: str) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return text
     except (OSError, ValueError) as error:  # too long, no permission, a loop of links, a NUL
-        said = getattr(error, "strerror", None) or "no file can have this name"
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {said}; give another path") from None
+        reason = getattr(error, "strerror", None) or "no file can have this name"
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used: {reason}; give another path") from None
     return text
 
 

@@ -34,7 +34,7 @@ def run(options: Any) -> None:
     if options.domains:
         names = chosen(options.domains)
         contests = {"step": lambda peers, rounds: domains(names, rounds)}
-    stopping.say("a bench saves nothing")
+    stopping.set_message("a bench saves nothing")
     for name in [options.what] if options.what else contests:
         facts[name] = contests[name]([peer for peer in peers if peer in peers_of(name)], options.rounds)
         for part, rows in facts[name].items():

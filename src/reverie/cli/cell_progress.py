@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from reverie.experiments.execution.cells import Tell
+from reverie.experiments.execution.cells import OnRow
 from reverie.report.multi_progress import Key, MultiProgress
 
 FAILED = 1  # exit status where a cell failed
@@ -19,7 +19,7 @@ class CellTexts(NamedTuple):
 
 
 def run_cells(
-    fill: Callable[[Tell], Generator[tuple[Any, Any]]], progress: MultiProgress, texts: CellTexts
+    fill: Callable[[OnRow], Generator[tuple[Any, Any]]], progress: MultiProgress, texts: CellTexts
 ) -> list[tuple[Any, str]]:
     """Run cells to their end and show their progress; return (cell, error) for those that failed.
 

@@ -15,7 +15,7 @@ def run(options: Any) -> int | None:
     from reverie.environments.environment_check import check
 
     look()
-    stopping.say("a check saves nothing")
+    stopping.set_message("a check saves nothing")
     findings, figures = check(options.env, options.steps)
     wrong = [finding for finding in findings if finding.verdict == "wrong"]
     facts = {"env": options.env, "fit": not wrong, "findings": [finding._asdict() for finding in findings], **figures}

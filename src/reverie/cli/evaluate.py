@@ -12,13 +12,13 @@ from reverie.core.words import count
 
 def run(options: Any) -> None:
     """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
-    from reverie.training.evaluation import cut_line, evaluate
+    from reverie.training.evaluation import cut_note, evaluate
     from reverie.training.saved_policy import SavedPolicy
 
     look()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     env = saved.env(options.env, options.allow_new_bounds)
-    stopping.say("an evaluation saves nothing")
+    stopping.set_message("an evaluation saves nothing")
     found = evaluate(saved.greedy, env, options.episodes, options.seed, saved.limit(env))
     env.close()
     facts = found.facts
@@ -31,7 +31,7 @@ def run(options: Any) -> None:
         f"{env.name}, policy of step {saved.step}, {count(options.episodes, 'greedy episode')}",
         f"mean {facts['mean']:.4g}, standard deviation {facts['std']:.4g}{interval}",
         "returns " + " ".join(f"{value:.4g}" for value in facts["returns"]),
-        *([cut_line(found.cut, options.episodes, found.limit)] if found.cut else []),
+        *([cut_note(found.cut, options.episodes, found.limit)] if found.cut else []),
     )
 
 

@@ -57,7 +57,9 @@ VERBS = {  # a new verb is a file in this folder and its line here
         "one page about results of `reproduce`, or about runs",
         "reverie report studies/data/paper -o report.html",
     ),
-    "recover": Verb("recover", "save what is intact of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"),
+    "recover": Verb(
+        "recover", "save what is intact of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
+    ),
     "bench": Verb("bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx"),
 }
 

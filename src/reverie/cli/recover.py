@@ -20,7 +20,7 @@ def run(options: Any) -> None:
     from reverie.training.recovery import recover
 
     look()
-    stopping.say(f"nothing was recovered; {options.run_directory} is unchanged")
+    stopping.set_message(f"nothing was recovered; {options.run_directory} is unchanged")
     found = recover(Path(options.run_directory), None if options.output is None else Path(options.output))
     emit(options, dataclasses.asdict(found) | {"goes_on": found.goes_on}, *_lines(found))
 

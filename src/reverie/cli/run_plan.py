@@ -38,7 +38,7 @@ def plan(options: Any) -> None:
     if options.settings and options.method != "pilqr":
         raise ConfigError(f"--set goes with --method pilqr; {options.method} has --horizon and --iterations")
     output = _film_file(options)
-    stopping.say("a plan is not saved")
+    stopping.set_message("a plan is not saved")
     with room_for(options, output):
         _run(options, output, fits)
 

@@ -23,7 +23,7 @@ def report(options: Any) -> None:
     """Write one page about all folders."""
     folders, directories, sweeps, output = [], [], [], Path(options.output)
     require_ending(output, (".html", ".htm"), "pages are", bare=True)
-    stopping.say("no report was written")
+    stopping.set_message("no report was written")
     for path in map(Path, options.directories):
         look()
         if exists(path / RESULTS):

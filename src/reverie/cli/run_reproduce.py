@@ -16,7 +16,7 @@ from reverie.experiments.execution.missing_runs import chosen, fill, prepare, re
 from reverie.experiments.execution.process_pool import usable_cores
 from reverie.experiments.execution.results_store import Key, ResultsStore, RunResult
 from reverie.experiments.execution.time_estimates import estimates
-from reverie.experiments.execution.worker import begun as begun_of
+from reverie.experiments.execution.worker import episodes_done
 from reverie.experiments.spec.declaration import RunSpec, cells_of
 from reverie.experiments.spec.hyperparameter_search import searched
 from reverie.experiments.spec.paper import EXPERIMENTS
@@ -29,14 +29,16 @@ def reproduce(options: Any) -> int:
     cells, results = _cells(options), ResultsStore(Path(options.out))
     missing = prepare(results, cells)
     jobs = options.jobs or usable_cores()
-    begun = {cell.key: begun_of(results.work / cell.folder_name) for cell in missing if options.backend == "local"}
-    costs = estimates(missing, results.cells, begun)
+    done_before = {
+        cell.key: episodes_done(results.work / cell.folder_name) for cell in missing if options.backend == "local"
+    }
+    costs = estimates(missing, results.cells, done_before)
     facts: dict[str, Any] = {"experiment": options.experiment, "out": options.out, "cells": len(cells)}
     facts |= {"done": len(cells) - len(missing), "jobs": jobs, "estimated_seconds": round(sum(costs.values()))}
     if options.dry_run:
         emit(options, facts, *_plan(cells, missing, costs, jobs if options.backend == "local" else None))
         return 0
-    failed = _fill(options, results, missing, jobs, partial(MultiProgress, costs, begun, options.quiet))
+    failed = _fill(options, results, missing, jobs, partial(MultiProgress, costs, done_before, options.quiet))
     facts |= {"done": len(cells) - len(failed), "failed": [" ".join(map(str, cell.key)) for cell in failed]}
     lines = [f"{facts['done']} of {count(len(cells), 'cell')} done: {options.out}"]
     try:
@@ -92,7 +94,7 @@ def _fill(
     if not missing:
         return []
     results.open()
-    stopping.say(f"finished cells are kept in {results.path}; the same command continues from there")
+    stopping.set_message(f"finished cells are kept in {results.path}; the same command continues from there")
     progress = show()
     try:
         missing = prepare(results, missing)  # another call may have done some while we waited for the lock
@@ -101,7 +103,7 @@ def _fill(
             lambda cell, row: (int(row["episode"]), cell.episodes, float(row["return_mean"])),
             _ending,
         )
-        failed = run_cells(lambda tell: fill(results, missing, options.backend, jobs, tell), progress, texts)
+        failed = run_cells(lambda on_row: fill(results, missing, options.backend, jobs, on_row), progress, texts)
     finally:
         results.close()
     return [cell for cell, _ in failed]

@@ -38,7 +38,7 @@ def _run(options: Any, output: Path | None) -> None:
     if output is not None:
         value_map.refuse_what_cannot_be_drawn(output)
     check_discount(None, options.discount)
-    stopping.say("nothing is saved by solving")
+    stopping.set_message("nothing is saved by solving")
     env = DiscreteEnvAdapter(options.env, options.seed, **options_of(options.env, dict(options.settings)))
     try:
         mdp = env.table() if env.has_table or options.method in PLANNERS else None

@@ -22,7 +22,7 @@ from reverie.experiments.analysis.statistics import number
 from reverie.experiments.execution.missing_runs import BACKENDS, require_backend
 from reverie.experiments.execution.process_pool import usable_cores
 from reverie.experiments.execution.sweep_store import SweepStore, Verb
-from reverie.experiments.execution.sweep_worker import SweepResult, begun
+from reverie.experiments.execution.sweep_worker import SweepResult, steps_done
 from reverie.experiments.spec.sweep_grid import (
     Pair,
     SweepCell,
@@ -208,22 +208,22 @@ def _fill(options: Any, store: SweepStore, cells: Sequence[SweepCell]) -> dict[s
     assert store.facts is not None
     folder = store.runs(store.facts.verb)
     names = _short_names(cells)
-    steps_done = {names[cell.folder_name]: begun(folder / cell.folder_name) for cell in missing}
+    done_before = {names[cell.folder_name]: steps_done(folder / cell.folder_name) for cell in missing}
     # All cells take as many steps, so steps stand for seconds.
-    costs = {key: float(max(1, missing[0].steps - steps)) for key, steps in steps_done.items()}
+    costs = {key: float(max(1, missing[0].steps - steps)) for key, steps in done_before.items()}
 
     def interrupted(how_far: str) -> str:
         del how_far
         kept = f"{len(cells) - len(store.missing(cells))} of {count(len(cells), 'run')} done and kept in {store.path}"
         return f"reverie: interrupted; {kept}. To continue:\n{line}"
 
-    stopping.say(interrupted)
+    stopping.set_message(interrupted)
     texts = CellTexts(
         lambda cell: names[cell.folder_name], lambda cell, row: (row["step"], cell.steps, row["score"]), _ending
     )
     backend, jobs = options.backend or BACKENDS[0], options.jobs or usable_cores()
-    progress = MultiProgress(costs, steps_done, options.quiet)
-    failed = run_cells(lambda tell: store.fill(missing, backend, jobs, tell), progress, texts)
+    progress = MultiProgress(costs, done_before, options.quiet)
+    failed = run_cells(lambda on_row: store.fill(missing, backend, jobs, on_row), progress, texts)
     return {cell.folder_name: error for cell, error in failed}
 
 
@@ -256,7 +256,7 @@ def _report(options: Any, store: SweepStore, cells: Sequence[SweepCell], failed:
     lines = [f"{done} of {count(len(cells), 'run')} done: {store.path}", *sweep_report.lines(store)]
     lines += [f"failed: {name}: {error}" for name, error in failed.items()]
     if results:
-        stopping.say("the runs are kept; no report was written")
+        stopping.set_message("the runs are kept; no report was written")
         try:
             facts["report"] = run_report.write([], [], store.path / OUTPUT, [store])[0]["report"]
             lines.append(f"the report: {facts['report']}")

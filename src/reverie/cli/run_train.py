@@ -10,7 +10,7 @@ from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
 from reverie.cli.train import STEPS, usual_evaluate_every
-from reverie.core.errors import ConfigError, ReverieError, going_on
+from reverie.core.errors import ConfigError, ReverieError, with_advice
 from reverie.core.words import count, mean_of_last, whole_number
 from reverie.report.progress import Progress
 from reverie.storage.config import Call, Config
@@ -20,7 +20,7 @@ from reverie.storage.run import RunDirectory, unused
 from reverie.training import trust
 from reverie.training.callbacks import usual_callbacks
 from reverie.training.resume_commands import resume_line
-from reverie.training.resuming import Wish, facts_of, header_of
+from reverie.training.resuming import ResumeOptions, facts_of, header_of
 from reverie.training.run_identity import require_as_begun
 from reverie.training.train_command import resume_words
 
@@ -37,12 +37,12 @@ def train(options: Any) -> None:
         _refuse_other(directory, options, held)
         call = _call(directory, held, options)
         line = _resume_line(options, call.steps, out)
-        stopping.say(lambda how_far: _while_taken_up(directory, held, options, line))
+        stopping.set_message(lambda how_far: _while_taken_up(directory, held, options, line))
         if not differences(options, held.agent):  # then the run's other settings stay: its noise may be somebody's
             trust.require(directory, held, options.trust, named=_named(options))
-        wish = Wish(options.relearn, options.allow_new_bounds, options.trust, call)
+        allowed = ResumeOptions(options.relearn, options.allow_new_bounds, options.trust, call)
         agent = agent_to_go_on_with(options, held.agent)
-        learner = rv.Learner._load(out, options.env, None, False, agent, wish)
+        learner = rv.Learner._load(out, options.env, None, False, agent, allowed)
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of an incomplete record from the end of {directory.journal_file}; they are kept beside it")
@@ -52,18 +52,18 @@ def train(options: Any) -> None:
         amount = STEPS if options.steps is None else options.steps
         line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
-        stopping.say(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
+        stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
         learner = rv.Learner(agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard)
         directory.write_call(Call(learner.steps, amount))
     with learner:
         call = directory.read_call() or Call(learner.steps, 0)
         goal = call.start + call.steps
-        stopping.say(lambda how_far: _saved(learner.steps, how_far, line))
+        stopping.set_message(lambda how_far: _saved(learner.steps, how_far, line))
         try:
             learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
         except rv.WorldError as error:
             raise rv.WorldError(
-                going_on(error, "everything before is saved: correct it and continue with --resume")
+                with_advice(error, "everything before is saved: correct it and continue with --resume")
             ) from error
         directory.end_call()
         if options.resume and goal <= call.start:
@@ -110,7 +110,7 @@ def _saved(steps: int, how_far: str, line: str) -> str:
 def _while_taken_up(directory: RunDirectory, held: Config, options: Any, line: str) -> str:
     """Return the message for an interrupt while a run is being resumed, with the command that continues.
 
-    held: config.json before.  If it has changed since, the user's wish is stored and the command need not repeat it.
+    held: config.json before.  If it has changed since, the user's allowed is stored and the command need not repeat it.
     """
     changed = True
     with contextlib.suppress(ReverieError):

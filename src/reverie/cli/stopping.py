@@ -28,7 +28,7 @@ class _Last:
     def __init__(self):
         self.sentence: Callable[[str], str] = lambda how_far: _line(how_far, NOTHING)
         self.claim = threading.Lock()  # never released by whoever prints: a signal may come at any time
-        self.told = False
+        self.is_printed = False
 
 
 _last = _Last()
@@ -38,26 +38,26 @@ def _line(how_far: str, saved: str) -> str:
     return f"reverie: interrupted{how_far and ' ' + how_far}; {saved}"
 
 
-def say(sentence: str | Callable[[str], str]) -> None:
+def set_message(sentence: str | Callable[[str], str]) -> None:
     """Set the message after a signal from now on: what is saved, or a function of how far the work had come."""
     _last.sentence = sentence if callable(sentence) else lambda how_far: _line(how_far, sentence)
 
 
-def tell(how_far: str = "") -> int:
+def print_message(how_far: str = "") -> int:
     """Print the message on stderr, once; return the exit status."""
     if _last.claim.acquire(blocking=False):
         with contextlib.suppress(OSError):
             print(_last.sentence(how_far), file=sys.stderr, flush=True)
-        _last.told = True
+        _last.is_printed = True
     return EXIT_STATUS
 
 
 def end_at_once() -> None:
     """End the process, perhaps from another thread.  This is safe, since files on disk are whole at any time."""
     if not _last.claim.acquire(blocking=False):
-        if not _last.told and threading.current_thread() is threading.main_thread():
+        if not _last.is_printed and threading.current_thread() is threading.main_thread():
             return  # the main thread, or the watching thread, is about to print
-        _wait_until_told()
+        _wait_until_printed()
         os._exit(EXIT_STATUS)
     try:
         text = _last.sentence("at once") + "\n"
@@ -69,9 +69,9 @@ def end_at_once() -> None:
         os._exit(EXIT_STATUS)
 
 
-def _wait_until_told(seconds: float = 1.0) -> None:
+def _wait_until_printed(seconds: float = 1.0) -> None:
     until = time.monotonic() + seconds
-    while not _last.told and time.monotonic() < until:
+    while not _last.is_printed and time.monotonic() < until:
         time.sleep(0.01)
 
 
@@ -107,7 +107,7 @@ def leave(status: int) -> NoReturn:
         sys.exit(status)
     if status == EXIT_STATUS:
         _last.claim.acquire(blocking=False)
-        _last.told = True
+        _last.is_printed = True
         _end_children()
         if not _DEBUG:
             with contextlib.suppress(OSError):

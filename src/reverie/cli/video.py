@@ -13,13 +13,13 @@ from reverie.core.interrupts import look
 def run(options: Any) -> None:
     """Film one greedy episode."""
     from reverie.report.film import SKETCHED, TRACED, record
-    from reverie.training.evaluation import cut_line
+    from reverie.training.evaluation import cut_note
     from reverie.training.saved_policy import SavedPolicy
 
     look()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
-    stopping.say(f"no film was written to {output}")
+    stopping.set_message(f"no film was written to {output}")
     with room_for(options, output):
         played, sketched, traced = record(
             saved.greedy,
@@ -33,7 +33,7 @@ def run(options: Any) -> None:
             note(SKETCHED)
         if traced:
             note(TRACED)
-        words = [cut_line(1, 1, played.length)] if played.cut else []
+        words = [cut_note(1, 1, played.length)] if played.cut else []
         facts = {
             "film": str(output),
             "step": saved.step,

@@ -39,10 +39,10 @@ def sentence(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def going_on(said: object, more: str) -> str:
-    """Return an error's text followed by `more`: after a semicolon, or as a new sentence if the text ends one."""
-    text = str(said).rstrip()
-    return f"{text} {more[:1].upper()}{more[1:]}" if text.endswith(("?", ".", "!")) else f"{text}; {more}"
+def with_advice(message: object, advice: str) -> str:
+    """Return a message followed by advice: after a semicolon, or as a new sentence if the message ends one."""
+    text = str(message).rstrip()
+    return f"{text} {advice[:1].upper()}{advice[1:]}" if text.endswith(("?", ".", "!")) else f"{text}; {advice}"
 
 
 class ConfigError(ReverieError, ValueError):

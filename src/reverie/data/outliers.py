@@ -58,7 +58,7 @@ def row_limits(rows: np.ndarray, reward: int) -> np.ndarray:
     return found
 
 
-class Found(NamedTuple):
+class ReplacedOutliers(NamedTuple):
     """Outliers that were replaced."""
 
     steps: list[int]  # numbers of their steps, from 1
@@ -88,7 +88,7 @@ class Outliers:
         """Return whether a row [width] of the replay is an outlier."""
         return bool((np.abs(row) > row_limits(self._replay.rows[: len(self._replay)], self._reward)).any())
 
-    def set_aside(self) -> Found | None:
+    def set_aside(self) -> ReplacedOutliers | None:
         """Replace each outlier by the good row before it, or by the first good row.  Returns them, or None."""
         replay, size, capacity = self._replay, len(self._replay), len(self._replay.rows)
         rows = replay.rows[:size]
@@ -99,7 +99,7 @@ class Outliers:
         first = replay.added - size
         number = first + (np.arange(size) - first) % capacity  # of each row
         place = int(np.argmax(sizes[far].max(axis=0)))
-        found = Found(np.sort(number[far] + 1).tolist(), place, float(np.abs(rows[far, place]).max()))
+        found = ReplacedOutliers(np.sort(number[far] + 1).tolist(), place, float(np.abs(rows[far, place]).max()))
         good = np.sort(number[~far])
         for bad in np.sort(number[far]).tolist():
             stand_in = int(good[max(0, int(np.searchsorted(good, bad)) - 1)])

@@ -26,7 +26,7 @@ class ClippedValues:
 
     def __init__(self, name: str, sensor: Callable[[int], str]):
         self._name, self._sensor = name, sensor
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def vector(self, where: str, values: np.ndarray) -> np.ndarray:
         """Return observations [n] or [B, n], clipped.
@@ -37,19 +37,19 @@ class ClippedValues:
             return values
         finite_vector(self._name, where, values.ravel())
         for index in np.argwhere(np.abs(values) > LARGEST)[:, -1].tolist():
-            self._tell(f"the observation at {self._sensor(index)}")
+            self._warn(f"the observation at {self._sensor(index)}")
         return values.clip(-LARGEST, LARGEST)
 
     def number(self, value: float) -> float:
         """Return a reward, clipped.  value: finite."""
         if abs(value) > LARGEST:
-            self._tell("the reward")
+            self._warn("the reward")
             return math.copysign(LARGEST, value)
         return value
 
-    def _tell(self, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
+    def _warn(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
             text = (
                 f"{self._name}: {what} goes beyond ±{LARGEST:g}; float32 cannot sum squares of that, so it counts as "
             )

@@ -22,7 +22,7 @@ from reverie.environments.values import (
     finite_number,
     flattener,
     parts_of,
-    said_of,
+    reason_of,
     shown,
     truth,
 )
@@ -81,7 +81,7 @@ class EnvAdapter:
         try:
             flat = self._flatten(observation)
         except Exception as error:  # a user's object may raise anything when it is read
-            raise WorldError(f"{self.name}: {where} {said_of(error)}") from error
+            raise WorldError(f"{self.name}: {where} {reason_of(error)}") from error
         return self._border.vector(where, flat)
 
     def sensor(self, index: int) -> str:

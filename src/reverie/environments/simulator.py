@@ -112,25 +112,25 @@ class GymnasiumSimulator:
         n, d = self.tangent_dim, self.tangent_dim + self.action_dim
         jacobian, gradient = np.empty((n, d)), np.empty(d)
         for i, direction in enumerate(STEP * np.eye(d)):
-            low, high = (self._beside(x, u, way * direction) for way in (-1, 1))
+            low, high = (self._step_beside(x, u, way * direction) for way in (-1, 1))
             width = high.moved[i] - low.moved[i]
             jacobian[:, i] = self.difference(low.x, high.x) / width
             gradient[i] = (high.reward - low.reward) / width
-        hessian = self._bends(x, u)
-        self._beside(x, u, np.zeros(d))
+        hessian = self._reward_hessian(x, u)
+        self._step_beside(x, u, np.zeros(d))
         return Linearisation(jacobian[:, :n], jacobian[:, n:], gradient, hessian, self._scores[-1][1])
 
-    def _bends(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    def _reward_hessian(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return the Hessian of the reward [n + m, n + m] by second differences."""
         u = np.clip(u, -1.0 + WIDE, 1.0 - WIDE)  # so that u ± WIDE is within bounds
         d = self.tangent_dim + self.action_dim
         steps = WIDE * np.eye(d)
 
         def bend(direction: np.ndarray) -> float:
-            pair = sum(self._beside(x, u, way * direction).reward for way in (-1, 1))
+            pair = sum(self._step_beside(x, u, way * direction).reward for way in (-1, 1))
             return (pair - 2 * here) / WIDE**2
 
-        here = self._beside(x, u, np.zeros(d)).reward
+        here = self._step_beside(x, u, np.zeros(d)).reward
         own = np.array([bend(step) for step in steps])
         hessian = np.diag(own)
         if d <= MOST_SECOND_DIFFERENCES:
@@ -139,13 +139,13 @@ class GymnasiumSimulator:
                     hessian[i, j] = hessian[j, i] = 0.5 * (bend(steps[i] + steps[j]) - own[i] - own[j])
         return hessian
 
-    def _beside(self, x: np.ndarray, u: np.ndarray, move: np.ndarray) -> "_Beside":
+    def _step_beside(self, x: np.ndarray, u: np.ndarray, move: np.ndarray) -> "_PerturbedStep":
         """Take a step from (x, u) + move. The action stays in double precision, and is clipped to its bounds."""
         n = self.tangent_dim
         moved = np.concatenate([move[:n], np.clip(u + move[n:], -1.0, 1.0)])
         self.begin(self.shift(x, move[:n]))
         reward = self._act(self._adapter.spec.to_world(moved[n:]))
-        return _Beside(self._env.state_vector(), reward, moved)
+        return _PerturbedStep(self._env.state_vector(), reward, moved)
 
     def _act(self, action: np.ndarray) -> float:
         _, reward, terminated, _, _ = self._env.step(action)
@@ -153,7 +153,7 @@ class GymnasiumSimulator:
         return float(reward)
 
 
-class _Beside(NamedTuple):
+class _PerturbedStep(NamedTuple):
     x: np.ndarray
     reward: float
     moved: np.ndarray  # the change of x and the action [n + m]

@@ -96,8 +96,8 @@ class DiscreteEnvAdapter:
                     raise ValueError
                 state = state * size + int(part) - first
         except Exception:  # a user's object may raise anything when it is read
-            said = f"an observation is {shown(observation)}, which is not in {self.env.observation_space}"
-            raise WorldError(f"{self.name}: {said}") from None
+            text = f"an observation is {shown(observation)}, which is not in {self.env.observation_space}"
+            raise WorldError(f"{self.name}: {text}") from None
         return state
 
     def table(self) -> MDP:
@@ -108,15 +108,15 @@ class DiscreteEnvAdapter:
                 f"{self.name} has no table of transitions ({reason}), which value and policy iteration need: "
                 "learn it from samples, --method q-learning or dyna-q"
             )
-        starts = self._told("initial_state_distrib")
+        starts = self._attribute("initial_state_distrib")
         try:
             return from_outcomes(
-                of_table(self._told("P"), self.states, self.actions), self.states, self.actions, starts
+                of_table(self._attribute("P"), self.states, self.actions), self.states, self.actions, starts
             )
         except ConfigError as error:
             raise ConfigError(f"{self.name}: {error}") from None
 
-    def _told(self, what: str) -> Any:
+    def _attribute(self, what: str) -> Any:
         """Return the environment's attribute `what`, or None.  Raises WorldError where reading it raises."""
         try:
             return getattr(self.env.unwrapped, what, None)
@@ -141,7 +141,7 @@ class DiscreteEnvAdapter:
             env = env.env
         if getattr(env, "fickle_passenger", False):
             return "its table leaves out the fickle passenger"
-        table = self._told("P")
+        table = self._attribute("P")
         return "env.unwrapped.P" if table is None or (isinstance(table, Sized) and not len(table)) else ""
 
     def grid(self) -> Grid | None:

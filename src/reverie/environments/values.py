@@ -31,7 +31,7 @@ class Misfit(ValueError):
     """A value that does not fit. Its text is the rest of a sentence that begins with the value's name: "holds text"."""
 
 
-def said_of(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the rest of a sentence about a value that was refused with `error`, as the text of a `Misfit`.
 
     Raises `error` again where it is a ReverieError, whose text is a whole sentence.
@@ -201,7 +201,7 @@ def _at(key: Any, part: Flatten, value: Any) -> np.ndarray:
     try:
         return part(value)
     except Exception as error:
-        raise Misfit(f"[{key!r}] {said_of(error)}") from error
+        raise Misfit(f"[{key!r}] {reason_of(error)}") from error
 
 
 def _as_gymnasium(space: gym.Space, value: Any) -> np.ndarray:

@@ -17,7 +17,7 @@ from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.storage.files import io_errors, read_regular
 from reverie.storage.output_file import output_at, require_ending
-from reverie.training.evaluation import Played, limit_for, play
+from reverie.training.evaluation import EpisodeResult, limit_for, play
 from reverie.training.memory_needs import Need, require_room
 
 SKETCHED = "no OpenGL found, so this is a line drawing; for real pictures: apt-get install libegl1 (or libosmesa6)"
@@ -32,7 +32,7 @@ TRACED = (
 class Filmed(NamedTuple):
     """A filmed episode, whether the film is a line drawing, and whether it shows traces."""
 
-    played: Played
+    played: EpisodeResult
     sketched: bool
     traced: bool
 

@@ -16,7 +16,7 @@ from reverie.core.interrupts import look
 from reverie.report.document import Commands, Curves, Document, Film, Films, Line, Part, Section, Table, Text, Verdicts
 from reverie.storage.output_file import output_at
 
-Looks = dict[str, dict[str, int | None]]  # by name: colour (None: that of text) and dash
+LineStyles = dict[str, dict[str, int | None]]  # by name: colour (None: that of text) and dash
 
 COLOURS = 7  # --line-0 to --line-6 of page.css
 STYLES = 3 * COLOURS  # each colour solid, dotted and dash-dotted
@@ -48,7 +48,7 @@ def html_of(document: Document) -> str:
     figures = [part for section in document.sections for part in section.parts if isinstance(part, Curves)]
     looks = _looks(figures)
     sections = list(zip(_anchors(document.sections), document.sections, strict=True))
-    scripts = [_plotly(), _beside("page.js")] if figures else []
+    scripts = [_plotly(), _asset("page.js")] if figures else []
     contents = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, (title, _) in sections)
     body = "\n".join(_section(anchor, section, looks) for anchor, section in sections)
     return f"""<!DOCTYPE html>
@@ -58,7 +58,7 @@ def html_of(document: Document) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(document.title)}</title>
 <link rel="icon" href="data:,">
-<style>{_beside("page.css")}</style>
+<style>{_asset("page.css")}</style>
 </head><body>
 <a class="skip" href="#main">Skip to the content</a>
 <header><h1>{escape(document.title)}</h1><p class="lead">{escape(document.lead)}</p></header>
@@ -79,7 +79,7 @@ def _plotly() -> str:
     return _inside_script(get_plotlyjs())
 
 
-def _beside(name: str) -> str:
+def _asset(name: str) -> str:
     return _inside_script(resources.files("reverie.report").joinpath(name).read_text(encoding="utf-8"))
 
 
@@ -107,13 +107,13 @@ def _anchors(sections: Sequence[Section]) -> list[str]:
     return anchors[1:]
 
 
-def _section(anchor: str, section: Section, looks: Looks) -> str:
+def _section(anchor: str, section: Section, looks: LineStyles) -> str:
     look()
     parts = "\n".join(_part(part, looks) for part in section.parts)
     return f'<section id="{anchor}">\n<h2>{escape(section.title)}</h2>\n{parts}\n</section>'
 
 
-def _part(part: Part, looks: Looks) -> str:
+def _part(part: Part, looks: LineStyles) -> str:
     match part:
         case Text(paragraphs):
             return "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
@@ -178,7 +178,7 @@ def _outcome(outcome: str) -> str:
     return f'<span class="outcome" data-outcome="{outcome}">{symbol} {outcome}</span>'
 
 
-def _looks(figures: Sequence[Curves]) -> Looks:
+def _looks(figures: Sequence[Curves]) -> LineStyles:
     """Give each name one colour and dash on the whole page, different from the other lines of its figures.
 
     All colours are used before one is shared.  Names that never occur in one figure share a colour before a line is
@@ -190,13 +190,13 @@ def _looks(figures: Sequence[Curves]) -> Looks:
         taken = {styles[other] for group in groups if name in group for other in group if other in styles}
         uses = Counter(styles.values())
         styles[name] = min(range(STYLES), key=lambda s: (s in taken, s // COLOURS, uses[s], s))
-    looks: Looks = {name: {"colour": style % COLOURS, "dash": style // COLOURS} for name, style in styles.items()}
+    looks: LineStyles = {name: {"colour": style % COLOURS, "dash": style // COLOURS} for name, style in styles.items()}
     for i, name in enumerate(dict.fromkeys(level.name for figure in figures for level in figure.levels)):
         looks.setdefault(name, {"colour": None, "dash": i})
     return looks
 
 
-def _curves(curves: Curves, looks: Looks) -> str:
+def _curves(curves: Curves, looks: LineStyles) -> str:
     data = json.dumps(_data(curves, looks), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<figure class="curves">{_if_any(curves.title, "h3")}'
@@ -207,7 +207,7 @@ def _curves(curves: Curves, looks: Looks) -> str:
     )
 
 
-def _data(curves: Curves, looks: Looks) -> dict[str, object]:
+def _data(curves: Curves, looks: LineStyles) -> dict[str, object]:
     """Return the data for page.js: numbers with no more digits than are visible, None for a gap."""
 
     def finite(value: float) -> float | None:

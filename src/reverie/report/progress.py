@@ -162,7 +162,7 @@ class Progress:
     def __init__(self):
         self._countdown: Countdown | None = None
         self._counts_episodes, self._episodes = False, 0
-        self._evaluated, self._told_of_cuts = "", False
+        self._evaluated, self._cuts_shown = "", False
 
     def __call__(self, learner: Any, event: Event) -> None:
         """Show an event."""
@@ -170,8 +170,8 @@ class Progress:
             self._begin(f"{learner.config.name} {learner.spec.name}", event)
         elif isinstance(event, Evaluated):
             self._evaluated = f"evaluated {event.row['return_mean']:.4g}"
-            if event.cut and not self._told_of_cuts:
-                self._told_of_cuts = True
+            if event.cut and not self._cuts_shown:
+                self._cuts_shown = True
                 print(f"step {event.row['step']}: {event.cut}", file=sys.stderr, flush=True)
         elif self._countdown is not None:
             self._show(learner, event, self._countdown)
@@ -203,7 +203,7 @@ class Progress:
         recent = list(learner.recent_returns)[-10:]
         metrics = learner.newest_metrics or {}
         return [
-            *(f"! {kind}" for kind in learner.ills),
+            *(f"! {kind}" for kind in learner.problems),
             rate,
             f"return {sum(recent) / len(recent):.4g}" if recent else "",
             f"loss {metrics['loss']:.3g}" if "loss" in metrics else "",

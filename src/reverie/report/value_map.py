@@ -27,11 +27,11 @@ def show(grid: Grid | None, values: np.ndarray, policy: np.ndarray, terminal: np
     console = Console(highlight=False, soft_wrap=True)
     if grid is None:
         console.print(f"{'state':>8}{'value':>12}{'action':>8}")
-        told = np.flatnonzero(values)  # a value of 0 means terminal or never visited
-        for state in told[:ROWS]:
+        valued = np.flatnonzero(values)  # a value of 0 means terminal or never visited
+        for state in valued[:ROWS]:
             console.print(f"{state:8}{values[state]:12.5g}{'-' if terminal[state] else policy[state]:>8}")
-        if len(told) > ROWS:
-            console.print(f"… {len(told) - ROWS} more states with a value that is not 0: --json lists all")
+        if len(valued) > ROWS:
+            console.print(f"… {len(valued) - ROWS} more states with a value that is not 0: --json lists all")
         return
     low, high = _range(grid, values)
     for title, cells in zip(grid.titles[:MAPS], grid.cells, strict=False):

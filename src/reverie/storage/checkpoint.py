@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from reverie.core.errors import StorageError
 from reverie.storage.files import write_whole
-from reverie.storage.reading import convert, decode, exists, loose, read_whole, said
+from reverie.storage.reading import convert, decode, exists, loose, read_whole, short_text
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {} if foreign else safetensors.numpy.load(data)
         damaged = not foreign and header["crc"] != str(_checksum(header["facts"], arrays))
     except Exception as error:  # parsers may raise anything for foreign bytes
-        raise DamagedError(f"{path} is damaged, or is not a checkpoint ({said(error)}); {REMEDY}") from error
+        raise DamagedError(f"{path} is damaged, or is not a checkpoint ({short_text(error)}); {REMEDY}") from error
     if foreign:
         raise StorageError(f"{path} has format {header['format']}; this version of reverie reads {FORMAT}")
     if damaged:

@@ -62,7 +62,7 @@ def decode(data: bytes | str, kind: type[T]) -> T:
         text = data.decode() if isinstance(data, bytes) else data  # msgspec skips fields that `kind` lacks, unread
         return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise ValueError(said(error)) from None
+        raise ValueError(short_text(error)) from None
 
 
 def loose(data: bytes | str) -> Any:
@@ -70,7 +70,7 @@ def loose(data: bytes | str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(said(error)) from None
+        raise ValueError(short_text(error)) from None
 
 
 def convert(value: Any, kind: type[T]) -> T:
@@ -78,10 +78,10 @@ def convert(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise ValueError(said(error)) from None
+        raise ValueError(short_text(error)) from None
 
 
-def said(error: BaseException) -> str:
+def short_text(error: BaseException) -> str:
     """Return the text of an error in one short line."""
     text = one_line(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= NAMED else text[:NAMED] + " …"

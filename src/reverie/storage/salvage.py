@@ -15,7 +15,7 @@ MOST = 2**16  # bytes of a record whose size is unknown
 TRIED = 400  # positions at which a first record may begin
 
 
-class Found(NamedTuple):
+class IntactRecords(NamedTuple):
     """The valid content of a journal."""
 
     records: np.ndarray  # in order of steps, each step once
@@ -32,7 +32,7 @@ class Renumbered(NamedTuple):
     cut_episodes: list[int]  # old numbers of episodes that end or begin at a gap
 
 
-def whole_records(data: bytes, dtype: np.dtype, actions: int) -> Found:
+def whole_records(data: bytes, dtype: np.dtype, actions: int) -> IntactRecords:
     """Return the records in `data` with valid checksum and values, at whatever byte they begin."""
     size, payload = dtype.itemsize, dtype.itemsize - CHECKSUM_BYTES
     view, places, position, starts = memoryview(data), [], 0, _starts(data, size)
@@ -48,14 +48,14 @@ def whole_records(data: bytes, dtype: np.dtype, actions: int) -> Found:
             break
         position = int(starts[after])
     if not places:
-        return Found(np.zeros(0, dtype), len(data), 0)
+        return IntactRecords(np.zeros(0, dtype), len(data), 0)
     records = np.concatenate([np.frombuffer(data, dtype, 1, place) for place in places])
     fit = records["step"] > 0
     for _, good, _ in checks(records, actions):
         fit &= good
     records = records[fit]
     _, first = np.unique(records["step"], return_index=True)
-    return Found(records[first], len(data) - len(records) * size, len(records) - len(first))
+    return IntactRecords(records[first], len(data) - len(records) * size, len(records) - len(first))
 
 
 def _starts(data: bytes, size: int) -> np.ndarray:
@@ -84,19 +84,19 @@ def record_size(data: bytes) -> int | None:
     return None
 
 
-def sizes_of(line: bytes, size: int, told: Header | None) -> Header | None:
+def sizes_of(line: bytes, size: int, from_config: Header | None) -> Header | None:
     """Return the sizes that fit records of `size` bytes, from the remains of a first line and from config.json.
 
-    told: what config.json says.  Returns None where neither fits.
+    from_config: what config.json says.  Returns None where neither fits.
     """
     pairs = re.findall(rb'"(\w+)": ?(\d{1,8})(?=[,}\s])', line)
     # If a name occurs twice, its first value counts: nested values come later.
     found = {name.decode(): int(value) for name, value in reversed(pairs)}
     wanted = [found.get(name, 0) for name in ("observation_dim", "action_dim", "state_dim", "actions")]
     candidates = [Header(wanted[0], wanted[1], wanted[2], wanted[3])]
-    if told is not None:
-        rest = size - record_dtype(told.observation_dim, told.action_dim).itemsize
-        candidates.insert(0, told._replace(state_dim=max(0, rest // 16)))
+    if from_config is not None:
+        rest = size - record_dtype(from_config.observation_dim, from_config.action_dim).itemsize
+        candidates.insert(0, from_config._replace(state_dim=max(0, rest // 16)))
     for sizes in candidates:
         if min(sizes[:2]) >= 1 and record_dtype(*sizes[:3]).itemsize == size:
             return sizes

@@ -17,7 +17,7 @@ from typing import Any
 
 from reverie.core.errors import StorageError
 from reverie.storage.files import io_errors, open_own, write_all, write_whole
-from reverie.storage.reading import exists, read_whole, said
+from reverie.storage.reading import exists, read_whole, short_text
 
 Kind = Callable[[str], Any]
 Columns = Mapping[str, Kind]
@@ -95,7 +95,7 @@ def read_table(path: Path, columns: Columns, more: Kind | None = None, remedy: s
             kinds = _kinds(names, columns, more)
             return [_row(names, kinds, line, lines.line_num) for line in lines]
     except (ValueError, csv.Error) as error:
-        raise StorageError(f"{path} is damaged: {said(error)}; {remedy}") from None
+        raise StorageError(f"{path} is damaged: {short_text(error)}; {remedy}") from None
 
 
 def table_at(path: Path, columns: Columns, remedy: str = REMEDY) -> list[dict[str, Any]]:

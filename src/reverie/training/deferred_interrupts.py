@@ -19,7 +19,7 @@ from types import FrameType
 
 from reverie.core.interrupts import FLAG, Interrupted, look
 from reverie.environments.blocking_calls import CALLS_UNDER_WAY
-from reverie.training.signal_handlers import HANG_UP, STOPPING, Handler, Held, heard
+from reverie.training.signal_handlers import HANG_UP, STOPPING, Handler, InstalledHandlers, stopping_signals
 
 NUDGE = getattr(signal, "SIGURG", None)  # sent by the watching thread to the main one; ignored by default
 AGAIN = 0.1  # seconds: two signals closer than this count as one, because `timeout` and other wrappers send it twice
@@ -81,10 +81,10 @@ def install(at_once: AtOnce | None = None) -> Callable[[], None]:
                 raise KeyboardInterrupt
             at_once()
 
-    ours: dict[int, Handler] = dict.fromkeys(heard(), handle)
+    ours: dict[int, Handler] = dict.fromkeys(stopping_signals(), handle)
     if NUDGE is not None:
         ours[NUDGE] = lambda number, frame: _end_wait(frame)
-    held = Held(ours, for_all=at_once is not None)
+    held = InstalledHandlers(ours, for_all=at_once is not None)
     FLAG.handled = True
     watch = None if NUDGE is None else _Watch(at_once)
 
@@ -214,7 +214,7 @@ def _forget_in_child() -> None:
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for number in heard():
+            for number in stopping_signals():
                 if number != signal.SIGINT:
                     signal.signal(number, signal.SIG_DFL)
 

@@ -24,7 +24,7 @@ LEVEL = 0.95  # of the confidence interval for a mean
 HUGE = 1e100  # squares of such returns are still far from overflow
 
 
-class Played(NamedTuple):
+class EpisodeResult(NamedTuple):
     """The result of one greedy episode."""
 
     total: float  # undiscounted return
@@ -70,7 +70,7 @@ def evaluate(
     greedy: observation [n] -> action [m] in [-1, 1].  limit: steps of an episode, see `limit_for`.
     Raises Interrupted, with the returns so far in its text.
     """
-    limit, played = limit or limit_for(env), list[Played]()
+    limit, played = limit or limit_for(env), list[EpisodeResult]()
     try:
         for episode in range(episodes):
             played.append(play(greedy, env, seed, episode, limit=limit))
@@ -88,7 +88,7 @@ def play(
     episode: int,
     watch: Callable[[int], object] = lambda step: None,
     limit: int | None = None,
-) -> Played:
+) -> EpisodeResult:
     """Run greedy episode number `episode` of `seed`, of at most `limit` steps.
 
     watch: called with the number of each step, from 1 on, before the step.
@@ -101,8 +101,8 @@ def play(
         reward, observation, terminated, truncated = env.step(env.spec.to_world(greedy(observation)), step)
         total += reward
         if terminated or truncated:
-            return Played(total, step, cut=False)
-    return Played(total, limit, cut=True)
+            return EpisodeResult(total, step, cut=False)
+    return EpisodeResult(total, limit, cut=True)
 
 
 def warn_of_waiting(name: str, steps: int) -> None:
@@ -115,7 +115,7 @@ def warn_of_waiting(name: str, steps: int) -> None:
     )
 
 
-def cut_line(cut: int, episodes: int, limit: int) -> str:
+def cut_note(cut: int, episodes: int, limit: int) -> str:
     """Return the sentence about episodes that were cut."""
     were = "was" if cut == 1 else "were"
     return (

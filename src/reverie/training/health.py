@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from reverie.core.agent import Agent
-from reverie.data.outliers import FAR_REWARD, Found
+from reverie.data.outliers import FAR_REWARD, ReplacedOutliers
 from reverie.environments.clipped_values import LARGEST
 
 ROW_OF_SKIPS = 3  # so many undone updates in a row end learning
@@ -128,7 +128,7 @@ class Health:
             self.new.append(Notice(step, episode, "skipped", text))
         return False
 
-    def set_aside(self, found: Found, count: int, step: int, episode: int) -> None:
+    def set_aside(self, found: ReplacedOutliers, count: int, step: int, episode: int) -> None:
         """Add a notice about transitions that were set aside after `step`, `count` in all."""
         first, last = found.steps[0], found.steps[-1]
         which = f"step {first}" if first == last else f"steps {first} to {last}"
@@ -149,11 +149,11 @@ class Health:
         excess = self._excess(row)
         self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row))
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))
-        said = "the greedy action is at its bound in every state: lower reward_scale, or try more noise"
-        self._last(row, "mean stuck", now.stuck > 0.0, lambda: said)
+        text = "the greedy action is at its bound in every state: lower reward_scale, or try more noise"
+        self._last(row, "mean stuck", now.stuck > 0.0, lambda: text)
         return dict(zip(NAMES, (self.skipped, now.set_aside, excess, now.dead, now.stuck), strict=True))
 
-    def ills(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return the kinds of problem that exist now."""
         return [kind for kind, rows in self._lasting.items() if rows >= PATIENCE]
 

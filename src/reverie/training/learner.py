@@ -68,7 +68,7 @@ class Learner:
         self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints)
 
     def _open(
-        self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, state_dim=0, take_up=None
+        self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, state_dim=0, prepare=None
     ) -> None:
         learner_arguments.require_possible(config, env, spec, seed)
         if tensorboard:
@@ -107,7 +107,7 @@ class Learner:
         try:
             run.open()
             new = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
-            self._written = provenance.begin(run, new) if take_up is None else take_up(run, trainer)
+            self._written = provenance.begin(run, new) if prepare is None else prepare(run, trainer)
             self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim)
         except BaseException:
             run.close()
@@ -147,9 +147,9 @@ class Learner:
         return self._session.recent_returns
 
     @property
-    def ills(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
-        return self._session.trainer.health.ills()
+        return self._session.trainer.health.problems()
 
     @property
     def newest_metrics(self) -> dict[str, float] | None:
@@ -193,7 +193,7 @@ class Learner:
         """
         self._session.owner.require_here()
         if self._session.uncompiled(float("inf")):
-            learner_arguments.tell_compiling(self.config.name)
+            learner_arguments.print_compiling(self.config.name)
             with self._session.owner.using():
                 self.compile()
         return self._units.outside(self._session.act(self._units.one(observation)))
@@ -308,8 +308,8 @@ class Learner:
         self.evaluated_at = self.steps
         best = self.best_return is None or facts["mean"] > self.best_return
         self.best_return = facts["mean"] if best else self.best_return
-        said = evaluation.cut_line(found.cut, episodes, limit) if found.cut else ""
-        self._emit(events.Evaluated(row, best, said))
+        cut = evaluation.cut_note(found.cut, episodes, limit) if found.cut else ""
+        self._emit(events.Evaluated(row, best, cut))
         return facts
 
     def _evaluator(self) -> EnvAdapter:
@@ -359,26 +359,28 @@ class Learner:
             elsewhere.
         allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
-        wish = resuming.Wish(relearn, allow_new_bounds, trust)
-        return cls._load(path, env, evaluation_env, go_back, config, wish)
+        allowed = resuming.ResumeOptions(relearn, allow_new_bounds, trust)
+        return cls._load(path, env, evaluation_env, go_back, config, allowed)
 
     @classmethod
-    def _load(cls, path, env, evaluation_env, go_back: bool, config, wish: resuming.Wish) -> "Learner":
+    def _load(cls, path, env, evaluation_env, go_back: bool, config, allowed: resuming.ResumeOptions) -> "Learner":
         run = RunDirectory(path)
-        trusted.require(run, held := run.read_config(), wish.trust, agent=config is None, env=env is None)
+        trusted.require(run, held := run.read_config(), allowed.trust, agent=config is None, env=env is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         source, header = env if env is not None else held.env, resuming.header_of(run)
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
             given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back)
-            self._open(*given, states, lambda run, trainer: resuming.take_up(run, held, algorithm, trainer, wish))
+            self._open(
+                *given, states, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed)
+            )
             try:
-                evaluations = self._session.go_on(go_back)
+                evaluations = self._session.resume(go_back)
             except BaseException:
                 self.close()
                 raise
-        self.best_return, self.evaluated_at = resuming.standing(self._written, evaluations)
+        self.best_return, self.evaluated_at = resuming.best_and_last_evaluation(self._written, evaluations)
         return self
 
     def close(self) -> None:

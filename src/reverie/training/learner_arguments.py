@@ -78,6 +78,6 @@ def evaluation_env(given: EnvSource | None, source: EnvSource | None) -> EnvAdap
     return make_env(chosen)
 
 
-def tell_compiling(name: str) -> None:
+def print_compiling(name: str) -> None:
     """Say on stderr why the first step takes some seconds."""
     print(f"{name}: compiling the programs that learning calls, before the first step", file=sys.stderr, flush=True)

@@ -30,12 +30,12 @@ if hasattr(os, "register_at_fork"):
 
 
 class Owner:
-    """The guard itself; `take` and `give_back` run at every step and cost a third of a microsecond together."""
+    """The guard itself; `acquire` and `release` run at every step and cost a third of a microsecond together."""
 
     def __init__(self, name: str):
         self._name, self._process, self._forks, self._lock = name, os.getpid(), _forks, threading.RLock()
         self._left = False
-        self.give_back = self._lock.release
+        self.release = self._lock.release
 
     @property
     def is_here(self) -> bool:
@@ -50,8 +50,8 @@ class Owner:
                 "there, or make one here with a directory of its own"
             )
 
-    def take(self) -> None:
-        """Begin a use, which `give_back` ends.
+    def acquire(self) -> None:
+        """Begin a use, which `release` ends.
 
         Raises ConfigError in a child process, after `leave`, or while another thread uses the learner.
         """
@@ -65,28 +65,28 @@ class Owner:
             )
 
     def leave(self) -> None:
-        """End all use: from now on `take` raises."""
+        """End all use: from now on `acquire` raises."""
         self._left, self._forks = True, -1
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
         """Use the learner for the duration of the block."""
-        self.take()
+        self.acquire()
         try:
             yield
         finally:
-            self.give_back()
+            self.release()
 
 
 def exclusive(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Return a method that holds `self.owner` while it runs.  It raises ConfigError as `Owner.take` does."""
+    """Return a method that holds `self.owner` while it runs.  It raises ConfigError as `Owner.acquire` does."""
 
     @functools.wraps(method)
     def used(self: Any, *positional: P.args, **named: P.kwargs) -> R:
-        self.owner.take()
+        self.owner.acquire()
         try:
             return method(self, *positional, **named)
         finally:
-            self.owner.give_back()
+            self.owner.release()
 
     return used

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.agent import Algorithm
-from reverie.core.errors import ConfigError, SpaceError, StorageError, going_on
+from reverie.core.errors import ConfigError, SpaceError, StorageError, with_advice
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.environments.env_factory import EnvSource, describe
@@ -84,7 +84,7 @@ def algorithm_of(config: Config, run: RunDirectory) -> Algorithm:
         remedy = "it was written by another version of reverie, or edited"
         if ":" not in config.agent.name:
             remedy += "; for a class of your own use Learner.load(path, config=YourClass(...))"
-        raise StorageError(f"{run.config_file}: {going_on(error, remedy)}") from error
+        raise StorageError(f"{run.config_file}: {with_advice(error, remedy)}") from error
 
 
 def spec_of(config: Config, run: RunDirectory, source: Any = None) -> EnvSpec | None:

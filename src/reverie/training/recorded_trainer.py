@@ -14,13 +14,13 @@ from reverie.core.interrupts import look
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
 from reverie.storage.episodes import EpisodeSummary
-from reverie.storage.reading import said
+from reverie.storage.reading import short_text
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.health import Notice
 from reverie.training.owner import Owner, exclusive
-from reverie.training.run_identity import begun, identity
+from reverie.training.run_identity import config_facts, identity
 from reverie.training.run_logger import RecordedStep, RunLogger, flags_of, packed
 from reverie.training.trainer import METRICS_EVERY, Trainer
 
@@ -29,7 +29,7 @@ class RecordedTrainer:
     """A trainer that acts, writes the outcome of each action to the run directory, learns from it, and saves.
 
     trainer: the agent and its state.  name: the agent's name.  config: the configuration of the run.
-    run: the run directory, open; `go_on` continues from what it holds.
+    run: the run directory, open; `resume` continues from what it holds.
     timed_checkpoints: also write checkpoints at intervals.
     state_dim: size of the environment states in the journal, if the trainer does not know it.
     """
@@ -46,7 +46,7 @@ class RecordedTrainer:
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
         self.env_count, self._decided = (
             trainer.agent.requirements.worlds,
-            {"identity": identity(config), "config": begun(config)},
+            {"identity": identity(config), "config": config_facts(config)},
         )
         sizes = self.spec.observation_dim, self.spec.action_dim, state_dim or trainer.state_dim
         described = Spec.of(self.spec)
@@ -258,7 +258,7 @@ class RecordedTrainer:
         facts |= {"agent": self._name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
 
-    def go_on(self, go_back: bool) -> list[dict[str, Any]]:
+    def resume(self, go_back: bool) -> list[dict[str, Any]]:
         """Restore the checkpoint, then learn from the journal's later steps; return the evaluations so far.
 
         go_back: remove those later steps instead.
@@ -278,14 +278,14 @@ class RecordedTrainer:
                 IndexError,
                 ArithmeticError,
             ) as error:  # a crafted file: its checksum is right, its content is not
-                file, text = self.records.run.latest_file, said(error)
+                file, text = self.records.run.latest_file, short_text(error)
                 raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
             self._in_episode = facts["in_episode"]
         self.records.journal.cut()
         if go_back:
             self.records.journal.keep(done)
             records = self.records.journal.records
-        rows, evaluations = self.records.mend_tables(done)
+        rows, evaluations = self.records.repair_tables(done)
         for row in rows:
             self._count(row)
         for turn in range(min(self.env_count, done)):
@@ -307,7 +307,7 @@ class RecordedTrainer:
         """Learn from a record as when it was new: its action is kept, and its noise is drawn again."""
         while self.trainer.episodes < step.episode:
             self.trainer.begin_episode()
-        if self._number[self.turn] != step.episode:  # mend_tables has written the row of the episode that was cut off
+        if self._number[self.turn] != step.episode:  # repair_tables has written the row of the episode that was cut off
             self._number[self.turn], self._tally[self.turn] = step.episode, EpisodeSummary()
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)

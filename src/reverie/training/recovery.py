@@ -26,7 +26,7 @@ from reverie.storage.run import RunDirectory, unused
 from reverie.storage.salvage import Renumbered, record_size, renumbered, sizes_of, whole_records
 from reverie.training import evaluation
 from reverie.training.resume_commands import resume_line
-from reverie.training.run_identity import begun, rebuilt, tells_all
+from reverie.training.run_identity import config_facts, is_complete, rebuilt
 from reverie.training.run_logger import METRICS
 
 try:
@@ -75,24 +75,24 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
     out = unused(name.with_name(name.name + "-recovered")) if out is None else out
     if out.resolve().is_relative_to(path.resolve()):
         raise StorageError(f"cannot write {out}: it lies within the damaged run; choose another -o")
-    told = Recovery(str(path), str(out))
-    config = _config(run, told)
-    line, found = _experience(run, config, told)
+    report = Recovery(str(path), str(out))
+    config = _config(run, report)
+    line, found = _experience(run, config, report)
     with new_folder(out) as folder:
         new = RunDirectory(folder)
         for file in (new.journal_file, new.latest_file):
             file.parent.mkdir()
         write_whole(new.journal_file, line + found.records.tobytes())
         if config is not None:
-            write_whole(new.config_file, _config_bytes(run, config, found, told))
-        _tables(run, new, found, told)
-        _checkpoints(run, new, found, told)
-        _call(run, new, found, told)
-        if config is not None and (exists(new.call_file) or told.checkpoint != f"of step {told.steps}"):
-            told.to_go_on = resume_line(config, out)
-        told.left_out += copy_others(run.path, folder, _written_anew(run))
+            write_whole(new.config_file, _config_bytes(run, config, found, report))
+        _tables(run, new, found, report)
+        _checkpoints(run, new, found, report)
+        _call(run, new, found, report)
+        if config is not None and (exists(new.call_file) or report.checkpoint != f"of step {report.steps}"):
+            report.to_go_on = resume_line(config, out)
+        report.left_out += copy_others(run.path, folder, _written_anew(run))
         look()
-    return told
+    return report
 
 
 def _refuse_used(run: RunDirectory) -> None:
@@ -107,7 +107,7 @@ def _refuse_used(run: RunDirectory) -> None:
             raise StorageError(f"{run.path} is in use by another process; wait for it to end") from None
 
 
-def _config(run: RunDirectory, told: Recovery) -> Config | None:
+def _config(run: RunDirectory, report: Recovery) -> Config | None:
     try:
         return read_config(run.config_file)
     except StorageError as error:
@@ -118,9 +118,9 @@ def _config(run: RunDirectory, told: Recovery) -> Config | None:
     for steps, place, facts in _copies(run, header):
         with contextlib.suppress(ValueError):
             config = rebuilt(facts, header)
-            told.config = f"rebuilt from {place}, as of step {steps}"
+            report.config = f"rebuilt from {place}, as of step {steps}"
             return config
-    told.config = f"lost, and there is no copy of it: {reason}"
+    report.config = f"lost, and there is no copy of it: {reason}"
     return None
 
 
@@ -142,18 +142,18 @@ def _written_anew(run: RunDirectory) -> set[Path]:
     return run.own_files | checkpoints | {run.journal_file.with_name("journal.next")}
 
 
-def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, report: Recovery) -> None:
     """Keep the command that was cut short; steps that were lost are learnt again."""
     try:
         call = run.read_call()
     except StorageError:
-        told.left_out.append("call.json: damaged")
+        report.left_out.append("call.json: damaged")
         return
     if call is not None:
         new.write_call(msgspec.structs.replace(call, start=_now(call.start, found)))
 
 
-def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tuple[bytes, Renumbered]:
+def _experience(run: RunDirectory, config: Config | None, report: Recovery) -> tuple[bytes, Renumbered]:
     """Return a first line and the whole records.  Raises StorageError where there are none."""
     try:
         data = read_regular(run.journal_file)
@@ -165,25 +165,27 @@ def _experience(run: RunDirectory, config: Config | None, told: Recovery) -> tup
     try:
         header = read_header(run.journal_file)
         body = data[len(line) :]
-        if header.begun is not None and not tells_all(header.begun, config):
-            header = header._replace(begun=None if config is None else begun(config))
-            line, told.journal = first_line(header), "what its first line says about the start of the run was rebuilt"
+        if header.begun is not None and not is_complete(header.begun, config):
+            header = header._replace(begun=None if config is None else config_facts(config))
+            line, report.journal = first_line(header), "what its first line says about the start of the run was rebuilt"
     except StorageError:
-        header, line, body = _header_anew(run, config, data, told)
+        header, line, body = _header_anew(run, config, data, report)
     found = whole_records(body, record_dtype(*header[:3]), header.actions)
     if not len(found.records) and len(body):
         raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is intact")
-    told.damaged_bytes, told.doubled_records = found.damaged_bytes, found.doubled
+    report.damaged_bytes, report.doubled_records = found.damaged_bytes, found.doubled
     settings = {} if config is None else config.agent.settings
     env_count = settings.get("worlds", 1)
     new = renumbered(found.records, env_count if isinstance(env_count, int) and env_count > 0 else 1)
-    told.steps, told.cut_episodes, told.lost_steps = len(new.records), new.cut_episodes, _gaps(new.kept)
-    if told.journal == "whole" and (told.damaged_bytes or told.lost_steps or told.doubled_records):
-        told.journal = "damaged records"
+    report.steps, report.cut_episodes, report.lost_steps = len(new.records), new.cut_episodes, _gaps(new.kept)
+    if report.journal == "whole" and (report.damaged_bytes or report.lost_steps or report.doubled_records):
+        report.journal = "damaged records"
     return line, new
 
 
-def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Recovery) -> tuple[Header, bytes, bytes]:
+def _header_anew(
+    run: RunDirectory, config: Config | None, data: bytes, report: Recovery
+) -> tuple[Header, bytes, bytes]:
     """Return sizes, a first line and the bytes that may hold records, where the first line is damaged."""
     size = record_size(data)
     if size is None:
@@ -191,14 +193,14 @@ def _header_anew(run: RunDirectory, config: Config | None, data: bytes, told: Re
     spec = None if config is None else config.spec or config.world
     known = None
     if config is not None and spec is not None:
-        known = Header(spec.observation_dim, len(spec.action_low) or 1, 0, spec.actions, spec, begun(config))
+        known = Header(spec.observation_dim, len(spec.action_low) or 1, 0, spec.actions, spec, config_facts(config))
     header = sizes_of(data[:4096], size, known)
     if header is None:
         raise StorageError(
             f"nothing can be saved from {run.path}: the first line of {run.journal_file} is damaged, and neither it nor "
             f"config.json says what a record of {count(size, 'byte')} holds"
         )
-    told.journal = "the first line was rebuilt"
+    report.journal = "the first line was rebuilt"
     return header, first_line(header), data
 
 
@@ -208,9 +210,9 @@ def _gaps(kept: np.ndarray) -> list[list[int]]:
     return [[int(steps[i]) + 1, int(steps[i + 1]) - 1] for i in at]
 
 
-def _config_bytes(run: RunDirectory, config: Config, found: Renumbered, told: Recovery) -> bytes:
+def _config_bytes(run: RunDirectory, config: Config, found: Renumbered, report: Recovery) -> bytes:
     """Return the bytes of config.json; the chapters of its history are counted in the new steps."""
-    if told.config == "whole" and (not config.history or found.untouched == len(found.records)):
+    if report.config == "whole" and (not config.history or found.untouched == len(found.records)):
         return read_regular(run.config_file)
     chapters = [
         msgspec.structs.replace(c, step=_now(c.step, found), learnt_from=_now(c.learnt_from, found))
@@ -225,7 +227,7 @@ def _now(step: int, found: Renumbered) -> int:
     return int(np.searchsorted(found.kept, step, side="right"))
 
 
-def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, report: Recovery) -> None:
     """Copy the rows that can be read, with their new steps.  episodes.csv is rebuilt when the run is opened."""
     for old, file, columns in (
         (run.evaluations_file, new.evaluations_file, evaluation.COLUMNS),
@@ -240,7 +242,7 @@ def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recov
         if rows:
             write_whole(file, tables.table_of(rows[0], rows))
         if lost:
-            told.left_out.append(f"{count(lost, 'row')} of {old.name}")
+            report.left_out.append(f"{count(lost, 'row')} of {old.name}")
 
 
 def _rows(path: Path, columns: Mapping[str, Any]) -> tuple[list[dict[str, str]], int]:
@@ -263,7 +265,7 @@ def _rows(path: Path, columns: Mapping[str, Any]) -> tuple[list[dict[str, str]],
     return rows, len(lines) - 1 - len(rows)
 
 
-def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, told: Recovery) -> None:
+def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, report: Recovery) -> None:
     """Keep the newest checkpoint that fits the recovered steps, and the best policy."""
     fits: list[tuple[int, Path]] = []
     for file in sorted(run.latest_file.parent.glob("*.safetensors")):
@@ -271,18 +273,18 @@ def _checkpoints(run: RunDirectory, new: RunDirectory, found: Renumbered, told: 
             _, facts = checkpoint.read(file)
             steps, crc = int(facts["steps"]), facts["crc"]
         except (StorageError, OSError, KeyError, TypeError, ValueError):
-            told.left_out.append(f"checkpoint/{file.name}: damaged")
+            report.left_out.append(f"checkpoint/{file.name}: damaged")
             continue
         if file.name == run.best_file.name:
             write_whole(new.best_file, read_regular(file))
         elif 0 <= steps <= found.untouched and crc in (None, int(found.records["crc"][steps - 1]) if steps else None):
             fits.append((steps, file))
         else:
-            told.left_out.append(f"checkpoint/{file.name}: it was learnt from steps that are lost")
+            report.left_out.append(f"checkpoint/{file.name}: it was learnt from steps that are lost")
             if not new.best_file.exists() and not run.best_file.exists():
                 # a policy to act with, though not to continue learning from
                 write_whole(new.best_file, read_regular(file))
     if fits:
         steps, file = max(fits)
         write_whole(new.latest_file, read_regular(file))
-        told.checkpoint = f"of step {steps}"
+        report.checkpoint = f"of step {steps}"

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import msgspec
 
-from reverie.core.errors import DivergedError, going_on
+from reverie.core.errors import DivergedError, with_advice
 from reverie.core.words import typed
 from reverie.environments.env_factory import OUR_IDS
 from reverie.storage.config import Config
@@ -88,20 +88,20 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
         if isinstance(rate, float):
             lower["learning_rate"] = 1e-4 if rate > 1e-3 else float(f"{rate / 10:.2g}")
         line = resume_line(config, out, lower)
-        told = DivergedError(going_on(error, f"all steps are kept; to continue with other settings: {line}"))
-        told.line = line
-        raise told from error
+        complete = DivergedError(with_advice(error, f"all steps are kept; to continue with other settings: {line}"))
+        complete.line = line
+        raise complete from error
 
 
 def ends_with_line(method: Callable) -> Callable:
     """Return a learner's method whose DivergedError ends with the line that continues with other settings."""
 
     @functools.wraps(method)
-    def told(self, *positional: Any, **named: Any) -> Any:
+    def with_line(self, *positional: Any, **named: Any) -> Any:
         try:
             return method(self, *positional, **named)
         except DivergedError:
             with diverging_with_line(self.keeps, self.out):
                 raise
 
-    return told
+    return with_line

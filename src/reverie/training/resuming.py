@@ -43,7 +43,7 @@ MEANING |= {"fictional_capacity", "plan", "model"}  # settings of imagination
 ON_POLICY = {"rollout", "worlds"}
 
 
-class Wish(NamedTuple):
+class ResumeOptions(NamedTuple):
     """What the user allows beyond continuing unchanged."""
 
     relearn: bool = False
@@ -57,7 +57,9 @@ def header_of(run: RunDirectory) -> Header | None:
     return read_header(run.journal_file) if exists(run.journal_file) else None
 
 
-def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trainer, wish: Wish) -> Config:
+def prepare_run(
+    run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trainer, allowed: ResumeOptions
+) -> Config:
     """Prepare an open run directory for continuing with these settings; return its new config.
 
     held: config.json as it was read before.  algorithm: the settings from now on.  trainer: built from them.
@@ -65,7 +67,7 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
     """
     if run.read_config() != held:
         raise StorageError(f"{run.config_file} was changed by another process just now; run the command again")
-    sign = wish.trust or is_own(held)
+    sign = allowed.trust or is_own(held)
     if held.is_changing:
         held = _finish_change(run, held, sign)
     elif exists(_next(run)):  # left by a change that a crash prevented
@@ -75,18 +77,18 @@ def take_up(run: RunDirectory, held: Config, algorithm: Algorithm, trainer: Trai
     facts = facts_of(run)
     if facts is not None:
         require_same_run(run, held, facts)
-    moved = require_same_env(run.config_file, held.world or held.spec, spec, wish.new_bounds)
+    moved = require_same_env(run.config_file, held.world or held.spec, spec, allowed.new_bounds)
     warn_of_sensors(run.config_file, held.world or held.spec, spec)
     if header is not None and not moved:
         require_same_env(run.journal_file, header.world, spec, False)
     new = agent_config.written(algorithm)
     names = changed(held.agent, new)
-    if names or moved or wish.relearn:
-        return _turn(run, held, new, trainer, wish, names, moved, 0 if facts is None else facts["steps"])
-    if wish.trust and trust.foreign_code(held) and not is_own(held):
+    if names or moved or allowed.relearn:
+        return _begin_chapter(run, held, new, trainer, allowed, names, moved, 0 if facts is None else facts["steps"])
+    if allowed.trust and trust.foreign_code(held) and not is_own(held):
         run.write_config(held, sign=True)
-    if wish.call is not None:
-        run.write_call(wish.call)
+    if allowed.call is not None:
+        run.write_call(allowed.call)
     return held
 
 
@@ -110,27 +112,27 @@ def _flat(agent: Agent) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
-def _turn(
+def _begin_chapter(
     run: RunDirectory,
     held: Config,
     new: Agent,
     trainer: Trainer,
-    wish: Wish,
+    allowed: ResumeOptions,
     names: dict[str, Any],
     moved: bool,
     learnt: int,
 ) -> Config:
     """Begin a chapter with other settings or bounds; return the new config."""
     steps = records_in(run.journal_file) if exists(run.journal_file) else 0
-    reason = "action bounds" if moved else _reason(held, new, trainer, names, run, wish.trust)
-    if reason and not wish.relearn and not moved:
-        steps_asked = None if wish.call is None else wish.call.steps or None
+    reason = "action bounds" if moved else _reason(held, new, trainer, names, run, allowed.trust)
+    if reason and not allowed.relearn and not moved:
+        steps_asked = None if allowed.call is None else allowed.call.steps or None
         line = resume_line(held.changed(agent=new), run.path, names, relearn=True, steps=steps_asked)
         raise ConfigError(
             f"{run.path}: a change of {reason} requires learning again from the start of the journal "
             f"({count(steps, 'step')}); to do so (in Python: relearn=True): {line}"
         )
-    again = wish.relearn or moved
+    again = allowed.relearn or moved
     if again:
         _refuse_what_cannot_learn_again(run, trainer)
     spec = Spec.of(trainer.agent.spec)
@@ -138,7 +140,7 @@ def _turn(
     evaluations = before[-1].evaluations
     if again:
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
-    config, call = held.changed(agent=new), wish.call
+    config, call = held.changed(agent=new), allowed.call
     if moved:
         kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or spec, spec)
         taken = f"{count(kept, 'step')} converted to the new action bounds"
@@ -148,7 +150,7 @@ def _turn(
         call = _from_end(call or run.read_call(), steps, kept)
     chapter = Chapter(steps, 0 if again else learnt, new, config.world or config.spec, evaluations)
     config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
-    sign = bool(trust.foreign_code(config)) and (wish.trust or is_own(held))
+    sign = bool(trust.foreign_code(config)) and (allowed.trust or is_own(held))
     run.write_config(config, sign)
     return _finish_change(run, config, sign) if config.is_changing else config
 
@@ -246,7 +248,7 @@ def _set_aside(run: RunDirectory, number: int) -> None:
             sync_folder(touched)
 
 
-def standing(config: Config, evaluations: list[dict[str, Any]]) -> tuple[float | None, int]:
+def best_and_last_evaluation(config: Config, evaluations: list[dict[str, Any]]) -> tuple[float | None, int]:
     """Return (best mean return, step of the last evaluation) of the policy that the present settings learnt."""
     own = evaluations[config.history[-1].evaluations if config.history else 0 :]
     return (max(row["return_mean"] for row in own), own[-1]["step"]) if own else (None, 0)

@@ -29,13 +29,13 @@ def _bounds(spec: Spec) -> dict[str, list[float]]:
     return {"action_low": spec.action_low, "action_high": spec.action_high}
 
 
-def begun(config: Config) -> dict[str, Any]:
+def config_facts(config: Config) -> dict[str, Any]:
     """Return the content of config.json, for places from which it can be rebuilt (`rebuilt`)."""
     return msgspec.to_builtins(config.changed(moving=0, call=None, signature=None))
 
 
 def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
-    """Return the config that `begun` wrote.
+    """Return the config that `config_facts` described.
 
     header: the journal's; its description of the environment is the valid one.
     Raises ValueError where the facts do not make a config.
@@ -48,8 +48,8 @@ def rebuilt(facts: dict[str, Any], header: Header | None) -> Config:
     return config.changed(**{"world" if config.spec is None else "spec": header.world})
 
 
-def tells_all(facts: dict[str, Any], config: Config | None) -> bool:
-    """Return whether facts that `begun` wrote are complete; config: what is known of the run otherwise."""
+def is_complete(facts: dict[str, Any], config: Config | None) -> bool:
+    """Return whether facts that `config_facts` returned are complete; config: what is known of the run otherwise."""
     try:
         agent = rebuilt(facts, None).agent
     except ValueError:

@@ -214,7 +214,7 @@ class RunLogger:
             )
         return arrays, facts
 
-    def mend_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def repair_tables(self, learnt_steps: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Make the tables agree with the journal and a checkpoint of `learnt_steps`.
 
         Returns the rows of (episodes, evaluations).  Episodes are computed again.  Metrics and events of steps that

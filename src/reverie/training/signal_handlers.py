@@ -24,19 +24,19 @@ EVERY = 0.5  # seconds between checks for other handlers, while no environment i
 Handler = Callable[[int, Any], object]
 
 
-def heard() -> tuple[int, ...]:
+def stopping_signals() -> tuple[int, ...]:
     """Return the signals that stop learning; a hang-up is left out where it is ignored (`nohup`, `disown -h`)."""
     return tuple(n for n in STOPPING if n != HANG_UP or signal.getsignal(n) is not signal.SIG_IGN)
 
 
-class Held:
+class InstalledHandlers:
     """Handlers of this process, in place until `give_back`.
 
     ours: handlers by signal number.  for_all: other code cannot replace them with `signal.signal`.
     """
 
     def __init__(self, ours: dict[int, Handler], for_all: bool):
-        self._ours, self._real, self._told = ours, signal.signal, False
+        self._ours, self._real, self._has_warned = ours, signal.signal, False
         self._before = {number: signal.signal(number, handler) for number, handler in ours.items()}
         self._main = threading.get_ident()
         if for_all:
@@ -60,7 +60,7 @@ class Held:
             # Set in any case: the system's own entry may have changed, which Python does not see.
             found = self._real(number, handler)
             if found is not handler:
-                self._tell(number, found)
+                self._warn(number, found)
 
     def _signal(self, number: int, handler: Any) -> Any:
         """Replace `signal.signal`."""
@@ -68,15 +68,15 @@ class Held:
         if not FLAG.handled or number not in self._ours or not theirs or threading.get_ident() != self._main:
             return self._real(number, handler)
         if CALLS_UNDER_WAY.call is not None:
-            self._tell(number, handler)
+            self._warn(number, handler)
         return self._ours[number]
 
-    def _tell(self, number: int, handler: Any) -> None:
+    def _warn(self, number: int, handler: Any) -> None:
         """Warn once of another handler that will not be called."""
         usual = (signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None)
-        if self._told or handler in usual:
+        if self._has_warned or handler in usual:
             return
-        self._told = True
+        self._has_warned = True
         with contextlib.suppress(ReverieWarning):  # where warnings are errors, the caller must not fail
             warnings.warn(
                 f"the environment's own handler of {signal.Signals(number).name} is not called: a signal ends the run "

@@ -38,6 +38,6 @@ def require_together(folders: Sequence[ResultsStore]) -> None:
     """Raise ConfigError if the results in some folders cannot be on one page."""
     versions = {folder.version: folder.path for folder in reversed(folders)}
     if len(versions) > 1:
-        said = " and ".join(f"{path} by reverie {version}" for version, path in reversed(versions.items()))
-        raise ConfigError(f"{said}: results of two versions do not mix; make a page of each")
+        makers = " and ".join(f"{path} by reverie {version}" for version, path in reversed(versions.items()))
+        raise ConfigError(f"{makers}: results of two versions do not mix; make a page of each")
     require_as_long({name: own for folder in folders for name, own in folder.settings.items()}, "make a page of each")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-Tell = Callable[[Any, dict[str, Any]], None]
+OnRow = Callable[[Any, dict[str, Any]], None]
 """Called with (cell, row): how a cell under way gets on."""
 
 
@@ -48,8 +48,8 @@ class Worker(Protocol):
         """Describe the cell in FOLDER, for a process that is started there."""
         ...
 
-    def learn(self, cell: Any, folder: Path, tell: Callable[[dict[str, Any]], None], /) -> None:
-        """Do the cell in FOLDER, and call `tell` with how it gets on.  Raises ReverieError where it cannot be done."""
+    def learn(self, cell: Any, folder: Path, on_row: Callable[[dict[str, Any]], None], /) -> None:
+        """Do the cell in FOLDER, and call `on_row` with how it gets on.  Raises ReverieError where it cannot be done."""
         ...
 
     def collect(self, folder: Path, error: str, /) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reverie.core.interrupts import EXIT_STATUS, look
-from reverie.experiments.execution.cells import Cell, Tell, worker_of
+from reverie.experiments.execution.cells import Cell, OnRow, worker_of
 from reverie.experiments.execution.process_pool import ProcessPool
 from reverie.experiments.spec.declaration import PINNED
 from reverie.storage.reading import decode
@@ -26,8 +26,8 @@ class _Ended(NamedTuple):
 _Put = Callable[[Cell, "dict[str, Any] | _Ended | BaseException"], object]
 
 
-def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator[tuple[Any, Any]]:
-    """Yield each cell and its result as it ends.  tell: called with each row on the way.
+def run(cells: Sequence[Cell], folder: Path, jobs: int, on_row: OnRow) -> Generator[tuple[Any, Any]]:
+    """Yield each cell and its result as it ends.  on_row: called with each row on the way.
 
     folder: where cells at work are kept; one that was left there continues from its last score.  Closing the iterator
     ends every process.
@@ -49,7 +49,7 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, tell: Tell) -> Generator
                 left -= 1
                 yield cell, event.result
             else:
-                tell(cell, event)
+                on_row(cell, event)
 
 
 def _work(pool: ProcessPool, cell: Cell, folder: Path, put: _Put) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from reverie.core.errors import ConfigError, unknown
 from reverie.experiments.analysis.comparability import require_as_long
 from reverie.experiments.execution import local_backend, ray_backend
-from reverie.experiments.execution.cells import Tell
+from reverie.experiments.execution.cells import OnRow
 from reverie.experiments.execution.results_store import ResultsStore, RunResult
 from reverie.experiments.execution.worker import agent_of
 from reverie.experiments.spec.declaration import RANDOM, TEST_EPISODES, TEST_SEED, DomainExperiment, RunSpec
@@ -70,14 +70,14 @@ def prepare(results: ResultsStore, cells: Sequence[RunSpec]) -> list[RunSpec]:
 
 
 def fill(
-    results: ResultsStore, cells: Sequence[RunSpec], backend: str, jobs: int, tell: Tell
+    results: ResultsStore, cells: Sequence[RunSpec], backend: str, jobs: int, on_row: OnRow
 ) -> Generator[tuple[RunSpec, RunResult]]:
     """Run cells and yield each once it is kept in `results`, which is open.
 
     backend: "local", with `jobs` processes, or "ray".
     """
     results.declare(str(versions()["reverie"]), settings_of(cells), command())
-    run = ray_backend.run(cells, tell) if backend == "ray" else local_backend.run(cells, results.work, jobs, tell)
+    run = ray_backend.run(cells, on_row) if backend == "ray" else local_backend.run(cells, results.work, jobs, on_row)
     with contextlib.closing(run):  # at once: whatever ends this, nobody may work on when the folder is given back
         for cell, outcome in run:
             results.add(cell.key, outcome)

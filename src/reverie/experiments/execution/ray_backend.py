@@ -14,7 +14,7 @@ from typing import Any
 
 from reverie.core.errors import ConfigError, ReverieError
 from reverie.core.interrupts import look
-from reverie.experiments.execution.cells import Cell, Tell, worker_of
+from reverie.experiments.execution.cells import Cell, OnRow, worker_of
 from reverie.experiments.execution.local_backend import RETRIES
 from reverie.experiments.spec.declaration import PINNED
 
@@ -37,13 +37,13 @@ class ProgressActor:
         return rows
 
 
-def work(cell: Cell, board: Any) -> Any:
+def work(cell: Cell, progress: Any) -> Any:
     """Do a cell in this worker; return how it ended."""
     worker = worker_of(cell)
     with tempfile.TemporaryDirectory(prefix="reverie-") as name:
         folder, error = Path(name), ""
         try:
-            worker.learn(cell, folder, lambda row: board.put.remote(cell, row))
+            worker.learn(cell, folder, lambda row: progress.put.remote(cell, row))
         except ReverieError as wrong:
             error = str(wrong)
         except Exception as wrong:
@@ -57,22 +57,22 @@ def require() -> None:
         raise ConfigError("--backend ray needs a package: pip install 'reverie[ray]'")
 
 
-def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Any, Any]]:
-    """Yield each cell and its result as it ends.  tell: called with each score on the way."""
+def run(cells: Sequence[Cell], on_row: OnRow) -> Generator[tuple[Any, Any]]:
+    """Yield each cell and its result as it ends.  on_row: called with each score on the way."""
     ray: Any = importlib.import_module("ray")
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
     # A worker serves one cell: its threads are pinned before JAX starts, and its memory goes when it ends.
     remote = ray.remote(num_cpus=1, max_calls=1, max_retries=RETRIES, runtime_env={"env_vars": PINNED})(work)
-    board = ray.remote(num_cpus=0, max_restarts=-1)(ProgressActor).remote()
-    waiting = {remote.remote(cell, board): cell for cell in cells}
+    progress = ray.remote(num_cpus=0, max_restarts=-1)(ProgressActor).remote()
+    waiting = {remote.remote(cell, progress): cell for cell in cells}
     try:
         while waiting:
             look()
             ended, _ = ray.wait(list(waiting), timeout=SECONDS)
             with contextlib.suppress(ray.exceptions.RayError):  # the board's node died: it comes up elsewhere, empty
-                for cell, row in ray.get(board.take.remote()):
-                    tell(cell, row)
+                for cell, row in ray.get(progress.take.remote()):
+                    on_row(cell, row)
             for reference in ended:
                 cell = waiting.pop(reference)
                 try:
@@ -82,4 +82,4 @@ def run(cells: Sequence[Cell], tell: Tell) -> Generator[tuple[Any, Any]]:
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)
-        ray.kill(board)
+        ray.kill(progress)

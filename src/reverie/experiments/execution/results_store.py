@@ -97,7 +97,7 @@ class ResultsStore:
         self.settings, self.version, self.commands = facts.settings, facts.reverie, facts.commands
         for row in table_at(self.cells_file, CELLS, RESTORE):
             if _key(row) in self.cells:
-                raise StorageError(f"{self.cells_file} is damaged: it has {_said(_key(row))} twice; {RESTORE}")
+                raise StorageError(f"{self.cells_file} is damaged: it has {_key_text(_key(row))} twice; {RESTORE}")
             self.cells[_key(row)] = row
         for row in table_at(self.scores_file, SCORES, RESTORE):
             if _key(row) in self.cells:  # else it was killed between the two tables, and will come again
@@ -112,7 +112,7 @@ class ResultsStore:
             first = grids.setdefault(key[:2], grid)
             if not grid or grid[-1] != self.cells[key]["episodes"] or grid != sorted(set(grid)) or grid != first:
                 raise StorageError(
-                    f"{self.scores_file} is damaged: its scores of {_said(key)} are not those of a cell that was done; "
+                    f"{self.scores_file} is damaged: its scores of {_key_text(key)} are not those of a cell that was done; "
                     f"{RESTORE}"
                 )
 
@@ -191,5 +191,5 @@ def _key(row: dict[str, Any]) -> Key:
     return row["domain"], row["variant"], row["seed"]
 
 
-def _said(key: Key) -> str:
+def _key_text(key: Key) -> str:
     return " ".join(map(str, key))

@@ -17,7 +17,7 @@ import msgspec
 
 from reverie.core.errors import ConfigError, StorageError
 from reverie.experiments.execution import local_backend, ray_backend
-from reverie.experiments.execution.cells import Tell
+from reverie.experiments.execution.cells import OnRow
 from reverie.experiments.execution.folder_lock import FolderLock
 from reverie.experiments.execution.sweep_worker import CELL, ENDED, SweepResult
 from reverie.experiments.spec.sweep_grid import SweepCell
@@ -103,8 +103,8 @@ class SweepStore:
         if self.facts is None:
             return
         if self.facts.verb != verb:
-            said = "reverie sweep" if self.facts.verb == "sweep" else "reverie train --seeds"
-            raise ConfigError(f"{self.path} was filled by `{said}`: choose another --out")
+            command = "reverie sweep" if self.facts.verb == "sweep" else "reverie train --seeds"
+            raise ConfigError(f"{self.path} was filled by `{command}`: choose another --out")
         if self.facts.reverie != version:
             raise ConfigError(
                 f"{self.path} was filled by reverie {self.facts.reverie}, and this is {version}: choose another --out"
@@ -175,7 +175,7 @@ class SweepStore:
                 (folder / name).unlink(missing_ok=True)
 
     def fill(
-        self, cells: Sequence[SweepCell], backend: str, jobs: int, tell: Tell
+        self, cells: Sequence[SweepCell], backend: str, jobs: int, on_row: OnRow
     ) -> Generator[tuple[SweepCell, SweepResult]]:
         """Run cells and yield each once it is kept, or has failed.  After `open` and `declare`.
 
@@ -183,7 +183,7 @@ class SweepStore:
         """
         assert self.facts is not None
         folder = self.runs(self.facts.verb)
-        run = ray_backend.run(cells, tell) if backend == "ray" else local_backend.run(cells, folder, jobs, tell)
+        run = ray_backend.run(cells, on_row) if backend == "ray" else local_backend.run(cells, folder, jobs, on_row)
         with contextlib.closing(run):  # at once: whatever ends this, nobody may work on when the folder is given back
             for cell, result in run:
                 if not result.error:

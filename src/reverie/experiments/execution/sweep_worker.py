@@ -33,9 +33,9 @@ from reverie.training.evaluation import COLUMNS as EVALUATIONS
 CELL, ENDED = "cell.json", "ended.json"  # in the run directory until its result is kept
 AFRESH = "delete the run's folder to start it again"
 WIDTH = 10  # training episodes to a mean, where a sweep does not evaluate
-TELL_EVERY = 1.0  # seconds
+REPORT_SECONDS = 1.0  # seconds
 
-Tell = Callable[[dict[str, Any]], None]
+OnRow = Callable[[dict[str, Any]], None]
 
 
 class Ended(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,8 +69,8 @@ def read(folder: Path) -> SweepCell:
     return read_json(folder / CELL, SweepCell, AFRESH)
 
 
-def learn(cell: SweepCell, folder: Path, tell: Tell) -> None:
-    """Train in FOLDER, and write FOLDER/ended.json.  tell: called about once a second with the step and the newest score.
+def learn(cell: SweepCell, folder: Path, on_row: OnRow) -> None:
+    """Train in FOLDER, and write FOLDER/ended.json.  on_row: called about once a second with the step and the newest score.
 
     A run that diverges is a result like any other.  Raises ReverieError where the cell cannot be run.
     """
@@ -78,7 +78,7 @@ def learn(cell: SweepCell, folder: Path, tell: Tell) -> None:
     try:
         with _typed_as(cell.command), _open(cell, folder) as learner:
             callbacks = usual_callbacks(cell.evaluate_every, cell.evaluate_episodes, cell.stop_at)
-            learner.learn(max(0, cell.steps - learner.steps), callbacks=[*callbacks, _Reporter(tell)])
+            learner.learn(max(0, cell.steps - learner.steps), callbacks=[*callbacks, _Reporter(on_row)])
     except DivergedError:
         status = "diverged"
     write_whole(folder / ENDED, json.dumps(msgspec.to_builtins(_ended(cell, folder, status))).encode())
@@ -105,18 +105,18 @@ def _typed_as(command: Sequence[str]) -> Iterator[None]:
 class _Reporter:
     """A callback that says now and then how the run gets on."""
 
-    def __init__(self, tell: Tell):
-        self._tell, self._told, self._score = tell, time.monotonic(), None
+    def __init__(self, on_row: OnRow):
+        self._on_row, self._reported_at, self._score = on_row, time.monotonic(), None
 
     def __call__(self, learner: rv.Learner, event: Event) -> None:
-        """Keep the newest evaluation; tell of a step where enough time has passed."""
+        """Keep the newest evaluation; report a step where enough time has passed."""
         if isinstance(event, Evaluated):
             self._score = event.row["return_mean"]
-        elif isinstance(event, StepEnded) and time.monotonic() - self._told >= TELL_EVERY:
-            self._told = time.monotonic()
+        elif isinstance(event, StepEnded) and time.monotonic() - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = time.monotonic()
             recent = list(learner.recent_returns)[-WIDTH:]
             score = self._score if self._score is not None or not recent else sum(recent) / len(recent)
-            self._tell({"step": event.step, "score": score})
+            self._on_row({"step": event.step, "score": score})
 
 
 def _ended(cell: SweepCell, folder: Path, status: Literal["done", "diverged"]) -> Ended:
@@ -140,7 +140,7 @@ def moving_means(returns: Sequence[float]) -> list[float]:
     return [math.fsum(returns[i - WIDTH : i]) / WIDTH for i in range(WIDTH, len(returns) + 1)]
 
 
-def begun(folder: Path) -> int:
+def steps_done(folder: Path) -> int:
     """Return how many steps the run in a folder has behind it; 0 where that cannot be read: doing the cell will say why."""
     with contextlib.suppress(StorageError):
         return records_in(RunDirectory(folder).journal_file)
@@ -166,4 +166,4 @@ def lost(error: str) -> SweepResult:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda folder, tell: learn(read(folder), folder, tell)))
+    sys.exit(serve(lambda folder, on_row: learn(read(folder), folder, on_row)))

@@ -23,17 +23,17 @@ def estimates(cells: Iterable[RunSpec], known: dict[Key, dict[str, Any]], begun:
 
     begun: episodes that a cell has behind it.
     """
-    measured: dict[tuple[str, str], list[float]] = {}
+    seconds_per_episode: dict[tuple[str, str], list[float]] = {}
     for (domain, variant, _), row in known.items():
         if row["episodes"]:
-            measured.setdefault((domain, variant), []).append(row["seconds"] / row["episodes"])
-    rough: dict[tuple[str, str], float] = {}
+            seconds_per_episode.setdefault((domain, variant), []).append(row["seconds"] / row["episodes"])
+    estimated: dict[tuple[str, str], float] = {}
     found = {}
     for cell in cells:
         pair = cell.key[:2]
-        if pair not in measured and pair not in rough:
-            rough[pair] = _seconds_an_episode(cell)
-        an_episode = float(np.mean(measured[pair])) if pair in measured else rough[pair]
+        if pair not in seconds_per_episode and pair not in estimated:
+            estimated[pair] = _seconds_an_episode(cell)
+        an_episode = float(np.mean(seconds_per_episode[pair])) if pair in seconds_per_episode else estimated[pair]
         found[cell.key] = (cell.episodes - begun.get(cell.key, 0)) * an_episode
     return found
 

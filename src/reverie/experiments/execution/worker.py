@@ -96,13 +96,13 @@ def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
         raise ConfigError(f"{domain}/{variant.name}: {error}") from None
 
 
-def learn(cell: RunSpec, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+def learn(cell: RunSpec, folder: Path, on_row: Callable[[dict[str, Any]], None]) -> None:
     """Fill FOLDER/scores.csv, and film the final policy of seed `FILM_SEED`.
 
-    tell: called with each new row of it.  Raises ReverieError where the cell cannot be run.
+    on_row: called with each new row of it.  Raises ReverieError where the cell cannot be run.
     """
     env = make_env(cell.domain)
-    scores = _Scores(folder / "scores.csv", cell, tell)
+    scores = _Scores(folder / "scores.csv", cell, on_row)
     try:
         if cell.variant.agent == RANDOM:
             _act_at_random(cell, env, scores)
@@ -118,8 +118,8 @@ def learn(cell: RunSpec, folder: Path, tell: Callable[[dict[str, Any]], None]) -
 class _Scores:
     """scores.csv as it grows, and the time that went into it."""
 
-    def __init__(self, path: Path, cell: RunSpec, tell: Callable[[dict[str, Any]], None]):
-        self._table, self._cell, self._tell = Table(path, COLUMNS), cell, tell
+    def __init__(self, path: Path, cell: RunSpec, on_row: Callable[[dict[str, Any]], None]):
+        self._table, self._cell, self._on_row = Table(path, COLUMNS), cell, on_row
         self._rows = read_table(path, COLUMNS, remedy=AFRESH)
         self._began = time.monotonic()
         self._before = self._rows[-1]["seconds"] if self._rows else 0.0
@@ -142,7 +142,7 @@ class _Scores:
         row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
         self._table.append(row, durable=True)
         self._rows.append(row)
-        self._tell(row)
+        self._on_row(row)
 
 
 def _open(cell: RunSpec, run: Path, scores: _Scores) -> rv.Learner:
@@ -222,7 +222,7 @@ def read(folder: Path) -> RunSpec:
     return RunSpec(found.domain, variant, found.seed, found.episodes, found.every, found.length)
 
 
-def begun(folder: Path) -> int:
+def episodes_done(folder: Path) -> int:
     """Return how many episodes the cell in a folder has behind it, as its last score says."""
     rows = _kept(folder)
     return rows[-1]["episode"] if rows else 0
@@ -254,4 +254,4 @@ def lost(error: str) -> RunResult:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda folder, tell: learn(read(folder), folder, tell)))
+    sys.exit(serve(lambda folder, on_row: learn(read(folder), folder, on_row)))

@@ -17,7 +17,7 @@ WRONG = 2  # exit status: the cell cannot be done; the last line on stderr says 
 def serve(work: Callable[[Path, Callable[[dict[str, Any]], None]], None]) -> int:
     """Do the cell in the folder that is this process's first argument; return the exit status.
 
-    work: (folder, tell).  Each row that `tell` gets is printed on stdout as one line of JSON.
+    work: (folder, on_row).  Each row that `on_row` gets is printed on stdout as one line of JSON.
     """
     folder, lines = Path(sys.argv[1]), os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others print is no row
