@@ -88,7 +88,7 @@ def test_records_round_damage_are_saved_and_the_gap_is_told(run, capsys):
     damage(run, line + b"".join(records))
     before = files_of(run)
     with pytest.raises(
-        rv.StorageError, match=r"record 9 of 30 is damaged .*`reverie recover .*run` saves what is intact"
+        rv.StorageError, match=r"record 9 of 30 is damaged, .*`reverie recover .*run` saves what is intact"
     ):
         rv.Learner.load(run)
     assert main(["recover", str(run), "--json", "-o", str(run.parent / "new")]) == 0

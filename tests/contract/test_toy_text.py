@@ -293,7 +293,7 @@ def test_entries_of_any_type_that_says_the_same_are_taken():
     ("fault", "sentence"),
     [
         ("reward", "Corridor: a reward is nan; rewards must be finite"),
-        ("observation", "an observation is 10; Discrete(3"),
+        ("observation", "an observation is 10, which is not in Discrete(3"),
     ],
 )
 def test_wrong_steps_are_named(fault, sentence):
@@ -306,5 +306,5 @@ def test_wrong_steps_are_named(fault, sentence):
 
 @pytest.mark.parametrize("name", ["Pendulum-v1", "CartPole-v1"])
 def test_continuous_worlds_are_sent_elsewhere(name):
-    with pytest.raises(SpaceError, match=r"is no table .* as FrozenLake-v1, .* have: use `reverie train` here"):
+    with pytest.raises(SpaceError, match=r"is not discrete .* as FrozenLake-v1, .* have: use `reverie train` here"):
         DiscreteEnvAdapter(name)

@@ -12,7 +12,7 @@ import pytest
 import reverie as rv
 from reverie.cli import main
 from reverie.core.errors import ReverieWarning
-from reverie.storage import journal
+from reverie.storage import journal, journal_format
 from reverie.storage.run import RunDirectory
 from reverie.training import agent_config
 from reverie.training.saved_policy import SavedPolicy
@@ -360,7 +360,7 @@ def test_other_bounds_are_refused_and_named(scaled):
 @pytest.mark.parametrize("high", [1 / 20, 1 / 6])
 def test_a_journal_is_taken_over_into_other_bounds(scaled, high):
     _, before, _ = journal.read(scaled / "experience" / "journal.bin")
-    with pytest.warns(ReverieWarning, match=r"steps converted to the new action bounds, \d+ left out"):
+    with pytest.warns(ReverieWarning, match=r"steps converted to the new action bounds; \d+ left out"):
         learner = rv.Learner.load(scaled, env=lambda: Scaled(high), allow_new_bounds=True)
     inside = (np.abs(before["action"].astype(float) / 12) <= high * (1 + 1e-6)).all(-1)
     with learner:
@@ -382,11 +382,11 @@ def test_a_journal_is_taken_over_into_other_bounds(scaled, high):
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
-        ({"position": 2, "velocity": 1}, "holds 'velocity' (Box [1]) where 'speed' (Box [1]) was"),
-        ({"position": 1, "speed": 2}, "holds 'position' (Box [1]) where 'position' (Box [2]) was"),
-        ({"a": 1, "position": 1, "speed": 1}, "holds 'a' (Box [1]) where 'position' (Box [2]) was"),
+        ({"position": 2, "velocity": 1}, "has 'velocity' (Box [1]) instead of 'speed' (Box [1])"),
+        ({"position": 1, "speed": 2}, "has 'position' (Box [1]) instead of 'position' (Box [2])"),
+        ({"a": 1, "position": 1, "speed": 1}, "has 'a' (Box [1]) instead of 'position' (Box [2])"),
         ({"position": 2}, "lacks 'speed' (Box [1])"),
-        ({"position": 2, "speed": 1, "temperature": 1}, "has 'temperature' (Box [1]) besides"),
+        ({"position": 2, "speed": 1, "temperature": 1}, "has 'temperature' (Box [1]) in addition"),
     ],
 )
 def test_another_layout_is_refused_and_named(scaled, parts, sentence):
@@ -411,17 +411,17 @@ def test_other_bounds_of_a_sensor_are_told_and_go_on(scaled, range_):
 def test_discrete_actions_that_count_from_elsewhere_are_refused(tmp_path):
     with rv.Learner(rv.DQN(hidden=(8,)), Scaled(start=0), out=tmp_path / "run") as learner:
         learner.learn(20)
-    with pytest.raises(rv.ConfigError, match="its first action is 2, it was 0"):
+    with pytest.raises(rv.ConfigError, match="its first action is 2 instead of 0"):
         rv.Learner.load(tmp_path / "run", env=Scaled(start=2))
 
 
 def test_a_finished_run_is_not_gone_on_with_unasked(run, capsys):
     words = ["train", "naf", "worlds:make_faulty", "--resume", "--out", str(run), "--quiet"]
     assert f"{run} is finished at step 40; give --steps M to learn M more" in fails(words, capsys)
-    assert main([*words, "--steps", "5"]) == 0 and journal.records_in(run / "experience" / "journal.bin") == 45
-    assert main([*words, "--relearn"]) == 0 and journal.records_in(run / "experience" / "journal.bin") == 45
+    assert main([*words, "--steps", "5"]) == 0 and journal_format.records_in(run / "experience" / "journal.bin") == 45
+    assert main([*words, "--relearn"]) == 0 and journal_format.records_in(run / "experience" / "journal.bin") == 45
     RunDirectory(run).call_file.write_text('{"start": 45, "steps": 3}')
-    assert main(words) == 0 and journal.records_in(run / "experience" / "journal.bin") == 48
+    assert main(words) == 0 and journal_format.records_in(run / "experience" / "journal.bin") == 48
 
 
 @pytest.mark.parametrize("flag", ["--relearn", "--allow-new-bounds", "--trust"])
@@ -440,7 +440,7 @@ def test_a_mistyped_directory_costs_no_steps(tmp_path, capsys):
     assert "typo holds no run yet: one of 5 steps starts there" in capsys.readouterr().err
     assert main([*words, "--set", "learning_rate=1e-4"]) == 0
     assert "no more steps were asked for: --steps M learns M more" in capsys.readouterr().err
-    assert journal.records_in(tmp_path / "typo" / "experience" / "journal.bin") == 5
+    assert journal_format.records_in(tmp_path / "typo" / "experience" / "journal.bin") == 5
 
 
 def test_the_line_of_a_refused_change_keeps_the_steps_that_were_asked_for(run, capsys):
@@ -458,7 +458,7 @@ def test_the_line_of_a_refused_change_keeps_the_steps_that_were_asked_for(run, c
     ]
     told = fails([*words, "--quiet"], capsys)
     assert main(shlex.split(told[told.index("reverie train") :])[1:]) == 0
-    assert journal.records_in(run / "experience" / "journal.bin") == 47
+    assert journal_format.records_in(run / "experience" / "journal.bin") == 47
 
 
 @pytest.mark.parametrize("imagined", [False, True])
