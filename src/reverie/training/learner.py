@@ -12,7 +12,6 @@ from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import look
 from reverie.core.types import EnvSpec
-from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import EnvSource, make_env
 from reverie.environments.values import truth
 from reverie.imagination.settings import source_for
@@ -32,6 +31,7 @@ from reverie.training import callbacks as events
 from reverie.training import trust as trusted
 from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
+from reverie.training.evaluation_env import EvaluationEnv
 from reverie.training.recorded_trainer import RecordedTrainer
 from reverie.training.temporary_run import temporary_run
 from reverie.training.tensorboard import require as require_tensorboard
@@ -74,9 +74,8 @@ class Learner:
         if tensorboard:
             require_tensorboard()
         self.seed = int(seed)
-        self._env_source, self._evaluation_env_source = env, evaluation_env
+        self._evaluation_env = EvaluationEnv(evaluation_env, env)
         first = None if env is None else make_env(env)
-        self._evaluation_env: EnvAdapter | None = None
         self.spec: EnvSpec = spec if first is None else first.spec
         look()
         config, agent = resource_estimates.fitting(config, self.spec)
@@ -298,9 +297,7 @@ class Learner:
             return self._evaluate(whole("evaluate(episodes)", episodes, 1))
 
     def _evaluate(self, episodes: int) -> dict[str, Any]:
-        env, session = self._evaluator(), self._session
-        limit = evaluation.limit_for(env, [session.longest], session.ran_out)
-        found = evaluation.evaluate(session.trainer.greedy, env, episodes, self.seed, limit)
+        found = self._evaluation_env.evaluate(self._session, episodes, self.seed)
         facts = found.facts
         self.evaluation_cut += found.cut
         row = found.row(self.steps, self.episodes)
@@ -308,14 +305,9 @@ class Learner:
         self.evaluated_at = self.steps
         best = self.best_return is None or facts["mean"] > self.best_return
         self.best_return = facts["mean"] if best else self.best_return
-        cut = evaluation.cut_note(found.cut, episodes, limit) if found.cut else ""
+        cut = evaluation.cut_note(found.cut, episodes, found.limit) if found.cut else ""
         self._emit(events.Evaluated(row, best, cut))
         return facts
-
-    def _evaluator(self) -> EnvAdapter:
-        if self._evaluation_env is None:
-            self._evaluation_env = learner_arguments.evaluation_env(self._evaluation_env_source, self._env_source)
-        return self._evaluation_env
 
     # ---- saving and continuing
 
@@ -390,8 +382,7 @@ class Learner:
         with self._session.owner.using(), contextlib.ExitStack() as last:  # runs every callback, also after one raises
             last.callback(self._forget_passing)
             for env in (self._evaluation_env, *reversed([] if self._turns is None else self._turns.envs)):
-                if env is not None:
-                    last.callback(env.close)
+                last.callback(env.close)
             last.callback(self._session.records.close)
             self._session.owner.leave()
 
