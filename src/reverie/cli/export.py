@@ -15,7 +15,7 @@ from reverie.core.words import count
 def run(options: Any) -> None:
     """Write the greedy policy of a run, or its experience, to a file for other programs."""
     look()
-    stopping.say(f"nothing was written to {options.output}")
+    stopping.set_message(f"nothing was written to {options.output}")
     dataset = options.output.startswith("minari:")
     with room_for(options, None if dataset else Path(options.output)):
         if options.experience or dataset or options.output.lower().endswith(".csv"):
