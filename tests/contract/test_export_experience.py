@@ -10,7 +10,7 @@ import pytest
 
 import reverie as rv
 from commands import done, one_object, refusal
-from reverie.export.experience import names_of
+from reverie.export.experience_arrays import names_of
 
 PARTS = [("joints", "Box", (2,)), ("valve", "Discrete", (1,))]
 SPECS = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError, one_line
 from reverie.core.types import EnvSpec
-from reverie.export.experience import Experience, Names, experience_of, names_of
+from reverie.export.experience_arrays import Experience, Names, experience_of, names_of
 from reverie.storage.output_file import output_at, require_ending
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_of
