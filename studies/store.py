@@ -1,4 +1,4 @@
-"""The tables of a study: one reader and one writer.  A cell is added whole when it ends, so an interrupted run goes on."""
+"""The tables of a study: one reader and one writer.  A cell is added whole when it ends, so an interrupted run continues."""
 
 import contextlib
 import json

@@ -104,7 +104,7 @@ def _verdict(rows: list[Row]) -> Iterator[str]:
 
 STUDY = Study(
     name="shape",
-    question="Is Q(x, ·) a quadratic that opens downwards, which is all that NAF can say?",
+    question="Is Q(x, ·) a quadratic that opens downwards, the only form that NAF can represent?",
     variants=("ddpg",),
     tasks=tuple(EPISODES),
     seeds=1,

@@ -24,24 +24,30 @@ class Verb(NamedTuple):
 
 
 VERBS = {  # a new verb is a file in this folder and its line here
-    "list": Verb("listing", "what there is to choose from, and the settings of each", "reverie list naf"),
+    "list": Verb(
+        "listing",
+        "list algorithms, environments, models, planners and studies, with their settings",
+        "reverie list naf",
+    ),
     "train": Verb(
         "train",
-        "learn, and write a run directory",
+        "learn on an environment, and write a run directory",
         "reverie train naf InvertedDoublePendulum-v5 --steps 15000 --set reward_scale=0.1 --out runs/idp",
     ),
     "sweep": Verb(
         "sweep",
-        "learn with several settings and seeds, and compare them",
+        "compare settings over several seeds",
         "reverie sweep naf Pendulum-v1 --set learning_rate=1e-4,1e-3 --set hidden=64x64,200x200 --seeds 5 --out runs/rates",
     ),
-    "evaluate": Verb("evaluate", "how good is the greedy policy?", "reverie evaluate runs/idp --episodes 20"),
-    "video": Verb("video", "the greedy policy on film", "reverie video runs/idp -o idp.mp4"),
+    "evaluate": Verb("evaluate", "score the greedy policy", "reverie evaluate runs/idp --episodes 20"),
+    "video": Verb("video", "film the greedy policy", "reverie video runs/idp -o idp.mp4"),
     "export": Verb(
-        "export", "the greedy policy, or the experience, for other programs", "reverie export runs/idp -o idp.onnx"
+        "export", "write the policy, or the experience, for other programs", "reverie export runs/idp -o idp.onnx"
     ),
-    "check": Verb("check", "is this environment fit to learn on?", "reverie check my_robot:make_env"),
-    "plan": Verb("plan", "trajectory optimisation on its own", "reverie plan cartpole --method ilqg -o swing-up.mp4"),
+    "check": Verb("check", "test whether an environment is fit to learn on", "reverie check my_robot:make_env"),
+    "plan": Verb(
+        "plan", "optimise trajectories, without learning", "reverie plan cartpole --method ilqg -o swing-up.mp4"
+    ),
     "solve": Verb(
         "solve",
         "solve a discrete environment, or learn it from samples",
@@ -49,18 +55,18 @@ VERBS = {  # a new verb is a file in this folder and its line here
     ),
     "reproduce": Verb(
         "reproduce",
-        "the paper's tables and figures again",
+        "run the paper's experiments: its tables and figures",
         "reverie reproduce table1 --domains reacher,peg --seeds 3 --out results/mine",
     ),
     "report": Verb(
         "report",
-        "one page about results of `reproduce`, or about runs",
+        "write one page about results of `reproduce`, or about runs",
         "reverie report studies/data/paper -o report.html",
     ),
     "recover": Verb(
-        "recover", "save what is intact of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
+        "recover", "save the intact part of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
     ),
-    "bench": Verb("bench", "speed, as ratios measured side by side", "reverie bench update --against sb3,sbx"),
+    "bench": Verb("bench", "measure speed, as ratios taken side by side", "reverie bench update --against sb3,sbx"),
 }
 
 

@@ -141,7 +141,7 @@ def _asked(options: Any) -> dict[str, Any]:
 
 
 def _usual_out(options: Any, verb: Verb) -> Path:
-    """Return the folder of a command without --out: the same each time, so that the same command goes on."""
+    """Return the folder of a command without --out: the same each time, so that the same command continues."""
     stem = f"{options.env}-{options.agent}-{'sweep' if verb == 'sweep' else 'seeds'}"
     return Path("runs") / stem.replace(":", "-").replace("/", "-").lower()
 
@@ -198,7 +198,7 @@ def _require_possible(options: Any, cells: Sequence[SweepCell]) -> None:
 
 
 def _line() -> str:
-    """Return the command of this process, which goes on when it is typed again."""
+    """Return the command of this process, which continues when it is typed again."""
     return shlex.join(["reverie", *sys.argv[1:]])
 
 

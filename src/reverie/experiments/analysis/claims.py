@@ -67,7 +67,7 @@ CLAIMS = (
     ),
     Claim(
         "C10",
-        "Switching imagination off costs a short dip, then learning goes on.",
+        "Switching imagination off costs a short dip, then learning continues.",
         "figure 2c",
         imagination_claims.switching_off,
     ),

@@ -81,6 +81,6 @@ def fill(
     with contextlib.closing(run):  # at once: whatever ends this, nobody may work on when the folder is given back
         for cell, outcome in run:
             results.add(cell.key, outcome)
-            if not outcome.error:  # what failed goes on from its last score, once the cause is mended
+            if not outcome.error:  # what failed continues from its last score, once its cause is removed
                 shutil.rmtree(results.work / cell.folder_name, ignore_errors=True)
             yield cell, outcome

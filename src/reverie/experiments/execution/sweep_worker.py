@@ -1,7 +1,7 @@
 """One cell of a sweep at work, in this process: an ordinary run, as `reverie train` does it.
 
 `python -m reverie.experiments.execution.sweep_worker FOLDER` takes up the cell that FOLDER/cell.json describes.  FOLDER
-becomes the run directory.  A run that was killed goes on from its journal, as `reverie train --resume` does.
+becomes the run directory.  A run that was killed continues from its journal, as `reverie train --resume` does.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """One cell at work, in this process: a contender learns, and its greedy policy is scored now and then.
 
 `python -m reverie.experiments.execution.worker FOLDER` takes up the cell that FOLDER/cell.json describes and says on
-stdout how it goes, a JSON object to a line.  A cell that was killed goes on from its last score, and ends with the
+stdout how it goes, a JSON object to a line.  A cell that was killed continues from its last score, and ends with the
 numbers of one that was not: what came after that score is lived again.
 """
 
@@ -158,7 +158,7 @@ def _open(cell: RunSpec, run: Path, scores: _Scores) -> rv.Learner:
 
 
 def _greedy(learner: rv.Learner) -> Greedy:
-    """Return the learner's policy, which goes on as it learns."""
+    """Return the learner's policy, which continues as it learns."""
     return lambda observation: learner.spec.from_world(learner.predict(observation))
 
 

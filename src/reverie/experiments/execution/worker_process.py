@@ -28,7 +28,7 @@ def serve(work: Callable[[Path, Callable[[dict[str, Any]], None]], None]) -> int
         print(error, file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
-        return EXIT_STATUS  # what is done is kept, and another try goes on
+        return EXIT_STATUS  # what is done is kept, and another try continues
     return 0
 
 

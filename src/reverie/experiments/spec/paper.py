@@ -32,7 +32,7 @@ TRUE = (
     Variant("true-naf", "NAF", "naf", SMALL),
     Variant(
         "true-mpc",
-        "half of the episodes driven by MPC, no imagination",
+        "MPC acts in half of the episodes, no imagination",
         "naf",
         SMALL,
         "exact",
