@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,67 @@ def test_arguments_that_keep_it_pass():
 def test_fields_of_results_are_checked(mean):
     with pytest.raises(TypeCheckError, match="return value"):
         check(make_pair)(mean)
+
+
+class Trajectory(NamedTuple):
+    states: Float[Array, "T+1 n"]
+    actions: Float[Array, "T m"]
+
+
+@pytest.mark.parametrize(("states", "passes"), [(5, True), (4, False)])
+def test_sizes_that_follow_from_others_are_checked_after_them(states, passes):
+    given = np.ones((states, 2)), np.ones((4, 1))
+
+    @check
+    def function(states: Float[Array, "T+1 n"], actions: Float[Array, "T m"]) -> None: ...
+
+    @check
+    def in_a_tuple() -> tuple[Float[Array, "T+1 n"], Float[Array, "T m"]]:
+        return given
+
+    @check
+    def in_fields() -> Trajectory:
+        return Trajectory(*given)
+
+    for call in (lambda: function(*given), in_a_tuple, in_fields):
+        if passes:
+            call()
+        else:
+            with pytest.raises(TypeCheckError):
+                call()
+
+
+def test_dicts_may_hold_lists_as_arguments_but_not_as_results():
+    @check
+    def function(moments: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
+        return moments
+
+    assert function({"mean": np.ones(2)})
+    with pytest.raises(TypeCheckError, match="return value"):
+        function({"mean": [1.0, 1.0]})
+
+
+@pytest.mark.parametrize("kind", [dict, list, tuple])
+def test_there_may_be_none_in_place_of_several_arrays(kind):
+    several = {
+        dict: dict[str, Float[Array, "n"]],
+        list: list[Float[Array, "n"]],
+        tuple: tuple[Float[Array, "n"], ...],
+    }
+
+    @check
+    def function() -> list[several[kind] | None]:
+        return [None]
+
+    assert function() == [None]
+
+
+def test_functions_as_arguments_promise_no_arrays():
+    @check
+    def function(of: Callable[[Float[Array, "n"]], Float[Array, "n"]]) -> Float[Array, "n"]:
+        return of(np.ones(2))
+
+    assert function(lambda x: x).shape == (2,)
 
 
 def make_pair(mean) -> Pair:

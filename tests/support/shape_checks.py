@@ -5,6 +5,8 @@ checked, also within tuples, unions and the fields of named tuples. Other annota
 types would refuse bad arguments before the functions themselves can, and those errors are tested too.
 """
 
+import collections.abc
+import functools
 import inspect
 import types
 import typing
@@ -29,8 +31,9 @@ def checked(function):
     promises = {
         name: each.annotation
         for name, each in signature.parameters.items()
-        if promises_arrays(each.annotation) and not holds_named_tuple(each.annotation)  # these may hold lists
+        if promises_arrays(each.annotation) and not is_open(each.annotation)  # these may hold lists
     }
+    promises = dict(sorted(promises.items(), key=lambda promise: needs_sizes(promise[1])))
     result = signature.return_annotation if promises_arrays(signature.return_annotation) else None
     if not promises and result is None:
         return function
@@ -52,7 +55,12 @@ def promises_arrays(annotation):
     """Return whether an annotation says anything of an array's shape."""
     if is_named_tuple(annotation):
         return any(promises_arrays(each) for each in fields_of(annotation).values())
-    return is_array(annotation) or any(promises_arrays(each) for each in typing.get_args(annotation))
+    return is_array(annotation) or any(map(promises_arrays, parts_of(annotation)))
+
+
+def parts_of(annotation):
+    """Return the annotations within one. A function's own signature promises nothing of arrays that are here now."""
+    return () if typing.get_origin(annotation) is collections.abc.Callable else typing.get_args(annotation)
 
 
 def verify(name, value, annotation):
@@ -72,13 +80,16 @@ def fits(value, annotation):
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, each) for each in inner)
     if origin is tuple and promises_arrays(annotation):
+        if not isinstance(value, tuple):
+            return False
         if inner[-1] is Ellipsis:
             return all(fits(each, inner[0]) for each in value)
-        return len(value) == len(inner) and all(map(fits, value, inner))
+        pairs = sorted(zip(value, inner, strict=False), key=lambda pair: needs_sizes(pair[1]))
+        return len(value) == len(inner) and all(fits(*pair) for pair in pairs)
     if origin is list:
-        return all(fits(each, inner[0]) for each in value)
+        return isinstance(value, list) and all(fits(each, inner[0]) for each in value)
     if origin is dict:
-        return all(fits(each, inner[1]) for each in value.values())
+        return isinstance(value, dict) and all(fits(each, inner[1]) for each in value.values())
     if annotation is float:
         return isinstance(value, float | int)
     kind = origin or annotation
@@ -94,9 +105,20 @@ def is_named_tuple(annotation):
     return isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields")
 
 
-def holds_named_tuple(annotation):
-    return is_named_tuple(annotation) or any(map(holds_named_tuple, typing.get_args(annotation)))
+def is_open(annotation):
+    """Return whether callers may give lists and numbers in place of the arrays within: in named tuples and dicts."""
+    return (
+        is_named_tuple(annotation) or typing.get_origin(annotation) is dict or any(map(is_open, parts_of(annotation)))
+    )
 
 
+@functools.cache
 def fields_of(annotation):
-    return typing.get_type_hints(annotation, include_extras=True)
+    """Return the annotations of a named tuple's fields by name. Those that need the sizes of others come last."""
+    found = typing.get_type_hints(annotation)
+    return dict(sorted(found.items(), key=lambda field: needs_sizes(field[1])))
+
+
+def needs_sizes(annotation):
+    """Return whether an annotation has a size such as T+1, which can be checked once T is known."""
+    return "+" in str(annotation)
