@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ import numpy as np
 from reverie.core.argument_checks import shown
 from reverie.core.array_like import as_array
 from reverie.core.errors import SpaceError
+from reverie.maths.array_types import Array
 
 ARRAYS = np.ndarray, np.generic, jax.Array  # traced arrays are instances of the last
 NUMBERS = int, float
@@ -19,20 +20,20 @@ NUMBERS = int, float
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def array(where: str, value: Any, wanted: str = "an array of real numbers") -> Any:
+def array(where: str, value: object, wanted: str = "an array of real numbers") -> Array:
     """Return an array as it is, and anything else as a NumPy array of float64.
 
     where: the argument, and wanted: what it should be, for messages.  Raises SpaceError where it has no real numbers.
     """
     if isinstance(value, ARRAYS):
-        return value
+        return cast(Array, value)  # scalars of NumPy, too, have what is asked of arrays
     found = as_array(value)
     if found.dtype.kind not in "iufb":
         raise SpaceError(f"{where} is {shown(value)}; give {wanted}")
     return found.astype(float)
 
 
-def real(where: str, value: Any, wanted: str = "an array of real numbers") -> Any:
+def real(where: str, value: object, wanted: str = "an array of real numbers") -> Array:
     """Return an array of real floating-point numbers, as `array` does. Integers are converted.
 
     Raises SpaceError where they are not real numbers.

@@ -5,18 +5,21 @@ Log densities are sums over the last axis, that of actions.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Real
 
 from reverie.maths.array_arguments import of_arrays
+from reverie.maths.array_types import Array
 
 LOG_ROOT_TWO_PI = 0.9189385332046727  # ½ log 2π
 
 
 @of_arrays
-def sample(mean, log_std, noise):
-    """Return the action u = tanh(mean + σ ε) [..., m] and its log density [...].
+def sample(
+    mean: Real[Array, "*b m"], log_std: Real[Array, "*#b m"], noise: Real[Array, "*b m"]
+) -> tuple[Real[jax.Array, "*b m"], Real[jax.Array, "*b"]]:
+    """Return the action u = tanh(mean + σ ε) and its log density.
 
-    mean, log_std: [..., m].  noise: ε, standard normal [..., m].  Source: Haarnoja et al. 2018b, appendix C, equation
-    26.
+    log_std: log σ.  noise: ε, standard normal.  Source: Haarnoja et al. 2018b, appendix C, equation 26.
 
     log |du/dz| = log (1 - tanh² z) is computed as 2 (log 2 - z - softplus(-2 z)), which is accurate if tanh saturates.
     """
@@ -26,10 +29,12 @@ def sample(mean, log_std, noise):
 
 
 @of_arrays
-def clipped_log_density(mean, log_std, action):
-    """Return log π(u|x) [...] of actions u = clip(mean + σ ε, -1, 1).
+def clipped_log_density(
+    mean: Real[Array, "*b m"], log_std: Real[Array, "*#b m"], action: Real[Array, "*b m"]
+) -> Real[jax.Array, "*b"]:
+    """Return log π(u|x) of actions u = clip(mean + σ ε, -1, 1).
 
-    mean, log_std, action: [..., m]. Within the bounds it is the log density. At ±1 it is the log probability of a
+    log_std: log σ.  action: u. Within the bounds it is the log density. At ±1 it is the log probability of a
     sample beyond the bound. With it the policy gradient of clipped actions is unbiased, and has less variance than with
     the density of the sample before clipping.  Source: Fujita & Maeda 2018 (arXiv 1802.07564), equation 5.
     """
@@ -42,6 +47,6 @@ def clipped_log_density(mean, log_std, action):
 
 
 @of_arrays
-def entropy(log_std):
-    """Return the entropy [...] in nats of a Gaussian before squashing or clipping.  log_std: [..., m]."""
+def entropy(log_std: Real[Array, "*b m"]) -> Real[jax.Array, "*b"]:
+    """Return the entropy in nats of a Gaussian before squashing or clipping.  log_std: log σ."""
     return jnp.sum(log_std + 0.5 + LOG_ROOT_TWO_PI, axis=-1)

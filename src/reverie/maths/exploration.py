@@ -5,13 +5,15 @@ A noise is a frozen dataclass of its settings, such as those in `reverie.maths.n
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax
 import numpy as np
 import scipy.special
+from jaxtyping import Float
 
 from reverie.maths.array_arguments import array
+from reverie.maths.array_types import Array, Numbers
 
 
 class Process(NamedTuple):
@@ -22,8 +24,8 @@ class Process(NamedTuple):
     [-1, 1].  NumPy or JAX arrays; with memory [B, ..., m] and noise [B, m] it steps B processes side by side.
     """
 
-    begin: Callable[[int], np.ndarray]
-    step: Callable[[Any, Any], tuple[Any, Any]]
+    begin: Callable[[int], Float[np.ndarray, "m"]]
+    step: Callable[[Float[Array, "... m"], Numbers], tuple[Float[Array, "... m"], Float[Array, "... m"]]]
 
 
 class Noise(Protocol):
@@ -38,7 +40,7 @@ class Noise(Protocol):
         ...
 
 
-def uniform(noise):
+def uniform(noise: Numbers) -> Float[Array, "..."]:
     """Return draws from [0, 1] made of standard normal ones, by their distribution function."""
     if isinstance(noise, jax.Array):
         return jax.scipy.special.ndtr(noise)

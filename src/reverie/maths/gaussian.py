@@ -1,11 +1,13 @@
 """Gaussians over a joint vector z = [y; w]: posterior under a normal-inverse-Wishart prior, conditioning, density.
 
-All functions take leading axes [...], for one Gaussian per time step or cluster. Arrays are NumPy's float64.
+y has d coordinates, w has e, and z has D = d + e. All functions take leading axes, for one Gaussian per time step or
+cluster. Arrays are NumPy's float64.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Real
 
 from reverie.maths.array_arguments import of_arrays
 from reverie.maths.linalg import symmetrise
@@ -14,40 +16,45 @@ from reverie.maths.linalg import symmetrise
 class Joint(NamedTuple):
     """N(mean, covariance) over z."""
 
-    mean: np.ndarray  # [..., D]
-    covariance: np.ndarray  # [..., D, D]
+    mean: Float[np.ndarray, "*b D"]
+    covariance: Float[np.ndarray, "*b D D"]
 
 
 class Conditional(NamedTuple):
     """w | y ~ N(F y + f, covariance)."""
 
-    F: np.ndarray  # [..., e, d]
-    f: np.ndarray  # [..., e]
-    covariance: np.ndarray  # [..., e, e]
+    F: Float[np.ndarray, "*b e d"]
+    f: Float[np.ndarray, "*b e"]
+    covariance: Float[np.ndarray, "*b e e"]
 
 
 class Prior(NamedTuple):
     """A normal-inverse-Wishart prior."""
 
-    mean: np.ndarray  # μ0 [..., D]
-    scatter: np.ndarray  # Φ [..., D, D]
-    weight_mean: np.ndarray | float  # m0 [...], weight of the mean as a number of samples
-    weight: np.ndarray | float  # n0 [...], weight of the scatter as a number of samples
+    mean: Float[np.ndarray, "*b D"]  # μ0
+    scatter: Float[np.ndarray, "*b D D"]  # Φ
+    weight_mean: Float[np.ndarray, "*b"] | float  # m0, weight of the mean as a number of samples
+    weight: Float[np.ndarray, "*b"] | float  # n0, weight of the scatter as a number of samples
 
 
 @of_arrays
-def outer(a: np.ndarray) -> np.ndarray:
-    """Return a aᵀ [..., D, D] of vectors [..., D]."""
+def outer(a: Real[np.ndarray, "*b D"]) -> Real[np.ndarray, "*b D D"]:
+    """Return a aᵀ of vectors a."""
     return a[..., :, None] * a[..., None, :]
 
 
 @of_arrays
-def posterior(count: np.ndarray, mean: np.ndarray, scatter: np.ndarray, prior: Prior) -> Joint:
+def posterior(
+    count: Real[np.ndarray, "*b"] | float,
+    mean: Real[np.ndarray, "*b D"],
+    scatter: Real[np.ndarray, "*b D D"],
+    prior: Prior,
+) -> Joint:
     """Return the most likely joint Gaussian under the prior.  Levine & Abbeel 2014, appendix A.
 
     Σ = [N S + Φ + N m0/(N + m0) (z̄ - μ0)(z̄ - μ0)ᵀ] / (N + n0), and the mean is (N z̄ + m0 μ0)/(N + m0).
 
-    count: N [...], 0 if there is no sample.  mean: z̄ [..., D].  scatter: N S = Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ [..., D, D].
+    count: N, 0 if there is no sample.  mean: z̄.  scatter: N S = Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ.
     """
     total = np.maximum(count + prior.weight_mean, np.finfo(float).tiny)
     pull = prior.weight_mean / total
@@ -73,8 +80,8 @@ def condition(joint: Joint, d: int) -> Conditional:
 
 
 @of_arrays
-def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
-    """Return the lower Cholesky factor L [..., e, e] of `covariance`.
+def factor(covariance: Real[np.ndarray, "*b e e"], floor: float = 1e-12) -> Float[np.ndarray, "*b e e"]:
+    """Return the lower Cholesky factor of `covariance`.
 
     floor: it is added to the diagonal; if that is not enough, eigenvalues below it are raised to it.
     """
@@ -88,8 +95,10 @@ def factor(covariance: np.ndarray, floor: float = 1e-12) -> np.ndarray:
 
 
 @of_arrays
-def log_density(x: np.ndarray, mean: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """Return log N(x; mean, L Lᵀ) [...].  x, mean: [..., e].  lower: L [..., e, e], a lower Cholesky factor."""
+def log_density(
+    x: Real[np.ndarray, "*b e"], mean: Real[np.ndarray, "*b e"], lower: Real[np.ndarray, "*b e e"]
+) -> Float[np.ndarray, "*b"]:
+    """Return log N(x; mean, L Lᵀ).  lower: L, a lower Cholesky factor."""
     z = np.linalg.solve(lower, (x - mean)[..., None])[..., 0]
     logs = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(-1)
     return -0.5 * (z**2).sum(-1) - logs - 0.5 * x.shape[-1] * np.log(2 * np.pi)

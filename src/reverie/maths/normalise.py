@@ -4,15 +4,22 @@ Replay is sampled uniformly, so the average of minibatch moments estimates the m
 are stored with the networks, and so are part of each checkpoint.
 """
 
+from typing import TypeAlias
+
 import jax.numpy as jnp
+from jaxtyping import Float, Real
 
 from reverie.maths.array_arguments import array, of_arrays
+from reverie.maths.array_types import Array, Numbers
 
 CLIP = 10.0  # standard deviations: beyond it observations are clipped, as outliers
 HORIZON = 10_000  # updates after which the average forgets old minibatches, so that it follows a changing policy
 
+Moments: TypeAlias = dict[str, Float[Array, "..."]]
+"""Running moments of observations: `mean` and `var` [n], and `count` [], minibatches so far, at most HORIZON."""
 
-def init(observation_dim: int):
+
+def init(observation_dim: int) -> Moments:
     """Return first moments, with which observations do not change."""
     return {
         "mean": jnp.zeros(observation_dim, jnp.float32),
@@ -22,8 +29,8 @@ def init(observation_dim: int):
 
 
 @of_arrays
-def update(moments, observations):
-    """Return moments moved towards those of `observations` [B, n] by 1/count. So they are the mean over minibatches."""
+def update(moments: Moments, observations: Real[Array, "B n"]) -> Moments:
+    """Return moments moved towards those of `observations` by 1/count. So they are the mean over minibatches."""
     count = jnp.minimum(moments["count"] + 1.0, HORIZON)
     mean = moments["mean"] + (observations.mean(0) - moments["mean"]) / count
     spread = ((observations - mean) ** 2).mean(0)
@@ -32,8 +39,8 @@ def update(moments, observations):
     return {"mean": mean, "var": var, "count": count}
 
 
-def apply(moments, observation):
-    """Return (observation - mean)/std [..., n], clipped to ±CLIP.  observation: [..., n], of NumPy or JAX."""
+def apply(moments: Moments, observation: Numbers) -> Real[Array, "... n"]:
+    """Return (observation - mean)/std, clipped to ±CLIP.  observation: [..., n], of NumPy or JAX."""
     observation = array("normalise.apply: observation", observation)
     scaled = (observation - moments["mean"]) / (moments["var"] + 1e-8) ** 0.5
     return scaled.clip(-CLIP, CLIP)

@@ -2,22 +2,25 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 import jax
 import numpy as np
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
-def double(function: Callable[..., Any], **compile_with: Any) -> Callable[..., Any]:
+
+def double(function: Callable[[*Arguments], Result], **compile_with: Any) -> Callable[[*Arguments], Result]:
     """Return `function` compiled for float64. It takes arrays of any precision and returns NumPy arrays.
 
     function: a pure function of JAX arrays.  compile_with: options of `jax.jit`. Static arguments are passed on as they
-    are.
+    are. All arguments are positional.
     """
     compiled = jax.jit(function, **compile_with)
 
     @functools.wraps(function)
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: *Arguments) -> Result:
         with jax.enable_x64(True):
             return jax.tree.map(np.asarray, compiled(*jax.tree.map(_widened, arguments)))
 

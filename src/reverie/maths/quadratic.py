@@ -1,8 +1,10 @@
 """The quadratic advantage of NAF for one state; `vmap` adds batches.  Gu et al. 2016, section 4."""
 
 import numpy as np
+from jaxtyping import Real
 
 from reverie.maths.array_arguments import array, of_arrays
+from reverie.maths.array_types import Array, Numbers
 
 
 def entries(action_dim: int) -> int:
@@ -10,8 +12,8 @@ def entries(action_dim: int) -> int:
     return action_dim * (action_dim + 1) // 2
 
 
-def lower_triangle(flat, action_dim: int):
-    """Return lower triangular L [..., m, m], whose diagonal is exponentiated and so positive.
+def lower_triangle(flat: Numbers, action_dim: int) -> Real[Array, "... m m"]:
+    """Return lower triangular L, whose diagonal is exponentiated and so positive.
 
     flat: entries [..., m(m+1)/2] row by row: L_00, L_10, L_11, L_20, …, arrays of NumPy or JAX.  action_dim: m.
     """
@@ -27,18 +29,18 @@ def lower_triangle(flat, action_dim: int):
 
 
 @of_arrays
-def advantage(action, mean, lower):
-    """Return the advantage A(x, u) = -½ (u - μ)ᵀ P (u - μ) with P = L Lᵀ, a scalar.  Gu et al. 2016, NAF section.
+def advantage(action: Real[Array, "m"], mean: Real[Array, "m"], lower: Real[Array, "m m"]) -> Real[Array, ""]:
+    """Return the advantage A(x, u) = -½ (u - μ)ᵀ P (u - μ) with P = L Lᵀ.  Gu et al. 2016, NAF section.
 
-    action, mean: u and μ [m], in [-1, 1].  lower: L [m, m], lower triangular with a positive diagonal.
+    action, mean: u and μ, in [-1, 1].  lower: L, lower triangular with a positive diagonal.
     The advantage is at most 0, and 0 only at `mean`.
     """
     z = lower.T @ (action - mean)  # |z|² = (u - μ)ᵀ P (u - μ), so P is not needed
     return -0.5 * z @ z
 
 
-def precision_noise(lower, noise):
-    """Return noise ε ~ N(0, c P⁻¹) [..., m] with c = m / tr P⁻¹.  Gu et al. 2016, appendix 8.2.
+def precision_noise(lower: Numbers, noise: Numbers) -> Real[Array, "... m"]:
+    """Return noise ε ~ N(0, c P⁻¹) with c = m / tr P⁻¹.  Gu et al. 2016, appendix 8.2.
 
     lower: L [..., m, m] with P = L Lᵀ.  noise: standard normal [..., m].
 

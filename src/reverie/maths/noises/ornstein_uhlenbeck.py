@@ -6,9 +6,11 @@ Lillicrap et al. 2016 (arXiv 1509.02971), section 7.
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
 
 from reverie.core.checked_settings import Settings
 from reverie.maths.array_arguments import array
+from reverie.maths.array_types import Array, Numbers
 from reverie.maths.exploration import Process
 
 
@@ -24,10 +26,10 @@ class OrnsteinUhlenbeck(Settings):
     def process(self) -> Process:
         """Return the process; its memory is N [m]."""
 
-        def begin(action_dim: int) -> np.ndarray:
+        def begin(action_dim: int) -> Float[np.ndarray, "m"]:
             return np.zeros(action_dim, np.float32)
 
-        def step(memory, noise):
+        def step(memory: Float[Array, "... m"], noise: Numbers) -> tuple[Float[Array, "... m"], Float[Array, "... m"]]:
             memory = (1.0 - self.theta) * memory + self.scale * array("exploration: noise", noise)
             return memory, memory
 
