@@ -67,6 +67,21 @@ def test_what_does_not_fit_is_named_in_one_line(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "argument", "without"),
+    [
+        ("kl_step.bounded_step", "x0_mean", None),
+        ("ilqg.solve", "U0", None),
+        ("box_qp.solve", "H", None),
+        ("kl_step.augmented", "old", CALLS["kl_step.augmented"][1]["old"]._replace(k=None)),
+    ],
+)
+def test_none_is_no_array(name, argument, without):
+    function, given = CALLS[name]
+    with pytest.raises(SpaceError, match="is None; give an array of real numbers"):
+        function(**given | {argument: without})
+
+
+@pytest.mark.parametrize(
     ("name", "argument", "wrong"),
     [
         *(("lqr.infinite", "discount", value) for value in (0, -1, 2, np.nan, "x", None, np.ones(2), 1j)),

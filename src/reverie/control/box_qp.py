@@ -4,14 +4,16 @@ A coordinate is clamped if it is at a bound and the gradient points out of the b
 step. Masks are used instead of submatrices, so that shapes are fixed. The functions are pure and can be mapped.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from reverie.control import shapes
 from reverie.core.status import Status
+from reverie.maths.array_types import Array, Numbers
 from reverie.maths.linalg import solve_positive
 
 SHORTENED = 0.6 ** np.arange(40.0)  # step lengths, all tried at once
@@ -23,12 +25,21 @@ PRECISION = 1e-10  # the free gradient counts as 0 below this, relative to the t
 class BoxSolution(NamedTuple):
     """The minimiser, and which coordinates are free, which `feedback` needs."""
 
-    k: Any  # [m]
-    free: Any  # [m], bool: whether the coordinate is not clamped
-    status: Any  # see `solve`
+    k: Float[Array, "m"]
+    free: Bool[Array, "m"]  # whether the coordinate is not clamped
+    status: Int[Array, ""]  # see `solve`
 
 
-def solve(H, g, low, high, start) -> BoxSolution:
+_Pass: TypeAlias = tuple[
+    Float[Array, "m"],  # k
+    Bool[Array, ""],  # whether the free gradient is 0
+    Int[Array, ""],  # passes so far
+    Bool[Array, ""],  # whether k did not move
+    Bool[Array, ""],  # whether H is positive definite among free coordinates
+]
+
+
+def solve(H: Numbers, g: Numbers, low: Numbers, high: Numbers, start: Numbers) -> BoxSolution:
     """Return the minimiser within the box.
 
     H: symmetric [m, m].  g, low, high: [m].  start: first point [m], which is clipped to the box.
@@ -45,23 +56,23 @@ def solve(H, g, low, high, start) -> BoxSolution:
 
     Raises SpaceError where shapes do not fit.
     """
-    H, g, low, high, start = shapes.alike(*shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start))
+    H, g, low, high, start = shapes.alike(shapes.fit("box_qp.solve", H=H, g=g, low=low, high=high, start=start))
     m = g.shape[0]
     lengths = jnp.asarray(SHORTENED, g.dtype)
 
-    def value(k):
+    def value(k: Array) -> Array:
         return (0.5 * H @ k + g) @ k
 
-    def clamped(k):
+    def clamped(k: Array) -> tuple[Array, Array]:
         gradient = H @ k + g
         out = ((k <= low) & (gradient > 0)) | ((k >= high) & (gradient < 0)) | (high <= low)
         return ~out, gradient
 
-    def unfinished(state):
+    def unfinished(state: _Pass) -> Array:
         _, _, passes, done, positive = state
         return (passes < 2 * m + 5) & ~done & positive
 
-    def improve(state):
+    def improve(state: _Pass) -> _Pass:
         k, _, passes, _, _ = state
         free, gradient = clamped(k)
         inward = jnp.where(free, gradient, 0.0)
@@ -88,16 +99,16 @@ def solve(H, g, low, high, start) -> BoxSolution:
     return BoxSolution(k, free, status)
 
 
-def feedback(H, solution: BoxSolution, Hux):
-    """Return the feedback gains K [m, n]: -H_ff⁻¹ H_fx for free coordinates, and 0 for clamped ones.
+def feedback(H: Numbers, solution: BoxSolution, Hux: Numbers) -> Float[Array, "m n"]:
+    """Return the feedback gains K: -H_ff⁻¹ H_fx for free coordinates, and 0 for clamped ones.
 
     H: [m, m].  Hux: [m, n].  Raises SpaceError where shapes do not fit.
     """
-    H, _, Hux = shapes.alike(*shapes.fit("box_qp.feedback", H=H, g=solution.k, Hux=Hux))
+    H, _, Hux = shapes.alike(shapes.fit("box_qp.feedback", H=H, g=solution.k, Hux=Hux))
     free = jnp.asarray(solution.free, bool)
     return -solve_positive(_masked(H, free), jnp.where(free[:, None], Hux, 0.0))[0]
 
 
-def _masked(H, free):
+def _masked(H: Float[Array, "m m"], free: Bool[Array, "m"]) -> Float[Array, "m m"]:
     """Return H with the rows and columns of clamped coordinates replaced by those of the identity."""
     return jnp.where(free[:, None] & free[None, :], H, jnp.eye(H.shape[0], dtype=H.dtype))

@@ -19,11 +19,13 @@ Where we differ from these papers:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
 from reverie.control import ilqg_step as steps
 from reverie.control import shapes
@@ -31,24 +33,26 @@ from reverie.control.ilqg_problem import Expansion, Problem, padded, problem
 from reverie.control.ilqg_step import DEFAULT_OPTIONS, RUNNING, TRACE, Options, SearchState
 from reverie.core.status import Status
 from reverie.maths.array_arguments import array
+from reverie.maths.array_types import Array, Numbers
 from reverie.maths.precision import double
 
 
 class Plan(NamedTuple):
     """A trajectory, the controller u = û + k + K (x - x̂) about it, and how the search went."""
 
-    states: Any  # x̂ [T + 1, ·]
-    actions: Any  # û [T, m]
-    K: Any  # [T, m, n]
-    k: Any  # [T, m]
-    Quu: Any  # [T, m, m], positive definite; regularised only where it is needed
-    cost: Any  # J []
+    states: Float[np.ndarray, "T+1 x"]  # x̂
+    actions: Float[np.ndarray, "T m"]  # û
+    K: Float[np.ndarray, "T m n"]
+    k: Float[np.ndarray, "T m"]
+    Quu: Float[np.ndarray, "T m m"]  # positive definite; regularised only where it is needed
+    cost: float  # J
     status: Status
     iterations: int  # line searches
     passes: int  # backward passes
     repairs: int  # backward passes that found some Q_uu + λ I not positive definite
     regularisation: float  # λ at the end; a plan for the next step should begin with it
-    trace: Any  # [iterations, 6]: J, λ, α (0: no step taken), fall of J, expected fall, mean max |k| / (|u| + 1)
+    # A row for each iteration: J, λ, α (0: no step taken), fall of J, expected fall, mean max |k| / (|u| + 1).
+    trace: Float[np.ndarray, "_ 6"]
 
     @property
     def usable(self) -> bool:
@@ -56,27 +60,41 @@ class Plan(NamedTuple):
         return self.status not in (Status.INITIAL_DIVERGED, Status.NONFINITE_MODEL, Status.NOT_POSITIVE_DEFINITE)
 
 
-def _first(U0, gains: steps.Gains, x0, options: Options):
+_Iteration: TypeAlias = tuple[
+    SearchState, steps.LocalModel, steps.Gains, Float[jax.Array, "_ 6"]
+]  # the last: the trace
+
+
+def _first(
+    U0: Float[Array, "T m"], gains: steps.Gains, x0: Float[Array, "x"], options: Options
+) -> tuple[Float[Array, "T+1 x"], Float[Array, "T m"], Float[Array, "T m n"], Float[Array, "T m"], Float[Array, "S"]]:
     """Return the arguments of the first rollouts: actions α U0 from x0, without feedback."""
     x_hat = np.zeros((len(U0) + 1, *x0.shape), x0.dtype) + x0
     return x_hat, gains.k, gains.K, U0, np.asarray(options.alphas, U0.dtype)
 
 
-def optimise(problem: Problem, x0, U0, regularisation, limit, options: Options):
+def optimise(
+    problem: Problem,
+    x0: Numbers,
+    U0: Numbers,
+    regularisation: Float[ArrayLike, ""],
+    limit: Int[ArrayLike, ""],
+    options: Options,
+) -> tuple[SearchState, Float[Array, "T m n"], Float[Array, "T m"], Float[Array, "T m m"], Float[Array, "_ 6"]]:
     """Run the whole search of `solve` in one loop.  Pure; can be mapped.
 
-    Returns (search, K, k, Quu, trace [iterations, 6]).  x0: [n].  U0: first actions [T, m].  regularisation: first λ.
+    Returns (search, K, k, Quu, trace).  x0: first state [n].  U0: first actions [T, m].  regularisation: first λ.
     limit: most line searches, up to options.iterations.  Raises SpaceError where shapes do not fit.
     """
     x0, U0 = shapes.fit("ilqg.optimise", x0=x0, U0=U0)
 
-    def line_search(search, gains, trace):
+    def line_search(search: SearchState, gains: steps.Gains, trace: jax.Array) -> tuple[SearchState, jax.Array]:
         alphas = jnp.asarray(options.alphas, gains.k.dtype)
         X, U, J = problem.rollout(search.states, search.actions, gains.K, gains.k, alphas)
         after, row = steps.choose(search, gains, X, U, J, options)
         return after, trace.at[search.iterations].set(row)
 
-    def iterate(state):
+    def iterate(state: _Iteration) -> _Iteration:
         search, local, _, trace = state
         derive = lambda: steps.localise(problem.expand(search.states, search.actions), options)  # noqa: E731
         local = jax.lax.cond(search.needs_expansion, derive, lambda: local)
@@ -100,8 +118,8 @@ _optimise = double(optimise, static_argnames="options")
 
 def solve(
     problem: Problem,
-    x0,
-    U0,
+    x0: Numbers,
+    U0: Numbers,
     options: Options = DEFAULT_OPTIONS,
     regularisation: float | None = None,
     iterations: int | None = None,
@@ -121,11 +139,13 @@ def solve(
     return _plan(search, K, k, Quu, trace[: search.iterations])
 
 
-def _begun(where: str, x0, U0, options: Options) -> tuple[np.ndarray, np.ndarray]:
+def _begun(
+    where: str, x0: Numbers, U0: Numbers, options: Options
+) -> tuple[Float[np.ndarray, "x"], Float[np.ndarray, "T m"]]:
     """Return (x0, U0) as float64.  Raises SpaceError where their shapes, or those of bounds, do not fit."""
     x0, U0 = (np.asarray(part, np.float64) for part in shapes.fit(where, x0=x0, U0=U0))
-    ends = {name: getattr(options, name) for name in ("low", "high")}
-    shapes.fit(where, U0=U0, **{name: end for name, end in ends.items() if np.ndim(end)})
+    ends = (("low", options.low), ("high", options.high))
+    shapes.fit(where, U0=U0, **{name: end for name, end in ends if end is not None and np.ndim(end)})
     return x0, U0
 
 
@@ -140,20 +160,26 @@ def _first_and_limit(options: Options, regularisation: float | None, iterations:
     return first, options.iterations if iterations is None else min(iterations, options.iterations)
 
 
-def _plan(search: SearchState, K, k, Quu, trace) -> Plan:
+def _plan(
+    search: SearchState,
+    K: Float[Array, "T m n"],
+    k: Float[Array, "T m"],
+    Quu: Float[Array, "T m m"],
+    trace: Float[Array, "_ 6"],
+) -> Plan:
     return Plan(
-        states=search.states,
-        actions=search.actions,
-        K=K,
-        k=k,
-        Quu=Quu,
+        states=np.asarray(search.states),
+        actions=np.asarray(search.actions),
+        K=np.asarray(K),
+        k=np.asarray(k),
+        Quu=np.asarray(Quu),
         cost=float(search.cost),
         status=Status(int(search.status)),
         iterations=int(search.iterations),
         passes=int(search.passes),
         repairs=int(search.repairs),
         regularisation=float(search.regularisation),
-        trace=trace,
+        trace=np.asarray(trace),
     )
 
 
@@ -167,8 +193,8 @@ _definite_d = double(steps.definite)
 
 def solve_on_host(
     problem: Problem,
-    x0,
-    U0,
+    x0: Numbers,
+    U0: Numbers,
     options: Options = DEFAULT_OPTIONS,
     watch: Callable[[dict[str, float]], None] | None = None,
     regularisation: float | None = None,

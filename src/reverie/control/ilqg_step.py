@@ -1,11 +1,15 @@
 """The steps of iLQG as pure functions. The compiled loop and the loop on the host, both in `ilqg`, share them."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int, Real
+from numpy.typing import DTypeLike
 
 from reverie.control import box_qp, lqr, shapes
 from reverie.control.ilqg_problem import Expansion
@@ -14,6 +18,7 @@ from reverie.core.errors import ConfigError
 from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
+from reverie.maths.array_types import Array
 from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
 
 RUNNING = -1  # status of a search that has not ended
@@ -81,7 +86,7 @@ class Options(KnownNames):
             )
         return tuple(shapes.positive("alphas", alpha) for alpha in alphas)
 
-    def _ends(self) -> tuple[tuple[str, Any], ...]:
+    def _ends(self) -> tuple[tuple[str, float | tuple[float, ...] | None], ...]:
         return ("low", self.low), ("high", self.high)
 
 
@@ -91,42 +96,49 @@ DEFAULT_OPTIONS = Options()
 class SearchState(NamedTuple):
     """State of a search, which the step functions take and return."""
 
-    states: Any  # [T + 1, n]
-    actions: Any  # [T, m]
-    cost: Any  # J
-    regularisation: Any  # λ
-    factor: Any  # last factor of λ
-    iterations: Any  # line searches
-    passes: Any  # backward passes
-    repairs: Any  # backward passes that failed
-    status: Any  # RUNNING or a Status
-    limit: Any  # most line searches
-    needs_expansion: Any  # whether the last expansion is of an earlier trajectory
-    finished: Any  # whether the last gains are those to return
+    states: Float[Array, "T+1 x"]
+    actions: Float[Array, "T m"]
+    cost: Float[Array, ""]  # J
+    regularisation: Float[Array, ""]  # λ
+    factor: Float[Array, ""]  # last factor of λ
+    iterations: Int[Array, ""]  # line searches
+    passes: Int[Array, ""]  # backward passes
+    repairs: Int[Array, ""]  # backward passes that failed
+    status: Int[Array, ""]  # RUNNING or a Status
+    limit: Int[Array, ""]  # most line searches
+    needs_expansion: Bool[ArrayLike, ""]  # whether the last expansion is of an earlier trajectory
+    finished: Bool[Array, ""]  # whether the last gains are those to return
 
 
 class LocalModel(NamedTuple):
     """An expansion about a trajectory in the form that backward passes take, with d = n + m."""
 
-    F: Any  # ∂x'/∂(x, u) [T, n, d]
-    C: Any  # Hessian of the cost [T, d, d]
-    c: Any  # gradient of the cost [T, d]
-    V: Any  # Hessian of the last state's cost [n, n]
-    v: Any  # gradient of the last state's cost [n]
-    finite: Any  # whether all of these are finite
+    F: Float[Array, "T n d"]  # ∂x'/∂(x, u)
+    C: Float[Array, "T d d"]  # Hessian of the cost
+    c: Float[Array, "T d"]  # gradient of the cost
+    V: Float[Array, "n n"]  # Hessian of the last state's cost
+    v: Float[Array, "n"]  # gradient of the last state's cost
+    finite: Bool[Array, ""]  # whether all of these are finite
 
 
 class Gains(NamedTuple):
     """Result of a backward pass. For a step length α the expected fall of J is -α (linear + α quadratic)."""
 
-    K: Any  # [T, m, n]
-    k: Any  # [T, m]
-    Quu: Any  # [T, m, m]
-    linear: Any
-    quadratic: Any
-    size: Any  # mean over time of max |k| / (|u| + 1)
-    gradient: Any  # max over time of |∂J/∂u| (|u| + 1), without components that point out of the bounds
-    positive: Any  # whether all Q_uu + λ I are positive definite
+    K: Float[Array, "T m n"]
+    k: Float[Array, "T m"]
+    Quu: Float[Array, "T m m"]
+    linear: Float[Array, ""]
+    quadratic: Float[Array, ""]
+    size: Float[Array, ""]  # mean over time of max |k| / (|u| + 1)
+    gradient: Float[Array, ""]  # max over time of |∂J/∂u| (|u| + 1), without components that point out of the bounds
+    positive: Bool[Array, ""]  # whether all Q_uu + λ I are positive definite
+
+
+Tree = TypeVar("Tree")
+_Scalar: TypeAlias = Float[ArrayLike, ""]
+_Change: TypeAlias = Callable[[_Scalar, _Scalar, Options], tuple[Array, Array]]  # of λ and its factor
+_After: TypeAlias = tuple[Array, Array, Array, Array]  # V, v, k, and the adjoint ∂J/∂x for fixed actions
+_Stage: TypeAlias = tuple[Array, Array, Array, Array]  # F, C, c, û
 
 
 def localise(expansion: Expansion, options: Options) -> LocalModel:
@@ -145,17 +157,19 @@ def localise(expansion: Expansion, options: Options) -> LocalModel:
     return LocalModel(F, C, c, V, jnp.asarray(v), finite)
 
 
-def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains:
+def sweep(
+    local: LocalModel, actions: Float[Array, "T m"], regularisation: Float[ArrayLike, ""], options: Options
+) -> Gains:
     """Return the gains of one backward pass about a trajectory.
 
-    actions: û [T, m].  regularisation: λ, added to the diagonal of Q_uu.
+    actions: û.  regularisation: λ, added to the diagonal of Q_uu.
     """
     n, m = local.F.shape[1], actions.shape[1]
     bounded = options.low is not None or options.high is not None
     low = -jnp.inf if options.low is None else jnp.asarray(options.low, actions.dtype)
     high = jnp.inf if options.high is None else jnp.asarray(options.high, actions.dtype)
 
-    def step(after, now):
+    def step(after: _After, now: _Stage):
         V, v, warm, adjoint = after
         F, C, c, u = now
         Q, q = lqr.backup(V, v, F, C, c)
@@ -179,13 +193,17 @@ def sweep(local: LocalModel, actions, regularisation, options: Options) -> Gains
     return Gains(K, k, Quu, jnp.sum(linear), jnp.sum(quadratic), size, jnp.max(gradient), jnp.all(positive))
 
 
-def raised(regularisation, factor, options: Options):
+def raised(
+    regularisation: Float[ArrayLike, ""], factor: Float[ArrayLike, ""], options: Options
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return λ and its factor after a pass or a step that failed."""
     factor = jnp.maximum(options.factor, factor * options.factor)
     return jnp.maximum(regularisation * factor, options.regularisation_min), factor
 
 
-def lowered(regularisation, factor, options: Options):
+def lowered(
+    regularisation: Float[ArrayLike, ""], factor: Float[ArrayLike, ""], options: Options
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return λ and its factor after a step that was taken."""
     factor = jnp.minimum(1.0 / options.factor, factor / options.factor)
     lower = regularisation * factor
@@ -193,18 +211,18 @@ def lowered(regularisation, factor, options: Options):
 
 
 @of_arrays
-def definite(Quu, regularisation):
-    """Return Quu [T, m, m], with λ I added at time steps where it is not positive definite."""
+def definite(Quu: Real[Array, "T m m"], regularisation: Real[ArrayLike, ""]) -> Real[Array, "T m m"]:
+    """Return Quu, with λ I added at time steps where it is not positive definite."""
     added = jnp.where(cholesky(Quu)[1], 0.0, regularisation)
     return Quu + added[:, None, None] * jnp.eye(Quu.shape[-1], dtype=Quu.dtype)
 
 
-def _with(change, search: SearchState, options: Options) -> SearchState:
+def _with(change: _Change, search: SearchState, options: Options) -> SearchState:
     regularisation, factor = change(search.regularisation, search.factor, options)
     return search._replace(regularisation=regularisation, factor=factor)
 
 
-def _either(condition, yes, no):
+def _either(condition: Bool[ArrayLike, ""], yes: Tree, no: Tree) -> Tree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
@@ -228,10 +246,17 @@ def judge(search: SearchState, local: LocalModel, gains: Gains, options: Options
     return search._replace(status=status, finished=search.finished | ~local.finite)
 
 
-def choose(search: SearchState, gains: Gains, X, U, J, options: Options):
+def choose(
+    search: SearchState,
+    gains: Gains,
+    X: Float[Array, "S T+1 x"],
+    U: Float[Array, "S T m"],
+    J: Float[Array, "S"],
+    options: Options,
+) -> tuple[SearchState, Float[Array, "6"]]:
     """Return (the search after a line search, its row of the trace).
 
-    X, U, J: rollouts for S step lengths [S, T + 1, n], [S, T, m], [S]. The best is taken if its cost falls enough.
+    X, U, J: rollouts for S step lengths. The best is taken if its cost falls enough.
     """
     alphas = jnp.asarray(options.alphas, J.dtype)
     best = jnp.argmin(jnp.where(jnp.isfinite(J), J, jnp.inf))
@@ -254,10 +279,17 @@ def choose(search: SearchState, gains: Gains, X, U, J, options: Options):
     return after._replace(status=status, needs_expansion=taken), jnp.stack(row)
 
 
-def start(X, U, J, regularisation, limit, options: Options) -> SearchState:
+def start(
+    X: Float[Array, "S T+1 x"],
+    U: Float[Array, "S T m"],
+    J: Float[Array, "S"],
+    regularisation: Float[ArrayLike, ""],
+    limit: Int[ArrayLike, ""],
+    options: Options,
+) -> SearchState:
     """Return the search that begins with the first rollout whose states and cost stay within limits.
 
-    X, U, J: rollouts of first actions times α, for falling α [S, …].  regularisation: λ.  limit: most line searches.
+    X, U, J: rollouts of first actions times α, for falling α.  regularisation: λ.  limit: most line searches.
     """
     fine = jnp.isfinite(J) & (jnp.max(jnp.abs(X), axis=(1, 2)) <= options.divergence)  # NaN compares false
     first = jnp.argmax(fine)
@@ -278,13 +310,13 @@ def start(X, U, J, regularisation, limit, options: Options) -> SearchState:
     )
 
 
-def nothing_yet(T: int, n: int, m: int, dtype) -> tuple[LocalModel, Gains]:
+def nothing_yet(T: int, n: int, m: int, dtype: DTypeLike) -> tuple[LocalModel, Gains]:
     """Return an expansion and gains to begin with. All are 0, except Q_uu = I.  n: dimension of state differences."""
 
-    def zeros(*shape):
+    def zeros(*shape: int) -> np.ndarray:
         return np.zeros(shape, dtype)
 
-    d, yes = n + m, np.True_
+    d, yes = n + m, np.ones((), bool)
     local = LocalModel(zeros(T, n, d), zeros(T, d, d), zeros(T, d), zeros(n, n), zeros(n), yes)
     Quu = zeros(T, m, m) + np.eye(m, dtype=dtype)
     return local, Gains(zeros(T, m, n), zeros(T, m), Quu, zeros(), zeros(), zeros(), zeros(), yes)

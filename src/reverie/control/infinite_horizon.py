@@ -12,13 +12,15 @@ only marginally stable, each step only halves the error (Guo & Lancaster 1998), 
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, matrix_balance, solve_discrete_are
 
 from reverie.control import shapes
 from reverie.core.status import Status
+from reverie.maths.array_types import Numbers
 from reverie.maths.linalg import symmetrise
 
 STEPS, DOUBLINGS = 100, 60  # most steps of Newton's method, and most doublings of the terms of a Lyapunov sum
@@ -36,9 +38,9 @@ RESIDUAL = 1e-7
 class StationaryRegulator(NamedTuple):
     """The best stabilising controller u = K x over an infinite horizon, and its value ½ xᵀ V x."""
 
-    K: Any  # [m, n]
-    V: Any  # [n, n]
-    Quu: Any  # [m, m]
+    K: Float[np.ndarray, "m n"]
+    V: Float[np.ndarray, "n n"]
+    Quu: Float[np.ndarray, "m m"]
     status: Status  # see `infinite`
     steps: int  # of Newton's method
     radius: float  # spectral radius of A + B K: below 1 if the closed loop is stable
@@ -47,22 +49,24 @@ class StationaryRegulator(NamedTuple):
 class _Plant(NamedTuple):
     """Dynamics x' = A x + B u and the cost ½ yᵀ C y of each step, with y = [x; u]."""
 
-    A: np.ndarray
-    B: np.ndarray
-    C: np.ndarray
+    A: Float[np.ndarray, "n n"]
+    B: Float[np.ndarray, "n m"]
+    C: Float[np.ndarray, "d d"]
 
     @property
     def size(self) -> float:
         """Sum of the largest entries of A and B."""
         return float(np.abs(self.A).max() + np.abs(self.B).max())
 
-    def backup(self, V: np.ndarray) -> np.ndarray:
-        """Return Q [d, d], such that ½ yᵀ Q y is the cost of this step plus ½ x'ᵀ V x'."""
+    def backup(self, V: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "d d"]:
+        """Return Q, such that ½ yᵀ Q y is the cost of this step plus ½ x'ᵀ V x'."""
         F = np.concatenate([self.A, self.B], axis=1)
         return symmetrise(self.C + F.T @ V @ F)
 
 
-def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
+def infinite(
+    A: Numbers, B: Numbers, Q: Numbers, R: Numbers, N: Numbers | None = None, discount: float = 1.0
+) -> StationaryRegulator:
     """Return the best stabilising controller u = K x for x' = A x + B u over an infinite horizon.
 
     It minimises ½ Σ γᵗ (xᵀ Q x + uᵀ R u + 2 xᵀ N u) among all controllers that stabilise.
@@ -105,8 +109,10 @@ def infinite(A, B, Q, R, N=None, discount: float = 1.0) -> StationaryRegulator:
     return StationaryRegulator(K, V, Quu, status, steps, radius)
 
 
-def _balanced(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[_Plant, np.ndarray]:
-    """Return (the plant with scaled states, the scales [n]). Scales are powers of 2 that balance A."""
+def _balanced(
+    A: Float[np.ndarray, "n n"], B: Float[np.ndarray, "n m"], C: Float[np.ndarray, "d d"]
+) -> tuple[_Plant, Float[np.ndarray, "n"]]:
+    """Return (the plant with scaled states, the scales). Scales are powers of 2 that balance A."""
     scale = np.ones(len(A))
     if np.isfinite(A).all():
         _, (scale, _) = matrix_balance(A, permute=False, separate=True)
@@ -114,7 +120,7 @@ def _balanced(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> tuple[_Plant, np.n
     return _Plant(A * scale / scale[:, None], B / scale[:, None], C * wide * wide[:, None]), scale
 
 
-def _radius(loop: np.ndarray) -> float:
+def _radius(loop: Float[np.ndarray, "n n"]) -> float:
     return float(np.abs(np.linalg.eigvals(loop)).max())
 
 
@@ -140,12 +146,12 @@ def _unseen(plant: _Plant) -> bool:
     return False
 
 
-def _least(matrix: np.ndarray) -> float:
+def _least(matrix: Inexact[np.ndarray, "_rows _columns"]) -> float:
     """Return the smallest singular value."""
     return float(np.linalg.svd(matrix, compute_uv=False)[-1])
 
 
-def _first(plant: _Plant) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _first(plant: _Plant) -> tuple[Float[np.ndarray, "m n"] | None, Float[np.ndarray, "n n"] | None]:
     """Return (stabilising gains, SciPy's solution of the problem if it found one), or (None, None).
 
     If SciPy does not solve the problem, the gains are those of another cost, which depends on every state.
@@ -162,8 +168,8 @@ def _first(plant: _Plant) -> tuple[np.ndarray | None, np.ndarray | None]:
     return None, None
 
 
-def _gains(plant: _Plant, P: np.ndarray) -> np.ndarray | None:
-    """Return K [m, n]. None if Q_uu is not positive definite by more than rounding errors, in any units of u."""
+def _gains(plant: _Plant, P: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "m n"] | None:
+    """Return K. None if Q_uu is not positive definite by more than rounding errors, in any units of u."""
     n, Q = len(plant.A), plant.backup(P)
     unit = np.sqrt(np.abs(np.diag(Q)[n:]))
     unit[unit == 0.0] = 1.0
@@ -179,20 +185,22 @@ def _gains(plant: _Plant, P: np.ndarray) -> np.ndarray | None:
 class _Found(NamedTuple):
     """A step of Newton's method."""
 
-    K: np.ndarray  # new gains
-    P: np.ndarray  # value of the gains before
+    K: Float[np.ndarray, "m n"]  # new gains
+    P: Float[np.ndarray, "n n"]  # value of the gains before
     missed: float  # residual of the equation for K and P, relative to its terms
     terms: float  # size of these terms
 
 
-def _found(plant: _Plant, K: np.ndarray, P: np.ndarray) -> _Found:
+def _found(plant: _Plant, K: Float[np.ndarray, "m n"], P: Float[np.ndarray, "n n"]) -> _Found:
     n, Q = len(P), plant.backup(P)
     terms = float(np.abs(Q[:n, :n]).max() + np.abs(Q[:n, n:]).max() * np.abs(K).max())
     missed = float(np.abs(Q[:n, :n] + Q[:n, n:] @ K - P).max())
     return _Found(K, P, missed / terms if terms > 0 else 0.0, terms)
 
 
-def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, int, Status]:
+def _newton(
+    plant: _Plant, K: Float[np.ndarray, "m n"], solution: Float[np.ndarray, "n n"] | None
+) -> tuple[Float[np.ndarray, "m n"], Float[np.ndarray, "n n"], int, Status]:
     """Run Newton's method from stabilising gains.  Returns (K, P, number of steps, status).
 
     K and P are those of the step with the smallest residual: in systems that are hard to control, rounding errors make
@@ -224,7 +232,7 @@ def _newton(plant: _Plant, K: np.ndarray, solution: np.ndarray | None) -> tuple[
     return best.K, best.P, steps, Status.DONE if good else Status.ILL_CONDITIONED
 
 
-def _why(plant: _Plant, K: np.ndarray, value: np.ndarray) -> Status:
+def _why(plant: _Plant, K: Float[np.ndarray, "m n"], value: Float[np.ndarray, "n n"]) -> Status:
     """Return the reason why K, whose value is `value`, cannot be improved."""
     if _unseen(plant):
         return Status.NO_STABILISING_SOLUTION
@@ -246,8 +254,8 @@ def _marginal(changes: list[float], floor: float) -> bool:
     return len(slow) >= 3 and all(slow[-3:])
 
 
-def _lyapunov(loop: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Return P = Σ_k (loopᵏ)ᵀ cost loopᵏ [n, n]. Each pass doubles the number of terms."""
+def _lyapunov(loop: Float[np.ndarray, "n n"], cost: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    """Return P = Σ_k (loopᵏ)ᵀ cost loopᵏ. Each pass doubles the number of terms."""
     P, power = cost, loop
     for _ in range(DOUBLINGS):
         added = power.T @ P @ power

@@ -14,11 +14,13 @@ Where we differ from that paper's program:
 | thresholds                 | relative to the size of the cost             | absolute                          |
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int, Real
 
 from reverie.control import lqr, shapes
 from reverie.control.controller import Controller, factor, maximum_entropy, precision
@@ -27,6 +29,7 @@ from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.status import Status
+from reverie.maths.array_types import Array, Numbers
 from reverie.maths.linalg import log_determinant
 from reverie.maths.precision import double
 
@@ -40,15 +43,15 @@ class BoundedStep(NamedTuple):
     """A controller within the KL bound, and its expected cost."""
 
     controller: Controller
-    eta: Any  # the multiplier η; the next step may begin with it
-    kl: Any  # E KL(p_t ‖ q_t) [T], nats
-    expected_old: Any  # E Σ ℓ of the old controller under the model
-    expected_new: Any  # E Σ ℓ of the new controller under the model
-    trials: Any  # values of η that were tried
-    raised: Any  # trials whose problem was not convex
+    eta: Float[Array, ""]  # the multiplier η; the next step may begin with it
+    kl: Float[Array, "T"]  # E KL(p_t ‖ q_t), nats
+    expected_old: Float[Array, ""]  # E Σ ℓ of the old controller under the model
+    expected_new: Float[Array, ""]  # E Σ ℓ of the new controller under the model
+    trials: Int[Array, ""]  # values of η that were tried
+    raised: Int[Array, ""]  # trials whose problem was not convex
     # DONE; INACTIVE: the step without the KL term is within the bound; BOUND_UNMET: the nearest step found within the
     # bound, or the old controller if there is none; NONFINITE_MODEL.
-    status: Any
+    status: Int[Array, ""]
 
 
 class ImprovementStep(NamedTuple):
@@ -57,18 +60,20 @@ class ImprovementStep(NamedTuple):
     controller: Controller
     status: Status
     eta: float  # multiplier of the KL bound; 0 for a plain step
-    kl: np.ndarray | None  # KL divergence from the old controller [T], nats; None for a plain step
+    kl: Float[Array, "T"] | None  # KL divergence from the old controller, nats; None for a plain step
     expected_old: float | None  # E Σ ℓ of the old controller; None if there is none
     expected_new: float  # E Σ ℓ of the new controller
     repairs: int  # backward passes that were not convex
 
 
-def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> QuadraticCost:
+def augmented(
+    cost: QuadraticCost, old: Controller, eta: Real[ArrayLike, ""], entropy: Real[ArrayLike, ""] = 0.0
+) -> QuadraticCost:
     """Return the cost (ℓ - η log q) / (η + ν), without the constant of log q.  Pure.
 
     cost: ℓ.  old: q.  eta: η > 0.  entropy: ν.  Raises SpaceError where shapes do not fit.
     """
-    cost, old = shapes.alike(*shapes.fit("kl_step.augmented", cost, old))
+    cost, old = shapes.alike(shapes.fit("kl_step.augmented", cost, old))
     P = precision(old)
     PK, Pk = P @ old.K, (P @ old.k[..., None])[..., 0]
     Kt = jnp.swapaxes(old.K, 1, 2)
@@ -80,15 +85,15 @@ def augmented(cost: QuadraticCost, old: Controller, eta, entropy=0.0) -> Quadrat
     return jax.tree.map(lambda own, more: (own + eta * more) / (eta + entropy), cost, added)
 
 
-def divergence(new: Controller, old: Controller, means, spreads):
-    """Return E KL(new_t ‖ old_t) [T] in nats, over states x_t ~ N(means_t, spreads_t).  Pure.
+def divergence(new: Controller, old: Controller, means: Numbers, spreads: Numbers) -> Float[Array, "T"]:
+    """Return E KL(new_t ‖ old_t) in nats, over states x_t ~ N(means_t, spreads_t).  Pure.
 
     means: [T, n].  spreads: [T, n, n].  Raises SpaceError where shapes do not fit.
     """
     fitted = shapes.fit("kl_step.divergence", new, old, f=means, covariance=spreads)
-    new, old, means, spreads = shapes.alike(*fitted)
+    new, old, means, spreads = shapes.alike(fitted)
 
-    def one(new, old, P, mean, spread):
+    def one(new: Controller, old: Controller, P: Array, mean: Array, spread: Array) -> Array:
         dK, toward = new.K - old.K, (new.K - old.K) @ mean + new.k - old.k
         moved = jnp.sum(P * (dK @ spread @ dK.T)) + toward @ P @ toward
         grown = log_determinant(old.chol) - log_determinant(new.chol)
@@ -98,31 +103,44 @@ def divergence(new: Controller, old: Controller, means, spreads):
 
 
 class _Bracket(NamedTuple):
-    low: Any
-    high: Any
-    eta: Any
-    best: Any  # smallest η known to give a step within the bound
-    trials: Any
-    raised: Any
-    status: Any  # BOUND_UNMET until found
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+    eta: Float[Array, ""]
+    best: Float[Array, ""]  # smallest η known to give a step within the bound
+    trials: Int[Array, ""]
+    raised: Int[Array, ""]
+    status: Int[Array, ""]  # BOUND_UNMET until found
 
 
-def _bounded_step(dynamics, cost, old, bound, x0_mean, x0_covariance, eta, entropy, tolerance) -> BoundedStep:
+_Plain: TypeAlias = tuple[lqr.Riccati, Float[Array, ""], Float[Array, ""], Int[Array, ""]]  # …, λ, its factor, repairs
+
+
+def _bounded_step(
+    dynamics: Linear,
+    cost: QuadraticCost,
+    old: Controller,
+    bound: Real[ArrayLike, ""],
+    x0_mean: Float[Array, "n"],
+    x0_covariance: Float[Array, "n n"],
+    eta: Real[ArrayLike, ""],
+    entropy: Real[ArrayLike, ""],
+    tolerance: Real[ArrayLike, ""],
+) -> BoundedStep:
     limit = bound * old.k.shape[0]
     size = jnp.maximum(jnp.max(jnp.abs(cost.C)), jnp.max(jnp.abs(cost.c)))
     least = ETA_LOW * jnp.where(size > 0, jnp.minimum(1.0, size / SMALL), 1.0)
     most = ETA_HIGH * jnp.maximum(1.0, jnp.where(jnp.isfinite(size), size, 1.0) / LARGE)
 
-    def attempt(eta):
+    def attempt(eta: Float[Array, ""]) -> tuple[Controller, Float[Array, "T"], Bool[Array, ""]]:
         found = lqr.backward(dynamics, augmented(cost, old, eta, entropy))
         new = Controller(found.K, found.k, factor(found.Quu))
         means, spreads, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
         return new, divergence(new, old, means[:-1], spreads[:-1]), found.status == Status.DONE
 
-    def unfinished(bracket):
+    def unfinished(bracket: _Bracket) -> Array:
         return (bracket.status == Status.BOUND_UNMET) & (bracket.trials < TRIALS)
 
-    def narrow(bracket):
+    def narrow(bracket: _Bracket) -> _Bracket:
         eta = bracket.eta
         _, kl, convex = attempt(eta)
         total = jnp.where(convex, jnp.sum(kl), jnp.inf)
@@ -168,8 +186,8 @@ def bounded_step(
     cost: QuadraticCost,
     old: Controller,
     bound: float,
-    x0_mean,
-    x0_cov,
+    x0_mean: Numbers,
+    x0_cov: Numbers,
     eta: float = 1.0,
     entropy: float = 0.0,
     tolerance: float = SLACK,
@@ -192,14 +210,16 @@ def bounded_step(
     return _bounded_step_d(dynamics, cost, old, bound, x0_mean, x0_cov, eta, entropy, min(tolerance, SLACK))
 
 
-def _plain(dynamics, cost, options: Options):
+def _plain(
+    dynamics: Linear, cost: QuadraticCost, options: Options
+) -> tuple[Float[Array, "T m n"], Float[Array, "T m"], Float[Array, "T m m"], Int[Array, ""], Int[Array, ""]]:
     """Return (K, k, a positive definite Quu, number of failed passes, status).  λ rises as in iLQG."""
 
-    def unfinished(state):
+    def unfinished(state: _Plain) -> Array:
         riccati, regularisation, _, _ = state
         return (riccati.status == Status.NOT_POSITIVE_DEFINITE) & (regularisation <= options.regularisation_max)
 
-    def again(state):
+    def again(state: _Plain) -> _Plain:
         _, regularisation, factor, repairs = state
         regularisation, factor = raised(regularisation, factor, options)
         return lqr.backward(dynamics, cost, regularisation), regularisation, factor, repairs + 1
@@ -218,8 +238,8 @@ def one_step(
     cost: QuadraticCost,
     old: Controller | None,
     mode: Literal["kl", "plain"],
-    x0_mean,
-    x0_cov,
+    x0_mean: Numbers,
+    x0_cov: Numbers,
     *,
     sigma: tuple[float, float, float] = (0.2, 0.01, 0.5),
     bound: float = 0.2,
@@ -249,16 +269,18 @@ def one_step(
         )
     if mode != "plain":
         raise unknown("mode", str(mode), ("kl", "plain"))
-    parts = () if old is None else (old,)
-    fitted = shapes.fit("kl_step.one_step", dynamics, cost, *parts, x0_mean=x0_mean, x0_cov=x0_cov)
-    dynamics, cost, *parts, x0_mean, x0_cov = fitted
+    where, start = "kl_step.one_step", {"x0_mean": x0_mean, "x0_cov": x0_cov}
+    if old is None:
+        dynamics, cost, x0_mean, x0_cov = shapes.fit(where, dynamics, cost, **start)
+    else:
+        dynamics, cost, old, x0_mean, x0_cov = shapes.fit(where, dynamics, cost, old, **start)
     K, k, Quu, repairs, status = _plain_d(dynamics, cost, DEFAULT_OPTIONS)
     controller = maximum_entropy(K, k, Quu, *sigma)
 
     def expected_cost(c: Controller) -> float:
         return float(_expected_cost_d(dynamics, cost, c, x0_mean, x0_cov))
 
-    before = expected_cost(parts[0]) if parts else None
+    before = None if old is None else expected_cost(old)
     return ImprovementStep(controller, Status(int(status)), 0.0, None, before, expected_cost(controller), int(repairs))
 
 

@@ -25,11 +25,13 @@ Where we differ from the authors' code, cbfinn/gps:
 | time step that is not convex | counts as infinite KL at that time              | raises η_t, except at t = 0        |
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int, Real
 
 from reverie.control import lqr, shapes
 from reverie.control.controller import Controller, factor, precision
@@ -40,6 +42,7 @@ from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
+from reverie.maths.array_types import Array, Numbers
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
@@ -54,34 +57,40 @@ class BoundedSteps(NamedTuple):
     """A controller within the KL bounds of all time steps."""
 
     controller: Controller
-    eta: Any  # η_t [T]; the next step may begin with them
-    kl: Any  # E KL(p_t ‖ q_t) [T], nats
-    passes: Any  # backward passes
+    eta: Float[Array, "T"]  # η_t; the next step may begin with them
+    kl: Float[Array, "T"]  # E KL(p_t ‖ q_t), nats
+    passes: Int[Array, ""]  # backward passes
     # DONE; INACTIVE: all η are at their least; BOUND_UNMET: the nearest controller found within the bounds, or the old
     # one if there is none; NONFINITE_MODEL.
-    status: Any
+    status: Int[Array, ""]
+
+
+# F, f, C, c, the old controller, its Σ⁻¹, η
+_Stage: TypeAlias = tuple[Array, Array, Array, Array, Controller, Array, Array]
 
 
 @of_arrays
-def start_of(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean [n] and covariance [n, n] of start states [N, n]. START is added to the variances."""
+def start_of(starts: Real[np.ndarray, "N n"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n n"]]:
+    """Return mean and covariance of start states. START is added to the variances."""
     n = starts.shape[1]
     return starts.mean(0), np.cov(starts.T, bias=True).reshape(n, n) + START * np.eye(n)
 
 
-def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact: bool = False):
-    """Return (controller, which time steps are convex [T]) for multipliers η, by one backward pass.  Pure.  Eq. 5.
+def regulated(
+    dynamics: Linear, cost: QuadraticCost, old: Controller, eta: Numbers, exact: bool = False
+) -> tuple[Controller, Bool[Array, "T"]]:
+    """Return (controller, which time steps are convex) for multipliers η, by one backward pass.  Pure.  Eq. 5.
 
     eta: η [T].  exact: whether Q contains the KL of later steps.  A step that is not convex keeps the old controller's
     gains.  Raises SpaceError where shapes do not fit.
     """
     dynamics, cost, old, eta = shapes.alike(
-        *shapes.fit("kl_step_per_time.regulated", dynamics, cost, old, multipliers=eta)
+        shapes.fit("kl_step_per_time.regulated", dynamics, cost, old, multipliers=eta)
     )
     n = cost.v.shape[0]
     eye = jnp.eye(n, dtype=cost.C.dtype)
 
-    def step(after, now):
+    def step(after: tuple[Array, Array], now: _Stage):
         V, v = after
         F, f, C, c, old, P, eta = now
         Q, q = lqr.backup(V, v + V @ f, F, C, c)
@@ -104,33 +113,42 @@ def regulated(dynamics: Linear, cost: QuadraticCost, old: Controller, eta, exact
 
 
 class _Search(NamedTuple):
-    eta: Any  # η of the last pass [T]
+    eta: Float[Array, "T"]  # η of the last pass
     new: Controller  # controller of the last pass
-    kl: Any  # [T]; ∞ where not convex
-    away: Any  # log(KL/ε) [T], 0 where η is at its least and KL within its bound
-    exponent: Any  # [T]
-    following: Any  # η of the next pass [T]
-    passes: Any
+    kl: Float[Array, "T"]  # ∞ where not convex
+    away: Float[Array, "T"]  # log(KL/ε), 0 where η is at its least and KL within its bound
+    exponent: Float[Array, "T"]
+    following: Float[Array, "T"]  # η of the next pass
+    passes: Int[Array, ""]
 
 
 def _bounded_steps(
-    dynamics, cost, old, bounds, x0_mean, x0_covariance, eta, least, tolerance, exact=False
+    dynamics: Linear,
+    cost: QuadraticCost,
+    old: Controller,
+    bounds: Float[Array, "T"],
+    x0_mean: Float[Array, "n"],
+    x0_covariance: Float[Array, "n n"],
+    eta: Float[Array, "T"],
+    least: Float[Array, "T"] | Float[ArrayLike, ""],
+    tolerance: Real[ArrayLike, ""],
+    exact: bool = False,
 ) -> BoundedSteps:
     size = jnp.max(jnp.abs(cost.C)) + jnp.max(jnp.abs(cost.c))
     size = jnp.where(size > 0, size, 1.0)
     least = jnp.maximum(COOLEST * size, least)
 
-    def off(search):
+    def off(search: _Search) -> Array:
         untried = search.passes == 0
         return untried | jnp.any(jnp.abs(search.away) > jnp.log1p(tolerance)) & (search.passes < PASSES)
 
-    def exceeding(search):
+    def exceeding(search: _Search) -> Array:
         return jnp.any(search.kl > (1.0 + SLACK) * bounds)
 
-    def unfinished(search):
+    def unfinished(search: _Search) -> Array:
         return off(search) | (exceeding(search) & (search.passes < PASSES + RAISES))
 
-    def narrow(search):
+    def narrow(search: _Search) -> _Search:
         eta = search.following
         new, positive = regulated(dynamics, cost, old, eta, exact)
         means, spreads, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
@@ -165,11 +183,11 @@ def bounded_steps(
     dynamics: Linear,
     cost: QuadraticCost,
     old: Controller,
-    bounds: np.ndarray,
-    x0_mean: np.ndarray,
-    x0_cov: np.ndarray,
-    eta: Any = None,
-    least: Any = 0.0,
+    bounds: Numbers,
+    x0_mean: Numbers,
+    x0_cov: Numbers,
+    eta: Numbers | None = None,
+    least: Numbers = 0.0,
     tolerance: float = SLACK,
     exact: bool = False,
 ) -> BoundedSteps:
@@ -185,13 +203,13 @@ def bounded_steps(
     number is out of range.  Source: Chebotar et al. 2017, stage 1 of PILQR.
     """
     where = "kl_step_per_time.bounded_steps"
-    fitted = shapes.fit(where, dynamics, cost, old, bounds=bounds, x0_mean=x0_mean, x0_cov=x0_cov, multipliers=eta)
-    dynamics, cost, old, bounds, x0_mean, x0_cov, eta = fitted
+    given = {"bounds": bounds, "x0_mean": x0_mean, "x0_cov": x0_cov} | ({} if eta is None else {"multipliers": eta})
+    dynamics, cost, old, bounds, x0_mean, x0_cov, *begin = shapes.fit(where, dynamics, cost, old, **given)
     bounds, tolerance = np.asarray(bounds, float), shapes.positive(f"{where}: tolerance", tolerance)
     least = np.broadcast_to(np.asarray(shapes.real(where, "multipliers", least), float), bounds.shape)
     if not ((bounds > 0) & np.isfinite(bounds)).all():
         raise ConfigError(f"{where}: bounds is {shown(bounds)}; each must be a finite number above 0")
     if not (least >= 0).all():
         raise ConfigError(f"{where}: least is {shown(least)}; none may be below 0")
-    eta = np.full(len(bounds), np.nan) if eta is None else np.asarray(eta, float)
+    eta = np.asarray(begin[0], float) if begin else np.full(len(bounds), np.nan)
     return _bounded_steps_d(dynamics, cost, old, bounds, x0_mean, x0_cov, eta, least, min(tolerance, SLACK), exact)

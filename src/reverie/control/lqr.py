@@ -8,7 +8,7 @@ in absolute coordinates, with n states, m actions, d = n + m, and steps t = 0 �
 problems by `jax.vmap`. `solve` takes and returns NumPy's float64. `infinite` is for problems without an end.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
-from reverie.maths.array_types import Array
+from reverie.maths.array_types import Array, Numbers
 from reverie.maths.linalg import solve_positive, symmetrise
 from reverie.maths.precision import double
 
@@ -47,17 +47,20 @@ class Riccati(NamedTuple):
     v: Float[Array, "T+1 n"]
     v0: Float[Array, "T+1"]
     Quu: Float[Array, "T m m"]  # without regularisation
-    status: Int[ArrayLike, ""]  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 at such steps) or NONFINITE_MODEL
+    status: Int[Array, ""]  # DONE, NOT_POSITIVE_DEFINITE (gains are 0 at such steps) or NONFINITE_MODEL
+
+
+_Value: TypeAlias = tuple[Float[Array, "n n"], Float[Array, "n"]]  # V, v
+_Stage: TypeAlias = tuple[Float[Array, "n d"], Float[Array, "n"], Float[Array, "d d"], Float[Array, "d"]]  # F, f, C, c
 
 
 @of_arrays
 def backup(
     V: Real[Array, "n n"], v: Real[Array, "n"], F: Real[Array, "n d"], C: Real[Array, "d d"], c: Real[Array, "d"]
 ) -> tuple[Real[Array, "d d"], Real[Array, "d"]]:
-    """Return Q [d, d] and q [d], such that ½ yᵀ Q y + qᵀ y is the cost of this step plus the next value, for x' = F y.
+    """Return Q and q, such that ½ yᵀ Q y + qᵀ y is the cost of this step plus the next value, for x' = F y.
 
-    V, v: Hessian [n, n] and gradient [n] of the next value.  F: [n, d].  C, c: Hessian [d, d] and gradient [d] of the
-    cost. All are taken about one point.
+    V, v: Hessian and gradient of the next value.  C, c: Hessian and gradient of the cost. All are taken about one point.
     """
     return C + F.T @ (V @ F), c + F.T @ v
 
@@ -66,9 +69,9 @@ def backup(
 def gains(
     Q: Real[Array, "d d"], q: Real[Array, "d"], n: int, regularisation: Real[ArrayLike, ""] | None
 ) -> tuple[Real[Array, "m n"], Real[Array, "m"], Bool[Array, ""]]:
-    """Return (K [m, n], k [m], whether Q_uu + λ I is positive definite). If it is not, K and k are 0.
+    """Return (K, k, whether Q_uu + λ I is positive definite). If it is not, K and k are 0.
 
-    Q: [d, d].  q: [d].  n: size of x.  regularisation: λ; None: 0.
+    n: size of x.  regularisation: λ; None: 0.
     """
     H = Q[n:, n:]
     if regularisation is not None:
@@ -85,10 +88,10 @@ def value_update(
     k: Real[Array, "m"],
     regularisation: Real[ArrayLike, ""] | None,
 ) -> tuple[Real[Array, "n n"], Real[Array, "n"], Real[Array, ""]]:
-    """Return V [n, n], v [n] and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
+    """Return V, v and the constant of ½ yᵀ Q y + qᵀ y for y = [x; K x + k].
 
-    Q: [d, d].  q: [d].  K: [m, n], and k: [m]. A row of (Q_uu + λ I) [K k] + [Q_ux q_u] must be 0 unless that row of K
-    is 0, as it is for `gains`. Then Kᵀ (Q_uu K + Q_ux) = -λ Kᵀ K. The shorter V = Q_xx + Q_xu K holds only for λ = 0.
+    K, k: a row of (Q_uu + λ I) [K k] + [Q_ux q_u] must be 0 unless that row of K is 0, as it is for `gains`. Then
+    Kᵀ (Q_uu K + Q_ux) = -λ Kᵀ K. The shorter V = Q_xx + Q_xu K holds only for λ = 0.
     regularisation: λ; None: 0.
     """
     n = K.shape[1]
@@ -98,16 +101,16 @@ def value_update(
     return symmetrise(Q[:n, :n] + across.T @ K), q[:n] + across.T @ k, (0.5 * Quu @ k + Qu) @ k
 
 
-def backward(dynamics: Linear, cost: QuadraticCost, regularisation: Any = None) -> Riccati:
+def backward(dynamics: Linear, cost: QuadraticCost, regularisation: Real[ArrayLike, ""] | None = None) -> Riccati:
     """Return the best controller by one backward pass.  Pure.
 
     regularisation: λ ≥ 0. It is added to the diagonal of Q_uu to compute gains; values are those of these gains. None
     means 0, and is faster.  Raises SpaceError where shapes do not fit.
     """
-    dynamics, cost = shapes.alike(*shapes.fit("lqr.backward", dynamics, cost))
+    dynamics, cost = shapes.alike(shapes.fit("lqr.backward", dynamics, cost))
     n = cost.v.shape[0]
 
-    def step(after, now):
+    def step(after: _Value, now: _Stage):
         V, v = after
         F, f, C, c = now
         Vf = V @ f
@@ -146,15 +149,17 @@ def solve(dynamics: Linear, cost: QuadraticCost, regularisation: float = 0.0) ->
     return _backward(dynamics, cost, regularisation or None)
 
 
-def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
-    """Return mean [T + 1, n] and covariance [T + 1, n, n] of states, and those of y: [T, d], [T, d, d].  Pure.
+def moments(
+    dynamics: Linear, controller: Controller, x0_mean: Numbers, x0_covariance: Numbers
+) -> tuple[Float[Array, "T+1 n"], Float[Array, "T+1 n n"], Float[Array, "T d"], Float[Array, "T d d"]]:
+    """Return mean and covariance of states, and those of y.  Pure.
 
     x0_mean, x0_covariance: of the first state [n], [n, n].  Raises SpaceError where shapes do not fit.
     """
     fitted = shapes.fit("lqr.moments", dynamics, controller, x0_mean=x0_mean, x0_cov=x0_covariance)
-    dynamics, controller, x0_mean, x0_covariance = shapes.alike(*fitted)
+    dynamics, controller, x0_mean, x0_covariance = shapes.alike(fitted)
 
-    def step(state, now):
+    def step(state: tuple[Array, Array], now: tuple[Array, Array, Array | None, Array, Array, Array]):
         mean, spread = state
         F, f, noise, K, k, added = now
         y = jnp.concatenate([mean, K @ mean + k])
@@ -169,18 +174,20 @@ def moments(dynamics: Linear, controller: Controller, x0_mean, x0_covariance):
         return (F @ y + f, symmetrise(moved)), (mean, spread, y, yy)
 
     start = x0_mean, x0_covariance
-    last, (mean, spread, y, yy) = jax.lax.scan(
-        step, start, (*dynamics, controller.K, controller.k, controller.covariance)
-    )
+    F, f, noise = dynamics
+    steps = F, f, noise, controller.K, controller.k, controller.covariance
+    last, (mean, spread, y, yy) = jax.lax.scan(step, start, steps)
     return jnp.concatenate([mean, last[0][None]]), jnp.concatenate([spread, last[1][None]]), y, yy
 
 
-def expected_cost(dynamics: Linear, cost: QuadraticCost, controller: Controller, x0_mean, x0_covariance):
-    """Return the expected cost E Σ ℓ [] of a controller with its noise.  Pure.
+def expected_cost(
+    dynamics: Linear, cost: QuadraticCost, controller: Controller, x0_mean: Numbers, x0_covariance: Numbers
+) -> Float[Array, ""]:
+    """Return the expected cost E Σ ℓ of a controller with its noise.  Pure.
 
     x0_mean, x0_covariance: of the first state [n], [n, n].  Raises SpaceError where shapes do not fit.
     """
-    dynamics, cost, controller = shapes.alike(*shapes.fit("lqr.expected_cost", dynamics, cost, controller))
+    dynamics, cost, controller = shapes.alike(shapes.fit("lqr.expected_cost", dynamics, cost, controller))
     means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
     stage = 0.5 * jnp.sum(cost.C * yy) + jnp.sum((0.5 * jnp.einsum("tij,tj->ti", cost.C, y) + cost.c) * y)
     x = means[-1]

@@ -7,9 +7,10 @@ shape, so that nothing is compiled twice.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Float
 
 from reverie.control import shapes
 from reverie.control.ilqg import Plan
@@ -19,6 +20,7 @@ from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError
 from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
+from reverie.maths.array_types import Numbers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,32 +46,49 @@ class Memory(NamedTuple):
 
     plan: Plan | None  # the last usable plan
     age: int  # steps since it was made
-    actions: np.ndarray  # [H, m], with which the next search begins
+    actions: Float[np.ndarray, "T m"]  # with which the next search begins
 
 
 class MPCStep(NamedTuple):
     """Result of one step of MPC."""
 
-    action: np.ndarray  # [m]
+    action: Float[np.ndarray, "m"]
     plan: Plan | None  # the plan that the action is from
     status: Status  # of the search in this step
     memory: Memory  # for the next step
 
 
-def begin(actions) -> Memory:
-    """Return the memory at the start of an episode.  actions: first actions [H, m].  Raises SpaceError."""
+class Solver(Protocol):
+    """Searches for a plan: `ilqg.solve`, or `ilqg.solve_on_host`."""
+
+    def __call__(
+        self,
+        problem: Problem,
+        x0: Numbers,
+        U0: Numbers,
+        options: Options = ...,
+        *,
+        regularisation: float | None = None,
+        iterations: int | None = None,
+    ) -> Plan:
+        """Return a plan from state x0. The search begins with actions U0."""
+        ...
+
+
+def begin(actions: Numbers) -> Memory:
+    """Return the memory at the start of an episode.  actions: first actions [T, m].  Raises SpaceError."""
     return Memory(None, 0, np.array(shapes.fit("mpc.begin", U0=actions)[0], np.float64))
 
 
 def act(
     settings: MPCOptions,
-    solve: Callable[..., Plan],
+    solve: Solver,
     problem_at: Callable[[int, int], Problem],
-    x,
+    x: Numbers,
     t: int,
     steps: int,
     memory: Memory,
-    difference: Callable[[Any, Any], Any] = np.subtract,
+    difference: Callable[[Float[np.ndarray, "x"], Float[np.ndarray, "x"]], Float[np.ndarray, "n"]] = np.subtract,
 ) -> MPCStep:
     """Return the action for state x at step t of an episode of `steps` steps.
 
@@ -97,14 +116,14 @@ def act(
     kept, age = memory.plan, memory.age
     action = memory.actions[0]
     if kept is not None and age < len(kept.actions):
-        action = kept.actions[age] + kept.K[age] @ difference(x, kept.states[age])
+        action = kept.actions[age] + kept.K[age] @ difference(np.asarray(x), kept.states[age])
     return MPCStep(_bounded(action, options), kept, plan.status, Memory(kept, age + 1, _shifted(memory.actions)))
 
 
-def _shifted(actions):
+def _shifted(actions: Float[np.ndarray, "T m"]) -> Float[np.ndarray, "T m"]:
     return np.concatenate([actions[1:], actions[-1:]])
 
 
-def _bounded(action, options: Options):
+def _bounded(action: Float[np.ndarray, "m"], options: Options) -> Float[np.ndarray, "m"]:
     low = -np.inf if options.low is None else options.low
     return np.clip(action, low, np.inf if options.high is None else options.high)

@@ -21,13 +21,15 @@ Where we differ:
     is not checked.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Real
 
 from reverie.control import shapes
 from reverie.control.controller import Controller
 from reverie.core.status import Status
+from reverie.maths.array_types import Array, Numbers
 
 HALVINGS = 200  # of the interval of log η, which gives all bits of float64
 MET = 1e-8  # nats: largest distance of the samples' KL from its bound
@@ -39,37 +41,37 @@ LEAST = 0.01  # smallest factor of the variance
 class Temperature(NamedTuple):
     """The temperature η of each time step. It is infinite where all samples cost the same."""
 
-    eta: np.ndarray  # [T]
-    kl: np.ndarray  # KL(w ‖ 1/N) [T], nats
+    eta: Float[np.ndarray, "T"]
+    kl: Float[Array, "T"]  # KL(w ‖ 1/N), nats
     # DONE, INACTIVE (N samples cannot reach a KL of ε), MAX_ITERATIONS, TOO_FEW_SAMPLES or NONFINITE_MODEL.
     status: Status
 
 
-def costs_to_go(costs: np.ndarray) -> np.ndarray:
-    """Return the costs to go S_t = Σ_{s≥t} c_s [N, T].  costs: c [N, T].  Raises SpaceError where shapes do not fit."""
+def costs_to_go(costs: Numbers) -> Real[Array, "N T"]:
+    """Return the costs to go S_t = Σ_{s≥t} c_s.  costs: c [N, T].  Raises SpaceError where shapes do not fit."""
     (costs,) = shapes.fit("path_integral.costs_to_go", costs=costs)
     return costs[:, ::-1].cumsum(axis=1)[:, ::-1]
 
 
-def weights(to_go: np.ndarray, eta: Any) -> np.ndarray:
-    """Return the weights w ∝ exp(-S / η) [N, T]. Each column sums to 1.  Equation 1.
+def weights(to_go: Numbers, eta: Numbers) -> Float[Array, "N T"]:
+    """Return the weights w ∝ exp(-S / η). Each column sums to 1.  Equation 1.
 
     to_go: costs to go S [N, T].  eta: η > 0, [T] or one number; ∞ gives equal weights.
     Raises SpaceError where shapes do not fit.
     """
     eta = shapes.real("path_integral.weights", "multipliers", eta)
-    to_go, _ = shapes.fit("path_integral.weights", to_go=to_go, multipliers=eta if eta.ndim else None)
+    to_go = shapes.fit("path_integral.weights", to_go=to_go, **({"multipliers": eta} if eta.ndim else {}))[0]
     likelihood = np.exp((to_go.min(axis=0) - to_go) / eta)
     return likelihood / likelihood.sum(axis=0)
 
 
-def divergence(weights: np.ndarray) -> np.ndarray:
-    """Return KL(w ‖ 1/N) = Σ w log(N w) [T] in nats, between 0 and log N.  weights: w [N, T]."""
+def divergence(weights: Numbers) -> Float[Array, "T"]:
+    """Return KL(w ‖ 1/N) = Σ w log(N w) in nats, between 0 and log N.  weights: w [N, T]."""
     (weights,) = shapes.fit("path_integral.divergence", weights=weights)
     return (weights * np.log(len(weights) * np.maximum(weights, np.finfo(float).tiny))).sum(axis=0)
 
 
-def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Temperature:
+def temperature(to_go: Numbers, bound: float, halvings: int = HALVINGS) -> Temperature:
     """Return the η of each time step at which KL(w ‖ 1/N) equals `bound`.  Equation 2.
 
     to_go: costs to go [N, T].  bound: ε, nats.  halvings: of the interval of log η.
@@ -115,7 +117,7 @@ def temperature(to_go: np.ndarray, bound: float, halvings: int = HALVINGS) -> Te
 
 
 def moved(
-    controller: Controller, noise: np.ndarray, weights: np.ndarray, damping: float = 2.0, centred: bool = True
+    controller: Controller, noise: Numbers, weights: Numbers, damping: float = 2.0, centred: bool = True
 ) -> Controller:
     """Return the controller with the mean and variance of the weighted samples. K does not change.  Equation 3.
 
@@ -136,10 +138,10 @@ def moved(
     return Controller(controller.K, k, controller.chol * factor[:, None, None])
 
 
-def _mean(noise: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _mean(noise: Real[Array, "N T m"], weights: Real[Array, "N T"]) -> Float[np.ndarray, "T m"]:
     return np.einsum("it,itm->tm", weights, noise)
 
 
-def _scatter(noise: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Σ_i w_i |ε_i - ε̄|² [T]."""
+def _scatter(noise: Real[Array, "N T m"], weights: Real[Array, "N T"]) -> Float[np.ndarray, "T"]:
+    """Return Σ_i w_i |ε_i - ε̄|²."""
     return np.einsum("it,itm->t", weights, (noise - _mean(noise, weights)) ** 2)

@@ -26,9 +26,10 @@ Differences within the stages are listed in `path_integral` and `kl_step_per_tim
 """
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from reverie.control import kl_step_per_time, shapes
 from reverie.control.controller import Controller
@@ -39,6 +40,7 @@ from reverie.core.checked_settings import Settings
 from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.status import Status
+from reverie.maths.array_types import Array, Numbers
 
 MOST, LEAST = (10.0, 5.0), (0.01, 0.5)  # limits of the multipliers of ε, at the first and at the last time step
 
@@ -81,13 +83,13 @@ class PILQR(Settings):
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be positive")
         self.require(damping=1, share_low=0, share_high=self.share_low)
 
-    def bounds(self, multiplier: np.ndarray) -> np.ndarray:
-        """Return the KL bounds of stage 1, ε_t times its multiplier [T], nats.  multiplier: [T]."""
+    def bounds(self, multiplier: Numbers) -> Float[Array, "T"]:
+        """Return the KL bounds of stage 1, ε_t times its multiplier, nats.  multiplier: [T]."""
         multiplier = shapes.real("PILQR.bounds", "multipliers", multiplier)
         return np.linspace(self.kl_first, self.kl_last, len(multiplier)) * multiplier
 
-    def adapted(self, multiplier: np.ndarray, share: np.ndarray) -> np.ndarray:
-        """Return the multipliers [T] of the bounds for the next stage 1.
+    def adapted(self, multiplier: Numbers, share: Numbers) -> Float[np.ndarray, "T"]:
+        """Return the multipliers of the bounds for the next stage 1.
 
         multiplier: the current ones [T].  share: the residual's share of the cost to go [T]; NaN: no change.
         """
@@ -100,9 +102,9 @@ class PILQR(Settings):
 class Sampled(NamedTuple):
     """N sampled episodes of the old controller."""
 
-    starts: np.ndarray  # x_0 [N, n]
-    noise: np.ndarray  # ε [N, T, m], before actions were clipped
-    costs: np.ndarray  # minus rewards [N, T]
+    starts: Float[np.ndarray, "N n"]  # x_0
+    noise: Float[np.ndarray, "N T m"]  # ε, before actions were clipped
+    costs: Float[np.ndarray, "N T"]  # minus rewards
 
 
 class Explained(NamedTuple):
@@ -110,7 +112,7 @@ class Explained(NamedTuple):
 
     dynamics: Linear
     cost: QuadraticCost
-    modelled: np.ndarray  # ĉ [N, T]
+    modelled: Float[np.ndarray, "N T"]  # ĉ
 
 
 class Update(NamedTuple):
@@ -118,8 +120,8 @@ class Update(NamedTuple):
 
     controller: Controller
     status: Status
-    eta: np.ndarray | None = None  # η_t of stage 1 [T]
-    temperature: np.ndarray | None = None  # η_t of stage 2 [T]; ∞ where all samples cost the same
+    eta: Float[Array, "T"] | None = None  # η_t of stage 1
+    temperature: Float[np.ndarray, "T"] | None = None  # η_t of stage 2; ∞ where all samples cost the same
 
 
 def explain(dynamics: Linear, cost: QuadraticCost, old: Controller, sampled: Sampled) -> Explained:
@@ -138,8 +140,8 @@ def explain(dynamics: Linear, cost: QuadraticCost, old: Controller, sampled: Sam
     return Explained(dynamics, cost, np.stack(found, axis=1))
 
 
-def residual_share(costs: np.ndarray, modelled: np.ndarray) -> np.ndarray:
-    """Return the residual's share of the cost to go, Σ_i Σ_{s≥t} |ĉ - c| / Σ_i Σ_{s≥t} |c|  [T].
+def residual_share(costs: Numbers, modelled: Numbers) -> Float[np.ndarray, "T"]:
+    """Return the residual's share of the cost to go, Σ_i Σ_{s≥t} |ĉ - c| / Σ_i Σ_{s≥t} |c|.
 
     costs: c [N, T].  modelled: ĉ [N, T].  NaN where all costs are 0.  Raises SpaceError where shapes do not fit.
     """
@@ -153,8 +155,8 @@ def update(
     old: Controller,
     sampled: Sampled,
     model: Explained | None,
-    bounds: np.ndarray,
-    eta: Any = None,
+    bounds: Numbers,
+    eta: Numbers | None = None,
 ) -> Update:
     """Return one step of PILQR from the controller that acted in the sampled episodes.
 
@@ -190,18 +192,22 @@ def update(
     return Update(controller, max(status, warmth.status), first, eta)
 
 
-def _fitted(old: Any, sampled: Any, model: Any, bounds: Any, eta: Any) -> tuple[Any, ...]:
+def _fitted(
+    old: Controller, sampled: Sampled, model: Explained | None, bounds: Numbers, eta: Numbers | None
+) -> tuple[Controller, Sampled, Explained | None, Float[Array, "T"], Float[Array, "T"] | None]:
     """Return the arguments of `update` as arrays.  Raises SpaceError where their shapes do not fit."""
-    if not (model is None or isinstance(model, Explained)):
+    begin = {} if eta is None else {"multipliers": eta}
+    if model is None:
+        old, sampled, bounds, *found = shapes.fit("pilqr.update", old, sampled, bounds=bounds, **begin)
+        return old, sampled, None, bounds, found[0] if found else None
+    if not isinstance(model, Explained):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise SpaceError(f"pilqr_step.update: model is {shown(model)}; give what `explain` returns, or None")
-    parts = () if model is None else (model.dynamics, model.cost)
-    modelled = None if model is None else model.modelled
-    given = {"bounds": bounds, "modelled": modelled, "multipliers": eta}
-    *parts, old, sampled, bounds, modelled, eta = shapes.fit("pilqr.update", *parts, old, sampled, **given)
-    model = None if model is None else Explained(parts[0], parts[1], modelled)
-    return old, sampled, model, bounds, eta
+    dynamics, cost, old, sampled, bounds, modelled, *found = shapes.fit(
+        "pilqr.update", model.dynamics, model.cost, old, sampled, bounds=bounds, modelled=model.modelled, **begin
+    )
+    return old, sampled, Explained(dynamics, cost, np.asarray(modelled)), bounds, found[0] if found else None
 
 
-def _finite(eta: np.ndarray) -> np.ndarray:
+def _finite(eta: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
     """Return η, with 0 instead of ∞: there all samples cost the same."""
     return np.where(np.isfinite(eta), eta, 0.0)

@@ -1,12 +1,11 @@
 """Check the arguments of this package's functions: arrays of real numbers whose shapes agree.
 
-Axes have the same letters everywhere: T steps, n states, m actions, d = n + m, N samples. An argument's name decides
-its axes. Only shapes are checked, so it works on arrays that JAX traces as well, and costs nothing in compiled
-programs.
+Axes have the letters of `maths.array_types`. An argument's name decides its axes. Only shapes are checked, so it works
+on arrays that JAX traces as well, and costs nothing in compiled programs.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ import numpy as np
 from reverie.core.argument_checks import finite, shown
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.maths import array_arguments
+from reverie.maths.array_types import Array, Numbers
 
 AXES: Mapping[str, str] = {
     **{"A": "nn", "B": "nm", "Q": "nn", "R": "mm", "N": "nm"},  # x' = A x + B u and its costs
@@ -26,9 +26,16 @@ AXES: Mapping[str, str] = {
     **{"starts": "Nn", "noise": "NTm", "costs": "NT", "to_go": "NT", "modelled": "NT", "weights": "NT"},  # of samples
     **{"bounds": "T", "multipliers": "T"},
 }
+OPTIONAL = {"covariance"}  # fields that may be None
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+Third = TypeVar("Third")
+Fourth = TypeVar("Fourth")
+Fitted = TypeVar("Fitted")
 
 
-def real(where: str, name: str, value: Any) -> Any:
+def real(where: str, name: str, value: object) -> Array:
     """Return `value` as an array of real floating-point numbers. Arrays of NumPy and JAX stay; lists become float64.
 
     where: the function, and name: the argument, for messages.  Raises SpaceError where it is not such an array.
@@ -36,8 +43,22 @@ def real(where: str, name: str, value: Any) -> Any:
     return array_arguments.real(f"{where}: {name}", value, f"an array of real numbers {_axes(AXES[name])}")
 
 
-def fit(where: str, *parts: Any, **given: Any) -> list[Any]:
-    """Return `parts` and then `given`, in order, with lists converted to arrays. None stays None.
+@overload
+def fit(where: str, /, **given: Numbers) -> tuple[Array, ...]: ...
+@overload
+def fit(where: str, first: First, /, **given: Numbers) -> tuple[First, *tuple[Array, ...]]: ...
+@overload
+def fit(where: str, first: First, second: Second, /, **given: Numbers) -> tuple[First, Second, *tuple[Array, ...]]: ...
+@overload
+def fit(
+    where: str, first: First, second: Second, third: Third, /, **given: Numbers
+) -> tuple[First, Second, Third, *tuple[Array, ...]]: ...
+@overload
+def fit(
+    where: str, first: First, second: Second, third: Third, fourth: Fourth, /, **given: Numbers
+) -> tuple[First, Second, Third, Fourth, *tuple[Array, ...]]: ...
+def fit(where: str, /, *parts: Any, **given: Any) -> tuple[Any, ...]:
+    """Return `parts` and then `given`, in order, with lists converted to arrays.
 
     where: the function, for messages.  parts: named tuples of arrays.  given: arrays by name.
     Raises SpaceError unless all arrays, and all fields of the tuples, have shapes that agree.
@@ -48,21 +69,22 @@ def fit(where: str, *parts: Any, **given: Any) -> list[Any]:
             raise SpaceError(f"{where} is given {shown(part)}; it takes a tuple of arrays, such as Linear or Quadratic")
 
     def fitted(name: str, value: Any) -> Any:
-        if value is None:
-            return None
         found = real(where, name, value)
         _agree(where, name, found.shape, sizes)
         return value if isinstance(value, int | float) else found  # a number takes the others' precision
 
     def whole(part: Any) -> Any:
-        found = {name: fitted(name, own) for name, own in part._asdict().items()}
+        found = {
+            name: None if own is None and name in OPTIONAL else fitted(name, own)
+            for name, own in part._asdict().items()
+        }
         return part if all(own is found[name] for name, own in part._asdict().items()) else part._replace(**found)
 
-    return [*map(whole, parts), *(fitted(name, value) for name, value in given.items())]
+    return (*map(whole, parts), *(fitted(name, value) for name, value in given.items()))
 
 
-def alike(*parts: Any) -> tuple[Any, ...]:
-    """Return arrays, and tuples of arrays, as JAX arrays of the same precision: the highest among them."""
+def alike(parts: Fitted) -> Fitted:
+    """Return a tuple of arrays, and of tuples of arrays, as JAX arrays of one precision: the highest among them."""
     dtype = jnp.result_type(*jax.tree.leaves(parts))
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), parts)
 
@@ -94,21 +116,21 @@ def _axes(axes: str) -> str:
     return f"[{', '.join(axes)}]"
 
 
-def matrices(where: str, **given: Any) -> list[np.ndarray]:
+def matrices(where: str, **given: Numbers) -> list[np.ndarray]:
     """Return matrices as float64. A number counts as a 1 by 1 matrix.  Raises SpaceError as `fit` does."""
     wide = {name: real(where, name, value) for name, value in given.items()}
     wide = {name: value.reshape(1, 1) if value.ndim == 0 else value for name, value in wide.items()}
     return [np.asarray(value, float) for value in fit(where, **wide)]
 
 
-def number(name: str, value: Any) -> float:
+def number(name: str, value: object) -> float:
     """Return a finite number, also from an array without axes.  Raises ConfigError where it is not one."""
     if isinstance(value, np.ndarray | jax.Array) and value.ndim == 0:
         value = value.item()
     return finite(name, value)
 
 
-def positive(name: str, value: Any) -> float:
+def positive(name: str, value: object) -> float:
     """Return a finite number above 0.  Raises ConfigError where it is not one."""
     found = number(name, value)
     if found <= 0:
@@ -116,7 +138,7 @@ def positive(name: str, value: Any) -> float:
     return found
 
 
-def share(name: str, value: Any) -> float:
+def share(name: str, value: object) -> float:
     """Return a number in (0, 1].  Raises ConfigError where it is not one."""
     found = number(name, value)
     if not 0 < found <= 1:
