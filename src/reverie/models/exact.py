@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
@@ -12,14 +13,18 @@ from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
 
-StepFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], u [m] -> x' [n]
-Derivatives = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # -> A [n, n], B [n, m]
+StepFunction: TypeAlias = Callable[[Float[np.ndarray, "n"], Float[np.ndarray, "m"]], Float[np.ndarray, "n"]]
+"""x, u -> x'."""
+Derivatives: TypeAlias = Callable[
+    [Float[np.ndarray, "n"], Float[np.ndarray, "m"]], tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n m"]]
+]
+"""x, u -> A = ∂x'/∂x, B = ∂x'/∂u."""
 
 
 class ExactDynamics:
     """Dynamics given by a step function, without noise and the same at all times.
 
-    step: x [n], u [m] -> x' [n].  derivatives: x, u -> A = ∂x'/∂x [n, n], B = ∂x'/∂u [n, m]; None: not known.
+    derivatives: None: not known.
     """
 
     horizon = None
@@ -27,18 +32,26 @@ class ExactDynamics:
     def __init__(self, step: StepFunction, derivatives: Derivatives | None = None):
         self.step, self.derivatives = step, derivatives
 
-    def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return the next states [B, n].  x: [B, n].  u: [B, m].  t: not used. Rows are computed one by one."""
+    def mean(
+        self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"], t: Int[np.ndarray, "B"]
+    ) -> Float[np.ndarray, "B n"]:
+        """Return the next states.  t: not used. Rows are computed one by one."""
         del t
         return np.array([self.step(*row) for row in zip(x, u, strict=True)]).reshape(x.shape)
 
-    def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return the next states [B, n], as `mean` does: there is no noise."""
+    def sample(
+        self,
+        x: Float[np.ndarray, "B n"],
+        u: Float[np.ndarray, "B m"],
+        t: Int[np.ndarray, "B"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "B n"]:
+        """Return the next states, as `mean` does: there is no noise."""
         del generator
         return self.mean(x, u, t)
 
-    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the dynamics to first order about states [T + 1, n] and actions [T, m].
+    def linearize(self, states: Float[np.ndarray, "T+1 n"], actions: Float[np.ndarray, "T m"]) -> Linear:
+        """Return the dynamics to first order about states and actions.
 
         Raises ConfigError where there are no derivatives.
         """
@@ -80,7 +93,7 @@ class Exact(KnownNames):
             )
         return self.replace(step=task.step, derivatives=task.derivatives)
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: object = None, seed: int = 0) -> FitResult:
         """Return the true dynamics. Nothing is fitted, and the arguments are not used."""
         del batch, history, previous, seed
         return FitResult(self.restore({}), Status.DONE)

@@ -7,9 +7,10 @@ do not determine all directions of y: the prior supplies the rest. The paper doe
 """
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from reverie.core.checked_settings import Settings
 from reverie.core.dynamics import Episode, FitResult, Linear
@@ -25,38 +26,43 @@ TOLD_APART = 1e-5  # least variance of u given x, relative to that of u over all
 class LinearDynamics(NamedTuple):
     """Fitted dynamics of K modes (usually 1), each with T time steps; T = 1 if the model does not vary with time."""
 
-    F: np.ndarray  # [K, T, n, n + m]
-    f: np.ndarray  # [K, T, n]
-    covariance: np.ndarray  # [K, T, n, n]
-    noise: np.ndarray  # lower Cholesky factor of the covariance [K, T, n, n]
-    centre: np.ndarray  # mean of x_t within a mode [K, T, n]
-    whiten: np.ndarray  # L⁻¹ of x_t's covariance L Lᵀ within a mode [K, T, n, n]
-    rank: np.ndarray  # number of directions of y that the samples of a step span without the prior [K, T]
-    varying: np.ndarray  # whether the model varies with time, a scalar
+    F: Float[np.ndarray, "K T n d"]
+    f: Float[np.ndarray, "K T n"]
+    covariance: Float[np.ndarray, "K T n n"]
+    noise: Float[np.ndarray, "K T n n"]  # lower Cholesky factor of the covariance
+    centre: Float[np.ndarray, "K T n"]  # mean of x_t within a mode
+    whiten: Float[np.ndarray, "K T n n"]  # L⁻¹ of x_t's covariance L Lᵀ within a mode
+    rank: Int[np.ndarray, "K T"]  # number of directions of y that the samples of a step span without the prior
+    varying: Bool[np.ndarray, ""]  # whether the model varies with time
 
     @property
     def horizon(self) -> int | None:
         """Number of steps of the longest episode of the batch; None if the model does not vary with time."""
         return self.f.shape[1] if self.varying else None
 
-    def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return the mean of the next states, F y + f  [B, n].  Raises IndexError for steps beyond the horizon.
+    def mean(
+        self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"], t: Int[np.ndarray, "B"]
+    ) -> Float[np.ndarray, "B n"]:
+        """Return the mean of the next states, F y + f.  Raises IndexError for steps beyond the horizon.
 
-        x: [B, n].  u: [B, m].  t: time steps [B].
+        t: time steps.
         """
         at = self._at(x, t)
         return (self.F[at] @ np.concatenate([x, u], axis=1)[:, :, None])[:, :, 0] + self.f[at]
 
-    def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return next states drawn from N(F y + f, Σ)  [B, n].  The arguments and errors are those of `mean`."""
+    def sample(
+        self,
+        x: Float[np.ndarray, "B n"],
+        u: Float[np.ndarray, "B m"],
+        t: Int[np.ndarray, "B"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "B n"]:
+        """Return next states drawn from N(F y + f, Σ).  The arguments and errors are those of `mean`."""
         draw = generator.standard_normal((*x.shape, 1))
         return self.mean(x, u, t) + (self.noise[self._at(x, t)] @ draw)[:, :, 0]
 
-    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the model of steps 0 … T - 1, with the likeliest mode of each step.
-
-        states: [T + 1, n].  actions: [T, m].
-        """
+    def linearize(self, states: Float[np.ndarray, "T+1 n"], actions: Float[np.ndarray, "T m"]) -> Linear:
+        """Return the model of steps 0 … T - 1, with the likeliest mode of each step."""
         at = self._at(states[: len(actions)], np.arange(len(actions)))
         return Linear(self.F[at], self.f[at], self.covariance[at])
 
@@ -64,8 +70,10 @@ class LinearDynamics(NamedTuple):
         """Return all fields by name, for a checkpoint."""
         return self._asdict()
 
-    def _at(self, x: np.ndarray, t: np.ndarray) -> tuple[np.ndarray | int, np.ndarray]:
-        """Return the indices (mode, step) for rows x [B, n], t [B]. The mode is the likeliest one for x_t."""
+    def _at(
+        self, x: Float[np.ndarray, "B n"], t: Int[np.ndarray, "B"]
+    ) -> tuple[Int[np.ndarray, "B"] | int, Int[np.ndarray, "B"]]:
+        """Return the indices (mode, step) for rows x, t. The mode is the likeliest one for x_t."""
         t = np.asarray(t)
         if not self.varying:
             t = np.zeros_like(t)
@@ -113,7 +121,7 @@ class LinearGaussian(Settings):
         super().__post_init__()
         self.require(episodes=1, prior_strength=0, ridge=0, history=1, window=0, modes=1)
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: object = None, seed: int = 0) -> FitResult:
         """Return dynamics fitted to the episodes `batch`, with a prior from the last episodes of `history`.
 
         previous: not used.  seed: of the mixture.
@@ -174,7 +182,13 @@ class LinearGaussian(Settings):
         """Whether there is no prior."""
         return self.prior == "none" or not self.time_varying
 
-    def _prior(self, z, alive, points, model) -> gaussian.Prior | None:
+    def _prior(
+        self,
+        z: Float[np.ndarray, "N T D"],
+        alive: Bool[np.ndarray, "N T"],
+        points: Float[np.ndarray, "P D"],
+        model: mixture.Mixture | None,
+    ) -> gaussian.Prior | None:
         """Return the prior of each time step. None if there are too few samples for it."""
         (_, T, D), strength = z.shape, self.prior_strength
         zero = np.zeros((T, D, D))
@@ -202,7 +216,14 @@ class LinearGaussian(Settings):
         # As in the inverse-Wishart mode of cbfinn/gps, but without its outdated count of points.
         return gaussian.Prior(mean, strength * covariance, strength, strength * (1 - (D + 2) / len(points)))
 
-    def _part(self, z, alive, prior: gaussian.Prior, scale: Scale, d: int) -> dict[str, np.ndarray]:
+    def _part(
+        self,
+        z: Float[np.ndarray, "N T D"],
+        alive: Bool[np.ndarray, "N T"],
+        prior: gaussian.Prior,
+        scale: Scale,
+        d: int,
+    ) -> dict[str, np.ndarray]:
         """Return the fields of one mode in physical units, and `noisy`: the standardised variance of u given x."""
         n = z.shape[2] - d
         each = samples.moments(z, alive)
@@ -232,8 +253,8 @@ class LinearGaussian(Settings):
         }
 
 
-def _groups(batch: list[Episode], modes: int, scale: Scale) -> np.ndarray:
-    """Return the group 0, 1, … of each episode by its start [N], by k-means. First centres are starts far apart."""
+def _groups(batch: list[Episode], modes: int, scale: Scale) -> Int[np.ndarray, "N"]:
+    """Return the group 0, 1, … of each episode by its start, by k-means. First centres are starts far apart."""
     starts = np.array([e.states[0] for e in batch], float) / scale.std[: batch[0].states.shape[1]]
     centres = starts[:1]
     while len(centres) < modes:

@@ -6,12 +6,15 @@ Each cluster has a prior worth D points, with the covariance R of all points. EM
 worse than no model. Points are standardised.
 """
 
-from typing import NamedTuple
+from types import ModuleType
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
+from reverie.maths.array_types import Array
 from reverie.maths.gaussian import Joint, outer
 
 CLUSTERS = 20  # most clusters; as SAMPLES, the setting of Levine's arm experiments
@@ -27,10 +30,10 @@ BUCKET = 256  # points are padded to a multiple of this, so that fits of similar
 class Mixture(NamedTuple):
     """Σ_k weight_k N(mean_k, covariance_k)."""
 
-    weight: np.ndarray  # [K]
-    mean: np.ndarray  # [K, D]
-    covariance: np.ndarray  # [K, D, D]
-    objective: np.ndarray  # after each iteration, nats per point; it never falls
+    weight: Float[np.ndarray, "K"]
+    mean: Float[np.ndarray, "K D"]
+    covariance: Float[np.ndarray, "K D D"]
+    objective: Float[np.ndarray, "_iterations"]  # after each iteration, nats per point; it never falls
 
 
 def clusters_for(points: int, dim: int) -> int:
@@ -38,8 +41,8 @@ def clusters_for(points: int, dim: int) -> int:
     return max(2, min(CLUSTERS, points // max(SAMPLES, DIRECTIONS * dim)))
 
 
-def fit(points: np.ndarray, seed: int) -> Mixture:
-    """Return the mixture fitted to `points` [P, D]. The same seed gives the same mixture."""
+def fit(points: Float[np.ndarray, "P D"], seed: int) -> Mixture:
+    """Return the mixture fitted to `points`. The same seed gives the same mixture."""
     generator = np.random.default_rng(seed)
     if len(points) > POINTS:
         points = points[generator.choice(len(points), POINTS, replace=False)]
@@ -65,23 +68,25 @@ def rehearse(dim: int) -> None:
         fit(generator.standard_normal((rows, dim)), 0)
 
 
-def responsibilities(mixture: Mixture, points: np.ndarray) -> np.ndarray:
-    """Return the probabilities p(k | z) [P, K] of clusters for points [P, D]."""
+def responsibilities(mixture: Mixture, points: Float[np.ndarray, "P D"]) -> Float[np.ndarray, "P K"]:
+    """Return the probabilities p(k | z) of clusters for points z."""
     whiten, logs = _whitening(np, mixture.covariance)
     log = _log_joint(np, points, mixture.weight, mixture.mean, whiten, logs)
     share = np.exp(log - log.max(1, keepdims=True))
     return share / share.sum(1, keepdims=True)
 
 
-def mixed(mixture: Mixture, share: np.ndarray) -> Joint:
-    """Return mean [..., D] and covariance [..., D, D] of the mixture with other weights `share` [..., K]."""
+def mixed(mixture: Mixture, share: Float[np.ndarray, "*b K"]) -> Joint:
+    """Return mean and covariance of the mixture with other weights `share`."""
     mean = share @ mixture.mean
     second = np.tensordot(share, mixture.covariance + outer(mixture.mean), 1)
     return Joint(mean, second - outer(mean))
 
 
-def _lloyd(points: np.ndarray, clusters: int, generator: np.random.Generator, iterations: int = 10) -> np.ndarray:
-    """Return labels [P] by k-means, with first centres by k-means++. A centre without points does not move."""
+def _lloyd(
+    points: Float[np.ndarray, "P D"], clusters: int, generator: np.random.Generator, iterations: int = 10
+) -> Int[np.ndarray, "P"]:
+    """Return labels by k-means, with first centres by k-means++. A centre without points does not move."""
     centres = points[generator.integers(len(points))][None]
     nearest = ((points - centres) ** 2).sum(1)
     while len(centres) < clusters:
@@ -98,34 +103,52 @@ def _lloyd(points: np.ndarray, clusters: int, generator: np.random.Generator, it
     return label
 
 
-def _whitening(xp, covariance):
-    """Return L⁻¹ [K, D, D] and ln|L| [K] of covariances L Lᵀ.  xp: NumPy or jax.numpy."""
+def _whitening(xp: ModuleType, covariance: Float[Array, "K D D"]) -> tuple[Float[Array, "K D D"], Float[Array, "K"]]:
+    """Return L⁻¹ and ln|L| of covariances L Lᵀ.  xp: NumPy or jax.numpy."""
     lower = xp.linalg.cholesky(covariance)
     eye = xp.broadcast_to(xp.eye(lower.shape[-1]), lower.shape)
     whiten = jax.scipy.linalg.solve_triangular(lower, eye, lower=True) if xp is jnp else np.linalg.solve(lower, eye)
     return whiten, xp.log(xp.diagonal(lower, axis1=1, axis2=2)).sum(1)
 
 
-def _log_joint(xp, points, weight, mean, whiten, logs):
-    """Return ln [weight_k N(z; mean_k, Σ_k)]  [P, K]."""
+def _log_joint(
+    xp: ModuleType,
+    points: Float[Array, "P D"],
+    weight: Float[Array, "K"],
+    mean: Float[Array, "K D"],
+    whiten: Float[Array, "K D D"],
+    logs: Float[Array, "K"],
+) -> Float[Array, "P K"]:
+    """Return ln [weight_k N(z; mean_k, Σ_k)]."""
     z = points @ whiten.swapaxes(1, 2) - (whiten @ mean[:, :, None]).swapaxes(1, 2)  # [K, P, D]
     log_weight = xp.log(xp.maximum(weight, 1e-300))
     return (log_weight - logs - 0.5 * points.shape[1] * np.log(2 * np.pi))[None] - 0.5 * (z**2).sum(2).T
 
 
+_Parameters: TypeAlias = tuple[Float[Array, "K"], Float[Array, "K D"], Float[Array, "K D D"]]
+_State: TypeAlias = tuple[Int[Array, ""] | int, Float[Array, "P K"], _Parameters, Float[jax.Array, "_iterations"]]
+
+
 @jax.jit
-def _em(points, share, real, active):
-    """Return (weight, mean, covariance, objective [ITERATIONS]) from first responsibilities `share` [P, K]."""
+def _em(
+    points: Float[Array, "P D"], share: Float[Array, "P K"], real: Bool[Array, "P"], active: Bool[Array, "K"]
+) -> tuple[Float[Array, "K"], Float[Array, "K D"], Float[Array, "K D D"], Float[Array, "_iterations"]]:
+    """Return (weight, mean, covariance, objective) from first responsibilities `share`.
+
+    real: whether a row of `points` is a point.  active: whether a cluster is used.
+    """
     dim = points.shape[1]
     pull = dim * (points.T @ points / real.sum() + FLOOR * jnp.eye(dim))
 
-    def maximise(share):
+    def maximise(share: Float[Array, "P K"]) -> _Parameters:
         mass = jnp.maximum(share.sum(0), 1e-10)
         mean = (share.T @ points) / mass[:, None]
         centred = (points[None] - mean[:, None]) * jnp.sqrt(share.T)[:, :, None]
         return mass / real.sum(), mean, (centred.swapaxes(1, 2) @ centred + pull) / (mass + dim)[:, None, None]
 
-    def expect(weight, mean, covariance):
+    def expect(
+        weight: Float[Array, "K"], mean: Float[Array, "K D"], covariance: Float[Array, "K D D"]
+    ) -> tuple[Float[Array, "P K"], Float[Array, ""]]:
         whiten, logs = _whitening(jnp, covariance)
         log = jnp.where(active, _log_joint(jnp, points, weight, mean, whiten, logs), -jnp.inf)
         total = jax.scipy.special.logsumexp(log, axis=1)
@@ -134,13 +157,13 @@ def _em(points, share, real, active):
         objective = (jnp.where(real, total, 0.0).sum() - penalty) / real.sum()
         return jnp.where(real[:, None], jnp.exp(log - total[:, None]), 0.0), objective
 
-    def advance(state):
+    def advance(state: _State) -> _State:
         number, share, _, trace = state
         found = maximise(share)
         share, objective = expect(*found)
         return number + 1, share, found, trace.at[number].set(objective)
 
-    def rising(state):
+    def rising(state: _State) -> Array:
         number, _, _, trace = state
         gain = trace[number - 1] - trace[number - 2]
         return (number < ITERATIONS) & ((number < 2) | (gain > GAIN))

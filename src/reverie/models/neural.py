@@ -7,18 +7,20 @@ depend on the amount of data, because minibatches are drawn outside of it. Predi
 import dataclasses
 import functools
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Bool, Float, Float32, Int
 
 from reverie.core.checked_settings import Settings
 from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths import gaussian, networks
+from reverie.maths.array_types import Array
 from reverie.models import samples
 
 CHUNK = 25  # updates between two evaluations of the validation error
@@ -29,45 +31,50 @@ VALIDATION = 0.1  # share of samples used for validation only
 class NeuralDynamics(NamedTuple):
     """E networks with standardised input and output, and the noise of their residuals."""
 
-    weights: tuple[np.ndarray, ...]  # of each layer [E, i, o], float32
-    biases: tuple[np.ndarray, ...]  # of each layer [E, o], float32
-    mean_in: np.ndarray  # of y = [x; u]  [d]
-    std_in: np.ndarray  # of y  [d]
-    mean_out: np.ndarray  # of x' - x  [n]
-    std_out: np.ndarray  # of x' - x  [n]
-    noise: np.ndarray  # lower Cholesky factor of the residuals' covariance [n, n]
+    weights: tuple[Float32[np.ndarray, "E _i _o"], ...]  # of each layer
+    biases: tuple[Float32[np.ndarray, "E _o"], ...]  # of each layer
+    mean_in: Float[np.ndarray, "d"]  # of y = [x; u]
+    std_in: Float[np.ndarray, "d"]  # of y
+    mean_out: Float[np.ndarray, "n"]  # of x' - x
+    std_out: Float[np.ndarray, "n"]  # of x' - x
+    noise: Float[np.ndarray, "n n"]  # lower Cholesky factor of the residuals' covariance
 
     @property
     def horizon(self) -> None:
         """None: the model does not vary with time."""
         return None
 
-    def members(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the next states that each member predicts [E, B, n]. They differ more where there were few data.
-
-        x: [B, n].  u: [B, m].
-        """
+    def members(self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"]) -> Float[np.ndarray, "E B n"]:
+        """Return the next states that each member predicts. They differ more where there were few data."""
         out = self._forward(x, u)[-1].astype(float)
         return x + out * self.std_out + self.mean_out
 
-    def disagreement(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of the members' predictions [B], relative to that of x' - x in the data.
+    def disagreement(self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"]) -> Float[np.ndarray, "B"]:
+        """Return the standard deviation of the members' predictions, relative to that of x' - x in the data.
 
-        x: [B, n].  u: [B, m].  It is averaged over coordinates.
+        It is averaged over coordinates.
         """
         return (self.members(x, u).std(0) / self.std_out).mean(1)
 
-    def mean(self, x: np.ndarray, u: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return the mean of the members' predictions [B, n].  x: [B, n].  u: [B, m].  t: not used."""
+    def mean(
+        self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"], t: Int[np.ndarray, "B"]
+    ) -> Float[np.ndarray, "B n"]:
+        """Return the mean of the members' predictions.  t: not used."""
         del t
         return self.members(x, u).mean(0)
 
-    def sample(self, x: np.ndarray, u: np.ndarray, t: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return the mean plus noise with the covariance of the residuals [B, n]."""
+    def sample(
+        self,
+        x: Float[np.ndarray, "B n"],
+        u: Float[np.ndarray, "B m"],
+        t: Int[np.ndarray, "B"],
+        generator: np.random.Generator,
+    ) -> Float[np.ndarray, "B n"]:
+        """Return the mean plus noise with the covariance of the residuals."""
         return self.mean(x, u, t) + generator.standard_normal(x.shape) @ self.noise.T
 
-    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
-        """Return the mean to first order about states [T + 1, n] and actions [T, m].
+    def linearize(self, states: Float[np.ndarray, "T+1 n"], actions: Float[np.ndarray, "T m"]) -> Linear:
+        """Return the mean to first order about states and actions.
 
         The Jacobian follows by the chain rule through the active units.
         """
@@ -88,10 +95,12 @@ class NeuralDynamics(NamedTuple):
         }
         return layers | {name: getattr(self, name) for name in self._fields[2:]}
 
-    def _forward(self, x: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
-        """Return the output of each layer [E, B, units]. The last is the standardised change x' - x."""
+    def _forward(
+        self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"]
+    ) -> list[Float[np.ndarray, "E B _units"]]:
+        """Return the output of each layer. The last is the standardised change x' - x."""
         value = ((np.concatenate([x, u], axis=1) - self.mean_in) / self.std_in).astype(np.float32)
-        values = []
+        values: list[np.ndarray] = []
         for weight, bias in zip(self.weights, self.biases, strict=True):
             value = value @ weight + bias[:, None]
             if len(values) < len(self.weights) - 1:
@@ -130,7 +139,7 @@ class Neural(Settings):
         if any(units < 1 for units in self.hidden):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any = None, seed: int = 0) -> FitResult:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: object = None, seed: int = 0) -> FitResult:
         """Return networks trained on the episodes `history`, or on `batch` if it is empty.
 
         previous: the last networks, with which training begins if their sizes fit.  seed: of weights and minibatches.
@@ -167,7 +176,7 @@ class Neural(Settings):
     def _sizes(self, scale: samples.Scale, d: int) -> tuple[int, ...]:
         return (d, *self.hidden, len(scale.std) - d)
 
-    def _continues(self, previous: Any, scale: samples.Scale, d: int) -> bool:
+    def _continues(self, previous: object, scale: samples.Scale, d: int) -> TypeGuard[NeuralDynamics]:
         """Return whether `previous` holds networks of the right sizes."""
         sizes = self._sizes(scale, d)
         wanted = [(self.members, i, o) for i, o in itertools.pairwise(sizes)]
@@ -186,8 +195,14 @@ class Neural(Settings):
             weights, biases, scale.mean[:d], scale.std[:d], scale.mean[d:], scale.std[d:], np.zeros((n, n))
         )
 
-    def _train(self, dynamics: NeuralDynamics, rows: np.ndarray, held: np.ndarray, generator: np.random.Generator):
-        """Return `dynamics` after training on standardised `rows` [P, D], at their lowest error on `held` [P', D]."""
+    def _train(
+        self,
+        dynamics: NeuralDynamics,
+        rows: Float32[np.ndarray, "P D"],
+        held: Float[np.ndarray, "_held D"],
+        generator: np.random.Generator,
+    ) -> NeuralDynamics:
+        """Return `dynamics` after training on standardised `rows`, at their lowest error on `held`."""
         optimiser = optax.adam(self.learning_rate)
         d = len(dynamics.mean_in)
         parameters = (dynamics.weights, dynamics.biases)
@@ -207,12 +222,23 @@ class Neural(Settings):
         return best
 
 
+_Parameters: TypeAlias = tuple[
+    tuple[Float32[Array, "E _i _o"], ...], tuple[Float32[Array, "E _o"], ...]
+]  # weights and biases of each layer
+
+
 @functools.partial(jax.jit, static_argnames="d")
-def _updates(parameters, state, picks, d, learning_rate):
-    """Return (parameters, Adam's state) after one update for each minibatch of `picks` [CHUNK, E, batch, D]."""
+def _updates(
+    parameters: _Parameters,
+    state: optax.OptState,
+    picks: Float32[Array, "_updates E _batch D"],
+    d: int,
+    learning_rate: Float[jax.Array, ""] | float,
+) -> tuple[_Parameters, optax.OptState]:
+    """Return (parameters, Adam's state) after one update for each minibatch of `picks`."""
     optimiser = optax.adam(learning_rate)
 
-    def loss(parameters, batch):
+    def loss(parameters: _Parameters, batch: Float32[Array, "E _batch D"]) -> Float32[Array, ""]:
         value = batch[..., :d]
         for i, (weight, bias) in enumerate(zip(*parameters, strict=True)):
             # One product per member: XLA's batched products are far slower on the CPU.
@@ -220,27 +246,29 @@ def _updates(parameters, state, picks, d, learning_rate):
             value = jnp.maximum(value, 0.0) if i < len(parameters[0]) - 1 else value
         return ((value - batch[..., d:]) ** 2).mean((1, 2)).sum()
 
-    def update(carry, batch):
+    def update(carry: tuple[_Parameters, optax.OptState], batch: Float32[Array, "E _batch D"]):
         parameters, state = carry
         steps, state = optimiser.update(jax.grad(loss)(parameters, batch), state)
-        return (optax.apply_updates(parameters, steps), state), None
+        return (cast(_Parameters, optax.apply_updates(parameters, steps)), state), None
 
     return jax.lax.scan(update, (parameters, state), picks)[0]
 
 
-def _residuals(dynamics: NeuralDynamics, held: np.ndarray) -> np.ndarray:
-    """Return the standardised errors [P, n] of the mean on samples z `held` [P, D]."""
+def _residuals(dynamics: NeuralDynamics, held: Float[np.ndarray, "P D"]) -> Float[np.ndarray, "P n"]:
+    """Return the standardised errors of the mean on samples z `held`."""
     n, d = len(dynamics.mean_out), len(dynamics.mean_in)
-    change = dynamics.mean(held[:, :n], held[:, n:d], np.zeros(len(held))) - held[:, :n]
+    change = dynamics.mean(held[:, :n], held[:, n:d], np.zeros(len(held), int)) - held[:, :n]
     return (held[:, d:] - change) / dynamics.std_out
 
 
-def _error(dynamics: NeuralDynamics, held: np.ndarray) -> float:
+def _error(dynamics: NeuralDynamics, held: Float[np.ndarray, "P D"]) -> float:
     return float((_residuals(dynamics, held) ** 2).mean())
 
 
-def _noise(dynamics: NeuralDynamics, held: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Return the Cholesky factor [n, n] of the residuals' covariance about 0. With few samples it is diagonal."""
+def _noise(
+    dynamics: NeuralDynamics, held: Float[np.ndarray, "P D"], std: Float[np.ndarray, "n"]
+) -> Float[np.ndarray, "n n"]:
+    """Return the Cholesky factor of the residuals' covariance about 0. With few samples it is diagonal."""
     residuals = _residuals(dynamics, held)
     covariance = residuals.T @ residuals / len(held)
     if len(held) < 2 * len(std):
@@ -248,8 +276,8 @@ def _noise(dynamics: NeuralDynamics, held: np.ndarray, std: np.ndarray) -> np.nd
     return std[:, None] * gaussian.factor(covariance)
 
 
-def _stilled(dynamics: NeuralDynamics, moving: np.ndarray) -> NeuralDynamics:
-    """Return dynamics that never change coordinates which did not change in the data.  moving: which changed [n]."""
+def _stilled(dynamics: NeuralDynamics, moving: Bool[np.ndarray, "n"]) -> NeuralDynamics:
+    """Return dynamics that never change coordinates which did not change in the data.  moving: which changed."""
     weight, bias = (a[-1] * moving.astype(np.float32) for a in (dynamics.weights, dynamics.biases))
     return dynamics._replace(weights=(*dynamics.weights[:-1], weight), biases=(*dynamics.biases[:-1], bias))
 

@@ -5,18 +5,17 @@ x_{t+l} - x_t. So 1 is the error of predicting no change. The error of predictin
 x_{t+l} = x_t + l (x_t - x_{t-1}), is given as well: a model should have a lower one.
 """
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import Float
 
-from reverie.core.dynamics import Episode
+from reverie.core.dynamics import Dynamics, Episode
 from reverie.core.errors import ConfigError
 from reverie.maths import gaussian
 
 CAP = 1e3  # limit of a normalised error and of the NLL per dimension, so that one that diverges does not hide others
 
 
-def report(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
+def report(dynamics: Dynamics, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
     """Return the figures of `predictions`, and those of the linearised model's noise and growth. All are finite.
 
     | name               | meaning                                                                              |
@@ -28,7 +27,7 @@ def report(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1
     return predictions(dynamics, episodes, lengths) | _noise(dynamics, episodes)
 
 
-def predictions(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
+def predictions(dynamics: Dynamics, episodes: list[Episode], lengths: tuple[int, ...] = (1, 5, 10)) -> dict[str, float]:
     """Return prediction errors by name, all finite.
 
     lengths: numbers of steps l. Lengths for which no episode is long enough are left out.
@@ -71,17 +70,19 @@ def predictions(dynamics: Any, episodes: list[Episode], lengths: tuple[int, ...]
     return found | {"capped": capped}
 
 
-def _usable(dynamics: Any, episode: Episode) -> int:
+def _usable(dynamics: Dynamics, episode: Episode) -> int:
     """Return the number of steps of an episode that are within the horizon of the dynamics."""
     return len(episode) if dynamics.horizon is None else min(len(episode), dynamics.horizon)
 
 
-def _starts(dynamics: Any, episodes: list[Episode]) -> list[tuple[Episode, int]]:
+def _starts(dynamics: Dynamics, episodes: list[Episode]) -> list[tuple[Episode, int]]:
     return [(e, t) for e in episodes for t in range(_usable(dynamics, e))]
 
 
-def _normalised(error: np.ndarray, changes: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return (errors relative to the size of `changes` [P, n], at most CAP; the share of errors above CAP).
+def _normalised(
+    error: Float[np.ndarray, "_points n"], changes: Float[np.ndarray, "P n"]
+) -> tuple[Float[np.ndarray, "_points _moving"], float]:
+    """Return (errors relative to the size of `changes`, at most CAP; the share of errors above CAP).
 
     Coordinates that never change are left out.
     """
@@ -92,12 +93,12 @@ def _normalised(error: np.ndarray, changes: np.ndarray) -> tuple[np.ndarray, flo
     return np.where(fine, error, CAP), 1.0 - float(fine.mean()) if fine.size else 0.0
 
 
-def _score(error: np.ndarray) -> float:
+def _score(error: Float[np.ndarray, "P _moving"]) -> float:
     """Return the root mean square error, averaged over coordinates. 0 if no coordinate ever changes."""
     return float(np.sqrt((error**2).mean(0)).mean()) if error.size else 0.0
 
 
-def _noise(dynamics: Any, episodes: list[Episode]) -> dict[str, float]:
+def _noise(dynamics: Dynamics, episodes: list[Episode]) -> dict[str, float]:
     """Return the figures of the linearised model's noise and growth. Empty if the dynamics cannot be linearised."""
     radius, densities, ratios = 0.0, [], []
     for episode, length in ((e, _usable(dynamics, e)) for e in episodes if len(e)):

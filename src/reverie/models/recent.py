@@ -4,7 +4,6 @@ This is the control experiment for imagination: as many updates, on data that ar
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class Recent(Settings):
         super().__post_init__()
         self.require(episodes=1)
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> FitResult:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: object, seed: int) -> FitResult:
         """Return no dynamics and status DONE: there is nothing to fit."""
         del batch, history, previous, seed
         return FitResult(None, Status.DONE)

@@ -8,6 +8,7 @@ regression would seldom reach ½. Therefore its offset is moved to the value wit
 from typing import NamedTuple, Self
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from reverie.core.dynamics import Episode, FitResult
 from reverie.core.status import Status
@@ -22,15 +23,15 @@ LEAST = 1e-6  # added curvature of the cost in u, relative to its largest eigenv
 class QuadraticFit(NamedTuple):
     """The function y ↦ ½ sᵀCs + cᵀs + c0 with s = (y - mean)/std."""
 
-    C: np.ndarray  # [d, d]
-    c: np.ndarray  # [d]
-    c0: np.ndarray  # a scalar
-    mean: np.ndarray  # [d]
-    std: np.ndarray  # [d]
-    r2: np.ndarray  # a scalar: share of the variance of held-out samples that is explained; 0 if there is none
+    C: Float[np.ndarray, "d d"]
+    c: Float[np.ndarray, "d"]
+    c0: Float[np.ndarray, ""]
+    mean: Float[np.ndarray, "d"]
+    std: Float[np.ndarray, "d"]
+    r2: Float[np.ndarray, ""]  # share of the variance of held-out samples that is explained; 0 if there is none
 
-    def value(self, y: np.ndarray) -> np.ndarray:
-        """Return the function's values [B] at rows y [B, d]."""
+    def value(self, y: Float[np.ndarray, "B d"]) -> Float[np.ndarray, "B"]:
+        """Return the function's values at rows y."""
         s = (y - self.mean) / self.std
         return ((0.5 * s @ self.C + self.c) * s).sum(1) + self.c0
 
@@ -41,12 +42,12 @@ class RewardModel(NamedTuple):
     gain: QuadraticFit  # reward, as a function of [x; u]
     death: QuadraticFit  # termination, as a function of x': from ½ upwards
 
-    def reward(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Return the predicted rewards [B] of actions u [B, m] in states x [B, n]."""
+    def reward(self, x: Float[np.ndarray, "B n"], u: Float[np.ndarray, "B m"]) -> Float[np.ndarray, "B"]:
+        """Return the predicted rewards of actions u in states x."""
         return self.gain.value(np.concatenate([x, u], axis=1))
 
-    def terminated(self, x: np.ndarray) -> np.ndarray:
-        """Return whether states x' [B, n] are predicted to be terminal [B]."""
+    def terminated(self, x: Float[np.ndarray, "B n"]) -> Bool[np.ndarray, "B"]:
+        """Return whether states x' are predicted to be terminal."""
         return self.death.value(x) >= 0.5
 
     def error(self, episodes: list[Episode]) -> float:
@@ -64,8 +65,8 @@ class RewardModel(NamedTuple):
             return float(np.minimum(missed / spread, MOST))
         return float(missed > 1e-3 * max(abs(rewards).max(), 1e-9))
 
-    def cost(self, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return C [d, d], c [d] and c0 of a convex cost ½ yᵀCy + cᵀy + c0 ≈ -r, with y = [x; u].
+    def cost(self, m: int) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"], Float[np.ndarray, ""]]:
+        """Return C, c and c0 of a convex cost ½ yᵀCy + cᵀy + c0 ≈ -r, with y = [x; u].
 
         m: number of actions, the last coordinates of y, in which the cost is strictly convex. Negative eigenvalues of C
         become 0. Value and gradient at the mean sample do not change.
@@ -104,8 +105,8 @@ def fit(episodes: list[Episode], seed: int = 0) -> FitResult:
     return FitResult(RewardModel(_quadratic(y, rewards, seed), death), Status.DONE)
 
 
-def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> QuadraticFit:
-    """Return the quadratic of y [P, d] fitted to `target` [P]. With few samples it has squares only."""
+def _quadratic(y: Float[np.ndarray, "P d"], target: Float[np.ndarray, "P"], seed: int) -> QuadraticFit:
+    """Return the quadratic of y fitted to `target`. With few samples it has squares only."""
     scale = samples.scale_of(y)
     s, d = (y - scale.mean) / scale.std, y.shape[1]
     rows, columns = np.triu_indices(d)
@@ -124,10 +125,10 @@ def _quadratic(y: np.ndarray, target: np.ndarray, seed: int) -> QuadraticFit:
     return QuadraticFit(C + C.T, weights[:d], np.array(offset), *scale, np.array(r2))
 
 
-def _placed(indicator: QuadraticFit, y: np.ndarray, died: np.ndarray) -> QuadraticFit:
+def _placed(indicator: QuadraticFit, y: Float[np.ndarray, "P d"], died: Bool[np.ndarray, "P"]) -> QuadraticFit:
     """Return `indicator` with its offset moved so that the threshold ½ makes the fewest mistakes.
 
-    y: states [P, d].  died: whether they are terminal [P].
+    y: states.  died: whether they are terminal.
     """
     if not died.any():
         return indicator
@@ -140,8 +141,8 @@ def _placed(indicator: QuadraticFit, y: np.ndarray, died: np.ndarray) -> Quadrat
     return indicator._replace(c0=indicator.c0 + 0.5 - (ends[cut] + ends[cut + 1]) / 2)
 
 
-def _ridge(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return weights [p] and offset of a ridge regression of `target` [P] on `features` [P, p].
+def _ridge(features: Float[np.ndarray, "P p"], target: Float[np.ndarray, "P"]) -> tuple[Float[np.ndarray, "p"], float]:
+    """Return weights and offset of a ridge regression of `target` on `features`.
 
     The offset is not shrunk.
     """

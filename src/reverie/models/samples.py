@@ -3,11 +3,12 @@
 The change x' - x is used instead of x', so that ridges and lower limits of covariances are relative to it.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
-from reverie.core.dynamics import Episode
+from reverie.core.dynamics import Dynamics, Episode
 from reverie.core.status import Status
 
 RUN, BOUND = 20, 10.0  # of `explodes`: steps of a rollout, and the largest distance from the middle, in ranges
@@ -16,26 +17,26 @@ RUN, BOUND = 20, 10.0  # of `explodes`: steps of a rollout, and the largest dist
 class Scale(NamedTuple):
     """Mean and standard deviation for standardising z."""
 
-    mean: np.ndarray  # [D]
-    std: np.ndarray  # [D], 1 in coordinates that never change
+    mean: Float[np.ndarray, "D"]
+    std: Float[np.ndarray, "D"]  # 1 in coordinates that never change
 
 
 class Moments(NamedTuple):
     """Moments of the samples at each time step."""
 
-    number: np.ndarray  # [T], of episodes that have not ended
-    mean: np.ndarray  # [T, D], 0 where there is no sample
-    scatter: np.ndarray  # [T, D, D], Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ
+    number: Float[np.ndarray, "T"]  # of episodes that have not ended
+    mean: Float[np.ndarray, "T D"]  # 0 where there is no sample
+    scatter: Float[np.ndarray, "T D D"]  # Σᵢ (zᵢ - z̄)(zᵢ - z̄)ᵀ
 
 
-def joint(episode: Episode) -> np.ndarray:
-    """Return the samples z = [x; u; x' - x]  [T, 2 n + m] of an episode."""
+def joint(episode: Episode) -> Float[np.ndarray, "T D"]:
+    """Return the samples z = [x; u; x' - x] of an episode."""
     x = np.asarray(episode.states, float)
     return np.concatenate([x[:-1], np.asarray(episode.actions, float), np.diff(x, axis=0)], axis=1)
 
 
-def pool(episodes: list[Episode]) -> np.ndarray:
-    """Return the samples z of all steps of all episodes [P, D]."""
+def pool(episodes: list[Episode]) -> Float[np.ndarray, "P D"]:
+    """Return the samples z of all steps of all episodes."""
     return np.concatenate([joint(episode) for episode in episodes])
 
 
@@ -50,14 +51,14 @@ def unfit(episodes: list[Episode]) -> Status | None:
     return None if fine else Status.NONFINITE_MODEL
 
 
-def scale_of(points: np.ndarray) -> Scale:
-    """Return mean and standard deviation of points [P, D]. The latter is 1 in coordinates that never change."""
+def scale_of(points: Float[np.ndarray, "P D"]) -> Scale:
+    """Return mean and standard deviation of points. The latter is 1 in coordinates that never change."""
     mean, std = points.mean(0), points.std(0)
     return Scale(mean, np.where(std > 1e-12 * np.abs(points).max(0), std, 1.0))
 
 
-def stack(episodes: list[Episode], scale: Scale) -> tuple[np.ndarray, np.ndarray]:
-    """Return (standardised z [N, T, D], whether the episode has not ended [N, T]). z is 0 after an episode's end.
+def stack(episodes: list[Episode], scale: Scale) -> tuple[Float[np.ndarray, "N T D"], Bool[np.ndarray, "N T"]]:
+    """Return (standardised z, whether the episode has not ended). z is 0 after an episode's end.
 
     T is the length of the longest episode.
     """
@@ -67,18 +68,18 @@ def stack(episodes: list[Episode], scale: Scale) -> tuple[np.ndarray, np.ndarray
     return z, alive
 
 
-def moments(z: np.ndarray, alive: np.ndarray) -> Moments:
-    """Return the moments of z [N, T, D] at each time step, over episodes that have not ended, `alive` [N, T]."""
+def moments(z: Float[np.ndarray, "N T D"], alive: Bool[np.ndarray, "N T"]) -> Moments:
+    """Return the moments of z at each time step, over episodes that have not ended, `alive`."""
     count = alive.sum(0).astype(float)
     mean = (z * alive[..., None]).sum(0) / np.maximum(count, 1.0)[:, None]
     centred = ((z - mean) * alive[..., None]).swapaxes(0, 1)
     return Moments(count, mean, centred.swapaxes(1, 2) @ centred)
 
 
-def rank(z: np.ndarray, alive: np.ndarray, d: int) -> np.ndarray:
-    """Return the number of directions of y = [x; u] that the samples of each time step span [T].
+def rank(z: Float[np.ndarray, "N T D"], alive: Bool[np.ndarray, "N T"], d: int) -> Int[np.ndarray, "T"]:
+    """Return the number of directions of y = [x; u] that the samples of each time step span.
 
-    z: [N, T, D].  alive: whether the episode has not ended [N, T].  d: size of y. The result is at most d, and less
+    alive: whether the episode has not ended.  d: size of y. The result is at most d, and less
     than the number of episodes that have not ended.
     """
     y = z[..., :d] * alive[..., None]
@@ -86,7 +87,7 @@ def rank(z: np.ndarray, alive: np.ndarray, d: int) -> np.ndarray:
     return np.linalg.matrix_rank(centred, tol=1e-6)
 
 
-def explodes(dynamics: Any, episodes: list[Episode]) -> bool:
+def explodes(dynamics: Dynamics, episodes: list[Episode]) -> bool:
     """Return whether predictions of the mean, for RUN steps under recorded actions, diverge.
 
     They do if a state is more than BOUND ranges of the recorded states from their middle. The whole horizon is not

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from reverie.core.dynamics import Episode
 from reverie.core.words import count
@@ -23,7 +24,7 @@ class Large:
     def __init__(self, known: Iterable[Episode]):
         self._known, self._most = known, None
 
-    def is_far(self, x: np.ndarray) -> bool:
+    def is_far(self, x: Float[np.ndarray, "_coordinates"]) -> bool:
         """Return whether a state is an outlier.
 
         x: the state [n], or with its context appended. If no episode is known yet, it is one if it is large.
@@ -43,8 +44,8 @@ class Screened(NamedTuple):
     text: str  # the notice for the user, or ""
 
 
-def reference_of(episodes: list[Episode]) -> np.ndarray:
-    """Return all states of episodes, with the context appended [N, n + c]."""
+def reference_of(episodes: list[Episode]) -> Float[np.ndarray, "_states _coordinates"]:
+    """Return all states of episodes, with the context appended."""
     return np.concatenate([_with_context(episode) for episode in episodes])
 
 
@@ -67,7 +68,9 @@ def screen(episode: Episode, known: list[Episode], before: int, seen: int) -> Sc
     return Screened(*_mended(episode, far, odd[:, 0], filled))
 
 
-def _mended(episode: Episode, far: np.ndarray, odd: np.ndarray, filled: int) -> tuple[Episode | None, int, str]:
+def _mended(
+    episode: Episode, far: Bool[np.ndarray, "T+1 _coordinates"], odd: Bool[np.ndarray, "T"], filled: int
+) -> tuple[Episode | None, int, str]:
     n = episode.states.shape[1]
     what, size = _largest(episode, far, odd)
     text = f"{what} reached {size:.3g}, far beyond all others: models are fitted "
@@ -89,8 +92,8 @@ def _mended(episode: Episode, far: np.ndarray, odd: np.ndarray, filled: int) -> 
     return mended, filled, f"{text}to what its neighbours in time say{cut}"
 
 
-def _filled(values: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """Return values [T] with those that are `bad` [T] replaced by linear interpolation between good ones."""
+def _filled(values: Float[np.ndarray, "T"], bad: Bool[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    """Return values with those that are `bad` replaced by linear interpolation between good ones."""
     if not bad.any():
         return values
     times, good = np.arange(len(values)), np.flatnonzero(~bad)
@@ -101,7 +104,9 @@ def _filled(values: np.ndarray, bad: np.ndarray) -> np.ndarray:
     return found
 
 
-def _largest(episode: Episode, far: np.ndarray, odd: np.ndarray) -> tuple[str, float]:
+def _largest(
+    episode: Episode, far: Bool[np.ndarray, "T+1 _coordinates"], odd: Bool[np.ndarray, "T"]
+) -> tuple[str, float]:
     """Return (name, size) of the largest outlier."""
     if not far.any():
         return "the reward", float(np.abs(episode.rewards[odd]).max())
@@ -110,6 +115,6 @@ def _largest(episode: Episode, far: np.ndarray, odd: np.ndarray) -> tuple[str, f
     return f"the state at index {place}", float(sizes[place])
 
 
-def _with_context(episode: Episode) -> np.ndarray:
+def _with_context(episode: Episode) -> Float[np.ndarray, "_states _coordinates"]:
     behind = np.broadcast_to(episode.context, (len(episode.states), len(episode.context)))
     return np.concatenate([episode.states, behind], axis=1)
