@@ -123,7 +123,7 @@ def maximum_entropy(
     clipped to [sigma_min², sigma_max²], because Σ grows without limit where the cost is flat.
 
     Raises SpaceError where shapes do not fit, and ConfigError where a number is out of range.
-    Source: Gu et al. 2016, section 5.3.
+    Source: Gu et al. 2016, appendix 8.1.
     """
     where = "controller.maximum_entropy"
     K, k, Quu = shapes.fit(where, K=K, k=k, Quu=Quu)
