@@ -6,9 +6,12 @@ by side, N samples. Tests check all signatures of `maths`, `control`, `models` a
 (`tests/support/shape_checks.py`); in use nothing is checked.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import jax
 import numpy as np
 
 Array: TypeAlias = jax.Array | np.ndarray  # traced arrays are instances of the first
+Layers: TypeAlias = Sequence[Mapping[str, Array]]  # of a network (`reverie.maths.networks`)
+Moments: TypeAlias = Mapping[str, Array]  # running means and variances, of observations or of one layer
