@@ -61,7 +61,7 @@ class _Processes:
     def __init__(self, study: Study, python: str, jobs: int):
         self._study, self._python = study, python
         self._lock, self._over = threading.Lock(), False
-        self._alive: set[subprocess.Popen] = set()
+        self._alive: set[subprocess.Popen[str]] = set()
         self._threads = ThreadPoolExecutor(jobs, initializer=keep_to_next, initargs=(iter(cores(jobs)),))
 
     def __enter__(self) -> "_Processes":
