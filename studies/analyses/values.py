@@ -52,7 +52,7 @@ def earned(rewards: np.ndarray, discount: float) -> np.ndarray:
 
 def expected(learner: rv.Learner, observations: np.ndarray, scale: float) -> np.ndarray:
     """Return what the agent says that states [N, n] are worth [N], in the environment's rewards."""
-    trainer = learner._session.trainer  # what a learner keeps to itself
+    trainer = learner.trainer
     none = np.zeros((1, trainer.agent.spec.action_dim), np.float32)
 
     def one(observation: Any) -> Any:

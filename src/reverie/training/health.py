@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from reverie.core.agent import Agent
+from reverie.core.types import Array
 from reverie.data.outliers import FAR_REWARD, Found
 from reverie.environments.clipped_values import LARGEST
 
@@ -69,7 +70,7 @@ def still_shares(state: Any) -> tuple[float, float]:
     return dead / max(1, count), frozen / max(1, count)
 
 
-def stuck_share(actions: np.ndarray) -> float:
+def stuck_share(actions: Array) -> float:
     """Return the share of actuators that stand at the same bound in nearly all states.
 
     actions: greedy ones [N, m] in [-1, 1], of many states.

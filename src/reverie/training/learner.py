@@ -1,7 +1,7 @@
 """`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,17 @@ class Learner:
         self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints)
 
     def _open(
-        self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, state_dim=0, take_up=None
+        self,
+        config: Any,
+        env: EnvSource | None,
+        spec: Any,
+        seed: Any,
+        out: str | Path | None,
+        evaluation_env: EnvSource | None,
+        tensorboard: bool,
+        timed: bool,
+        state_dim: int = 0,
+        take_up: Callable[[RunDirectory, Trainer], Config] | None = None,
     ) -> None:
         learner_arguments.require_possible(config, env, spec, seed)
         if tensorboard:
@@ -139,6 +149,11 @@ class Learner:
     def cut_bytes(self) -> int:
         """Bytes of an incomplete record that were cut from the end of the journal when it was opened."""
         return self._session.records.journal.cut_bytes
+
+    @property
+    def trainer(self) -> Trainer:
+        """The trainer, for benchmarks and studies; only `learn`, `ask` and `tell` may change it."""
+        return self._session.trainer
 
     @property
     def recent_returns(self) -> Sequence[float]:
@@ -259,7 +274,7 @@ class Learner:
             self._stop |= events.asks_to_stop(callback(self, event))
 
     @contextlib.contextmanager
-    def _saving_on_exit(self) -> Iterator[None]:
+    def _saving_on_exit(self) -> Generator[None]:
         """Write everything to disk when the block ends, for whatever reason."""
         try:
             yield
@@ -360,7 +375,15 @@ class Learner:
         return cls._load(path, env, evaluation_env, go_back, config, wish)
 
     @classmethod
-    def _load(cls, path, env, evaluation_env, go_back: bool, config, wish: resuming.Wish) -> "Learner":
+    def _load(
+        cls,
+        path: str | Path,
+        env: EnvSource | None,
+        evaluation_env: EnvSource | None,
+        go_back: bool,
+        config: Algorithm | None,
+        wish: resuming.Wish,
+    ) -> "Learner":
         run = RunDirectory(path)
         trusted.require(run, held := run.read_config(), wish.trust, agent=config is None, env=env is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config

@@ -4,10 +4,10 @@ import contextlib
 import dataclasses
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeGuard, TypeVar
 
 import gymnasium as gym
 import msgspec
@@ -17,8 +17,11 @@ from reverie.environments.env_adapter import OUR_IDS
 from reverie.storage.config import Config
 from reverie.training import agent_config
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def can_be_typed(env: str | None) -> bool:
+
+def can_be_typed(env: str | None) -> TypeGuard[str]:
     """Return whether a command can make this environment again; False for a user's own object, function or script."""
     if env is None or "<" in env or env.startswith("__main__:"):
         return False
@@ -71,7 +74,7 @@ def _typed(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
+def diverging_with_line(config: Config | None, out: Path) -> Generator[None]:
     """Make a DivergedError end with the line that continues with other settings.
 
     config: None where the run is not kept.
@@ -91,11 +94,11 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
         raise told from error
 
 
-def ends_with_line(method: Callable) -> Callable:
+def ends_with_line(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Return a learner's method whose DivergedError ends with the line that continues with other settings."""
 
     @functools.wraps(method)
-    def told(self, *positional: Any, **named: Any) -> Any:
+    def told(self: Any, *positional: P.args, **named: P.kwargs) -> R:
         try:
             return method(self, *positional, **named)
         except DivergedError:

@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from reverie.core.agent import Agent
+from reverie.core.agent import Agent, AgentState, Memory, Policy
 from reverie.core.errors import DivergedError
 from reverie.core.seeds import BEGIN, INIT, LOOK, NOISE, SAMPLE, UPDATE, seed_of
-from reverie.core.types import Transition, row_width
+from reverie.core.types import Array, Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
@@ -58,10 +59,10 @@ class Trainer:
         self._diverged: str | None = None
         self.state_dim = 0 if source is None else source.state_dim
 
-        def unpack(rows):
+        def unpack(rows: Array) -> Transition:
             return Transition.unpack(rows, n, m)
 
-        def update(state, rows, number):
+        def update(state: AgentState, rows: Array, number: Array) -> tuple[AgentState, jax.Array]:
             key = jax.random.fold_in(jax.random.fold_in(self.root, UPDATE), number)
             state, metrics = agent.update(state, unpack(rows), key)
             return state, flat(metrics, agent.policy(state))
@@ -74,12 +75,12 @@ class Trainer:
         self._sums, self._count = np.zeros(len(metrics)), 0
         self._diagnosed = min(DIAGNOSED, len(self.replay.rows))
         self._update = jax.jit(update)  # the old state is kept until the new one is known to be sound
-        self._before: Any = None
+        self._before: AgentState = None
         self._updated_at = (0, 0)  # (step, episode)
         self._diagnose = jax.jit(lambda state, rows: agent.diagnose(state, unpack(rows)))
         self._pack = jax.jit(lambda state: flat(jnp.zeros(len(metrics), jnp.float32), agent.policy(state)))
         self._split = splitter(jax.eval_shape(agent.policy, self.state), len(metrics))
-        self._flat: Any = None  # of the newest update, perhaps not computed yet
+        self._flat: jax.Array | None = None  # of the newest update, perhaps not computed yet
         self._policy = self._split(np.asarray(self._pack(self.state)))
         own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
         self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
@@ -92,7 +93,7 @@ class Trainer:
         return ("step", "updates", *own, *NAMES, *others)
 
     @property
-    def policy(self) -> Any:
+    def policy(self) -> Policy:
         """The arrays that acting reads, as NumPy arrays, from the newest sound update.
 
         Raises DivergedError where the last updates left unsound numbers.
@@ -183,7 +184,7 @@ class Trainer:
     def _compile_diagnosis(self) -> None:
         self._diagnose.lower(self.state, self._rows_of(self._diagnosed)).compile()
 
-    def _rows_of(self, *lead: int) -> Any:
+    def _rows_of(self, *lead: int) -> jax.ShapeDtypeStruct:
         """Return the shape and dtype of packed transitions [*lead, width]."""
         return jax.ShapeDtypeStruct((*lead, self.replay.rows.shape[1]), jnp.float32)
 
@@ -208,7 +209,7 @@ class Trainer:
         if self.source is not None:
             self.source.begin_episode(self.episodes)
 
-    def act(self, observation: np.ndarray, state: Any = (), again: bool = False) -> np.ndarray:
+    def act(self, observation: np.ndarray, state: ArrayLike = (), again: bool = False) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n], and advance the noise.
 
         state: the environment's state [state_dim], if it is recorded.  again: draw the noise only; the action is known.
@@ -220,7 +221,7 @@ class Trainer:
         if self.source is not None and self.source.planner_acts:
             return noise if again else self._finite(self.source.override(observation, state, noise))
         action, self.memory = self.agent.explore(self.policy, self.memory, observation, noise)
-        return action if again else self._finite(action)
+        return np.asarray(action) if again else self._finite(action)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
         """Return an exploring action [m] with noise from a separate process, so that learning is unaffected."""
@@ -232,11 +233,11 @@ class Trainer:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
         return self._finite(self.agent.greedy(self.policy, observation))
 
-    def _finite(self, actions: np.ndarray) -> np.ndarray:
+    def _finite(self, actions: Array) -> np.ndarray:
         """Return actions, or raise DivergedError where one is NaN: clipping would hide it."""
         return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.requirements)
 
-    def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
+    def learn(self, row: np.ndarray, last: bool, state: ArrayLike = (), next_state: ArrayLike = ()) -> bool:
         """Store one packed transition and run the updates that are due; return whether a model was fitted.
 
         last: the episode ended, by termination or by time-out.  state, next_state: the environment's state [state_dim]
@@ -324,7 +325,7 @@ class Trainer:
         )
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
-    def _ailing(self, policy: Any, spread: np.ndarray) -> Symptoms:
+    def _ailing(self, policy: Policy, spread: np.ndarray) -> Symptoms:
         """Return the symptoms of the state, and of the policy on some rows of replay."""
         actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
         stuck = 0.0 if self.agent.spec.actions else stuck_share(actions)
@@ -339,15 +340,15 @@ class Trainer:
         with np.errstate(all="ignore"):
             return not len(seen) or bool(np.isfinite(self.agent.greedy(self._policy, seen)).all())
 
-    def acting(self) -> tuple[int, Any, Any]:
+    def acting(self) -> tuple[int, Memory, Any]:
         """Return the state that `begin_episode` and `act` change, for `rewind`."""
         return self.episodes, self.memory, self.noise_generator.bit_generator.state
 
-    def rewind(self, acting: tuple[int, Any, Any]) -> None:
+    def rewind(self, acting: tuple[int, Memory, Any]) -> None:
         """Undo `begin_episode` and `act` since `acting` was taken; what they drew will be drawn again."""
         self.episodes, self.memory, self.noise_generator.bit_generator.state = acting
 
-    def snapshot(self, acting: tuple[int, Any, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def snapshot(self, acting: tuple[int, Memory, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Return (arrays, facts); replay is in the journal.  acting: the result of an earlier `acting()` to save."""
         _ = self.policy
         episodes, memory, noise = self.acting() if acting is None else acting

@@ -86,7 +86,7 @@ class _Pool:
     def __init__(self, folder: Path, put: Callable[[Cell, Any], None]):
         self._folder, self._put = folder, put
         self._lock, self._over = threading.Lock(), False
-        self._processes: set[subprocess.Popen] = set()
+        self._processes: set[subprocess.Popen[str]] = set()
 
     def work(self, cell: Cell) -> None:
         """Have a cell done; say how it goes and how it ended."""
