@@ -9,6 +9,7 @@ import numpy as np
 from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.setting_docs import document_settings
 from reverie.core.status import Status
 
 StepFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]  # x [n], u [m] -> x' [n]
@@ -54,6 +55,7 @@ class ExactDynamics:
         return {}
 
 
+@document_settings
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exact:
     """The true dynamics: those of an environment that shows its physics (`bind`), or a function that is given."""
