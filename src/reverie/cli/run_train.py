@@ -39,10 +39,10 @@ def train(options: Any) -> None:
         stopping.say(lambda how_far: _while_taken_up(directory, held, options, line))
         if not differences(options, held.agent):  # then the run's other settings stay: its noise may be somebody's
             trust.require(directory, held, options.trust, named=_named(options))
-        wish = Wish(options.relearn, options.allow_new_bounds, options.trust, call)
         agent = agent_to_go_on_with(options, held.agent)
+        wish = Wish(options.relearn, options.allow_new_bounds, options.trust, agent, call=call)
         # Not `load`: the wish of a command has more than its arguments.
-        learner = rv.Learner._load(out, options.env, None, False, agent, wish)  # pyright: ignore[reportPrivateUsage]
+        learner = rv.Learner._load(out, options.env, None, wish)  # pyright: ignore[reportPrivateUsage]
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of a torn record from the end of {directory.journal_file}; kept beside it")

@@ -31,7 +31,9 @@ from reverie.training import callbacks as events
 from reverie.training import trust as trusted
 from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
+from reverie.training.learner_arguments import LearnerArguments
 from reverie.training.recorded_trainer import RecordedTrainer
+from reverie.training.resuming import Wish
 from reverie.training.temporary_run import temporary_run
 from reverie.training.tensorboard import require as require_tensorboard
 from reverie.training.trainer import Trainer
@@ -64,21 +66,10 @@ class Learner:
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints)
+        self._open(LearnerArguments(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints))
 
-    def _open(
-        self,
-        config: Any,
-        env: EnvSource | None,
-        spec: Any,
-        seed: Any,
-        out: str | Path | None,
-        evaluation_env: EnvSource | None,
-        tensorboard: bool,
-        timed: bool,
-        state_dim: int = 0,
-        take_up: Callable[[RunDirectory, Trainer], Config] | None = None,
-    ) -> None:
+    def _open(self, given: LearnerArguments, take_up: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
+        config, env, spec, seed, out, evaluation_env, tensorboard, timed, state_dim = given
         learner_arguments.require_possible(config, env, spec, seed)
         if tensorboard:
             require_tensorboard()
@@ -97,7 +88,7 @@ class Learner:
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
         # Built before the directory is opened, so that settings that cannot work leave no run behind.
-        trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
+        self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
         look()
 
         self._units = Units(self.spec, first)
@@ -149,11 +140,6 @@ class Learner:
     def cut_bytes(self) -> int:
         """Bytes of an incomplete record that were cut from the end of the journal when it was opened."""
         return self._session.records.journal.cut_bytes
-
-    @property
-    def trainer(self) -> Trainer:
-        """The trainer, for benchmarks and studies; only `learn`, `ask` and `tell` may change it."""
-        return self._session.trainer
 
     @property
     def recent_returns(self) -> Sequence[float]:
@@ -371,28 +357,21 @@ class Learner:
             elsewhere.
         allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
-        wish = resuming.Wish(relearn, allow_new_bounds, trust)
-        return cls._load(path, env, evaluation_env, go_back, config, wish)
+        return cls._load(path, env, evaluation_env, Wish(relearn, allow_new_bounds, trust, config, go_back))
 
     @classmethod
-    def _load(
-        cls,
-        path: str | Path,
-        env: EnvSource | None,
-        evaluation_env: EnvSource | None,
-        go_back: bool,
-        config: Algorithm | None,
-        wish: resuming.Wish,
-    ) -> "Learner":
-        run = RunDirectory(path)
+    def _load(cls, path: str | Path, env: EnvSource | None, evaluation_env: EnvSource | None, wish: Wish) -> "Learner":
+        run, config, go_back = RunDirectory(path), wish.config, wish.go_back
         trusted.require(run, held := run.read_config(), wish.trust, agent=config is None, env=env is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         source, header = env if env is not None else held.env, resuming.header_of(run)
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
-            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back)
-            self._open(*given, states, lambda run, trainer: resuming.take_up(run, held, algorithm, trainer, wish))
+            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back, states)
+            self._open(
+                LearnerArguments(*given), lambda run, trainer: resuming.take_up(run, held, algorithm, trainer, wish)
+            )
             try:
                 evaluations = self._session.go_on(go_back)
             except BaseException:
