@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class Store:
         write_whole(self.folder / f"{stem}.json", (json.dumps(facts, indent=1) + "\n").encode(), AGAIN)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Keep other processes from filling the study.  Raises StorageError where one does already."""
         lock = FolderLock(self.folder, AGAIN, "wait for it, or give --data")
         lock.take()

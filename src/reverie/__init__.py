@@ -7,7 +7,7 @@
 Names are imported when first used, so that `import reverie` alone is fast.
 """
 
-import reverie.search_path  # noqa: F401, I001 (before all others)
+import reverie.search_path  # noqa: F401, I001 (before all others)  # pyright: ignore[reportUnusedImport]
 
 import importlib
 

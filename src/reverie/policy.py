@@ -8,17 +8,21 @@
 
 import json
 import math
+import os
+from collections.abc import Callable, Mapping
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 VERSION = 1
 
 
-def _limit(x, low, high):
+def _limit(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _standardise(x, gain, shift, axis, epsilon):
+def _standardise(x: np.ndarray, gain: np.ndarray, shift: np.ndarray, axis: int, epsilon: float) -> np.ndarray:
     centred = x - np.add.reduce(x, -1, keepdims=True) / x.shape[-1]
     if x.ndim == 1:
         return centred * (gain / math.sqrt(centred @ centred / x.shape[-1] + epsilon)) + shift
@@ -26,7 +30,7 @@ def _standardise(x, gain, shift, axis, epsilon):
     return centred / np.sqrt(variance + np.float32(epsilon)) * gain + shift
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _standardise,
     **{"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Max": np.maximum, "Min": np.minimum},
     **{"Pow": np.power, "Sqrt": np.sqrt, "Tanh": np.tanh, "Exp": np.exp, "Log": np.log, "Neg": np.negative},
@@ -48,7 +52,7 @@ OPERATIONS = {
 class Policy:
     """A greedy policy.  facts: names, units and bounds of observations and actions, and where the policy comes from."""
 
-    def __init__(self, facts, constants):
+    def __init__(self, facts: dict[str, Any], constants: Mapping[str, np.ndarray]):
         if facts.get("version") != VERSION:
             raise ValueError(f"this policy has version {facts.get('version')}; this reader reads version {VERSION}")
         self.facts, self._values = facts, dict(constants)
@@ -56,13 +60,15 @@ class Policy:
         self._flat = all(op != "Reshape" for op, *_ in facts["steps"])  # so that one observation needs no batch axis
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str] | IO[bytes]) -> "Policy":
         """Read a policy from a file that `reverie export` wrote."""
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return cls(json.loads(str(arrays.pop("facts"))), arrays)
 
-    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+    def predict(
+        self, observation: ArrayLike, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]:
         """Return (action [m] or [batch, m] in the machine's units, state) for observations [n] or [batch, n]."""
         x = np.asarray(observation, np.float32)
         n = self.facts["observation_dim"]

@@ -39,7 +39,7 @@ def run(source: str) -> Iterator[Row]:
 
     with rv.Learner(agent_of(source), DOMAIN, seed=SEED) as learner:
         learner.learn(episodes=EPISODES)
-        trainer = learner._session.trainer  # what a learner keeps to itself
+        trainer = learner.trainer
         experience = trainer.replay.rows[: len(trainer.replay)].copy()
         yield row("itself", len(experience), trainer)
     for name in SOURCES:

@@ -52,7 +52,7 @@ def earned(rewards: np.ndarray, discount: float) -> np.ndarray:
 
 def expected(learner: rv.Learner, observations: np.ndarray, scale: float) -> np.ndarray:
     """Return what the agent says that states [N, n] are worth [N], in the environment's rewards."""
-    trainer = learner._session.trainer  # what a learner keeps to itself
+    trainer = learner.trainer
     none = np.zeros((1, trainer.agent.spec.action_dim), np.float32)
 
     def one(observation: Any) -> Any:
@@ -73,7 +73,7 @@ def run(name: str, discount: float, seed: int) -> Iterator[Row]:
             observations, rewards = played(learner, env)
             said = expected(learner, observations.reshape(-1, observations.shape[-1]), config.reward_scale)
             found = (rewards.sum(1).mean(), earned(rewards, config.discount).mean(), said.mean(), (said > 0).mean())
-            found = (*found, (learner._session.newest_metrics or {})["loss"])
+            found = (*found, (learner.newest_metrics or {})["loss"])
             yield {"episode": episode} | {k: round(float(v), 4) for k, v in zip(FIGURES, found, strict=True)}
     env.close()
 

@@ -60,7 +60,8 @@ def weights_of(agent: Any) -> int:
 
 def _facts(rows: list[Row]) -> dict[str, Any]:
     """Return, per variant, its scores, and how far it is ahead of plain NAF seed by seed."""
-    plain, facts = curves(rows, variant="plain"), {}
+    plain = curves(rows, variant="plain")
+    facts: dict[str, dict[str, Any]] = {}
     for variant, agent in variants().items():
         mine = curves(rows, variant=variant)
         if not mine:

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-import reverie  # noqa: F401  (makes the domains known to Gymnasium)
+import reverie  # noqa: F401  (makes the domains known to Gymnasium)  # pyright: ignore[reportUnusedImport]
 from reverie.domains import DOMAINS
 from studies.study import Row, Study
 

@@ -55,7 +55,8 @@ def variants(setting: Setting) -> dict[str, Any]:
     linear = rv.LinearGaussian(episodes=5)
 
     def imagining(model: Any, agent: Any = many, **settings: Any) -> Any:
-        return rv.Imagination(agent, model, **{"rollout_length": length, **settings})
+        settings = {"rollout_length": length, **settings}
+        return rv.Imagination(agent, model, **settings)
 
     def uniform(agent: Any) -> Any:
         return dataclasses.replace(agent, updates_per_step=agent.updates_per_step * (1 + length))

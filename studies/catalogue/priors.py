@@ -81,7 +81,7 @@ def models(episodes: int) -> dict[str, Any]:
     }
 
 
-def repeat(task: str, seed: int) -> list[tuple]:
+def repeat(task: str, seed: int) -> list[tuple[str, int, int, float, bool]]:
     """Return (model, episodes, steps, nrmse, failed) of one repetition."""
     episode = drive(task, np.random.default_rng(seed))
     history, held = [episode() for _ in range(HISTORY)], [episode() for _ in range(HELD_OUT)]
@@ -100,7 +100,7 @@ def repeat(task: str, seed: int) -> list[tuple]:
 
 def _run(task: str) -> Iterator[Row]:
     """Yield the median over repetitions, and quartiles, for each model, number of episodes and length."""
-    by_case: dict[tuple, list] = {}
+    by_case: dict[tuple[str, int, int], list[tuple[float, bool]]] = {}
     for seed in range(REPETITIONS):
         for name, episodes, steps, error, failed in repeat(task, seed):
             by_case.setdefault((name, episodes, steps), []).append((error, failed))

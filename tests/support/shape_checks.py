@@ -1,8 +1,8 @@
 """Check the shapes and kinds of arrays that signatures promise, at every call while tests run.
 
 jaxtyping's import hook applies `checked` to all functions of the packages in `PACKAGES`. Only jaxtyping's annotations are
-checked, also within tuples, unions and the fields of named tuples. Other annotations are pyright's: a checker of all
-types would refuse bad arguments before the functions themselves can, and those errors are tested too.
+checked, also within tuples, unions, and the fields of named tuples and typed dicts. Other annotations are pyright's: a
+checker of all types would refuse bad arguments before the functions themselves can, and those errors are tested too.
 """
 
 import collections.abc
@@ -53,7 +53,7 @@ def checked(function):
 
 def promises_arrays(annotation):
     """Return whether an annotation says anything of an array's shape."""
-    if is_named_tuple(annotation):
+    if is_named_tuple(annotation) or typing.is_typeddict(annotation):
         return any(promises_arrays(each) for each in fields_of(annotation).values())
     return is_array(annotation) or any(map(promises_arrays, parts_of(annotation)))
 
@@ -77,6 +77,8 @@ def fits(value, annotation):
         return isinstance(np.asarray(value) if isinstance(value, np.generic) else value, annotation)
     if is_named_tuple(annotation):
         return all(fits(getattr(value, name, None), each) for name, each in fields_of(annotation).items())
+    if typing.is_typeddict(annotation):
+        return all(fits(value[name], each) for name, each in fields_of(annotation).items())
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, each) for each in inner)
     if origin is tuple and promises_arrays(annotation):
@@ -108,14 +110,17 @@ def is_named_tuple(annotation):
 def is_open(annotation):
     """Return whether callers may give lists and numbers in place of the arrays within: in named tuples and dicts."""
     return (
-        is_named_tuple(annotation) or typing.get_origin(annotation) is dict or any(map(is_open, parts_of(annotation)))
+        is_named_tuple(annotation)
+        or typing.is_typeddict(annotation)
+        or typing.get_origin(annotation) is dict
+        or any(map(is_open, parts_of(annotation)))
     )
 
 
 @functools.cache
 def fields_of(annotation):
     """Return the annotations of a named tuple's fields by name. Those that need the sizes of others come last."""
-    found = typing.get_type_hints(annotation)
+    found = annotation.__annotations__  # as written: `get_type_hints` would look for names within optax's types
     return dict(sorted(found.items(), key=lambda field: needs_sizes(field[1])))
 
 

@@ -10,9 +10,11 @@ from reverie.algorithms import ALGORITHMS
 from reverie.control.pilqr_step import PILQR
 from reverie.core.checked_settings import Settings
 from reverie.core.setting_docs import setting_docs
+from reverie.maths.noises import NOISES
 from reverie.models import MODELS
+from reverie.tabular.q_learning import QLearningSettings
 
-KINDS = [*ALGORITHMS.values(), *(kind for name, kind in MODELS.items() if name != "exact"), rv.Imagination, PILQR]
+KINDS = [*ALGORITHMS.values(), *MODELS.values(), *NOISES.values(), rv.Imagination, PILQR, QLearningSettings]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,20 +17,23 @@ Differences (ours / the paper's):
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Float, Int
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
 from reverie.algorithms.hyperparameters import DeterministicPolicySettings
-from reverie.core.agent import Agent, built_once, require_continuous
+from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise
-from reverie.maths.networks import Normalisation
+from reverie.maths.array_types import Array
+from reverie.maths.networks import Layers, Moments, Normalisation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,25 +53,32 @@ class DDPG(DeterministicPolicySettings):
         return _build(self, spec)
 
 
+class Target(TypedDict):
+    """The target networks."""
+
+    actor: Layers
+    critic: Layers
+
+
 class DDPGState(NamedTuple):
     """Everything DDPG has learnt, and all it needs to go on."""
 
-    actor: Any  # layers, the last linear
-    critic: Any
-    moments: Any  # batch normalisation's, per hidden layer of the actor
-    target: Any  # {"actor": …, "critic": …}
-    actor_optimiser: Any
-    critic_optimiser: Any
-    observations: Any
-    updates: jax.Array
+    actor: Layers  # the last linear
+    critic: Layers
+    moments: Sequence[Moments]  # of batch normalisation, per hidden layer of the actor
+    target: Target
+    actor_optimiser: optax.OptState
+    critic_optimiser: optax.OptState
+    observations: normalise.Moments  # untouched where observations are not normalised
+    updates: Int[Array, ""]
 
 
 class Policy(NamedTuple):
     """What acting reads."""
 
-    actor: Any
-    moments: Any
-    observations: Any  # running moments; None where observations are not normalised
+    actor: Layers
+    moments: Sequence[Moments]
+    observations: normalise.Moments | None  # None where observations are not normalised
 
 
 # ---- the networks
@@ -82,7 +92,13 @@ def critic_normalisation(normalisation: Normalisation) -> Normalisation:
     return "none" if normalisation == "batch" else normalisation
 
 
-def mu(actor, moments, x, normalisation: Normalisation, training: bool = False):
+def mu(
+    actor: Layers,
+    moments: Sequence[Moments],
+    x: Float[Array, "*b n"],
+    normalisation: Normalisation,
+    training: bool = False,
+) -> tuple[Float[Array, "*b m"], Sequence[Moments]]:
     """Return (μ(x) [..., m], in [-1, 1] by tanh, the moments used).
 
     x: [..., n].  training: normalise by the minibatch's own moments.
@@ -91,7 +107,9 @@ def mu(actor, moments, x, normalisation: Normalisation, training: bool = False):
     return out.__array_namespace__().tanh(out), used
 
 
-def q_value(critic, x, u, normalisation: Normalisation):
+def q_value(
+    critic: Layers, x: Float[Array, "*b n"], u: Float[Array, "*b m"], normalisation: Normalisation
+) -> Float[Array, "*b"]:
     """Return Q(x, u) [...], of x [..., n] and u [..., m]; normalisation: the critic's own."""
     unread = [None] * (len(critic) - 1)  # the critic has no running moments
     return networks.forward(critic, unread, jnp.concatenate([x, u], axis=-1), normalisation)[0][..., 0]
@@ -100,13 +118,21 @@ def q_value(critic, x, u, normalisation: Normalisation):
 # ---- the update.  Lillicrap et al. 2016, Algorithm 1
 
 
-def next_value(target, moments, x_next, normalisation: Normalisation):
+def next_value(
+    target: Target, moments: Sequence[Moments], x_next: Float[Array, "B n"], normalisation: Normalisation
+) -> Float[Array, "B"]:
     """Return Q'(x', μ'(x')) [B], by the target networks.  Eq. 5, its second term."""
     u_next, _ = mu(target["actor"], moments, x_next, normalisation, training=True)
     return q_value(target["critic"], x_next, u_next, critic_normalisation(normalisation))
 
 
-def critic_loss(critic, x, action, y, normalisation: Normalisation):
+def critic_loss(
+    critic: Layers,
+    x: Float[Array, "B n"],
+    action: Float[Array, "B m"],
+    y: Float[Array, "B"],
+    normalisation: Normalisation,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return mean (y - Q(x, u))², and besides mean Q.  Eq. 4.
 
     x: [B, n].  action: [B, m], in [-1, 1].  y: [B]; no gradient passes it.  normalisation: the critic's own.
@@ -115,25 +141,42 @@ def critic_loss(critic, x, action, y, normalisation: Normalisation):
     return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), jnp.mean(q)
 
 
-def actor_loss(actor, critic, moments, x, normalisation: Normalisation):
+def actor_loss(
+    actor: Layers, critic: Layers, moments: Sequence[Moments], x: Float[Array, "B n"], normalisation: Normalisation
+) -> tuple[Float[Array, ""], Sequence[Moments]]:
     """Return -mean Q(x, μ(x)), and besides the moments used.  Its gradient is minus that of eq. 6."""
     u, used = mu(actor, moments, x, normalisation, training=True)
     return -jnp.mean(q_value(critic, x, u, critic_normalisation(normalisation))), used
 
 
-def update_critic(optimiser, state: DDPGState, x, action, y, normalisation: Normalisation):
+def update_critic(
+    optimiser: optax.GradientTransformation,
+    state: DDPGState,
+    x: Float[Array, "B n"],
+    action: Float[Array, "B m"],
+    y: Float[Array, "B"],
+    normalisation: Normalisation,
+) -> tuple[Layers, optax.OptState, Float[Array, ""], Float[Array, ""]]:
     """Return (critic, its optimiser's state, loss, mean Q) after one step down `critic_loss`."""
     given = (x, action, y, critic_normalisation(normalisation))
     return updates.gradient_step(critic_loss, optimiser, state.critic, state.critic_optimiser, *given)
 
 
-def update_actor(optimiser, state: DDPGState, critic, x, normalisation: Normalisation):
+def update_actor(
+    optimiser: optax.GradientTransformation,
+    state: DDPGState,
+    critic: Layers,
+    x: Float[Array, "B n"],
+    normalisation: Normalisation,
+) -> tuple[Layers, optax.OptState, Float[Array, ""], Sequence[Moments]]:
     """Return (actor, its optimiser's state, loss, moments used) after one step down `actor_loss`, by the critic given."""
     given = (critic, state.moments, x, normalisation)
     return updates.gradient_step(actor_loss, optimiser, state.actor, state.actor_optimiser, *given)
 
 
-def update_once(config: DDPG, optimiser: optax.GradientTransformation, state: DDPGState, batch: Transition):
+def update_once(
+    config: DDPG, optimiser: optax.GradientTransformation, state: DDPGState, batch: Transition
+) -> tuple[DDPGState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the loop of Algorithm 1 without its acting."""
     kind = config.normalisation
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
@@ -142,12 +185,12 @@ def update_once(config: DDPG, optimiser: optax.GradientTransformation, state: DD
     critic, critic_optimiser, error, q_mean = update_critic(optimiser, state, x, batch.action, y, kind)
     actor, actor_optimiser, _, used = update_actor(optimiser, state, critic, x, kind)
     moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
-    target = networks.move_towards(state.target, {"actor": actor, "critic": critic}, config.target_rate)
+    target = networks.move_towards(state.target, Target(actor=actor, critic=critic), config.target_rate)
     new = DDPGState(actor, critic, moments, target, actor_optimiser, critic_optimiser, observations, state.updates + 1)
     return new, {"loss": error, "q_mean": q_mean}
 
 
-def diagnose(config: DDPG, state: DDPGState, batch: Transition):
+def diagnose(config: DDPG, state: DDPGState, batch: Transition) -> Metrics:
     """Return mean Q(x, μ(x)) and the share of saturated entries of μ, at states of `batch`."""
     moments = updates.moments_in_use(state.observations, config.observation_normalisation)
     x = updates.normalise_observation(moments, batch.observation)
@@ -159,12 +202,12 @@ def diagnose(config: DDPG, state: DDPGState, batch: Transition):
 # ---- the agent
 
 
-def _init(config: DDPG, optimiser: optax.GradientTransformation, n: int, m: int, key) -> DDPGState:
+def _init(config: DDPG, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> DDPGState:
     keys, kind = jax.random.split(key, 4), config.normalisation
     actor = networks.init_network(keys[:2], (n, *config.hidden, m), kind)
     critic = networks.init_network(keys[2:], (n + m, *config.hidden, 1), critic_normalisation(kind))
     moments = networks.init_moments(actor[:-1])
-    target = updates.target_copy({"actor": actor, "critic": critic})
+    target = updates.target_copy(Target(actor=actor, critic=critic))
     optimisers = optimiser.init(actor), optimiser.init(critic)
     return DDPGState(actor, critic, moments, target, *optimisers, normalise.init(n), jnp.zeros((), jnp.int32))
 
@@ -173,10 +216,10 @@ def _init(config: DDPG, optimiser: optax.GradientTransformation, n: int, m: int,
 def _build(config: DDPG, spec: EnvSpec) -> Agent:
     optimiser = optax.adam(config.learning_rate)
 
-    def init(key) -> DDPGState:
+    def init(key: Array) -> DDPGState:
         return _init(config, optimiser, spec.observation_dim, spec.action_dim, key)
 
-    def update(state: DDPGState, batches: Transition, key=None):
+    def update(state: DDPGState, batches: Transition, key: Array | None = None) -> tuple[DDPGState, Metrics]:
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         del key  # the update draws nothing
         return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
@@ -185,7 +228,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.actor, state.moments, seen)
 
-    def greedy(policy: Policy, observation):
+    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """μ(x)."""
         x = updates.normalise_observation(policy.observations, observation)
         return mu(policy.actor, policy.moments, x, config.normalisation)[0]

@@ -15,20 +15,23 @@ Differences (ours / the paper's):
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float, Int, Real
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import forgetful
 from reverie.algorithms.hyperparameters import OffPolicySettings
-from reverie.core.agent import Agent, built_once, require_discrete
+from reverie.core.agent import Agent, Memory, Metrics, built_once, require_discrete
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import exploration, networks, normalise
-from reverie.maths.networks import Normalisation
+from reverie.maths.array_types import Array
+from reverie.maths.networks import Layers, Moments, Normalisation
 
 LEAST_EPSILON = 1e-9  # what ε is divided by at least, so that an ε of 0 can be divided by
 
@@ -61,7 +64,13 @@ class DQN(OffPolicySettings):
     @classmethod
     def paper(cls, **changes: Any) -> Self:
         """Return the paper's settings, as far as they are not of pictures: minibatch 32, Huber's loss, ε to .1, no `double`."""
-        printed = {"batch_size": 32, "huber": True, "epsilon_end": 0.1, "double": False, "learning_rate": 2.5e-4}
+        printed: dict[str, Any] = {
+            "batch_size": 32,
+            "huber": True,
+            "epsilon_end": 0.1,
+            "double": False,
+            "learning_rate": 2.5e-4,
+        }
         return cls(**{**printed, **changes})
 
     def build(self, spec: EnvSpec) -> Agent:
@@ -73,27 +82,33 @@ class DQN(OffPolicySettings):
 class DQNState(NamedTuple):
     """Everything DQN has learnt, and all it needs to go on."""
 
-    params: Any  # layers, the last linear
-    moments: Any  # of batch normalisation, per hidden layer
-    target: Any  # params that move slowly behind
-    optimiser: Any
-    observations: Any
-    updates: jax.Array
+    params: Layers  # the last linear
+    moments: Sequence[Moments]  # of batch normalisation, per hidden layer
+    target: Layers  # params that move slowly behind
+    optimiser: optax.OptState
+    observations: normalise.Moments  # untouched where observations are not normalised
+    updates: Int[Array, ""]
 
 
 class Policy(NamedTuple):
     """What acting reads."""
 
-    params: Any
-    moments: Any
-    observations: Any  # running moments; None where observations are not normalised
-    epsilon: Any  # []
+    params: Layers
+    moments: Sequence[Moments]
+    observations: normalise.Moments | None  # None where observations are not normalised
+    epsilon: Float[Array, ""]
 
 
 # ---- the update.  Mnih et al. 2015, Algorithm 1
 
 
-def q_values(params, moments, x, normalisation: Normalisation, training: bool = False):
+def q_values(
+    params: Layers,
+    moments: Sequence[Moments],
+    x: Float[Array, "*b n"],
+    normalisation: Normalisation,
+    training: bool = False,
+) -> tuple[Float[Array, "*b actions"], Sequence[Moments]]:
     """Return (Q(x, ·) [..., actions], the moments used).
 
     x: [..., n].  training: normalise by the minibatch's own moments.
@@ -101,12 +116,19 @@ def q_values(params, moments, x, normalisation: Normalisation, training: bool = 
     return networks.forward(params, moments, x, normalisation, training)
 
 
-def of_action(values, action):
+def of_action(values: Float[Array, "B actions"], action: Int[Array, "B 1"]) -> Float[Array, "B"]:
     """Return the entries [B] of values [B, actions] that belong to the actions [B, 1]."""
     return jnp.take_along_axis(values, action, axis=-1)[..., 0]
 
 
-def next_value(params, target, moments, x_next, double: bool, normalisation: Normalisation):
+def next_value(
+    params: Layers,
+    target: Layers,
+    moments: Sequence[Moments],
+    x_next: Float[Array, "B n"],
+    double: bool,
+    normalisation: Normalisation,
+) -> Float[Array, "B"]:
     """Return max_u' Q'(x', u') [B], by the target network.
 
     double: Q'(x', argmax_u' Q(x', u')), chosen by the online network.  van Hasselt et al. 2016, eq. 4.
@@ -116,7 +138,15 @@ def next_value(params, target, moments, x_next, double: bool, normalisation: Nor
     return of_action(later, jnp.argmax(choosing, axis=-1, keepdims=True))
 
 
-def q_loss(params, moments, x, action, y, huber: bool, normalisation: Normalisation):
+def q_loss(
+    params: Layers,
+    moments: Sequence[Moments],
+    x: Float[Array, "B n"],
+    action: Real[Array, "B 1"],
+    y: Float[Array, "B"],
+    huber: bool,
+    normalisation: Normalisation,
+) -> tuple[Float[Array, ""], tuple[Sequence[Moments], Float[Array, ""]]]:
     """Return mean (y - Q(x, u))², or of Huber's loss of it, and besides (moments used, mean Q).
 
     x: [B, n].  action: [B, 1], whole numbers.  y: r + γ max_u' Q'(x', u') [B].
@@ -127,7 +157,9 @@ def q_loss(params, moments, x, action, y, huber: bool, normalisation: Normalisat
     return jnp.mean(errors), (used, jnp.mean(value))
 
 
-def update_once(config: DQN, optimiser: optax.GradientTransformation, state: DQNState, batch: Transition):
+def update_once(
+    config: DQN, optimiser: optax.GradientTransformation, state: DQNState, batch: Transition
+) -> tuple[DQNState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the gradient step of Algorithm 1."""
     kind = config.normalisation
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
@@ -143,7 +175,7 @@ def update_once(config: DQN, optimiser: optax.GradientTransformation, state: DQN
     return new, {"loss": error, "q_mean": q_mean}
 
 
-def diagnose(config: DQN, state: DQNState, batch: Transition):
+def diagnose(config: DQN, state: DQNState, batch: Transition) -> Metrics:
     """Return the mean value of the best action, how far it lies above the others' mean, and ε, at states of `batch`."""
     moments = updates.moments_in_use(state.observations, config.observation_normalisation)
     x = updates.normalise_observation(moments, batch.observation)
@@ -156,18 +188,20 @@ def diagnose(config: DQN, state: DQNState, batch: Transition):
 # ---- acting
 
 
-def epsilon(updates_done, epsilon_updates: int, start: float, end: float):
+def epsilon(updates_done: Real[Array, ""], epsilon_updates: int, start: float, end: float) -> Float[Array, ""]:
     """Return ε []: a straight line from `start` to `end` over `epsilon_updates` updates, and `end` from there on."""
     done = updates_done / epsilon_updates
     return end + (start - end) * jnp.clip(1.0 - done, 0.0, 1.0)
 
 
-def _epsilon(config: DQN, state: DQNState):
+def _epsilon(config: DQN, state: DQNState) -> Float[Array, ""]:
     over = config.epsilon_steps * max(config.updates_per_step, 1)
     return epsilon(state.updates, over, config.epsilon_start, config.epsilon_end)
 
 
-def epsilon_greedy(greedy_action, epsilon, noise, actions: int):
+def epsilon_greedy(
+    greedy_action: Float[Array, "*b 1"], epsilon: Float[Array, ""], noise: Float[Array, "*b 1"], actions: int
+) -> Float[Array, "*b 1"]:
     """Return an action [..., 1] drawn uniformly from `actions` with probability ε, else the greedy one.
 
     noise: standard normal [..., 1]; one draw decides both whether and which.
@@ -180,7 +214,7 @@ def epsilon_greedy(greedy_action, epsilon, noise, actions: int):
 # ---- the agent
 
 
-def _init(config: DQN, optimiser: optax.GradientTransformation, n: int, actions: int, key) -> DQNState:
+def _init(config: DQN, optimiser: optax.GradientTransformation, n: int, actions: int, key: Array) -> DQNState:
     params = networks.init_network(jax.random.split(key), (n, *config.hidden, actions), config.normalisation)
     moments, target = networks.init_moments(params[:-1]), updates.target_copy(params)
     return DQNState(params, moments, target, optimiser.init(params), normalise.init(n), jnp.zeros((), jnp.int32))
@@ -190,10 +224,10 @@ def _init(config: DQN, optimiser: optax.GradientTransformation, n: int, actions:
 def _build(config: DQN, spec: EnvSpec) -> Agent:
     optimiser = optax.adam(config.learning_rate)
 
-    def init(key) -> DQNState:
+    def init(key: Array) -> DQNState:
         return _init(config, optimiser, spec.observation_dim, spec.actions, key)
 
-    def update(state: DQNState, batches: Transition, key=None):
+    def update(state: DQNState, batches: Transition, key: Array | None = None) -> tuple[DQNState, Metrics]:
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         del key  # the update draws nothing
         return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
@@ -202,17 +236,21 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
         seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.params, state.moments, seen, _epsilon(config, state))
 
-    def greedy(policy: Policy, observation):
+    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b 1"]:
         """argmax_u Q(x, u) [..., 1]."""
         x = updates.normalise_observation(policy.observations, observation)
         values, _ = q_values(policy.params, policy.moments, x, config.normalisation)
         return values.argmax(-1)[..., None].astype(np.float32)
 
-    def explore(policy: Policy, memory, observation, noise):
+    def explore(
+        policy: Policy, memory: Memory, observation: Float[Array, "*b n"], noise: Float[Array, "*b 1"]
+    ) -> tuple[Float[Array, "*b 1"], Memory]:
         """Return an ε-greedy action; nothing is remembered."""
         return epsilon_greedy(greedy(policy, observation), policy.epsilon, noise, spec.actions), memory
 
-    def act(state: DQNState, memory, observation, key, explore_now=True):
+    def act(
+        state: DQNState, memory: Memory, observation: Float[Array, "n"], key: Array, explore_now: bool | Array = True
+    ) -> tuple[Float[Array, "1"], Memory]:
         reads = policy(state)
         explored, memory = explore(reads, memory, observation, jax.random.normal(key, (1,), jnp.float32))
         return jnp.where(explore_now, explored, greedy(reads, observation)), memory

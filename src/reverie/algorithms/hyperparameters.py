@@ -147,7 +147,12 @@ class DeterministicPolicySettings(OffPolicySettings):
         those 18; for others it is table 2's.  `tuned.TUNED_PER_AGENT` has what only one of the two agents uses.
         `changes` override.
         """
-        printed = {"normalisation": "batch", "learning_rate": 1e-3, "noise_scale": 0.3, "warmup_steps": 0}
-        unprinted = {"target_rate": 0.001, "batch_size": 64}
+        printed: dict[str, Any] = {
+            "normalisation": "batch",
+            "learning_rate": 1e-3,
+            "noise_scale": 0.3,
+            "warmup_steps": 0,
+        }
+        unprinted: dict[str, Any] = {"target_rate": 0.001, "batch_size": 64}
         tuned = {**TUNED.get(domain or "", {}), **TUNED_PER_AGENT.get((cls.name, domain or ""), {})}
         return cls(**{**printed, **unprinted, **tuned, **changes})

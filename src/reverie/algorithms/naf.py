@@ -20,20 +20,23 @@ Where the paper is silent or we differ (ours / the paper's):
 
 import dataclasses
 import functools
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Float, Int
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
 from reverie.algorithms.hyperparameters import DeterministicPolicySettings
-from reverie.core.agent import Agent, built_once, require_continuous
+from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import networks, normalise, quadratic
-from reverie.maths.networks import Normalisation
+from reverie.maths.array_types import Array
+from reverie.maths.networks import Layers, Moments, Normalisation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,25 +65,29 @@ class NAF(DeterministicPolicySettings):
         return _build(self, spec)
 
 
+Params: TypeAlias = Mapping[str, Layers]  # trunk (empty when separate), value, mean, lower
+LayerMoments: TypeAlias = Mapping[str, Sequence[Moments]]  # of batch normalisation, per hidden layer of the same parts
+
+
 class NAFState(NamedTuple):
     """Everything NAF has learnt, and all it needs to go on."""
 
-    params: Any  # trunk (empty when separate) and one list of layers each: value, mean, lower
-    moments: Any  # of batch normalisation, per hidden layer, as params
-    target: Any  # V's part of params alone: nothing else of a target network is ever read
-    optimiser: Any
-    observations: Any  # running moments of observations; untouched where they are not normalised
-    rewards: Any  # the lowest and the highest seen, or 0, scaled [2]; None where they bound no value
-    updates: jax.Array
+    params: Params
+    moments: LayerMoments
+    target: Params  # V's part alone: nothing else of a target network is ever read
+    optimiser: optax.OptState
+    observations: normalise.Moments  # untouched where observations are not normalised
+    rewards: Float[Array, "2"] | None  # the lowest and the highest seen, or 0, scaled; None where they bound no value
+    updates: Int[Array, ""]
 
 
 class Policy(NamedTuple):
     """What acting reads."""
 
-    trunk: Any  # (layers, moments)
-    mean: Any
-    lower: Any  # None unless the noise is shaped by it
-    observations: Any  # running moments; None where observations are not normalised
+    trunk: tuple[Layers, Sequence[Moments]]
+    mean: tuple[Layers, Sequence[Moments]]
+    lower: tuple[Layers, Sequence[Moments]] | None  # None unless the noise is shaped by it
+    observations: normalise.Moments | None  # None where observations are not normalised
 
 
 HEADS = ("value", "mean", "lower")
@@ -90,8 +97,8 @@ HEADS = ("value", "mean", "lower")
 
 
 def init_params(
-    key, observation_dim: int, action_dim: int, hidden: tuple[int, ...], trunk: str, normalisation: Normalisation
-):
+    key: Array, observation_dim: int, action_dim: int, hidden: tuple[int, ...], trunk: str, normalisation: Normalisation
+) -> Params:
     """Return the first parameters: a trunk, empty where the parts have none in common, and layers of V, μ and L."""
     k_trunk, *k_heads = jax.random.split(key, 1 + len(HEADS))
     outputs = {"value": 1, "mean": action_dim, "lower": quadratic.entries(action_dim)}
@@ -103,12 +110,18 @@ def init_params(
     return params
 
 
-def bound_mean(mean, mean_bound: str):
+def bound_mean(mean: Float[Array, "*b m"], mean_bound: str) -> Float[Array, "*b m"]:
     """Return μ [..., m] of its network's output: by tanh, or as it is where actions are clipped later ("clip")."""
     return mean.__array_namespace__().tanh(mean) if mean_bound == "tanh" else mean
 
 
-def value(params, moments, x, normalisation: Normalisation, training: bool = False):
+def value(
+    params: Params,
+    moments: LayerMoments,
+    x: Float[Array, "*b n"],
+    normalisation: Normalisation,
+    training: bool = False,
+) -> Float[Array, "*b"]:
     """Return V(x) [...], which is max_u Q(x, u).
 
     params, moments: with trunk and value, or more.  x: [..., n].  training: normalise by the minibatch's own moments.
@@ -117,7 +130,14 @@ def value(params, moments, x, normalisation: Normalisation, training: bool = Fal
     return networks.forward(params["value"], moments["value"], features, normalisation, training)[0][..., 0]
 
 
-def heads(params, moments, x, normalisation: Normalisation, mean_bound: str, training: bool = False):
+def heads(
+    params: Params,
+    moments: LayerMoments,
+    x: Float[Array, "*b n"],
+    normalisation: Normalisation,
+    mean_bound: str,
+    training: bool = False,
+) -> tuple[Float[Array, "*b"], Float[Array, "*b m"], Float[Array, "*b m m"], LayerMoments]:
     """Return V [...], μ [..., m], L [..., m, m] at x [..., n], and the moments used; arguments as of `value`."""
     features, trunk = networks.hidden(params["trunk"], moments["trunk"], x, normalisation, training)
     out, used = {}, {"trunk": trunk}
@@ -127,7 +147,9 @@ def heads(params, moments, x, normalisation: Normalisation, mean_bound: str, tra
     return out["value"][..., 0], bound_mean(out["mean"], mean_bound), lower, used
 
 
-def q_value(v, mean, lower, action):
+def q_value(
+    v: Float[Array, "B"], mean: Float[Array, "B m"], lower: Float[Array, "B m m"], action: Float[Array, "B m"]
+) -> Float[Array, "B"]:
     """Return Q(x, u) = V(x) + A(x, u) [B], of V [B], μ [B, m], L [B, m, m] and u [B, m]."""
     return v + jax.vmap(quadratic.advantage)(action, mean, lower)
 
@@ -135,17 +157,25 @@ def q_value(v, mean, lower, action):
 # ---- the update.  Gu et al. 2016, Algorithm 1
 
 
-def track_rewards(rewards, reward):
+def track_rewards(rewards: Float[Array, "2"], reward: Float[Array, "B"]) -> Float[Array, "2"]:
     """Return the lowest and the highest reward seen, or 0 [2], after those of a minibatch [B]; both scaled."""
     return jnp.stack([jnp.minimum(rewards[0], reward.min()), jnp.maximum(rewards[1], reward.max())])
 
 
-def clip_value(v, rewards, discount: float):
+def clip_value(v: Float[Array, "B"], rewards: Float[Array, "2"], discount: float) -> Float[Array, "B"]:
     """Return V' [B] clipped to [low, high]/(1 - γ): Σ γᵗ r lies between, ended early or not.  Difference 9."""
     return v.clip(*(rewards / (1 - discount)))
 
 
-def q_loss(params, moments, x, action, y, normalisation: Normalisation, mean_bound: str):
+def q_loss(
+    params: Params,
+    moments: LayerMoments,
+    x: Float[Array, "B n"],
+    action: Float[Array, "B m"],
+    y: Float[Array, "B"],
+    normalisation: Normalisation,
+    mean_bound: str,
+) -> tuple[Float[Array, ""], tuple[LayerMoments, Float[Array, ""]]]:
     """Return mean (y - Q(x, u))², and besides (moments used, mean Q).  Algorithm 1, "minimizing the loss L".
 
     x: [B, n].  action: [B, m], in [-1, 1].  y: r + γ V'(x') [B]; no gradient passes it.
@@ -155,11 +185,13 @@ def q_loss(params, moments, x, action, y, normalisation: Normalisation, mean_bou
     return jnp.mean((jax.lax.stop_gradient(y) - q) ** 2), (used, jnp.mean(q))
 
 
-def update_once(config: NAF, optimiser: optax.GradientTransformation, state: NAFState, batch: Transition):
+def update_once(
+    config: NAF, optimiser: optax.GradientTransformation, state: NAFState, batch: Transition
+) -> tuple[NAFState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the innermost loop of Algorithm 1."""
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
     rewards, next_value = state.rewards, value(state.target, state.moments, x_next, config.normalisation, training=True)
-    if config.value_bound:
+    if rewards is not None:  # `value_bound`
         rewards = track_rewards(rewards, config.reward_scale * batch.reward)
         next_value = clip_value(next_value, rewards, config.discount)
     y = updates.td_target(batch, next_value, config.discount, config.reward_scale)
@@ -173,12 +205,12 @@ def update_once(config: NAF, optimiser: optax.GradientTransformation, state: NAF
     return new, {"loss": error, "q_mean": q_mean}
 
 
-def value_part(params):
+def value_part(params: Params) -> Params:
     """Return what V reads: the trunk and its own layers."""
     return {name: params[name] for name in ("trunk", "value")}
 
 
-def diagnose(config: NAF, state: NAFState, batch: Transition):
+def diagnose(config: NAF, state: NAFState, batch: Transition) -> Metrics:
     """Return mean V, the median condition number of P, and the share of saturated entries of μ, at states of `batch`."""
     moments = updates.moments_in_use(state.observations, config.observation_normalisation)
     x = updates.normalise_observation(moments, batch.observation)
@@ -194,7 +226,12 @@ def diagnose(config: NAF, state: NAFState, batch: Transition):
 # ---- acting
 
 
-def read(policy: Policy, part, observation, normalisation: Normalisation):
+def read(
+    policy: Policy,
+    part: tuple[Layers, Sequence[Moments]],
+    observation: Float[Array, "*b n"],
+    normalisation: Normalisation,
+) -> Float[Array, "*b o"]:
     """Return the output [..., o] of one part of a policy, μ or L, at an observation [..., n]."""
     layers, moments = policy.trunk
     x = updates.normalise_observation(policy.observations, observation)
@@ -203,8 +240,11 @@ def read(policy: Policy, part, observation, normalisation: Normalisation):
     return networks.forward(layers, moments, features, normalisation)[0]
 
 
-def shape_noise(policy: Policy, observation, noise, normalisation: Normalisation):
+def shape_noise(
+    policy: Policy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"], normalisation: Normalisation
+) -> Float[Array, "*b m"]:
     """Return standard normal `noise` [..., m] bent to a draw from N(0, c P⁻¹).  Gu et al. 2016, appendix 8.2."""
+    assert policy.lower is not None
     flat = read(policy, policy.lower, observation, normalisation)
     return quadratic.precision_noise(quadratic.lower_triangle(flat, noise.shape[-1]), noise)
 
@@ -212,7 +252,9 @@ def shape_noise(policy: Policy, observation, noise, normalisation: Normalisation
 # ---- the agent
 
 
-def _init(config: NAF, optimiser: optax.GradientTransformation, observation_dim: int, action_dim: int, key) -> NAFState:
+def _init(
+    config: NAF, optimiser: optax.GradientTransformation, observation_dim: int, action_dim: int, key: Array
+) -> NAFState:
     params = init_params(key, observation_dim, action_dim, config.hidden, config.trunk, config.normalisation)
     moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
     target = updates.target_copy(value_part(params))
@@ -233,10 +275,10 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
 
-    def init(key) -> NAFState:
+    def init(key: Array) -> NAFState:
         return _init(config, optimiser, n, m, key)
 
-    def update(state: NAFState, batches: Transition, key=None):
+    def update(state: NAFState, batches: Transition, key: Array | None = None) -> tuple[NAFState, Metrics]:
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         del key  # Q-learning's update draws nothing
         return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
@@ -244,12 +286,12 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
     def policy(state: NAFState) -> Policy:
         return _policy(config, state)
 
-    def greedy(policy: Policy, observation):
+    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """argmax_u Q(x, u) = μ(x)."""
         mean = read(policy, policy.mean, observation, config.normalisation)
         return bound_mean(mean, config.mean_bound).clip(-1.0, 1.0)
 
-    def shape(policy: Policy, observation, noise):
+    def shape(policy: Policy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"]) -> Float[Array, "*b m"]:
         return shape_noise(policy, observation, noise, config.normalisation)
 
     shaping = {"shape": shape} if config.shapes_noise else {}

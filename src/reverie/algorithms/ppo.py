@@ -17,20 +17,23 @@ Differences (ours / the paper's):
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypedDict
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Bool, Float, Int
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.hyperparameters import AlgorithmSettings
-from reverie.core.agent import Agent, DataRequirements, built_once, require_continuous
+from reverie.core.agent import Agent, DataRequirements, Metrics, built_once, require_continuous
 from reverie.core.errors import ConfigError
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import bounded_gaussian, networks, normalise, returns
+from reverie.maths.array_types import Array
+from reverie.maths.networks import Layers
 
 # Difference 2: what the authors' code has and the paper does not print.
 ADAM_EPSILON = 1e-5
@@ -97,42 +100,50 @@ class PPO(AlgorithmSettings):
         return _build(self, spec)
 
 
+class Params(TypedDict):
+    """Networks of the policy's mean and of the value, and the policy's log σ."""
+
+    mean: Layers
+    value: Layers
+    log_std: Float[Array, "m"]
+
+
 class PPOState(NamedTuple):
     """Everything PPO has learnt, and all it needs to go on."""
 
-    params: Any  # mean, value: lists of layers; log_std [m]
-    optimiser: Any
-    observations: Any
-    updates: jax.Array
+    params: Params
+    optimiser: optax.OptState
+    observations: normalise.Moments  # untouched where observations are not normalised
+    updates: Int[Array, ""]
 
 
 class Policy(NamedTuple):
     """What acting reads."""
 
-    mean: Any
-    log_std: Any
-    observations: Any  # running moments; None where observations are not normalised
+    mean: Layers
+    log_std: Float[Array, "m"]
+    observations: normalise.Moments | None  # None where observations are not normalised
 
 
 class RolloutSamples(NamedTuple):
-    """What a pass reads of the rollout, [N, ...]."""
+    """What a pass reads of the rollout."""
 
-    x: Any
-    action: Any
-    log_density: Any  # under the policy that acted
-    advantage: Any
-    returns: Any
+    x: Float[Array, "N n"]
+    action: Float[Array, "N m"]
+    log_density: Float[Array, "N"]  # under the policy that acted
+    advantage: Float[Array, "N"]
+    returns: Float[Array, "N"]
 
 
 # ---- the networks
 
 
-def value(params, x):
+def value(params: Params, x: Float[Array, "*b n"]) -> Float[Array, "*b"]:
     """Return V(x) [...] of x [..., n]."""
     return networks.tanh_network(params["value"], x)[..., 0]
 
 
-def log_density(params, x, action):
+def log_density(params: Params, x: Float[Array, "*b n"], action: Float[Array, "*b m"]) -> Float[Array, "*b"]:
     """Return log π(u|x) [...] of x [..., n] and clipped actions u [..., m].  Difference 1."""
     return bounded_gaussian.clipped_log_density(networks.tanh_network(params["mean"], x), params["log_std"], action)
 
@@ -140,13 +151,15 @@ def log_density(params, x, action):
 # ---- the update.  Schulman et al. 2017, Algorithm 1
 
 
-def goes_on(rollout: Transition):
+def goes_on(rollout: Transition) -> Bool[Array, "T E"]:
     """Return [T, E], True where the next row begins where this one ended: the trajectory goes on there."""
     joined = jnp.all(rollout.observation[1:] == rollout.next_observation[:-1], axis=-1)
     return jnp.concatenate([joined, jnp.zeros_like(joined, shape=(1, *joined.shape[1:]))])
 
 
-def rollout_samples(config: PPO, params, observations, rollout: Transition) -> RolloutSamples:
+def rollout_samples(
+    config: PPO, params: Params, observations: normalise.Moments, rollout: Transition
+) -> RolloutSamples:
     """Return what passes read of a rollout [T, E, ...], flat [T·E, ...]: advantages are those of Schulman et al. 2016, eq. 16.
 
     params: of the policy that acted.  observations: moments from before the rollout.
@@ -167,23 +180,25 @@ def rollout_samples(config: PPO, params, observations, rollout: Transition) -> R
     return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), samples)
 
 
-def standardised(advantage):
+def standardised(advantage: Float[Array, "B"]) -> Float[Array, "B"]:
     """Return advantages [B] less their mean, over their standard deviation.  Difference 2."""
     return (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + LEAST_STD)
 
 
-def clipped_surrogate(ratio, advantage, clip: float):
+def clipped_surrogate(ratio: Float[Array, "B"], advantage: Float[Array, "B"], clip: float) -> Float[Array, ""]:
     """Return L^CLIP = mean min(ρ A, clip(ρ, 1 - ε, 1 + ε) A), of ρ = π(u|x)/π_old(u|x) [B] and A [B].  Eq. 7."""
     clipped = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
     return jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
 
 
-def value_loss(params, x, goal):
+def value_loss(params: Params, x: Float[Array, "B n"], goal: Float[Array, "B"]) -> Float[Array, ""]:
     """Return L^VF = mean (R - V(x))², of x [B, n] and returns R [B].  Below eq. 9."""
     return jnp.mean((goal - value(params, x)) ** 2)
 
 
-def loss(params, batch: RolloutSamples, clip: float, value_weight: float, entropy_weight: float):
+def loss(
+    params: Params, batch: RolloutSamples, clip: float, value_weight: float, entropy_weight: float
+) -> tuple[Float[Array, ""], Metrics]:
     """Return -(L^CLIP - c_1 L^VF + c_2 S), and besides metrics.  Eq. 9."""
     advantage = standardised(batch.advantage)
     log_ratio = log_density(params, batch.x, batch.action) - batch.log_density
@@ -202,20 +217,24 @@ def loss(params, batch: RolloutSamples, clip: float, value_weight: float, entrop
     return whole, metrics
 
 
-def minibatch_order(key, size: int, batch_size: int, epochs: int):
+def minibatch_order(key: Array, size: int, batch_size: int, epochs: int) -> Int[Array, "I B"]:
     """Return the rows of each minibatch [epochs · size/batch_size, batch_size]: every pass in an order of its own."""
     count = size // batch_size
 
-    def shuffled(key):
+    def shuffled(key: Array) -> Int[Array, "minibatches B"]:
         return jax.random.permutation(key, size)[: count * batch_size].reshape(count, batch_size)
 
     return jax.vmap(shuffled)(jax.random.split(key, epochs)).reshape(-1, batch_size)
 
 
-def _update(config: PPO, optimiser: optax.GradientTransformation, state: PPOState, rollout: Transition, key):
+def _update(
+    config: PPO, optimiser: optax.GradientTransformation, state: PPOState, rollout: Transition, key: Array
+) -> tuple[PPOState, Metrics]:
     samples = rollout_samples(config, state.params, state.observations, rollout)
 
-    def step(carry, rows):
+    def step(
+        carry: tuple[Params, optax.OptState], rows: Int[Array, "B"]
+    ) -> tuple[tuple[Params, optax.OptState], Metrics]:
         part = jax.tree.map(lambda part: part[rows], samples)
         weights = (config.clip, config.value_weight, config.entropy_weight)
         params, opt_state, _, metrics = updates.gradient_step(loss, optimiser, *carry, part, *weights)
@@ -230,7 +249,7 @@ def _update(config: PPO, optimiser: optax.GradientTransformation, state: PPOStat
     return PPOState(params, opt_state, observations, state.updates + len(order)), metrics
 
 
-def diagnose(config: PPO, state: PPOState, batch: Transition):
+def diagnose(config: PPO, state: PPOState, batch: Transition) -> Metrics:
     """Return mean V, mean σ and the share of means beyond the bounds, at states of `batch`."""
     moments = updates.moments_in_use(state.observations, config.observation_normalisation)
     x = updates.normalise_observation(moments, batch.observation)
@@ -245,14 +264,14 @@ def diagnose(config: PPO, state: PPOState, batch: Transition):
 # ---- the agent
 
 
-def _init(config: PPO, optimiser: optax.GradientTransformation, n: int, m: int, key) -> PPOState:
+def _init(config: PPO, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> PPOState:
     keys = jax.random.split(key, 4)
 
-    def network(k_layers, k_out, outputs: int, gain: float):
+    def network(k_layers: jax.Array, k_out: jax.Array, outputs: int, gain: float) -> Layers:
         layers = networks.init_orthogonal(k_layers, (n, *config.hidden), HIDDEN_GAIN)
         return [*layers, *networks.init_orthogonal(k_out, ((n, *config.hidden)[-1], outputs), gain)]
 
-    params = {
+    params: Any = {  # Params; optax knows no typed dicts
         "mean": network(keys[0], keys[1], m, MEAN_GAIN),
         "value": network(keys[2], keys[3], 1, 1.0),
         "log_std": jnp.full(m, np.log(config.std), jnp.float32),
@@ -265,10 +284,10 @@ def _build(config: PPO, spec: EnvSpec) -> Agent:
     adam = optax.adam(config.learning_rate, eps=ADAM_EPSILON)
     optimiser = optax.chain(optax.clip_by_global_norm(config.gradient_norm), adam)
 
-    def init(key) -> PPOState:
+    def init(key: Array) -> PPOState:
         return _init(config, optimiser, spec.observation_dim, spec.action_dim, key)
 
-    def update(state: PPOState, rollout: Transition, key):
+    def update(state: PPOState, rollout: Transition, key: Array) -> tuple[PPOState, Metrics]:
         """Return the state after `epochs` passes over a rollout [T, E, ...] in time, and the mean of each metric."""
         return _update(config, optimiser, state, rollout, key)
 
@@ -276,12 +295,14 @@ def _build(config: PPO, spec: EnvSpec) -> Agent:
         seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.params["mean"], state.params["log_std"], seen)
 
-    def act_with(policy: Policy, observation, noise):
+    def act_with(
+        policy: Policy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"] | float
+    ) -> Float[Array, "*b m"]:
         x = updates.normalise_observation(policy.observations, observation)
         mean = networks.tanh_network(policy.mean, x)
         return (mean + mean.__array_namespace__().exp(policy.log_std) * noise).clip(-1.0, 1.0)
 
-    def greedy(policy: Policy, observation):
+    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """Return the policy's mean, clipped."""
         return act_with(policy, observation, 0.0)
 

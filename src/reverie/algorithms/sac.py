@@ -13,20 +13,24 @@ Differences (ours / the paper's):
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self, TypedDict
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
 from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.hyperparameters import OffPolicySettings
-from reverie.core.agent import Agent, built_once, require_continuous
+from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.types import EnvSpec, Transition
 from reverie.maths import bounded_gaussian, networks, normalise
-from reverie.maths.networks import Normalisation
+from reverie.maths.array_types import Array
+from reverie.maths.networks import Layers, Moments, Normalisation
 
 LOG_STD = (-20.0, 2.0)
 
@@ -63,31 +67,44 @@ class SAC(OffPolicySettings):
         return _build(self, spec)
 
 
+class LayerMoments(TypedDict):
+    """Moments of batch normalisation, per hidden layer."""
+
+    actor: Sequence[Moments]
+    critics: Sequence[Sequence[Moments]]
+
+
 class SACState(NamedTuple):
     """Everything SAC has learnt, and all it needs to go on."""
 
-    actor: Any  # layers; the last gives mean and log σ
-    critics: Any  # two lists of layers
-    log_temperature: jax.Array
-    moments: Any  # {"actor": …, "critics": [.., ..]}: batch normalisation's, per hidden layer
-    target: Any  # the critics that move slowly behind: two lists of layers
-    optimisers: Any  # of actor, critics, temperature
-    observations: Any
-    updates: jax.Array
+    actor: Layers  # the last gives mean and log σ
+    critics: Sequence[Layers]  # two
+    log_temperature: Float[Array, ""]
+    moments: LayerMoments
+    target: Sequence[Layers]  # the critics that move slowly behind
+    optimisers: tuple[optax.OptState, optax.OptState, optax.OptState]  # of actor, critics, temperature
+    observations: normalise.Moments  # untouched where observations are not normalised
+    updates: Int[Array, ""]
 
 
 class Policy(NamedTuple):
     """What acting reads."""
 
-    actor: Any
-    moments: Any
-    observations: Any  # running moments; None where observations are not normalised
+    actor: Layers
+    moments: Sequence[Moments]
+    observations: normalise.Moments | None  # None where observations are not normalised
 
 
 # ---- the networks
 
 
-def gaussian(actor, moments, x, normalisation: Normalisation, training: bool = False):
+def gaussian(
+    actor: Layers,
+    moments: Sequence[Moments],
+    x: Float[Array, "*b n"],
+    normalisation: Normalisation,
+    training: bool = False,
+) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"], Sequence[Moments]]:
     """Return (mean [..., m], log σ [..., m], the moments used) of the policy before tanh.
 
     x: [..., n].  training: normalise by the minibatch's own moments.
@@ -97,14 +114,28 @@ def gaussian(actor, moments, x, normalisation: Normalisation, training: bool = F
     return out[..., :m], out[..., m:].clip(*LOG_STD), used
 
 
-def sample_action(actor, moments, x, key, normalisation: Normalisation, training: bool = False):
+def sample_action(
+    actor: Layers,
+    moments: Sequence[Moments],
+    x: Float[Array, "*b n"],
+    key: Array,
+    normalisation: Normalisation,
+    training: bool = False,
+) -> tuple[Float[Array, "*b m"], Float[Array, "*b"], Sequence[Moments]]:
     """Return (u = tanh(mean + σ ε) [..., m], log π(u|x) [...], the moments used).  Appendix C; ε is drawn from `key`."""
     mean, log_std, used = gaussian(actor, moments, x, normalisation, training)
     u, log_density = bounded_gaussian.sample(mean, log_std, jax.random.normal(key, mean.shape, mean.dtype))
     return u, log_density, used
 
 
-def q_values(critics, moments, x, u, normalisation: Normalisation, training: bool = False):
+def q_values(
+    critics: Sequence[Layers],
+    moments: Sequence[Sequence[Moments]],
+    x: Float[Array, "*b n"],
+    u: Float[Array, "*b m"],
+    normalisation: Normalisation,
+    training: bool = False,
+) -> tuple[list[Float[Array, "*b"]], Sequence[Sequence[Moments]]]:
     """Return ([Q_1(x, u), Q_2(x, u)], each [...], and the moments used) of x [..., n] and u [..., m]."""
     both = jnp.concatenate([x, u], axis=-1)
     pairs = zip(critics, moments, strict=True)
@@ -115,7 +146,15 @@ def q_values(critics, moments, x, u, normalisation: Normalisation, training: boo
 # ---- the update.  Haarnoja et al. 2018b, Algorithm 1
 
 
-def soft_value(actor, target, moments, temperature, x, key, normalisation: Normalisation):
+def soft_value(
+    actor: Layers,
+    target: Sequence[Layers],
+    moments: LayerMoments,
+    temperature: Float[ArrayLike, ""],
+    x: Float[Array, "B n"],
+    key: Array,
+    normalisation: Normalisation,
+) -> Float[Array, "B"]:
     """Return min_i Q'_i(x, u) - α log π(u|x) [B] with u ~ π(x), by the target critics.  Eq. 3.
 
     moments: {"actor": …, "critics": …}, as in the state.  temperature: α [].  x: [B, n].
@@ -125,17 +164,32 @@ def soft_value(actor, target, moments, temperature, x, key, normalisation: Norma
     return jnp.minimum(one, two) - temperature * log_density
 
 
-def critic_loss(critics, moments, x, action, y, normalisation: Normalisation):
+def critic_loss(
+    critics: Sequence[Layers],
+    moments: Sequence[Sequence[Moments]],
+    x: Float[Array, "B n"],
+    action: Float[Array, "B m"],
+    y: Float[Array, "B"],
+    normalisation: Normalisation,
+) -> tuple[Float[Array, ""], tuple[Sequence[Sequence[Moments]], Float[Array, ""]]]:
     """Return Σ_i ½ mean (y - Q_i(x, u))², and besides (moments used, mean Q_1).  Eq. 5.
 
     moments: the critics'.  x: [B, n].  action: [B, m], in [-1, 1].  y: r + γ V'(x') [B], of eq. 6.
     """
     values, used = q_values(critics, moments, x, action, normalisation, training=True)
-    errors = sum(jnp.mean((y - value) ** 2) for value in values)
+    errors: Any = sum(jnp.mean((y - value) ** 2) for value in values)
     return 0.5 * errors, (used, jnp.mean(values[0]))
 
 
-def actor_loss(actor, critics, moments, temperature, x, key, normalisation: Normalisation):
+def actor_loss(
+    actor: Layers,
+    critics: Sequence[Layers],
+    moments: LayerMoments,
+    temperature: Float[ArrayLike, ""],
+    x: Float[Array, "B n"],
+    key: Array,
+    normalisation: Normalisation,
+) -> tuple[Float[Array, ""], tuple[Sequence[Moments], Float[Array, ""]]]:
     """Return mean [α log π(u|x) - min_i Q_i(x, u)], u = tanh(mean + σ ε).  Eq. 9.
 
     Besides (moments used, mean log π).  moments, temperature, x: as in `soft_value`.
@@ -145,13 +199,27 @@ def actor_loss(actor, critics, moments, temperature, x, key, normalisation: Norm
     return jnp.mean(temperature * log_density - jnp.minimum(one, two)), (used, jnp.mean(log_density))
 
 
-def update_critics(optimiser, state: SACState, x, action, y, normalisation: Normalisation):
+def update_critics(
+    optimiser: optax.GradientTransformation,
+    state: SACState,
+    x: Float[Array, "B n"],
+    action: Float[Array, "B m"],
+    y: Float[Array, "B"],
+    normalisation: Normalisation,
+) -> tuple[Sequence[Layers], optax.OptState, Float[Array, ""], tuple[Sequence[Sequence[Moments]], Float[Array, ""]]]:
     """Return (critics, their optimiser's state, loss, (moments used, mean Q_1)) after one step down `critic_loss`."""
     given = (state.moments["critics"], x, action, y, normalisation)
     return updates.gradient_step(critic_loss, optimiser, state.critics, state.optimisers[1], *given)
 
 
-def update_actor(optimiser, state: SACState, critics, x, key, normalisation: Normalisation):
+def update_actor(
+    optimiser: optax.GradientTransformation,
+    state: SACState,
+    critics: Sequence[Layers],
+    x: Float[Array, "B n"],
+    key: Array,
+    normalisation: Normalisation,
+) -> tuple[Layers, optax.OptState, Float[Array, ""], tuple[Sequence[Moments], Float[Array, ""]]]:
     """Return (actor, its optimiser's state, loss, (moments used, mean log π)) after one step down `actor_loss`.
 
     By the critics given, and the temperature of the state.
@@ -160,7 +228,13 @@ def update_actor(optimiser, state: SACState, critics, x, key, normalisation: Nor
     return updates.gradient_step(actor_loss, optimiser, state.actor, state.optimisers[0], *given)
 
 
-def update_temperature(optimiser, log_temperature, optimiser_state, log_density, target_entropy: float):
+def update_temperature(
+    optimiser: optax.GradientTransformation,
+    log_temperature: Float[Array, ""],
+    optimiser_state: optax.OptState,
+    log_density: Float[Array, ""],
+    target_entropy: float,
+) -> tuple[Float[Array, ""], optax.OptState]:
     """Return (log α, its optimiser's state) after one step along -(mean log π + target entropy), both in nats.
 
     Eq. 18 for log α: its gradient is α's times α, which Adam hardly sees.  log_density: mean log π(u|x) [].
@@ -168,7 +242,13 @@ def update_temperature(optimiser, log_temperature, optimiser_state, log_density,
     return updates.apply_gradient(optimiser, -(log_density + target_entropy), optimiser_state, log_temperature)
 
 
-def update_once(config: SAC, optimiser: optax.GradientTransformation, target_entropy: float, state: SACState, given):
+def update_once(
+    config: SAC,
+    optimiser: optax.GradientTransformation,
+    target_entropy: float,
+    state: SACState,
+    given: tuple[Transition, Array],
+) -> tuple[SACState, Metrics]:
     """Return (state, metrics) after one minibatch: the gradient step of Algorithm 1.
 
     target_entropy: nats, of all actuators together.  given: (Transition [B, ...], key).
@@ -187,7 +267,7 @@ def update_once(config: SAC, optimiser: optax.GradientTransformation, target_ent
         log_temperature, opt_temperature = update_temperature(
             optimiser, log_temperature, opt_temperature, log_density, target_entropy
         )
-    used = {"actor": used_actor, "critics": used_critics}
+    used: LayerMoments = {"actor": used_actor, "critics": used_critics}
     moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
     target = networks.move_towards(state.target, critics, config.target_rate)
     optimisers = opt_actor, opt_critics, opt_temperature
@@ -195,7 +275,7 @@ def update_once(config: SAC, optimiser: optax.GradientTransformation, target_ent
     return new, {"loss": error, "q_mean": q_mean, "entropy": -log_density, "temperature": temperature}
 
 
-def diagnose(config: SAC, state: SACState, batch: Transition):
+def diagnose(config: SAC, state: SACState, batch: Transition) -> Metrics:
     """Return the lesser Q, how far the critics lie apart, mean σ and the share of saturated means, at states of `batch`."""
     running = updates.moments_in_use(state.observations, config.observation_normalisation)
     x, kind = updates.normalise_observation(running, batch.observation), config.normalisation
@@ -212,20 +292,20 @@ def diagnose(config: SAC, state: SACState, batch: Transition):
 # ---- the agent
 
 
-def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, key) -> SACState:
+def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> SACState:
     k_actor, *k_critics = jax.random.split(key, 3)
 
-    def network(key, inputs: int, outputs: int):
+    def network(key: Array, inputs: int, outputs: int) -> Layers:
         sizes = (inputs, *config.hidden, outputs)
         return networks.init_network(jax.random.split(key), sizes, config.normalisation, small=False)
 
     actor, critics = network(k_actor, n, 2 * m), [network(k, n + m, 1) for k in k_critics]
-    moments = {
+    moments: LayerMoments = {
         "actor": networks.init_moments(actor[:-1]),
         "critics": [networks.init_moments(critic[:-1]) for critic in critics],
     }
     log_temperature = jnp.asarray(np.log(config.temperature), jnp.float32)
-    optimisers = tuple(optimiser.init(part) for part in (actor, critics, log_temperature))
+    optimisers = optimiser.init(actor), optimiser.init(critics), optimiser.init(log_temperature)
     target, zero = updates.target_copy(critics), jnp.zeros((), jnp.int32)
     return SACState(actor, critics, log_temperature, moments, target, optimisers, normalise.init(n), zero)
 
@@ -236,10 +316,10 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
     optimiser = optax.adam(config.learning_rate)
     one = functools.partial(update_once, config, optimiser, config.target_entropy * m)
 
-    def init(key) -> SACState:
+    def init(key: Array) -> SACState:
         return _init(config, optimiser, n, m, key)
 
-    def update(state: SACState, batches: Transition, key):
+    def update(state: SACState, batches: Transition, key: Array) -> tuple[SACState, Metrics]:
         """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
         return updates.over_minibatches(one, state, (batches, jax.random.split(key, batches.reward.shape[0])))
 
@@ -247,13 +327,15 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.actor, state.moments["actor"], seen)
 
-    def act_with(policy: Policy, observation, noise):
+    def act_with(
+        policy: Policy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"] | float
+    ) -> Float[Array, "*b m"]:
         x = updates.normalise_observation(policy.observations, observation)
         mean, log_std, _ = gaussian(policy.actor, policy.moments, x, config.normalisation)
         xp = mean.__array_namespace__()
         return xp.tanh(mean + xp.exp(log_std) * noise)
 
-    def greedy(policy: Policy, observation):
+    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """Return the tanh of the policy's mean."""
         return act_with(policy, observation, 0.0)
 

@@ -6,6 +6,7 @@ The pole must be upright within 150 steps of 20 ms, from hanging at rest.  The b
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,7 +20,7 @@ HANGING = np.array([0.0, np.pi, 0.0, 0.0])
 SCALES = np.array([0.1, 0.01, 0.01, 0.1])  # weights of the squares of position, both rates and u
 
 
-def dynamics(x, u, t):
+def dynamics(x: jax.Array, u: jax.Array, t: jax.Array) -> jax.Array:
     """Return the state [4] after one step."""
     del t
     sine, cosine = jnp.sin(x[1]), jnp.cos(x[1])
@@ -28,19 +29,19 @@ def dynamics(x, u, t):
     return x + DT * jnp.stack([x[2], x[3], push - POLE * HALF * turn * cosine / TOTAL, turn])
 
 
-def cost(x, u, t):
+def cost(x: jax.Array, u: jax.Array, t: jax.Array) -> jax.Array:
     """Return the cost of one step."""
     del t
     squares = jnp.stack([x[0], x[2], x[3], u[0]]) ** 2
     return DT * (1.0 - jnp.cos(x[1]) + jnp.sum(SCALES * squares))
 
 
-def final(x):
+def final(x: jax.Array) -> jax.Array:
     """Return the cost of the last state."""
     return 2.0 * (1.0 - jnp.cos(x[1]) + 0.1 * (x[0] ** 2 + x[2] ** 2 + x[3] ** 2))
 
 
-def by_hand(x, u):
+def by_hand(x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return x', ∂x'/∂x [4, 4] and ∂x'/∂u [4, 1] in plain Python, for peers whose models are in Python."""
     sine, cosine, rate = math.sin(x[1]), math.cos(x[1]), x[3]
     force = POLE * HALF / TOTAL

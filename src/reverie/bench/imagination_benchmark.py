@@ -9,6 +9,7 @@ import numpy as np
 from reverie.algorithms.naf import NAF
 from reverie.bench.timing import Contender, interleave, table
 from reverie.imagination.settings import Imagination
+from reverie.imagination.source import ImaginationSource
 from reverie.models import MODELS
 from reverie.training.learner import Learner
 
@@ -39,12 +40,13 @@ def imagine(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 
 def _parts(name: str, learner: Learner) -> list[Contender]:
-    trainer = learner._session.trainer
-    dreams, steps = trainer.source.replay, trainer.source.replay.settings.rollouts  # type: ignore[union-attr]
-    horizon = len(dreams.history[-1])  # type: ignore[union-attr]
+    trainer = learner.trainer
+    assert isinstance(trainer.source, ImaginationSource)
+    dreams, steps = trainer.source.replay, trainer.source.replay.settings.rollouts
+    horizon = len(dreams.history[-1])
     found = [
-        Contender(f"rollouts, {name}", dreams.imagine, steps),  # type: ignore[union-attr]
-        Contender(f"fit and judgement, {name}", dreams.refit, horizon),  # type: ignore[union-attr]
+        Contender(f"rollouts, {name}", lambda: dreams.imagine(lambda: trainer.policy), steps),
+        Contender(f"fit and judgement, {name}", dreams.refit, horizon),
     ]
     if name == FITTED[0]:
         count = 5 * (1 + LENGTH)
@@ -52,7 +54,9 @@ def _parts(name: str, learner: Learner) -> list[Contender]:
 
         def updates() -> None:
             for number in range(steps):
-                trainer.state, trainer._flat = trainer._update(trainer.state, rows, np.uint32(number))
+                # the compiled call alone, without sampling
+                flat = trainer._update(trainer.state, rows, np.uint32(number))  # pyright: ignore[reportPrivateUsage]
+                trainer.state, trainer._flat = flat  # pyright: ignore[reportPrivateUsage]
                 _ = trainer.policy
 
         found.insert(0, Contender("updates", updates, steps))

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.bench import cartpole_swingup
+from reverie.control.lqr import QuadraticCost
+from reverie.core.dynamics import Linear
 
 
 class PlannerResult(NamedTuple):
@@ -30,7 +32,7 @@ def timed(run: Callable[[], tuple[float, int]]) -> PlannerResult:
     return PlannerResult(float(cost), int(iterations), time.perf_counter() - began)
 
 
-def crocoddyl_regulator(model: Any, cost: Any) -> Callable[[], Any]:
+def crocoddyl_regulator(model: Linear, cost: QuadraticCost) -> Callable[[], object]:
     """Return Crocoddyl's derivatives and backward pass for a time-invariant linear-quadratic problem, on one thread."""
     import crocoddyl
 

@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 
 from reverie.tabular.mdp import MDP, checked, random_mdp
 from reverie.tabular.policy_iteration import policy_iteration, sweep
+from reverie.tabular.solution import Solution
 from reverie.tabular.value_iteration import value_iteration
 
 STATES, ACTIONS, SUCCESSORS = 10_000, 4, 10
@@ -52,7 +53,7 @@ def solve(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     }
 
 
-def ours(mdp: MDP, method: Callable[..., Any]) -> Solver:
+def ours(mdp: MDP, method: Callable[..., Solution]) -> Solver:
     """Return one of our solvers."""
     limit = {"accuracy": ACCURACY} if method is value_iteration else {}
 

@@ -12,7 +12,7 @@ class Contender(NamedTuple):
     """An entry to time: `run` does `units` units of the same work as every other entry of the table."""
 
     name: str
-    run: Callable[[], Any]
+    run: Callable[[], object]
     units: int
 
 

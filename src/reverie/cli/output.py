@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def emit(options: Any, facts: dict[str, Any], *lines: str) -> None:
 
 
 @contextlib.contextmanager
-def warnings_in_one_line() -> Iterator[None]:
+def warnings_in_one_line() -> Generator[None]:
     """Print our own and Gymnasium's warnings as one-line remarks, without colours and source lines."""
     before = warnings.showwarning
 
@@ -51,7 +51,7 @@ def note(text: str) -> None:
 
 
 @contextlib.contextmanager
-def room_for(options: Any, output: Path | None) -> Iterator[None]:
+def room_for(options: Any, output: Path | None) -> Generator[None]:
     """Raise StorageError, before any work is done, where `output` (-o) cannot be written.
 
     If `output` is stdout, everything printed inside the block goes to stderr, so that it stays out of the file.

@@ -117,7 +117,7 @@ def _learn(options: Any, env: DiscreteEnvAdapter, mdp: MDP | None) -> dict[str, 
     learnt = dyna_q(env, settings, steps, options.seed, watch)
     seconds = time.perf_counter() - began
     values, policy = learnt.action_values.max(1), greedy(learnt.action_values)
-    facts = {"status": learnt.status.name, "text": learnt.status.text, "good": learnt.status.good}
+    facts: dict[str, Any] = {"status": learnt.status.name, "text": learnt.status.text, "good": learnt.status.good}
     facts |= {"seed": options.seed, "seconds": seconds}
     facts |= {"episodes": settings.episodes, "learning_rate": settings.learning_rate, "decay": settings.decay}
     facts |= {"epsilon": settings.epsilon, "planning_steps": steps, "steps": int(learnt.lengths.sum())}

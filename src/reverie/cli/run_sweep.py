@@ -95,7 +95,7 @@ def _dry_run(options: Any, plan: _Plan) -> int:
     missing = plan.store.missing(plan.cells)
     _require_possible(options, missing)
     done = plan.store.rows
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"run": cell.folder_name, "settings": cell.settings, "seed": cell.seed, "done": cell.folder_name in done}
         for cell in plan.cells
     ]

@@ -40,9 +40,10 @@ def train(options: Any) -> None:
         stopping.set_message(lambda how_far: _while_taken_up(directory, held, options, line))
         if not differences(options, held.agent):  # then the run's other settings stay: its noise may be somebody's
             trust.require(directory, held, options.trust, named=_named(options))
-        allowed = ResumeOptions(options.relearn, options.allow_new_bounds, options.trust, call)
         agent = agent_to_go_on_with(options, held.agent)
-        learner = rv.Learner._load(out, options.env, None, False, agent, allowed)
+        allowed = ResumeOptions(options.relearn, options.allow_new_bounds, options.trust, agent, call=call)
+        # Not `load`: the options of a command are more than its arguments.
+        learner = rv.Learner._load(out, options.env, None, allowed)  # pyright: ignore[reportPrivateUsage]
         if learner.cut_bytes:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of an incomplete record from the end of {directory.journal_file}; they are kept beside it")

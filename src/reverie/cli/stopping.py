@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import NoReturn
 
 from reverie.core.errors import sentence
@@ -112,7 +112,8 @@ def leave(status: int) -> NoReturn:
         if not _DEBUG:
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    atexit._run_exitfuncs()  # before the interpreter's own teardown, when signals are no longer handled here
+    # There is no public way to do this before the interpreter's own teardown, when signals are no longer handled here.
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
     _flush_files()
     os._exit(status)
 
@@ -134,7 +135,7 @@ def _quieten() -> None:
 
 
 @contextlib.contextmanager
-def handled():
+def handled() -> Generator[None]:
     """Let signals set the flag within the block, unless the process's own handlers do so already."""
     global _last
     _last = _Last()

@@ -173,7 +173,7 @@ def _bounded_step(
     new = jax.tree.map(lambda a, b: jnp.where(found, a, b), new, old)
     kl = jnp.where(found, kl, 0.0)
     before, after = (lqr.expected_cost(dynamics, cost, c, x0_mean, x0_covariance) for c in (old, new))
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in (*dynamics, *cost)]))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in jax.tree.leaves((dynamics, cost))]))
     status = jnp.where(finite, bracket.status, Status.NONFINITE_MODEL)
     return BoundedStep(new, bracket.best, kl, before, after, bracket.trials, bracket.raised, status)
 

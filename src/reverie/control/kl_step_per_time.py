@@ -171,7 +171,7 @@ def _bounded_steps(
     met = jnp.all(jnp.abs(search.away) <= jnp.log1p(SLACK))
     status = jnp.where(met, Status.DONE, Status.BOUND_UNMET)
     status = jnp.where(jnp.all(search.eta <= least) & within, Status.INACTIVE, status)
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in (*dynamics, *cost)]))
+    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in jax.tree.leaves((dynamics, cost))]))
     kl = jnp.where(within, search.kl, 0.0)
     return BoundedSteps(new, search.eta, kl, search.passes, jnp.where(finite, status, Status.NONFINITE_MODEL))
 

@@ -3,10 +3,16 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from reverie.core.errors import SpaceError
-from reverie.core.types import EnvSpec
+from reverie.core.types import Array, EnvSpec, Transition
+
+# An algorithm's own named tuples of arrays, which nothing else looks into.
+AgentState: TypeAlias = Any  # all that an agent has learnt
+Policy: TypeAlias = Any  # what acting reads of it
+Memory: TypeAlias = Array  # what lasts for one episode: the state of the noise process, one float32 array
+Metrics: TypeAlias = dict[str, Array]  # scalars by name
 
 KEPT = 32  # agents that `built_once` keeps, and programs that training keeps for them: some megabytes each
 
@@ -28,6 +34,75 @@ class DataRequirements(NamedTuple):
     observation_normalisation: bool | None = None  # None: there is no such setting
 
 
+class Init(Protocol):
+    """Makes the first state."""
+
+    def __call__(self, key: Array, /) -> AgentState:
+        """Return the state before the first update.  key: a JAX key, as everywhere here."""
+        ...
+
+
+class Begin(Protocol):
+    """Begins an episode."""
+
+    def __call__(self, state: AgentState, key: Array | None, /) -> Memory:
+        """Return the memory at the start of an episode.  Its shape depends on neither argument; both may be None."""
+        ...
+
+
+class Act(Protocol):
+    """Acts, greedily or exploring."""
+
+    def __call__(
+        self, state: AgentState, memory: Memory, observation: Array, key: Array, explore: bool | Array = True, /
+    ) -> tuple[Array, Memory]:
+        """Return the action [m] in [-1, 1] at an observation [n], and the memory after it."""
+        ...
+
+
+class Update(Protocol):
+    """Learns from experience."""
+
+    def __call__(self, state: AgentState, batches: Transition, key: Array, /) -> tuple[AgentState, Metrics]:
+        """Return the state after minibatches [I, B, ...] in order, and the mean of each metric over them.
+
+        On-policy agents take the newest steps [T, E, ...] instead, in order of time.
+        """
+        ...
+
+
+class Diagnose(Protocol):
+    """Looks at the state of learning."""
+
+    def __call__(self, state: AgentState, batch: Transition, /) -> Metrics:
+        """Return what is too costly to compute in every update, at the transitions [B, ...] of a minibatch."""
+        ...
+
+
+class ReadPolicy(Protocol):
+    """Takes from a state what acting reads."""
+
+    def __call__(self, state: AgentState, /) -> Policy:
+        """Return the arrays that acting reads."""
+        ...
+
+
+class Greedy(Protocol):
+    """Acts without noise."""
+
+    def __call__(self, policy: Policy, observation: Array, /) -> Array:
+        """Return the best actions [..., m] at observations [..., n]."""
+        ...
+
+
+class Explore(Protocol):
+    """Acts with noise."""
+
+    def __call__(self, policy: Policy, memory: Memory, observation: Array, noise: Array, /) -> tuple[Array, Memory]:
+        """Return actions [..., m] at observations [..., n], and the memory after them.  noise: standard normal [..., m]."""
+        ...
+
+
 class Agent(NamedTuple):
     """An algorithm built for one environment.  Every array is in `state` (learnt) or `memory` (noise of one episode).
 
@@ -38,16 +113,15 @@ class Agent(NamedTuple):
 
     spec: EnvSpec
     requirements: DataRequirements
-    init: Callable[..., Any]  # (key) -> state
-    begin: Callable[..., Any]  # (state, key) -> memory
-    act: Callable[..., Any]  # (state, memory, observation [n], key, explore) -> (action [m] in [-1, 1], memory)
-    # (state, Transition [I, B, ...], key) -> (state, metrics: dict of scalars); on-policy: [T, E, ...] in order of time
-    update: Callable[..., Any]
-    diagnose: Callable[..., Any]  # (state, Transition [B, ...]) -> dict of scalars, too costly for every update
-    policy: Callable[..., Any]  # (state) -> the arrays that acting reads
-    greedy: Callable[..., Any]  # (policy, observation [..., n]) -> action [..., m]
-    explore: Callable[..., Any]  # (policy, memory, observation [..., n], noise [..., m]) -> (action, memory)
-    imagination: Any = None  # settings of imagination, or None
+    init: Init
+    begin: Begin
+    act: Act
+    update: Update
+    diagnose: Diagnose
+    policy: ReadPolicy
+    greedy: Greedy
+    explore: Explore
+    imagination: Any = None  # settings of imagination (`reverie.imagination.settings`), or None
 
 
 @runtime_checkable

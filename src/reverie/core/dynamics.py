@@ -33,7 +33,7 @@ class Linear(NamedTuple):
 
     F: np.ndarray  # [T, n, n + m]
     f: np.ndarray  # [T, n]
-    covariance: Any  # [T, n, n], or None if nothing is random
+    covariance: np.ndarray | None  # [T, n, n], or None if nothing is random
 
 
 class Dynamics(Protocol):
@@ -78,7 +78,7 @@ class Model(Protocol):
         """Number of real episodes per fit (n of Gu et al. 2016)."""
         ...
 
-    def fit(self, batch: list[Episode], history: list[Episode], previous: Any, seed: int) -> FitResult:
+    def fit(self, batch: list[Episode], history: list[Episode], previous: Dynamics | None, seed: int) -> FitResult:
         """Return dynamics fitted to `batch`.
 
         batch: the newest episodes.  history: the last episodes, including `batch`, for a prior.
@@ -86,8 +86,8 @@ class Model(Protocol):
         """
         ...
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> Any:
-        """Return the dynamics from their `arrays`."""
+    def restore(self, arrays: dict[str, np.ndarray]) -> Dynamics | None:
+        """Return the dynamics from their `arrays`; None where the model has none (`Recent`)."""
         ...
 
 

@@ -84,7 +84,7 @@ def _texts(kind: type) -> dict[str, str]:
     return found
 
 
-def _default(field: dataclasses.Field) -> Any:
+def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default

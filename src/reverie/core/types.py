@@ -5,7 +5,7 @@ import functools
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,12 @@ from reverie.core.words import count
 
 WIDEST = 1e6  # times the range of the others: a wider actuator range is probably a mistake
 
-Array = Any  # a NumPy or JAX array: acting works on both
+if TYPE_CHECKING:  # JAX takes long to import
+    import jax
+
+    Array: TypeAlias = jax.Array | np.ndarray  # acting works on both
+else:
+    Array = Any
 
 
 class Transition(NamedTuple):

@@ -1,11 +1,14 @@
 """Ant: walk to a target on four legs, with the model of Gymnasium's ant."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
-from reverie.domains.planar import distance, square, to_target
+from reverie.domains.planar import Vector, distance, square, to_target
+
+Axis = tuple[Number, Number, Number]
 
 TARGET = (3.0, 0.0)  # m
 SEEN = 5.0  # m: the target is observed as if no component were farther
@@ -26,7 +29,7 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((0.0, 0.0, 0.75, 1.0, *[0.0] * 11), (0.0,) * 14, TARGET)
 
 
-def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, tuple]:
+def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[Axis, Axis, Axis]:
     """Return the torso's axes in world coordinates, the columns of its rotation matrix, from a unit quaternion."""
     return (
         (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)),
@@ -35,7 +38,7 @@ def rotation(w: Number, x: Number, y: Number, z: Number) -> tuple[tuple, tuple, 
     )
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Vector, ops: Ops) -> list[Number]:
     """Return the observation (32).
 
     It holds the torso's height (1), its x and z axes in world coordinates (6), target - torso in the torso's axes,
@@ -51,7 +54,7 @@ def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     return [height, *axes[0], *axes[2], *to_target, *joints, *velocity, *spin, *joint_velocities]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: Vector, ops: Ops) -> Number:
     """Return -0.0095 d(torso, target) - 0.0003 |u|²."""
     del before, state
     return -PER_METRE * distance(features, ops) - EFFORT * square(action)

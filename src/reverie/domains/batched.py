@@ -3,22 +3,24 @@
 Results are arrays of the same library as x. All functions can be traced, mapped and differentiated by JAX.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from reverie.core.types import Array
 from reverie.domains.domain import Domain, Ops, State, ops_of
 
 
-def split(domain: Domain, x: Any) -> State:
+def split(domain: Domain, x: Array) -> State:
     """Return the components of state x [..., nq + nv]."""
     parts = [x[..., i] for i in range(x.shape[-1])]
     return State(parts[: domain.nq], parts[domain.nq :])
 
 
-def _parts(array: Any) -> list:
+def _parts(array: Any) -> list[Any]:
     return [array[..., i] for i in range(array.shape[-1])] if hasattr(array, "shape") else list(array)
 
 
-def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
+def observe(domain: Domain, x: Array, target: Array | Sequence[float] = ()) -> Any:
     """Return the observation [..., n] of state x and target [..., 2]."""
     xp = x.__array_namespace__()
     state, ops = split(domain, x), ops_of(x)
@@ -26,7 +28,14 @@ def observe(domain: Domain, x: Any, target: Any = ()) -> Any:
     return xp.stack(xp.broadcast_arrays(*parts), axis=-1)
 
 
-def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = (), ops: Ops | None = None) -> Any:
+def reward(
+    domain: Domain,
+    x: Array,
+    u: Array,
+    x_next: Array,
+    target: Array | Sequence[float] = (),
+    ops: Ops | None = None,
+) -> Any:
     """Return the reward [...] of the step from state x to x_next [..., nq + nv] with action u [..., m].
 
     The action is clipped to [-1, 1].  target: [..., 2].  ops: elementary functions; planners give smoother ones.
@@ -37,6 +46,6 @@ def reward(domain: Domain, x: Any, u: Any, x_next: Any, target: Any = (), ops: O
     return domain.reward(split(domain, x), action, state, domain.features(state, _parts(target), ops), ops)
 
 
-def terminated(domain: Domain, x: Any) -> Any:
+def terminated(domain: Domain, x: Array) -> Any:
     """Return whether state x [..., nq + nv] is terminal [...]."""
     return x[..., 0] != x[..., 0] if domain.terminated is None else domain.terminated(split(domain, x))

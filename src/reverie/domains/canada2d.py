@@ -1,6 +1,6 @@
 """Canada2d: hit a ball with a stick on a planar arm, so that it comes to rest on a target out of the arm's reach."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,21 +19,21 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((*joints, *ball), (0.0,) * 5, target)
 
 
-def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def features(state: State, target: Sequence[Number], ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the tip, and from the target, to the ball."""
     ball = state.q[BALL]
     x, y = to_tip(state.q[ARM], ball, ops)
     return (-x, -y), (ball[0] - target[0], ball[1] - target[1])
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: tuple[Vector, Vector], ops: Ops) -> list[Number]:
     """Return sin q, cos q, q' of the arm (9), ball (2), its velocity (2), ball - tip (2), target - ball (2)."""
     q, v = state
     from_tip, (x, y) = features
     return [*posture(q[ARM], v[ARM], ops), *q[BALL], *v[BALL], *from_tip, -x, -y]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: tuple[Vector, Vector], ops: Ops) -> Number:
     """Return -0.02 d(ball, tip) - 0.105 d(ball, target) - 0.0002 |u|²."""
     del before, state
     from_tip, from_target = features

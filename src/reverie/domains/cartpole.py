@@ -1,7 +1,7 @@
 """Cartpole: swing a pole up on a cart, and keep it up."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,14 +16,14 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((place, math.pi + angle), generator.normal(0.0, 0.01, 2))
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: object, ops: Ops) -> list[Number]:
     """Return x, sin θ, cos θ, x', θ' (5); θ = 0 is up."""
     del features
     x, angle = state.q
     return [x, ops.sin(angle), ops.cos(angle), *state.v]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: object, ops: Ops) -> Number:
     """Return -0.007 (1 - cos θ) - 0.001 x² - 0.0002 u²."""
     del before, features
     x, angle = state.q

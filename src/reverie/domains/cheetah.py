@@ -1,5 +1,6 @@
 """Cheetah: run as far as possible in three seconds, with Gymnasium's half-cheetah, controlled every 0.02 s."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,13 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState(generator.uniform(-0.1, 0.1, 9), generator.normal(0.0, 0.1, 9))
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: object, ops: Ops) -> list[Number]:
     """Return positions without x (8), velocities (9)."""
     del features, ops
     return [*state.q[1:], *state.v]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: object, ops: Ops) -> Number:
     """Return x(t+1) - x(t) - 0.0001 |u|², which is mostly the distance covered in m."""
     del features, ops
     return state.q[0] - before.q[0] - EFFORT * square(action)

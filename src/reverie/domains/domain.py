@@ -9,11 +9,12 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-Number = Any  # a float, or a NumPy or JAX array of any shape
+Number: TypeAlias = Any  # a float, or a NumPy or JAX array of any shape
+Features: TypeAlias = Any  # geometry that a domain's observation and reward share
 
 
 class State(NamedTuple):
@@ -34,11 +35,11 @@ class InitialState(NamedTuple):
 class Ops(NamedTuple):
     """The elementary functions that formulas may use."""
 
-    sin: Callable
-    cos: Callable
-    exp: Callable
-    sqrt: Callable
-    clip: Callable  # (value, low, high)
+    sin: Callable[[Number], Number]
+    cos: Callable[[Number], Number]
+    exp: Callable[[Number], Number]
+    sqrt: Callable[[Number], Number]
+    clip: Callable[[Number, float, float], Number]  # (value, low, high)
 
 
 SCALAR = Ops(math.sin, math.cos, math.exp, math.sqrt, lambda x, low, high: min(max(x, low), high))
@@ -50,7 +51,33 @@ def ops_of(array: Any) -> Ops:
     return Ops(xp.sin, xp.cos, xp.exp, xp.sqrt, xp.clip)
 
 
-def _nothing(state: State, target: Sequence[Number], ops: Ops) -> tuple:
+class ComputeFeatures(Protocol):
+    """Geometry that observation and reward share."""
+
+    def __call__(self, state: State, target: Sequence[Number], ops: Ops, /) -> Features:
+        """Return it, of the components of a state and of the target."""
+        ...
+
+
+class Observe(Protocol):
+    """The observation."""
+
+    def __call__(self, state: State, features: Features, ops: Ops, /) -> list[Number]:
+        """Return the n components of the observation."""
+        ...
+
+
+class Reward(Protocol):
+    """The reward of a step."""
+
+    def __call__(
+        self, before: State, action: Sequence[Number], state: State, features: Features, ops: Ops, /
+    ) -> Number:
+        """Return the reward of m clipped actions that led from the state `before` to `state`, where `features` are from."""
+        ...
+
+
+def _nothing(state: State, target: Sequence[Number], ops: Ops) -> tuple[()]:
     del state, target, ops
     return ()
 
@@ -68,9 +95,9 @@ class Domain:
     model: str  # MJCF file: one in this folder, or "gymnasium:" and one of Gymnasium's
     frame_skip: int  # physics steps per control step
     start: Callable[[np.random.Generator], InitialState]
-    observe: Callable[..., list[Number]]  # (state, features, ops) -> components of the observation
-    reward: Callable[..., Number]  # (before, action, state, features, ops) -> reward
-    features: Callable[..., tuple] = _nothing  # (state, target, ops) -> what observation and reward share
+    observe: Observe
+    reward: Reward
+    features: ComputeFeatures = _nothing
     terminated: Callable[[State], Any] | None = None  # None: no state is terminal
     edit: Callable[[Any], None] | None = None  # changes the model, an mujoco.MjSpec
     horizon: int = 150  # control steps of an episode

@@ -22,7 +22,7 @@ OPTIONS = ("render_mode", "width", "height", "horizon")
 LARGEST = 1e10  # velocities beyond it mean that the physics diverged; MuJoCo uses the same limit
 
 
-class DomainEnv(gym.Env):
+class DomainEnv(gym.Env[np.ndarray, np.ndarray]):
     """A domain as a Gymnasium environment.
 
     domain: its name.  render_mode: "rgb_array", "human" or None.  width, height: of pictures, pixels.
@@ -34,7 +34,7 @@ class DomainEnv(gym.Env):
     without a reset and for physics that diverge.
     """
 
-    metadata: ClassVar[dict] = {"render_modes": list(RENDER_MODES), "render_fps": 50}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 50}
 
     def __init__(
         self,
@@ -75,7 +75,9 @@ class DomainEnv(gym.Env):
         """The target of the current episode: two numbers along the domain's `target_axes`, or ()."""
         return self._target
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode and return (observation [n], {}).
 
         seed: of the start.  options: "state" [nq + nv] and "target" [2] to start with.
@@ -108,7 +110,7 @@ class DomainEnv(gym.Env):
         features = self.domain.features(self._now, target, SCALAR)
         return np.array(self.domain.observe(self._now, features, SCALAR))
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Take one control step with an action [m].
 
         Returns (observation [n], reward, terminated, truncated, {}).

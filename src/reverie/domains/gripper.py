@@ -1,7 +1,6 @@
 """Gripper: grasp an object with the two fingers of an arm, and bring it to a target. One variant has a single start."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def start_single(generator: np.random.Generator) -> InitialState:
     return start_near(generator, 0.50, 0.0, 0.005)
 
 
-def grasp(state: State, base: Sequence[Number], target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def grasp(state: State, base: Sequence[Number], target: Sequence[Number], ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point to the object, and from the target to the object, m.
 
     state: of arm, fingers and object.  base: x and y of the arm's base.  target: x and y.
@@ -49,12 +48,12 @@ def grasp(state: State, base: Sequence[Number], target: tuple, ops: Ops) -> tupl
     return (thing_x - base[0] - x, thing_y - base[1] - y), (thing_x - target[0], thing_y - target[1])
 
 
-def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def features(state: State, target: Sequence[Number], ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point to the object, and from the target to the object, m."""
     return grasp(state, (0.0, 0.0), target, ops)
 
 
-def observation(state: State, features: Any, base: State, ops: Ops) -> list[Number]:
+def observation(state: State, features: tuple[Vector, Vector], base: State, ops: Ops) -> list[Number]:
     """Return the observation of an arm with fingers and an object. Entries of its base follow the fingers' velocities.
 
     state: j0 … j3, the two fingers, and x, y and angle of the object.  base: state of the base.
@@ -68,7 +67,7 @@ def observation(state: State, features: Any, base: State, ops: Ops) -> list[Numb
     return [*arm, *q[OBJECT], *v[OBJECT], *from_pinch, *in_palm, *from_target, SPIN_SCALE * v[SPIN]]
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: tuple[Vector, Vector], ops: Ops) -> list[Number]:
     """Return the observation (27).
 
     It holds sin and cos of j0 … j3 (4 + 4), fingers (2), velocities of all these joints (4 + 2), object (2), its
@@ -78,7 +77,7 @@ def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     return observation(state, features, State((), ()), ops)
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: tuple[Vector, Vector], ops: Ops) -> Number:
     """Return -0.35 d(pinch, object) - 0.2 d(object, target) + 0.05 exp(-(d(object, target) / 0.05)²) - 0.0002 |u|²."""
     del before, state
     from_pinch, from_target = features

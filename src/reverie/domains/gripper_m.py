@@ -1,6 +1,6 @@
 """Gripper_m: the gripper on a mobile base. The arm does not reach object and target well without moving the base."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,18 +24,18 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((0.0, 0.0, *arm.q), (0.0, 0.0, *arm.v), TARGET)
 
 
-def features(state: State, target: tuple, ops: Ops) -> tuple[Vector, Vector]:
+def features(state: State, target: Sequence[Number], ops: Ops) -> tuple[Vector, Vector]:
     """Return the vectors from the pinch point to the object, and from the target to the object, m."""
     return grasp(gripper(state), state.q[BASE], target, ops)
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: tuple[Vector, Vector], ops: Ops) -> list[Number]:
     """Return the gripper's observation with the base's position and velocity (2 + 2) added (31 in all)."""
     base = State(state.q[BASE], state.v[BASE])
     return observation(gripper(state), features, base, ops)
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: tuple[Vector, Vector], ops: Ops) -> Number:
     """Return -0.85 d(pinch, object) - 0.56 d(object, target) - 0.0002 |u|²."""
     del before, state
     from_pinch, from_target = features

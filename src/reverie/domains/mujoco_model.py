@@ -3,17 +3,20 @@
 The state is x = (qpos, qvel) [nq + nv]. The target is not part of it.
 """
 
-# pyright: reportAttributeAccessIssue=false
+# pyright: reportAttributeAccessIssue=false, reportUnknownParameterType=false
 # MuJoCo's extension module has no stubs.
 
 import functools
 import importlib.util
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import ArrayLike
 
+from reverie.core.types import Array
 from reverie.domains import batched
 from reverie.domains.domain import Domain
 
@@ -89,7 +92,7 @@ class MujocoModel:
     def state(self, x: np.ndarray) -> None:
         self.q[:], self.v[:] = x[: self.model.nq], x[self.model.nq :]
 
-    def advance(self, u: Any) -> None:
+    def advance(self, u: ArrayLike) -> None:
         """Take one control step with action u [m]. MuJoCo clips it to [-1, 1], the range of every motor."""
         self._ctrl[:] = u
         self._warm.fill(0.0)
@@ -101,15 +104,15 @@ class MujocoModel:
         self.advance(u)
         return self.state
 
-    def observe(self, x: Any, target: Any = ()) -> Any:
+    def observe(self, x: Array, target: Array | Sequence[float] = ()) -> Any:
         """Return the observation [..., n] of states x [..., nq + nv], arrays of NumPy or JAX."""
         return batched.observe(self.domain, x, target)
 
-    def reward(self, x: np.ndarray, u: np.ndarray, target: Any = ()) -> float:
+    def reward(self, x: np.ndarray, u: np.ndarray, target: Array | Sequence[float] = ()) -> float:
         """Return the reward of action u [m] in state x [nq + nv]. If x' is known, `batched.reward` needs no step."""
         return float(batched.reward(self.domain, x, u, self.step(x, u), target))
 
-    def terminated(self, x: Any) -> Any:
+    def terminated(self, x: Array) -> Any:
         """Return whether states x [..., nq + nv] are terminal [...]."""
         return batched.terminated(self.domain, x)
 

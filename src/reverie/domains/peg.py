@@ -1,6 +1,6 @@
 """Peg: put a peg on a planar arm into a slot that is 15 mm wider on either side."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,17 +16,17 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState(np.array([-0.9, 1.8, -0.9]) + generator.normal(0.0, 0.05, 3), (0.0, 0.0, 0.0), HOLE)
 
 
-def features(state: State, target: tuple, ops: Ops) -> Vector:
+def features(state: State, target: Sequence[Number], ops: Ops) -> Vector:
     """Return the vector from the hole to the tip."""
     return to_tip(state.q, target, ops)
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Vector, ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), tip - hole (2)."""
     return [*posture(*state, ops), *features]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: Vector, ops: Ops) -> Number:
     """Return -0.21 d(tip, hole) - 0.0002 |u|²."""
     del before, state
     return -PER_METRE * distance(features, ops) - EFFORT * square(action)

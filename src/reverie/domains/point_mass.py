@@ -11,6 +11,7 @@ discontinuous cost). Where we differ:
 | start           | within 1 cm   | always the same |
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,13 @@ def inside(state: State) -> Any:
     return abs(x - REGION[0]) + abs(y - REGION[1]) <= REACH
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: object, ops: Ops) -> list[Number]:
     """Return x, y, x', y' (4)."""
     del features, ops
     return [*state.q, *state.v]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: object, ops: Ops) -> Number:
     """Return -½ d(disc, target)² + 30 [|x - 2.5| + |y - 0.5| ≤ 0.3] - 0.05 |u|²."""
     del before, features, ops
     x, y = state.q

@@ -1,6 +1,7 @@
 """Reacher: bring the tip of a planar arm to a target, which is random in each episode, or always the same."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,24 +32,26 @@ def start_single(generator: np.random.Generator) -> InitialState:
     return InitialState(np.array([0.0, 0.6, 0.6]) + generator.normal(0.0, 0.05, 3), AT_REST, (-0.25, 0.25))
 
 
-def features(state: State, target: tuple, ops: Ops) -> tuple[tuple, Vector]:
+def features(state: State, target: Sequence[Number], ops: Ops) -> tuple[Sequence[Number], Vector]:
     """Return the target and the vector from it to the tip."""
     return target, to_tip(state.q, target, ops)
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: tuple[Sequence[Number], Vector], ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), target (2), tip - target (2)."""
     target, from_target = features
     return [*posture(*state, ops), *target, *from_target]
 
 
-def observe_single(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe_single(state: State, features: tuple[Sequence[Number], Vector], ops: Ops) -> list[Number]:
     """Return sin q (3), cos q (3), q' (3), tip - target (2)."""
     _, from_target = features
     return [*posture(*state, ops), *from_target]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(
+    before: State, action: Sequence[Number], state: State, features: tuple[Sequence[Number], Vector], ops: Ops
+) -> Number:
     """Return -0.033 d(tip, target) - 0.0002 |u|²."""
     del before, state
     _, from_target = features

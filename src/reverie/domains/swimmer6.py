@@ -1,11 +1,11 @@
 """Swimmer6: swim to a target, with a chain of seven links and six motors in a viscous fluid."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from reverie.domains.domain import Domain, InitialState, Number, Ops, State
-from reverie.domains.planar import distance, square, to_target, turn
+from reverie.domains.planar import Vector, distance, square, to_target, turn
 
 TARGET = (2.1, 0.0)  # m
 EFFORT = 0.005  # weight of |u|²
@@ -17,7 +17,7 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState((0.0, 0.0, heading, *bends), (0.0,) * 9, TARGET)
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: Vector, ops: Ops) -> list[Number]:
     """Return the observation (19).
 
     It holds target - nose (2) and the nose's velocity (2), both in the head's axes, the head's angular velocity (1),
@@ -30,7 +30,7 @@ def observe(state: State, features: Any, ops: Ops) -> list[Number]:
     return [*ahead, *turn((v[0], v[1]), cosine, sine), turning, *joints, *joint_velocities, cosine, sine]
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: Vector, ops: Ops) -> Number:
     """Return -1.0 d(nose, target) - 0.005 |u|²."""
     del before, state
     return -distance(features, ops) - EFFORT * square(action)

@@ -3,6 +3,7 @@
 The motors are weaker than in the original model, and the legs more damped.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def start(generator: np.random.Generator) -> InitialState:
     return InitialState(q, v)
 
 
-def observe(state: State, features: Any, ops: Ops) -> list[Number]:
+def observe(state: State, features: object, ops: Ops) -> list[Number]:
     """Return positions without x (8), velocities clipped to ±10 (9)."""
     del features
     return [*state.q[1:], *(ops.clip(v, -FASTEST, FASTEST) for v in state.v)]
@@ -46,7 +47,7 @@ def fallen(state: State) -> Any:
     return (z <= LOWEST) | (z >= HIGHEST) | (abs(pitch) >= STEEPEST)
 
 
-def reward(before: State, action: list, state: State, features: Any, ops: Ops) -> Number:
+def reward(before: State, action: Sequence[Number], state: State, features: object, ops: Ops) -> Number:
     """Return x(t+1) - x(t) + 0.001 (unless fallen) - 0.0001 |u|²."""
     del features, ops
     return state.q[0] - before.q[0] + ALIVE * (1 - fallen(state)) - EFFORT * square(action)

@@ -6,6 +6,7 @@ Learning sums squares of the observations and rewards of a minibatch in float32,
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -61,7 +62,7 @@ def by_index(index: int) -> str:
     return f"index {index}"
 
 
-def sensor_of(space: gym.Space, index: int) -> str:
+def sensor_of(space: gym.Space[Any], index: int) -> str:
     """Return a readable name of an entry of a flat observation, such as "index 3 (arm/q)".
 
     The keys are those of the Dict spaces that contain the entry.

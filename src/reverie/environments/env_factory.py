@@ -64,7 +64,7 @@ def describe(source: EnvSource) -> str:
     return f"{getattr(source, '__module__', '?')}:{getattr(source, '__qualname__', type(source).__name__)}"
 
 
-def _registered(name: str, options: dict) -> gym.Env:
+def _registered(name: str, options: dict[str, Any]) -> gym.Env:
     known = OUR_IDS.get(name, name)
     if ":" in known:  # "package.module:Id-v0": the module registers it
         imported_module(known.partition(":")[0], name, "environment")
@@ -91,7 +91,7 @@ def _registered(name: str, options: dict) -> gym.Env:
             raise failed(name, f"could not be made{_given(options)}", error) from error
 
 
-def _given(options: dict) -> str:
+def _given(options: dict[str, Any]) -> str:
     """Return text that names the options of an environment, because one of them may be the cause of an error."""
     return "".join(f"{', ' if i else ' with '}{name}={shown(value)}" for i, (name, value) in enumerate(options.items()))
 
@@ -112,7 +112,7 @@ def toy_text_ids() -> list[str]:
     return [name for name, spec in gym.registry.items() if str(spec.entry_point).startswith("gymnasium.envs.toy_text")]
 
 
-def _called(maker: Callable[..., gym.Env], name: str, options: dict) -> gym.Env:
+def _called(maker: Callable[..., gym.Env], name: str, options: dict[str, Any]) -> gym.Env:
     if not callable(maker):
         raise ConfigError(f"{name} is a {type(maker).__name__}; give a callable that returns a gymnasium.Env")
     try:

@@ -116,7 +116,7 @@ def _spaces(adapter: EnvAdapter) -> Finding:
     return Finding("spaces", "ok", f"observation {seen}{size}; action {action}{': for dqn' if spec.actions else ''}")
 
 
-def described(space: gym.Space) -> str:
+def described(space: gym.Space[Any]) -> str:
     """Return a description of a space: its kind, shape, bounds and dtype, or its parts."""
     if isinstance(space, gym.spaces.Box):
         low, high = space.low.ravel(), space.high.ravel()

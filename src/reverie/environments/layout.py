@@ -1,5 +1,7 @@
 """The parts of a flat observation, in the order in which they are flattened, and its bounds."""
 
+from typing import Any
+
 import gymnasium as gym
 from gymnasium.spaces import utils as space_utils
 
@@ -9,7 +11,7 @@ Parts = tuple[tuple[str, str, tuple[int, ...]], ...]
 MOST_BOUNDS = 1000  # largest observation whose bounds are stored; the bounds of pictures are of no use
 
 
-def bounds_of(space: gym.Space) -> tuple[list[float], list[float]]:
+def bounds_of(space: gym.Space[Any]) -> tuple[list[float], list[float]]:
     """Return the bounds (low [n], high [n]) of a flat observation.
 
     Both are empty if the observation has more than MOST_BOUNDS numbers, or if it has no bounds.
@@ -20,7 +22,7 @@ def bounds_of(space: gym.Space) -> tuple[list[float], list[float]]:
     return flat.low.astype(float).ravel().tolist(), flat.high.astype(float).ravel().tolist()
 
 
-def layout_of(space: gym.Space, name: str = "") -> Parts:
+def layout_of(space: gym.Space[Any], name: str = "") -> Parts:
     """Return (name, kind, shape) of each part of a flat observation.
 
     Parts of a Dict or a Tuple are named by their keys and positions, such as "arm.0".  name: that of the space itself.
@@ -33,6 +35,8 @@ def layout_of(space: gym.Space, name: str = "") -> Parts:
     if inner:
         found = [layout_of(part, f"{name}.{key}" if name else str(key)) for key, part in inner]
         return tuple(part for group in found for part in group)
-    same = isinstance(space, gym.spaces.Box | gym.spaces.MultiBinary) and space.shape is not None
-    shape = tuple(map(int, space.shape)) if same else (space_utils.flatdim(space),)  # type: ignore[union-attr]
+    if isinstance(space, gym.spaces.Box | gym.spaces.MultiBinary):
+        shape = tuple(map(int, space.shape))
+    else:
+        shape = (space_utils.flatdim(space),)
     return ((name or "observation", type(space).__name__, shape),)

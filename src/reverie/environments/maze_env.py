@@ -40,13 +40,13 @@ class MazeEnv(gym.Env):
         self.observation_space, self.action_space = gym.spaces.Discrete(self.desc.size), gym.spaces.Discrete(4)
         self._starts, self.s = starts, starts[0]
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[int, dict]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Start an episode at one of the starts, drawn uniformly.  Returns (state, {})."""
         super().reset(seed=seed)
         self.s = self._starts[int(self.np_random.random() * len(self._starts))]
         return self.s, {}
 
-    def step(self, action: Any) -> tuple[int, float, bool, bool, dict]:
+    def step(self, action: Any) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Make one move.  action: 0 to 3.  Returns (state, reward, terminated, truncated, {})."""
         outcomes, left, i = self.P[self.s][int(action)], 1.0, 0
         if len(outcomes) > 1:

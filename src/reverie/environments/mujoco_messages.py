@@ -6,7 +6,7 @@ MUJOCO_LOG.TXT in the current folder. Users cannot change that environment. All 
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from reverie.core.after_import import AfterImport
@@ -15,7 +15,7 @@ NOT_THEIRS = "compiler attribute 'settotalmass' is deprecated"  # start of the m
 
 
 @contextlib.contextmanager
-def without_others_warnings() -> Iterator[None]:
+def without_others_warnings() -> Generator[None]:
     """Hide these messages within the block, and stop MuJoCo from writing its log file for good.
 
     MuJoCo may be imported for the first time within the block.

@@ -174,7 +174,7 @@ def _taxi(env: Any, arrows: tuple[str, ...]) -> Grid:
     return Grid(np.array(cells), letters, titles, arrows)
 
 
-def _sizes(space: gym.Space) -> list[int]:
+def _sizes(space: gym.Space[Any]) -> list[int]:
     """Return the number of values of each part of an observation; [] if the space is not discrete."""
     if isinstance(space, gym.spaces.Discrete):
         return [int(space.n)]
@@ -186,7 +186,7 @@ def _sizes(space: gym.Space) -> list[int]:
     return []
 
 
-def _first(space: gym.Space) -> np.ndarray:
+def _first(space: gym.Space[Any]) -> np.ndarray:
     """Return the smallest value of each part of an observation; a scalar if there are no parts."""
     if isinstance(space, gym.spaces.Tuple):
         return np.array([int(getattr(part, "start", 0)) for part in space])

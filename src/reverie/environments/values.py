@@ -145,7 +145,7 @@ def _is_real(item: Any) -> bool:
     return isinstance(item, numbers.Real) or hasattr(item, "as_integer_ratio")  # decimal.Decimal is not a Real
 
 
-def flattener(space: gym.Space) -> Flatten:
+def flattener(space: gym.Space[Any]) -> Flatten:
     """Return a function that makes a float32 vector [n] of an observation of `space`, in Gymnasium's order.
 
     The function raises Misfit. Its text says what does not fit, and where in a nested observation.
@@ -204,7 +204,7 @@ def _at(key: Any, part: Flatten, value: Any) -> np.ndarray:
         raise Misfit(f"[{key!r}] {reason_of(error)}") from error
 
 
-def _as_gymnasium(space: gym.Space, value: Any) -> np.ndarray:
+def _as_gymnasium(space: gym.Space[Any], value: Any) -> np.ndarray:
     if not space.contains(value):
         raise Misfit(f"is {shown(value)}, which is not in {space}")
     found: Any = space_utils.flatten(space, value)

@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,7 +124,7 @@ def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
 
 
 @contextlib.contextmanager
-def _whole_or_absent(minari: Any, name: str) -> Iterator[None]:
+def _whole_or_absent(minari: Any, name: str) -> Generator[None]:
     """Remove what the block leaves of a new dataset if it raises.  Raises StorageError in place of Minari's errors."""
     try:
         folder = Path(minari.storage.get_dataset_path(name))
@@ -151,11 +151,10 @@ def library() -> Any:
     try:
         import h5py  # which Minari's files need
         import minari
-        import minari.data_collector
-        import minari.storage
+        from minari import data_collector, storage
     except ImportError:
         raise ConfigError(
             "a Minari dataset is written by a package that is not installed: pip install 'reverie[minari]'"
         ) from None
-    del h5py
+    del h5py, data_collector, storage
     return minari

@@ -66,9 +66,8 @@ def library() -> Any:
     """Return the package `onnx`.  Raises ConfigError, which says how to get it, where it is not installed."""
     try:
         import onnx
-        import onnx.checker
-        import onnx.helper
-        import onnx.numpy_helper
+        from onnx import checker, helper, numpy_helper
     except ImportError:
         raise ConfigError("an ONNX file is written by a package that is not installed: pip install onnx") from None
+    del checker, helper, numpy_helper  # they are attributes of the package now
     return onnx

@@ -52,7 +52,9 @@ def export_policy(saved: SavedPolicy, path: Path) -> Exported:
     return Exported(path, difference, facts)
 
 
-def _formats(onnx: bool, program: Program, facts: dict[str, Any], spec: EnvSpec) -> tuple[Callable, Callable]:
+def _formats(
+    onnx: bool, program: Program, facts: dict[str, Any], spec: EnvSpec
+) -> tuple[Callable[[], bytes], Callable[[bytes, np.ndarray], np.ndarray]]:
     """Return the functions that write and read a kind of file."""
     if onnx:
         sizes = facts["observation_dim"], facts["action_dim"]

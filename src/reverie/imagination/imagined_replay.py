@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from reverie.core.agent import Agent
-from reverie.core.dynamics import Episode
+from reverie.core.agent import Agent, Memory, Policy
+from reverie.core.dynamics import Dynamics, Episode
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.seeds import IMAGINED, MODEL, seed_of
 from reverie.core.status import Status
-from reverie.core.types import Transition, row_width
+from reverie.core.types import Array, Transition, row_width
 from reverie.data.outliers import without_outliers
 from reverie.data.replay import Replay
 from reverie.imagination.open_episode import OpenEpisode
@@ -57,7 +58,7 @@ class ImaginedReplay:
             self.settings.fictional_capacity, row_width(agent.spec.observation_dim, agent.spec.action_dim)
         )
         self.generator = np.random.default_rng(seed_of(seed, IMAGINED))
-        self.dynamics: Any = None
+        self.dynamics: Dynamics | None = None
         self.old: list[Episode] = []  # B_old: what `dynamics` was fitted to
         self.reward_model: RewardModel | None = None  # of rewards and terminations; None if formulas are known
         self.episodes = self.fits = self.refused = self.waited = self.imagined = self.cut = self.rolled = 0
@@ -70,7 +71,7 @@ class ImaginedReplay:
         self.memory = np.repeat(start[None], self.settings.rollouts, axis=0)
         self._begin()
 
-    def _begin(self, context: Any = ()) -> None:
+    def _begin(self, context: ArrayLike = ()) -> None:
         self._large = screening.Large(self.history)
         self._now = OpenEpisode(context)
 
@@ -97,7 +98,7 @@ class ImaginedReplay:
     # ---- real transitions
 
     def observe(
-        self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool, policy: Callable[[], Any]
+        self, row: np.ndarray, x: np.ndarray, x_next: np.ndarray, last: bool, policy: Callable[[], Policy]
     ) -> FitOutcome:
         """Add a real transition. At the end of an episode fit the model; every m steps imagine transitions.
 
@@ -115,7 +116,7 @@ class ImaginedReplay:
         self._now.rewards.append(float(step.reward))
         if self._replays:
             self._now.packed.append(row)
-        fit = self.end_episode(terminated=step.discount == 0) if last else FitOutcome()
+        fit = self.end_episode(terminated=bool(step.discount == 0)) if last else FitOutcome()
         self.waited += 1
         if self.waited % self.settings.rollouts == 0:
             self.imagine(policy)
@@ -187,10 +188,10 @@ class ImaginedReplay:
             self.fictional.clear()
         fit = model.fit(batch, history, self.dynamics, seed_of(self._seed, MODEL, self.fits))
         self.status = fit.status
-        accepted = fit.dynamics is not None and fit.status != Status.UNSTABLE
-        accepted = accepted and self._explains(fit.dynamics, batch[-1:])
+        dynamics: Dynamics | None = fit.dynamics
+        accepted = dynamics is not None and fit.status != Status.UNSTABLE and self._explains(dynamics, batch[-1:])
         if accepted:
-            self.dynamics, self.old = fit.dynamics, batch
+            self.dynamics, self.old = dynamics, batch
         else:
             self.refused += 1
         self._fit_reward_model(history)
@@ -198,7 +199,7 @@ class ImaginedReplay:
             self.fictional.clear()  # a later, better model must not be mixed with these transitions
         return accepted
 
-    def _explains(self, dynamics: Any, seen: list[Episode]) -> bool:
+    def _explains(self, dynamics: Dynamics, seen: list[Episode]) -> bool:
         """Return whether the dynamics predict the episodes they were fitted to with an error below `error_high`."""
         error = prediction_errors.predictions(dynamics, seen, (self._far,)).get(f"nrmse_{self._far}", 0.0)
         return not self.settings.adaptive or error < self.settings.error_high
@@ -208,7 +209,7 @@ class ImaginedReplay:
         """Number of steps over which models are judged, at least 2: an error over one step is mostly noise."""
         return max(self.settings.rollout_length, 2)
 
-    def _judge(self, dynamics: Any, held_out: list[Episode], before: list[Episode]) -> None:
+    def _judge(self, dynamics: Dynamics, held_out: list[Episode], before: list[Episode]) -> None:
         """Set `report` and `imagined_fraction` from a model's errors on episodes it was not fitted to."""
         self.report = prediction_errors.predictions(dynamics, held_out, (1, self._far))
         if self.known.reward is None:
@@ -223,7 +224,7 @@ class ImaginedReplay:
                 reward.fit(episodes, seed_of(self._seed, MODEL, self.fits)).dynamics or self.reward_model
             )
 
-    def imagine(self, policy: Callable[[], Any]) -> None:
+    def imagine(self, policy: Callable[[], Policy]) -> None:
         """Sample m states of B_old, roll the model out from each, and store the transitions in R_f.
 
         policy: () -> the current policy.  Gu et al. 2016, Algorithm 2.
@@ -244,11 +245,11 @@ class ImaginedReplay:
         model = rollout_model_of(self.agent.spec, self.known, self.reward_model, self.dynamics, horizon, low, high)
         now = policy()
 
-        def act(memory, observations):
+        def act(memory: Memory, observations: Array) -> tuple[Array, Memory]:
             noise = self.generator.standard_normal((len(observations), self.agent.spec.action_dim), np.float32)
             return self.agent.explore(now, memory, observations, noise)
 
-        imagined, cut, self.memory = rollout(
+        imagined, cut, memory = rollout(
             model,
             act,
             self._start_states(horizon),
@@ -257,6 +258,7 @@ class ImaginedReplay:
             self.generator,
             self.settings.model_noise,
         )
+        self.memory = np.asarray(memory)
         if len(imagined.reward):
             self.fictional.extend(imagined.pack())
         self.imagined += len(imagined.reward)

@@ -1,5 +1,6 @@
 """Random episodes on which fits and planners are run once, so that JAX compiles them before they are needed."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,8 +45,20 @@ class MadeUpEpisodes:
         steps = self.length
         still = Linear(np.tile(np.eye(n, d), (steps, 1, 1)), np.zeros((steps, n)), np.tile(np.eye(n), (steps, 1, 1)))
         reward_model = None if self._known.domain is not None else _no_reward(d)
-        planner.improve(SimpleNamespace(linearize=lambda states, actions: still), batch, reward_model)
+        planner.improve(_Still(still), batch, reward_model)
         planner.rehearse()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Still:
+    """Dynamics whose expansion is the same everywhere."""
+
+    expansion: Linear
+
+    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
+        """Return the expansion."""
+        del states, actions
+        return self.expansion
 
 
 def _no_reward(d: int) -> Any:

@@ -1,8 +1,7 @@
 """The current, unfinished real episode. When it ends it becomes an `Episode`, to which models are fitted."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from reverie.core.dynamics import Episode
 
@@ -14,7 +13,7 @@ class OpenEpisode:
     packed: t packed transitions [width].  context: [k], constant over the episode.
     """
 
-    def __init__(self, context: Any = ()):
+    def __init__(self, context: ArrayLike = ()):
         self.states: list[np.ndarray] = []
         self.actions: list[np.ndarray] = []
         self.rewards: list[float] = []

@@ -1,13 +1,14 @@
 """Roll a model out from real states under the current policy.  Gu et al. 2016, Algorithm 2, inner loop."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from reverie.core.agent import Memory
 from reverie.core.dynamics import Dynamics
-from reverie.core.known_dynamics import KnownDynamics
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.known_dynamics import KnownDynamics, RewardFormula
+from reverie.core.types import Array, EnvSpec, Transition
 from reverie.models.reward import RewardModel
 
 # Imagined states may lie outside the range of real states by this share of the range, in each coordinate. Beyond that a
@@ -27,10 +28,10 @@ class RolloutModel(NamedTuple):
     """What a rollout calls: dynamics, observation, reward and termination, and the range of states they hold for."""
 
     dynamics: Dynamics
-    observe: Callable  # (x, c) -> o
-    reward: Callable  # (x, u, x', c) -> [B]
-    terminated: Callable  # x' -> [B]
-    as_input: Callable  # the agent's actions [B, m] -> actions as the model takes them
+    observe: Callable[[Array, Array], Array]  # (x, c) -> o
+    reward: RewardFormula
+    terminated: Callable[[Array], Array]  # x' -> [B]
+    as_input: Callable[[Array], np.ndarray]  # the agent's actions [B, m] -> actions as the model takes them
     horizon: int  # steps of an episode
     low: np.ndarray  # [n], lower limit of imagined states
     high: np.ndarray  # [n], upper limit
@@ -39,13 +40,13 @@ class RolloutModel(NamedTuple):
 # Gu et al. 2016, Alg. 2: "Sample m (x, u, r, x', t) from B_old; for each, simulate l steps using M"
 def rollout(
     model: RolloutModel,
-    act: Callable,
+    act: Callable[[Memory, Array], tuple[Array, Memory]],
     starts: StartStates,
-    memory: Any,
+    memory: Memory,
     length: int,
     generator: np.random.Generator,
     noise: bool,
-) -> tuple[Transition, int, Any]:
+) -> tuple[Transition, int, Memory]:
     """Run B rollouts side by side.  Returns (imagined transitions [N, …], number of rollouts cut, new memory).
 
     act: (memory, observations [B, o]) -> (actions [B, m], memory).  starts: B real states.
@@ -88,22 +89,22 @@ def rollout_model_of(
     reward_model: RewardModel | None,
     dynamics: Dynamics,
     horizon: int,
-    low: Any,
-    high: Any,
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> RolloutModel:
     """Return a rollout model. Reward and termination are the environment's formulas if known, else `reward_model`.
 
     horizon: steps of an episode.  low, high: range of imagined states [n].
     """
 
-    def reward(x, u, x_next, c):
+    def reward(x: Array, u: Array, x_next: Array, c: Array) -> Array:
         del x_next, c
         assert reward_model is not None
-        return reward_model.reward(x, u)
+        return reward_model.reward(np.asarray(x), np.asarray(u))
 
-    def terminated(x):
+    def terminated(x: Array) -> Array:
         assert reward_model is not None
-        return reward_model.terminated(x)
+        return reward_model.terminated(np.asarray(x))
 
     formulas = known.observe, known.reward or reward, known.terminated or terminated
     return RolloutModel(dynamics, *formulas, spec.as_input, horizon, low, high)

@@ -38,7 +38,7 @@ step. It has no planner, and l = 10. The paper uses l = 5 on the gripper and the
 """
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -51,6 +51,9 @@ from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.setting_docs import document_settings
 from reverie.core.setting_names import KnownNames
 from reverie.core.types import EnvSpec
+
+if TYPE_CHECKING:
+    from reverie.imagination.source import ImaginationSource
 
 
 @document_settings
@@ -159,7 +162,7 @@ class Imagination(KnownNames):
         Raises ConfigError where a value cannot work.  Source: Gu et al. 2016, Algorithm 2.
         """
         batch_size = getattr(agent, "batch_size", cls.rollouts)
-        printed = {"refit_every": model.episodes, "rollouts": batch_size, "rollout_length": 10}
+        printed: dict[str, Any] = {"refit_every": model.episodes, "rollouts": batch_size, "rollout_length": 10}
         printed |= {"adaptive": False, "instead": "nothing", "plan_step": "plain"}
         return cls(agent, model, **{**printed, **changes})
 
@@ -189,7 +192,9 @@ class Imagination(KnownNames):
         return float(np.clip((self.error_high - error) / (self.error_high - self.error_low), 0.0, 1.0))
 
 
-def source_for(agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None) -> Any:
+def source_for(
+    agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None
+) -> "ImaginationSource | None":
     """Return the `ImaginationSource` that the agent's settings ask for, or None if the agent does not imagine.
 
     known: what the environment shows of its dynamics.  seed: seed of the run.

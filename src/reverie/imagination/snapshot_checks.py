@@ -1,8 +1,9 @@
 """Check a snapshot of imagined replay: its shapes agree, and its models work on its episodes."""
 
-from typing import Any
-
 import numpy as np
+
+from reverie.core.dynamics import Dynamics, Episode
+from reverie.models.reward import RewardModel
 
 Arrays = dict[str, np.ndarray]
 
@@ -42,7 +43,7 @@ def _require(arrays: Arrays, name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {found}, not {shape}")
 
 
-def require_working_models(dynamics: Any, outcome: Any, episodes: list[Any]) -> None:
+def require_working_models(dynamics: Dynamics | None, outcome: RewardModel | None, episodes: list[Episode]) -> None:
     """Run the models on the last episode.  Raises ValueError where a shape is wrong, and passes on their own errors.
 
     dynamics: fitted dynamics or None.  outcome: reward model or None.  episodes: those the models were fitted to.

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from reverie.core.agent import Agent
+from reverie.core.agent import Agent, Policy
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.seeds import PLANNED_EPISODES, seed_of
 from reverie.core.types import Transition
@@ -54,7 +55,7 @@ class ImaginationSource:
             drawn = np.random.default_rng(seed_of(self._seed, PLANNED_EPISODES, number)).random()
             self.planner_acts = drawn >= self.replay.settings.mixture
 
-    def override(self, observation: np.ndarray, state: Any, noise: np.ndarray) -> np.ndarray:
+    def override(self, observation: np.ndarray, state: ArrayLike, noise: np.ndarray) -> np.ndarray:
         """Return the planner's action [m] in [-1, 1], with noise added. Called only while `planner_acts`.
 
         observation: [o].  state: the environment's state [state_dim], if it shows one.  noise: standard normal [m].
@@ -69,7 +70,9 @@ class ImaginationSource:
 
     # ---- learning
 
-    def observe(self, row: np.ndarray, state: Any, next_state: Any, last: bool, policy: Callable[[], Any]) -> bool:
+    def observe(
+        self, row: np.ndarray, state: ArrayLike, next_state: ArrayLike, last: bool, policy: Callable[[], Policy]
+    ) -> bool:
         """Add a real transition, then fit and imagine if that is due.  Returns whether a fit was tried.
 
         row: the packed transition [width].  state, next_state: the environment's states [state_dim], if it shows them.
@@ -79,7 +82,7 @@ class ImaginationSource:
             step = Transition.unpack(row, self._agent.spec.observation_dim, self._agent.spec.action_dim)
             state, next_state = step.observation, step.next_observation
         fit = self.replay.observe(row, np.asarray(state), np.asarray(next_state), last, policy)
-        if fit.accepted and self.planner is not None:
+        if fit.accepted and self.planner is not None and self.replay.dynamics is not None:
             self.planner.improve(self.replay.dynamics, self.replay.old, self.replay.reward_model)
         return fit.tried
 

@@ -7,7 +7,7 @@ of NumPy or JAX (array API standard).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,10 @@ MOMENTS_RATE = 0.01  # rate at which running moments of batch normalisation foll
 EPSILON = 1e-5  # added to variances, as in Ioffe & Szegedy 2015 and Ba et al. 2016
 
 Layer: TypeAlias = dict[str, Float[Array, "..."]]
+Layers: TypeAlias = Sequence[Layer]
 Moments: TypeAlias = dict[str, Float[Array, "_"]]
 Tree = TypeVar("Tree")
+Running = TypeVar("Running", bound=Moments | None)  # None where a layer has no batch normalisation
 
 
 def init_layers(key: PRNGKeyArray, sizes: tuple[int, ...], normalisation: Normalisation = "none") -> list[Layer]:
@@ -82,7 +84,7 @@ def init_orthogonal(key: PRNGKeyArray, sizes: tuple[int, ...], gain: float) -> l
     return [{"w": draw(k, (i, o), jnp.float32), "b": jnp.zeros(o, jnp.float32)} for k, i, o in pairs]
 
 
-def init_moments(layers: Sequence[Layer]) -> list[Moments]:
+def init_moments(layers: Layers) -> list[Moments]:
     """Return the first running moments (mean 0, variance 1) of each of `layers`."""
     sizes = [layer["w"].shape[1] for layer in layers]
     return [{"mean": jnp.zeros(o, jnp.float32), "var": jnp.ones(o, jnp.float32)} for o in sizes]
@@ -94,7 +96,7 @@ def linear(layer: Layer, x: Numbers) -> Real[Array, "... o"]:
     return x @ layer["w"] + layer["b"] if "b" in layer else x @ layer["w"]
 
 
-def tanh_network(layers: Sequence[Layer], x: Numbers) -> Real[Array, "... o"]:
+def tanh_network(layers: Layers, x: Numbers) -> Real[Array, "... o"]:
     """Return the output of a network with tanh units and a linear last layer.  x: [..., i]."""
     for layer in layers[:-1]:
         x = linear(layer, x)
@@ -103,12 +105,12 @@ def tanh_network(layers: Sequence[Layer], x: Numbers) -> Real[Array, "... o"]:
 
 
 def hidden(
-    layers: Sequence[Layer],
-    moments: Sequence[Moments | None],
+    layers: Layers,
+    moments: Sequence[Running],
     x: Numbers,
     normalisation: Normalisation = "none",
     training: bool = False,
-) -> tuple[Real[Array, "... h"], list[Moments | None]]:
+) -> tuple[Real[Array, "... h"], list[Running]]:
     """Return (features, moments used). Each layer is x ← relu(norm(x w + b)).
 
     x: [..., i].  moments: running moments of each layer, which batch normalisation uses if not `training`. In training
@@ -117,7 +119,7 @@ def hidden(
     """
     features = array("networks.hidden: x", x)
     xp = features.__array_namespace__()
-    used: list[Moments | None] = []
+    used: list[Any] = []
     for layer, running in zip(layers, moments, strict=True):
         out = linear(layer, features)
         if normalisation == "layer":
@@ -134,12 +136,12 @@ def hidden(
 
 
 def forward(
-    layers: Sequence[Layer],
-    moments: Sequence[Moments | None],
+    layers: Layers,
+    moments: Sequence[Running],
     x: Numbers,
     normalisation: Normalisation = "none",
     training: bool = False,
-) -> tuple[Real[Array, "... o"], list[Moments | None]]:
+) -> tuple[Real[Array, "... o"], list[Running]]:
     """Return (output, moments used). The last layer is linear; all others are as in `hidden`."""
     features, used = hidden(layers[:-1], moments, x, normalisation, training)
     return linear(layers[-1], features), used

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from reverie.core.dynamics import Episode, FitResult, Linear
 from reverie.core.errors import ConfigError
 from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.setting_docs import document_settings
 from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
 
@@ -68,6 +69,7 @@ class ExactDynamics:
         return {}
 
 
+@document_settings
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exact(KnownNames):
     """The true dynamics: those of an environment that shows its physics (`bind`), or a function that is given."""

@@ -1,4 +1,4 @@
-"""An ensemble of networks that predict x' - x from [x; u], trained on all experience.
+"""An ensemble of networks that predict x' - x from [x; u], trained on the last episodes.
 
 The dynamics are the same at all times. Training is compiled once for each size of networks and minibatches. It does not
 depend on the amount of data, because minibatches are drawn outside of it. Prediction and linearisation run on NumPy.
@@ -117,7 +117,7 @@ class Neural(Settings):
     """
 
     episodes: int = 5
-    """Number of real episodes before the first fit (n). With the paper's settings, also between two fits."""
+    """Real episodes before the first fit (n), and with the paper's settings between fits. Later fits see the last n + 1."""
     members: int = 5
     """Number of networks. Each has its own first weights and its own minibatches."""
     hidden: tuple[int, ...] = (200, 200)

@@ -110,6 +110,8 @@ def _noise(dynamics: Dynamics, episodes: list[Episode]) -> dict[str, float]:
         x, n = states[:-1], states.shape[1]
         radius = max(radius, float(np.abs(np.linalg.eigvals(model.F[:, :, :n])).max()))
         mean = dynamics.mean(x, u, np.arange(length))
+        if model.covariance is None:  # nothing is random, so a density has no figure
+            continue
         std = np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
         if (std > 0).all():
             lower = std[:, :, None] * gaussian.factor(model.covariance / gaussian.outer(std))

@@ -4,7 +4,8 @@ The cost is smoothed because Newton's method needs second derivatives.
 """
 
 import functools
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +14,21 @@ import numpy as np
 from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Linear
 from reverie.domains import batched
-from reverie.domains.domain import Domain, Ops, ops_of
+from reverie.domains.domain import Domain, Number, Ops, ops_of
 from reverie.maths.linalg import symmetrise
 from reverie.maths.precision import double
+
+CostFunction: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""y [T, d], target -> costs [T], gradients [T, d] and Hessians [T, d, d]."""
 
 # m². Planners use √(d² + this) for a distance d, which is smooth within 3 mm. So does the code of guided policy search.
 SMOOTHING = 1e-5
 CURVED = 1e-6  # added curvature of a quadratic cost in actions, relative to its largest eigenvalue
 
 
-def smooth_costs(domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: Any) -> np.ndarray:
+def smooth_costs(
+    domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: np.ndarray | Sequence[float]
+) -> np.ndarray:
     """Return the smoothed costs -r [T] of T steps.
 
     x, x_next: states [T, nx].  u: actions [T, m] in [-1, 1].  target: the domain's target.
@@ -31,7 +37,7 @@ def smooth_costs(domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarra
 
 
 def cost_derivatives(
-    domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: Any
+    domain: Domain, x: np.ndarray, u: np.ndarray, x_next: np.ndarray, target: np.ndarray | Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `smooth_costs` [T] with gradients [T, d] and Hessians [T, d, d] over y = (x, u, x'), d = 2 nx + m.
 
@@ -67,20 +73,20 @@ def quadratic_cost(
 
 
 @functools.cache
-def _compiled(domain: Domain, nx: int) -> Any:
-    def cost(y: Any, target: Any) -> Any:
+def _compiled(domain: Domain, nx: int) -> "CostFunction":
+    def cost(y: jax.Array, target: jax.Array) -> jax.Array:
         return -batched.reward(domain, y[:nx], y[nx:-nx], y[-nx:], target, _smooth(ops_of(y), jnp.where))
 
-    def all_three(y: Any, target: Any) -> Any:
+    def all_three(y: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         return cost(y, target), jax.grad(cost)(y, target), jax.hessian(cost)(y, target)
 
-    return double(jax.vmap(all_three, (0, None)))
+    return cast("CostFunction", double(jax.vmap(all_three, (0, None))))  # compiled: takes and returns NumPy arrays
 
 
-def _smooth(ops: Ops, where: Any) -> Ops:
+def _smooth(ops: Ops, where: Callable[[Any, Any, Any], Any]) -> Ops:
     """Return ops with √(z + SMOOTHING) for √z, and with a clip whose derivative is 1 at the bounds (JAX's is ½)."""
 
-    def clip(value: Any, low: float, high: float) -> Any:
+    def clip(value: Number, low: float, high: float) -> Number:
         return where(value < low, low, where(value > high, high, value))
 
     return ops._replace(sqrt=lambda z: ops.sqrt(z + SMOOTHING), clip=clip)

@@ -4,8 +4,6 @@ The order of a step is that of the authors' code (cbfinn/gps): costs and their r
 fit on; stage 1; stage 2.
 """
 
-from typing import Any
-
 import numpy as np
 
 from reverie.control import kl_step, lqr, pilqr_step
@@ -13,8 +11,9 @@ from reverie.control.controller import Controller
 from reverie.control.kl_step_per_time import start_of
 from reverie.control.lqr import QuadraticCost
 from reverie.control.pilqr_step import PILQR, Explained, Sampled, Update
-from reverie.core.dynamics import Episode, FitResult, Linear
+from reverie.core.dynamics import Dynamics, Episode, FitResult, Linear
 from reverie.core.known_dynamics import KnownDynamics
+from reverie.core.types import Array
 from reverie.maths.precision import double
 from reverie.planning.costs import quadratic_cost
 from reverie.planning.fitted import ControllerUpdate
@@ -62,7 +61,7 @@ class Pilqr:
         kl, predicted = _expected(model, self.controller, old, start_of(starts))
         return ControllerUpdate(status, _middle(found), predicted, kl, share)
 
-    def _model(self, dynamics: Any, batch: list[Episode], length: int) -> tuple[Linear, QuadraticCost]:
+    def _model(self, dynamics: Dynamics, batch: list[Episode], length: int) -> tuple[Linear, QuadraticCost]:
         """Return linear dynamics and a quadratic cost about the mean of the first `length` steps of the episodes."""
         states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
         actions = np.mean([episode.actions[:length] for episode in batch], axis=0)
@@ -85,7 +84,7 @@ def _expected(
     return float(kl.mean()), -float(_expected_cost(model.dynamics, model.cost, new, *start))
 
 
-def _stretched(array: Any, length: int) -> np.ndarray:
+def _stretched(array: Array, length: int) -> np.ndarray:
     """Return rows t = 0 … length - 1 of `array`, with its last row repeated if it is too short.
 
     An episode may be longer than its controller, whose last step is then repeated.

@@ -63,6 +63,14 @@ class PlannerSettings(Protocol):
         ...
 
 
+class Linearizable(Protocol):
+    """What planners use of dynamics."""
+
+    def linearize(self, states: np.ndarray, actions: np.ndarray) -> Linear:
+        """Return the first-order expansion about states [T + 1, n] and actions [T, m], as `Dynamics` does."""
+        ...
+
+
 class Planner(Protocol):
     """A planner acts in some real episodes instead of the policy."""
 
@@ -82,7 +90,7 @@ class Planner(Protocol):
         """Compile what acting calls, by calling it once."""
         ...
 
-    def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
+    def improve(self, dynamics: Linearizable, batch: list[Episode], reward_model: RewardModel | None) -> None:
         """Improve the planner with new dynamics, the episodes they were fitted to, and the reward model, if any."""
         ...
 
@@ -126,7 +134,7 @@ class IlqgPlanner:
         """Whether there is a controller."""
         return self.controller is not None
 
-    def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
+    def improve(self, dynamics: Linearizable, batch: list[Episode], reward_model: RewardModel | None) -> None:
         """Take one step on new dynamics. If the step fails, the old controller stays and `failures` is increased."""
         length = min(map(len, batch))
         states = np.mean([episode.states[: length + 1] for episode in batch], axis=0)
@@ -229,7 +237,7 @@ class MpcPlanner:
         self.begin(np.asarray(start.target, float))
         self.act(np.concatenate([start.q, start.v]).astype(float), np.zeros(self._action_dim))
 
-    def improve(self, dynamics: Any, batch: list[Episode], reward_model: RewardModel | None) -> None:
+    def improve(self, dynamics: Linearizable, batch: list[Episode], reward_model: RewardModel | None) -> None:
         """Do nothing: MPC plans while it acts."""
 
     def begin(self, context: np.ndarray) -> None:

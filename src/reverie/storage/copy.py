@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from reverie.core.errors import StorageError
@@ -40,7 +40,7 @@ def copy_run(source: Path, path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path]:
     """Yield a folder to fill.  It is moved to `path`, on the disk, when the block ends, or removed if the block fails.
 
     Raises StorageError where something other than an empty folder is at `path`.

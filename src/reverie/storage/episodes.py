@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from reverie.storage import tables
 from reverie.storage.journal import TERMINATED, TRUNCATED
 
@@ -45,7 +47,7 @@ class EpisodeSummary:
         return row
 
 
-def rows_of(records, env_count: int = 1) -> list[dict[str, Any]]:
+def rows_of(records: np.ndarray, env_count: int = 1) -> list[dict[str, Any]]:
     """Return the rows of all episodes in `records`, whose steps `env_count` environments took in turn.
 
     An episode without an end that another one follows in its environment was cut off.  The last episode of each

@@ -11,7 +11,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +31,7 @@ GO_ON = "what was written before is intact: correct this and continue with --res
 
 
 @contextlib.contextmanager
-def io_errors(action: str, path: Path, remedy: str = GO_ON) -> Iterator[None]:
+def io_errors(action: str, path: Path, remedy: str = GO_ON) -> Generator[None]:
     """Turn an OSError inside into a StorageError with the failed action, the file, and what to do."""
     try:
         yield
@@ -165,7 +165,7 @@ def write_whole(path: Path, data: bytes, remedy: str = GO_ON) -> None:
 
 
 @contextlib.contextmanager
-def _beside(path: Path, old: os.stat_result | None) -> Iterator[tuple[Path, int]]:
+def _beside(path: Path, old: os.stat_result | None) -> Generator[tuple[Path, int]]:
     """Yield a new file beside `path` and its descriptor; the file is removed afterwards unless it was renamed."""
     beside, handle = _create(path, 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o666)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from reverie.core.errors import StorageError
 from reverie.storage.experience import TERMINATED, TRUNCATED
@@ -143,11 +144,11 @@ class Journal:
         episode: int,
         flags: int,
         reward: float,
-        action,
-        observation,
-        next_observation,
-        state=(),
-        next_state=(),
+        action: ArrayLike,
+        observation: ArrayLike,
+        next_observation: ArrayLike,
+        state: ArrayLike = (),
+        next_state: ArrayLike = (),
     ) -> None:
         """Write one record.  On failure the file is cut back to its last whole record."""
         record = self._record

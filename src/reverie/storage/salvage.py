@@ -77,7 +77,7 @@ def record_size(data: bytes) -> int | None:
     for start in _starts(data, LEAST)[:TRIED].tolist():
         total, end = zlib.crc32(view[start : start + LEAST - CHECKSUM_BYTES]), start + LEAST - CHECKSUM_BYTES
         while end + CHECKSUM_BYTES <= min(len(data), start + MOST):
-            if view[end : end + CHECKSUM_BYTES] == total.to_bytes(CHECKSUM_BYTES, "little"):
+            if data[end : end + CHECKSUM_BYTES] == total.to_bytes(CHECKSUM_BYTES, "little"):
                 return end + CHECKSUM_BYTES - start
             total = zlib.crc32(view[end : end + 4], total)
             end += 4

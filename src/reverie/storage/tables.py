@@ -11,7 +11,7 @@ import math
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ _limit = threading.Lock()
 
 
 @contextlib.contextmanager
-def _fields_of_any_size(most: int):
+def _fields_of_any_size(most: int) -> Generator[None]:
     """Let csv read fields of up to `most` characters.
 
     Its limit, 131,072 for the whole process, is too small for 8,000 returns.

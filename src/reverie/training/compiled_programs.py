@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.core.agent import KEPT, Agent
+from reverie.core.agent import KEPT, Agent, AgentState, Metrics, Policy
 from reverie.core.seeds import BEGIN, UPDATE
-from reverie.core.types import Transition, row_width
+from reverie.core.types import Array, Transition, row_width
 from reverie.training.flat_arrays import flat, splitter
 
 
@@ -50,7 +50,7 @@ def episode_key(root: np.ndarray, number: int, kind: Any) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames="kind")
-def _folded(root, stream, number, kind: Any):
+def _folded(root: jax.Array, stream: jax.Array, number: jax.Array, kind: Any) -> jax.Array:
     key = jax.random.fold_in(jax.random.wrap_key_data(root, impl=kind), stream)
     return jax.random.key_data(jax.random.fold_in(key, number))
 
@@ -78,15 +78,15 @@ class _Functions(NamedTuple):
 def _programs(agent: _Functions, sizes: tuple[int, int], lead: tuple[int, int], kind: Any) -> AgentPrograms:
     """Return an agent's programs.  lead: the leading axes of what an update learns from.  kind: of the root key."""
 
-    def unpack(rows):
+    def unpack(rows: Array) -> Transition:
         return Transition.unpack(rows, *sizes)
 
     @functools.partial(jax.jit, inline=True)  # so that learning need not trace again what is traced here for its names
-    def learn(state, rows, key):
+    def learn(state: AgentState, rows: Array, key: jax.Array) -> tuple[AgentState, Metrics, Policy]:
         state, metrics = agent.update(state, unpack(rows), key)
         return state, metrics, agent.policy(state)
 
-    def update(root, state, rows, number):
+    def update(root: jax.Array, state: AgentState, rows: Array, number: Array) -> tuple[AgentState, jax.Array]:
         key = jax.random.fold_in(jax.random.wrap_key_data(root, impl=kind), UPDATE)
         state, metrics, policy = learn(state, rows, jax.random.fold_in(key, number))
         return state, flat(metrics, policy)

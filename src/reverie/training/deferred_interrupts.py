@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from types import FrameType
 
 from reverie.core.interrupts import FLAG, Interrupted, look
@@ -32,7 +32,7 @@ AtOnce = Callable[[], object]  # ends the process
 
 
 @contextlib.contextmanager
-def deferred_interrupts(stop: Callable[[], object]) -> Iterator[None]:
+def deferred_interrupts(stop: Callable[[], object]) -> Generator[None]:
     """Call `stop` on the first interrupt before or inside the block, and raise KeyboardInterrupt at the block's end.
 
     A second interrupt raises at once, or ends the process where `install` was told how.
@@ -50,7 +50,7 @@ def deferred_interrupts(stop: Callable[[], object]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def handling(at_once: AtOnce | None = None) -> Iterator[None]:
+def handling(at_once: AtOnce | None = None) -> Generator[None]:
     """Let signals set the flag within the block.  Does nothing in a nested block or outside the main thread."""
     if FLAG.handled or threading.current_thread() is not threading.main_thread():
         yield

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from reverie.core.agent import Policy
 
 SOURCE_PREFIX = "dreams/"  # prefix of a source's arrays in a checkpoint
 
@@ -32,11 +35,13 @@ class ExperienceSource(Protocol):
         """Whether `override` gives the actions of this episode."""
         ...
 
-    def override(self, observation: np.ndarray, state: Any, noise: np.ndarray) -> np.ndarray:
+    def override(self, observation: np.ndarray, state: ArrayLike, noise: np.ndarray) -> np.ndarray:
         """Return the action [m] in [-1, 1] that replaces the policy's.  noise: standard normal [m]."""
         ...
 
-    def observe(self, row: np.ndarray, state: Any, next_state: Any, last: bool, policy: Callable[[], Any]) -> bool:
+    def observe(
+        self, row: np.ndarray, state: ArrayLike, next_state: ArrayLike, last: bool, policy: Callable[[], Policy]
+    ) -> bool:
         """Store a packed real transition [width]; return whether a model was fitted, or a fit was tried.
 
         state, next_state: the environment's state [state_dim] before and after the step.  last: the episode ended.

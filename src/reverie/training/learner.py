@@ -1,7 +1,7 @@
 """`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ from reverie.training import trust as trusted
 from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
 from reverie.training.evaluation_env import EvaluationEnv
+from reverie.training.learner_arguments import LearnerArguments
 from reverie.training.recorded_trainer import RecordedTrainer
+from reverie.training.resuming import ResumeOptions
 from reverie.training.temporary_run import temporary_run
 from reverie.training.tensorboard import require as require_tensorboard
 from reverie.training.trainer import Trainer
@@ -65,11 +67,10 @@ class Learner:
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        self._open(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints)
+        self._open(LearnerArguments(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints))
 
-    def _open(
-        self, config, env, spec, seed, out, evaluation_env, tensorboard: bool, timed: bool, state_dim=0, prepare=None
-    ) -> None:
+    def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
+        config, env, spec, seed, out, evaluation_env, tensorboard, timed, state_dim = given
         learner_arguments.require_possible(config, env, spec, seed)
         if tensorboard:
             require_tensorboard()
@@ -87,7 +88,7 @@ class Learner:
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
         # Built before the directory is opened, so that settings that cannot work leave no run behind.
-        trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
+        self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
         look()
 
         self._units = Units(self.spec, first)
@@ -261,7 +262,7 @@ class Learner:
             self._stop |= events.asks_to_stop(callback(self, event))
 
     @contextlib.contextmanager
-    def _saving_on_exit(self) -> Iterator[None]:
+    def _saving_on_exit(self) -> Generator[None]:
         """Write everything to disk when the block ends, for whatever reason."""
         try:
             yield
@@ -351,21 +352,24 @@ class Learner:
             elsewhere.
         allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
-        allowed = resuming.ResumeOptions(relearn, allow_new_bounds, trust)
-        return cls._load(path, env, evaluation_env, go_back, config, allowed)
+        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back)
+        return cls._load(path, env, evaluation_env, allowed)
 
     @classmethod
-    def _load(cls, path, env, evaluation_env, go_back: bool, config, allowed: resuming.ResumeOptions) -> "Learner":
-        run = RunDirectory(path)
+    def _load(
+        cls, path: str | Path, env: EnvSource | None, evaluation_env: EnvSource | None, allowed: ResumeOptions
+    ) -> "Learner":
+        run, config, go_back = RunDirectory(path), allowed.config, allowed.go_back
         trusted.require(run, held := run.read_config(), allowed.trust, agent=config is None, env=env is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         source, header = env if env is not None else held.env, resuming.header_of(run)
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
-            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back)
+            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back, states)
             self._open(
-                *given, states, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed)
+                LearnerArguments(*given),
+                lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed),
             )
             try:
                 evaluations = self._session.resume(go_back)

@@ -1,7 +1,8 @@
 """Checks of a learner's arguments.  Each ConfigError says in one sentence what to give instead."""
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +14,20 @@ from reverie.core.types import EnvSpec
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import EnvSource, make_env
 from reverie.training.callbacks import Callback
+
+
+class LearnerArguments(NamedTuple):
+    """What a learner is opened with: the arguments of `Learner`, perhaps wrong ones, and the size of recorded states."""
+
+    config: Any  # an Algorithm
+    env: EnvSource | None
+    spec: Any  # an EnvSpec, or None beside an environment
+    seed: Any
+    out: str | Path | None
+    evaluation_env: EnvSource | None
+    tensorboard: bool
+    timed_checkpoints: bool
+    state_dim: int = 0
 
 
 def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:

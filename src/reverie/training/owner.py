@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from reverie.core.errors import ConfigError
@@ -69,7 +69,7 @@ class Owner:
         self._left, self._forks = True, -1
 
     @contextlib.contextmanager
-    def using(self) -> Iterator[None]:
+    def using(self) -> Generator[None]:
         """Use the learner for the duration of the block."""
         self.acquire()
         try:

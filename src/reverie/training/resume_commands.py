@@ -4,10 +4,10 @@ import contextlib
 import dataclasses
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import gymnasium as gym
 import msgspec
@@ -20,6 +20,9 @@ from reverie.training import agent_config
 from reverie.training.train_command import resume_words
 
 PARTS = ("agent", "model", "plan")  # of an agent, which have arguments of their own beside --set
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def can_be_typed(env: str | None) -> bool:
@@ -73,7 +76,7 @@ def _constructed(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
+def diverging_with_line(config: Config | None, out: Path) -> Generator[None]:
     """Make a DivergedError end with the line that continues with other settings.
 
     config: None where the run is not kept.
@@ -93,11 +96,11 @@ def diverging_with_line(config: Config | None, out: Path) -> Iterator[None]:
         raise complete from error
 
 
-def ends_with_line(method: Callable) -> Callable:
+def ends_with_line(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Return a learner's method whose DivergedError ends with the line that continues with other settings."""
 
     @functools.wraps(method)
-    def with_line(self, *positional: Any, **named: Any) -> Any:
+    def with_line(self: Any, *positional: P.args, **named: P.kwargs) -> R:
         try:
             return method(self, *positional, **named)
         except DivergedError:

@@ -49,6 +49,8 @@ class ResumeOptions(NamedTuple):
     relearn: bool = False
     new_bounds: bool = False
     trust: bool = False
+    config: Algorithm | None = None  # other settings
+    go_back: bool = False  # to the last checkpoint, instead of learning again what the journal holds beyond it
     call: Call | None = None  # the steps that this command is to learn, so that --resume finishes them after a kill
 
 

@@ -44,8 +44,8 @@ class RecordedStep(NamedTuple):
     action: np.ndarray
     observation: np.ndarray
     next_observation: np.ndarray
-    state: np.ndarray | tuple = ()  # followed by what is constant in the episode; () where it is not recorded
-    next_state: np.ndarray | tuple = ()
+    state: np.ndarray | tuple[()] = ()  # followed by what is constant in the episode; () where it is not recorded
+    next_state: np.ndarray | tuple[()] = ()
 
     @classmethod
     def of(cls, record: Any) -> "RecordedStep":
@@ -66,7 +66,9 @@ class RecordedStep(NamedTuple):
     def pack(self) -> np.ndarray:
         """Return the transition as a replay row [width].  Its discount is 0 after termination, 1 after a time-out."""
         alive = 0.0 if self.flags & TERMINATED else 1.0
-        return Transition(self.observation, self.action, self.reward, alive, self.next_observation).pack()
+        return Transition(
+            self.observation, self.action, np.asarray(self.reward), np.asarray(alive), self.next_observation
+        ).pack()
 
 
 def packed(records: np.ndarray) -> np.ndarray:

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
-from reverie.core.agent import Agent
+from reverie.core.agent import Agent, Policy
 from reverie.core.errors import DivergedError
 from reverie.core.seeds import INIT, LOOK, NOISE, SAMPLE, seed_of
-from reverie.core.types import Transition, row_width
+from reverie.core.types import Array, Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
@@ -197,7 +198,7 @@ class Trainer:
         if self.source is not None:
             self.source.begin_episode(self.episodes)
 
-    def act(self, observation: np.ndarray, state: Any = (), again: bool = False) -> np.ndarray:
+    def act(self, observation: np.ndarray, state: ArrayLike = (), again: bool = False) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n], and advance the noise.
 
         state: the environment's state [state_dim], if it is recorded.  again: draw the noise only; the action is known.
@@ -209,7 +210,7 @@ class Trainer:
         if self.source is not None and self.source.planner_acts:
             return noise if again else self._finite(self.source.override(observation, state, noise))
         action, self.memory = self.agent.explore(self.policy, self.memory, observation, noise)
-        return action if again else self._finite(action)
+        return np.asarray(action) if again else self._finite(action)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
         """Return an exploring action [m] with noise from a separate process, so that learning is unaffected."""
@@ -221,11 +222,11 @@ class Trainer:
         """Return greedy actions [..., m] in [-1, 1] for observations [..., n]."""
         return self._finite(self.agent.greedy(self.policy, observation))
 
-    def _finite(self, actions: np.ndarray) -> np.ndarray:
+    def _finite(self, actions: Array) -> np.ndarray:
         """Return actions, or raise DivergedError where one is NaN: clipping would hide it."""
         return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.requirements)
 
-    def learn(self, row: np.ndarray, last: bool, state: Any = (), next_state: Any = ()) -> bool:
+    def learn(self, row: np.ndarray, last: bool, state: ArrayLike = (), next_state: ArrayLike = ()) -> bool:
         """Store one packed transition and run the updates that are due; return whether a model was fitted.
 
         last: the episode ended, by termination or by time-out.  state, next_state: the environment's state [state_dim]
@@ -313,10 +314,10 @@ class Trainer:
         )
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
-    def _ailing(self, policy: Any, spread: np.ndarray) -> Symptoms:
+    def _ailing(self, policy: Policy, spread: np.ndarray) -> Symptoms:
         """Return the symptoms of the state, and of the policy on some rows of replay."""
         actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
-        stuck = 0.0 if self.agent.spec.actions else stuck_share(actions)
+        stuck = 0.0 if self.agent.spec.actions else stuck_share(np.asarray(actions))
         return Symptoms(len(self.outliers.pairs), *still_shares(self.state), stuck)
 
     def sound(self, arrays: dict[str, Any]) -> bool:

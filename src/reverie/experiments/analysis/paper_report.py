@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -240,7 +241,7 @@ def _made(folders: Sequence[ResultsStore]) -> list[Part]:
     if failed:
         rows = [[row["domain"], row["variant"], str(row["seed"]), row["error"]] for row in failed]
         parts.append(Table("Cells that failed", ("domain", "who", "seed", "error"), rows))
-    pairs: dict[tuple[str, str], list[dict]] = {}
+    pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in done:
         pairs.setdefault((row["domain"], row["variant"]), []).append(row)
     rows = [

@@ -6,7 +6,7 @@ All random draws have fixed seeds.
 import math
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,14 +97,14 @@ def number(value: float) -> str:
 
 def curves(results: ResultsStore) -> dict[tuple[str, str], Curve]:
     """Return the curves of finished cells by (domain, variant)."""
-    found: dict[tuple[str, str], dict[int, list[dict]]] = {}
+    found: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = {}
     for key, rows in results.scores.items():
         if results.is_done(key):
             found.setdefault(key[:2], {})[key[2]] = rows
     return {pair: _curve(by_seed) for pair, by_seed in found.items()}
 
 
-def _curve(by_seed: dict[int, list[dict]]) -> Curve:
+def _curve(by_seed: dict[int, list[dict[str, Any]]]) -> Curve:
     seeds = tuple(sorted(by_seed))
     episodes = np.array([row["episode"] for row in by_seed[seeds[0]]])
     column = lambda name: np.array([[row[name] for row in by_seed[s]] for s in seeds])  # noqa: E731

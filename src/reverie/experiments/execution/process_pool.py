@@ -21,7 +21,7 @@ class ProcessPool:
 
     def __init__(self, jobs: int):
         self._lock, self._is_closed = threading.Lock(), False
-        self._processes: set[subprocess.Popen] = set()
+        self._processes: set[subprocess.Popen[str]] = set()
         self._threads = ThreadPoolExecutor(jobs, initializer=_keep_to_next, initargs=(iter(cores(jobs)),))
 
     def __enter__(self) -> "ProcessPool":
@@ -39,7 +39,7 @@ class ProcessPool:
         """Whether the block has ended, so that `run` starts no more processes."""
         return self._is_closed
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Call a function in one of the pool's threads.  The processes that it starts with `run` share a core."""
         return self._threads.submit(function, *arguments)
 

@@ -9,7 +9,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -93,7 +93,7 @@ def _open(cell: SweepCell, folder: Path) -> rv.Learner:
 
 
 @contextlib.contextmanager
-def _typed_as(command: Sequence[str]) -> Iterator[None]:
+def _typed_as(command: Sequence[str]) -> Generator[None]:
     """Have config.json name `command` as the one that wrote the run."""
     before, sys.argv = sys.argv, list(command)
     try:

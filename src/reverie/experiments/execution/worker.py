@@ -89,7 +89,7 @@ def agent_of(variant: Variant, domain: str, length: int) -> Algorithm:
         if not variant.model:
             return agent
         model = MODELS[variant.model](**variant.model_settings)
-        settings = {"rollout_length": length, **variant.imagination}
+        settings: dict[str, Any] = {"rollout_length": length, **variant.imagination}
         imagined = rv.Imagination.paper if variant.as_paper else rv.Imagination
         return imagined(agent, model, **settings)
     except ConfigError as error:
@@ -129,16 +129,15 @@ class _Scores:
         self._rows = [row for row in self._rows if row["episode"] <= episodes]
         self._table.replace(self._rows)
 
-    @property
     def next_episode(self) -> int | None:
-        """The episode after which the next score is due; None where all are there."""
+        """Return the episode after which the next score is due; None where all are there."""
         done = self._rows[-1]["episode"] if self._rows else 0
         return min(done + self._cell.every, self._cell.episodes) if done < self._cell.episodes else None
 
     def add(self, step: int, score: Score) -> None:
         """Add the score that is due."""
         seconds = round(self._before + time.monotonic() - self._began, 1)
-        values = (self.next_episode, step, *(float(f"{value:.6g}") for value in score), seconds)
+        values = (self.next_episode(), step, *(float(f"{value:.6g}") for value in score), seconds)
         row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
         self._table.append(row, durable=True)
         self._rows.append(row)
@@ -149,7 +148,8 @@ def _open(cell: RunSpec, run: Path, scores: _Scores) -> rv.Learner:
     """Return the cell's learner as its last save left it, or a new one where that is past a score that was lost."""
     if any(exists(run / "checkpoint" / f"{name}.safetensors") for name in ("latest", "previous")):
         learner = rv.Learner.load(run, go_back=True)
-        if scores.next_episode is None or learner.episodes <= scores.next_episode:
+        due = scores.next_episode()
+        if due is None or learner.episodes <= due:
             return learner
         learner.close()
     shutil.rmtree(run, ignore_errors=True)
@@ -164,12 +164,12 @@ def _greedy(learner: rv.Learner) -> Greedy:
 
 def _learn(learner: rv.Learner, env: EnvAdapter, scores: _Scores) -> None:
     scores.keep(learner.episodes)
-    while (due := scores.next_episode) is not None:
+    while (due := scores.next_episode()) is not None:
         try:
             learner.learn(episodes=due - learner.episodes)  # none where it was killed between saving and scoring
             score = scored(_greedy(learner), env)
         except DivergedError:  # a result like any other: the lowest there is, from here to the end
-            while scores.next_episode is not None:
+            while scores.next_episode() is not None:
                 scores.add(learner.steps, Score(-math.inf, 0.0, math.nan, 0.0))
             return
         scores.add(learner.steps, score)
@@ -179,7 +179,7 @@ def _act_at_random(cell: RunSpec, env: EnvAdapter, scores: _Scores) -> None:
     generator = np.random.default_rng(seed_of(cell.seed, NOISE))
     score = scored(lambda observation: generator.uniform(-1, 1, env.spec.action_dim), env)
     scores.keep(0)
-    while scores.next_episode is not None:
+    while scores.next_episode() is not None:
         scores.add(0, score)
 
 
