@@ -717,7 +717,7 @@ def test_ask_and_tell_take_turns():
         (None, [0, 0], rv.WorldError, "line7: the reward of step 1 is None; it must be one number"),
         ([1, 2], [0, 0], rv.WorldError, "line7: the reward of step 1 is [1, 2]; it must be one number"),
         (0.0, [0, np.inf], rv.WorldError, "line7: the observation holds inf at index 1; observations must be finite"),
-        (0.0, [0, 0, 0], rv.ConfigError, "line7: the observation has shape (3,); give (2,) or (B, 2)"),
+        (0.0, [0, 0, 0], rv.ConfigError, "line7: the observation has shape (3,); give one of shape (2,)"),
         (0.0, [[0, 0], [0, 0]], rv.ConfigError, "line7: the observation has shape (2, 2); give one, not a batch"),
     ],
 )
@@ -737,8 +737,8 @@ def test_what_was_told_wrong_may_be_told_again(reward, observation, error, text,
 @pytest.mark.parametrize(
     "observation, error, text",
     [
-        ([0, 0, 0], rv.ConfigError, "line7: the observation has shape (3,); give (2,) or (B, 2)"),
-        (0.0, rv.ConfigError, "line7: the observation has shape (); give (2,) or (B, 2)"),
+        ([0, 0, 0], rv.ConfigError, "line7: the observation has shape (3,); give one of shape (2,)"),
+        (0.0, rv.ConfigError, "line7: the observation has shape (); give one of shape (2,)"),
         ([[0, 0]], rv.ConfigError, "give one, not a batch"),
         ([np.nan, 0], rv.WorldError, "line7: the observation holds nan at index 0"),
     ],

@@ -304,7 +304,7 @@ def test_a_journal_that_was_cut_short_names_what_saves_it(run, latest, capsys):
     damage(run, line + b"".join(records[:20]))
     if not latest:
         os.replace(run / "checkpoint" / "latest.safetensors", run / "checkpoint" / "previous.safetensors")
-    with pytest.raises(rv.StorageError, match=rf"seen 30; restore .*backup, or `reverie recover {run}` saves"):
+    with pytest.raises(rv.StorageError, match=rf"learnt from 30; restore .*backup, or `reverie recover {run}` saves"):
         rv.Learner.load(run, env=Line)
     assert recover(run).steps == 20
 

@@ -145,6 +145,9 @@ def finished(tmp_path):
         (["train", "naf"], "the following arguments are required: ENV"),
         (["evaluate", "nowhere"], "nowhere holds no run (no config.json)"),
         (["video", "nowhere"], "nowhere holds no run (no config.json)"),
+        (["video", "peg"], "it is an environment; learn first (`reverie train naf peg`)"),
+        (["evaluate", "Pendulum-v1"], "it is an environment; learn first"),
+        (["evaluate", __file__], "it is a file; give the directory that training wrote"),
         (["check", "Pendulm-v1"], "did you mean 'Pendulum-v1'?"),
     ],
 )

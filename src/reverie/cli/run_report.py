@@ -33,11 +33,13 @@ def report(options: Any) -> None:
         elif exists(path / "config.json"):
             directories.append(path)
         elif exists(path) and path.is_dir():
+            within = any(exists(folder / "config.json") for folder in path.iterdir() if folder.is_dir())
             raise StorageError(
                 f"{path} holds neither results of `reverie reproduce`, nor a sweep, nor a run of `reverie train`"
+                + (f"; its folders hold runs: reverie report {path}/*" if within else "")
             )
         else:
-            raise StorageError(f"there is no folder {path}; give one of `reverie reproduce` or `reverie train`")
+            raise StorageError(f"there is no folder {path}; give one of `reverie reproduce`, `sweep` or `train`")
     with room_for(options, output):
         look()
         facts, size = write(folders, directories, output, sweeps)

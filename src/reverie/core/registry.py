@@ -28,6 +28,10 @@ class Registry(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._homes)
 
+    def __repr__(self) -> str:
+        """Return the names, as signatures in `help` show them."""
+        return " | ".join(self._homes)
+
     def find(self, name: str, what: str, load: Callable[[str, str], Any] | None = None) -> Any:
         """Return what a name stands for, or what a "package.module:attribute" of the user's own does.
 

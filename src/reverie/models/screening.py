@@ -89,7 +89,7 @@ def _mended(
     terminated = episode.terminated and length == len(episode)
     mended = Episode(states, episode.actions[:length], _filled(rewards, odd), terminated, episode.context)
     cut = f", without the last {count(len(episode) - length, 'step')}" if length < len(episode) else ""
-    return mended, filled, f"{text}to what its neighbours in time say{cut}"
+    return mended, filled, f"{text}to values interpolated from the steps before and after{cut}"
 
 
 def _filled(values: Float[np.ndarray, "T"], bad: Bool[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,23 @@ def unused(path: Path) -> Path:
     """Return `path`, or the first of `path`-2, `path`-3, … that does not exist."""
     names = itertools.chain([path.name], (f"{path.name}-{i}" for i in itertools.count(2)))
     return next(free for name in names if not exists(free := path.with_name(name)))
+
+
+def _what_to_give(path: Path) -> str:
+    """Return what to give in place of a path that holds no run."""
+    from reverie.domains import DOMAINS  # here, since reading a directory needs nothing of it
+
+    if path.is_file():
+        return "it is a file; give the directory that training wrote"
+    if exists(path / SWEEP):
+        return f"it holds a sweep; give one of its runs, which are in {path / 'runs'}"
+    if exists(path / RESULTS):
+        return "it holds results of `reverie reproduce`; give the directory of a run of `reverie train`"
+    if not exists(path) and (path.name in DOMAINS or re.fullmatch(r"\w+-v\d+", path.name)):
+        return (
+            f"it is an environment; learn first (`reverie train naf {path}`), then give the directory that this wrote"
+        )
+    return "give the directory that training wrote"
 
 
 class RunDirectory:
@@ -112,7 +130,7 @@ class RunDirectory:
     def read_config(self) -> Config:
         """Return config.json.  Raises StorageError where it is missing, damaged or of another version."""
         if not self.holds_run:
-            raise StorageError(f"{self.path} holds no run (no config.json); give the directory that training wrote")
+            raise StorageError(f"{self.path} holds no run (no config.json); {_what_to_give(self.path)}")
         return read_config(self.config_file)
 
     def write_call(self, call: Call) -> None:

@@ -19,8 +19,11 @@ class Units:
         self._spec, self._env = spec, env
         self._clipped = ClippedValues(spec.name, by_index if env is None else env.sensor)
 
-    def flat(self, observation: Any) -> np.ndarray:
-        """Return an observation [n] or a batch [B, n] as finite float32.  Raises ConfigError for other shapes."""
+    def flat(self, observation: Any, batch: bool = True) -> np.ndarray:
+        """Return an observation [n] or a batch [B, n] as finite float32.  Raises ConfigError for other shapes.
+
+        batch: whether the message speaks of batches.
+        """
         n = self._spec.observation_dim
         if self._env is None or isinstance(observation, np.ndarray):
             try:
@@ -32,14 +35,13 @@ class Units:
             if flat.shape == (n,) or (flat.ndim == 2 and flat.shape[1] == n):
                 return self._clipped.vector("the observation", flat)
         if self._env is None:
-            raise ConfigError(
-                f"{self._spec.name}: the observation has shape {np.shape(observation)}; give ({n},) or (B, {n})"
-            )
+            wanted = f"({n},) or (B, {n})" if batch else f"one of shape ({n},)"
+            raise ConfigError(f"{self._spec.name}: the observation has shape {np.shape(observation)}; give {wanted}")
         return self._env.flatten(observation)
 
     def one(self, observation: Any) -> np.ndarray:
         """Return one observation [n].  Raises ConfigError for a batch."""
-        flat = self.flat(observation)
+        flat = self.flat(observation, batch=False)
         if flat.ndim != 1:
             raise ConfigError(f"{self._spec.name}: the observation has shape {flat.shape}; give one, not a batch")
         return flat
