@@ -399,6 +399,14 @@ def test_evaluate_prints_every_return_and_their_interval(run):
     assert text.startswith(f"Pendulum-v1, policy of step {STEPS}, 3 greedy episodes\nmean {facts['mean']:.4g}, ")
 
 
+def test_a_page_about_one_folder_is_written_there_and_about_several_here(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, other = shutil.copytree(run, tmp_path / "one"), shutil.copytree(run, tmp_path / "other")
+    assert one_object("report", one)["report"] == str(one / "report.html") and (one / "report.html").is_file()
+    assert one_object("report", one, other)["report"] == "report.html" and (tmp_path / "report.html").is_file()
+    assert f"its folders hold runs: reverie report {tmp_path}/*" in refusal("report", tmp_path)
+
+
 def test_evaluate_repeats_what_training_measured(run):
     rows = read_rows(run / "evaluations.csv")
     assert one_object("evaluate", run, "--episodes", "1")["mean"] == pytest.approx(float(rows[-1]["return_mean"]))

@@ -27,5 +27,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of `reproduce` or `sweep`, or run directories",
     )
     parser.add_argument(
-        "-o", "--output", type=types.file, default=OUTPUT, metavar="FILE.html", help=f"the page ({OUTPUT})"
+        "-o", "--output", type=types.file, metavar="FILE.html", help=f"the page ({OUTPUT}, in DIR if there is only one)"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
+from reverie.cli.report import OUTPUT
 from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import look
@@ -21,7 +22,7 @@ from reverie.storage.run import RESULTS, SWEEP
 
 def report(options: Any) -> None:
     """Write one page about all folders."""
-    folders, directories, sweeps, output = [], [], [], Path(options.output)
+    folders, directories, sweeps, output = [], [], [], _output(options)
     require_ending(output, (".html", ".htm"), "pages are", bare=True)
     stopping.set_message("no report was written")
     for path in map(Path, options.directories):
@@ -33,10 +34,9 @@ def report(options: Any) -> None:
         elif exists(path / "config.json"):
             directories.append(path)
         elif exists(path) and path.is_dir():
-            within = any(exists(folder / "config.json") for folder in path.iterdir() if folder.is_dir())
             raise StorageError(
                 f"{path} holds neither results of `reverie reproduce`, nor a sweep, nor a run of `reverie train`"
-                + (f"; its folders hold runs: reverie report {path}/*" if within else "")
+                + (f"; its folders hold runs: reverie report {path}/*" if _holds_runs(path) else "")
             )
         else:
             raise StorageError(f"there is no folder {path}; give one of `reverie reproduce`, `sweep` or `train`")
@@ -44,6 +44,21 @@ def report(options: Any) -> None:
         look()
         facts, size = write(folders, directories, output, sweeps)
         emit(options, facts, f"{output}: {words.size(size)}")
+
+
+def _holds_runs(path: Path) -> bool:
+    """Return whether folders in `path` are run directories, as far as the system says."""
+    try:
+        return any((folder / "config.json").is_file() for folder in path.iterdir())
+    except OSError:
+        return False
+
+
+def _output(options: Any) -> Path:
+    """Return where the page goes: beside the data of one folder, so that pages of several do not replace one another."""
+    if options.output:
+        return Path(options.output)
+    return Path(options.directories[0], OUTPUT) if len(options.directories) == 1 else Path(OUTPUT)
 
 
 def write(
