@@ -347,7 +347,7 @@ def test_learning_stops_when_its_directory_goes_and_nothing_is_written_there(loo
 def test_looking_is_for_once_in_a_second(tmp_path, monkeypatch):
     looks = []
     with asked(tmp_path) as learner:
-        monkeypatch.setattr(learner._session.records, "look", lambda: looks.append(1))
+        monkeypatch.setattr(learner._session.records, "check_directory", lambda: looks.append(1))
         tell(learner, 50)
     assert len(looks) < 10
 

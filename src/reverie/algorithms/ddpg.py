@@ -234,5 +234,5 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         return mu(policy.actor, policy.moments, x, config.normalisation)[0]
 
     begin, act, explore = acting(config.exploration, spec.action_dim, policy, greedy)
-    look = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)
+    diagnosis = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)

@@ -255,5 +255,5 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
         explored, memory = explore(reads, memory, observation, jax.random.normal(key, (1,), jnp.float32))
         return jnp.where(explore_now, explored, greedy(reads, observation)), memory
 
-    look = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, forgetful, act, update, look, policy, greedy, explore)
+    diagnosis = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, forgetful, act, update, diagnosis, policy, greedy, explore)

@@ -296,8 +296,8 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
 
     shaping = {"shape": shape} if config.shapes_noise else {}
     begin, act, explore = acting(config.exploration, m, policy, greedy, **shaping)
-    look = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)
+    diagnosis = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)
 
 
 __all__ = ["NAF", "NAFState"]

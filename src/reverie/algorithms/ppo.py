@@ -307,5 +307,5 @@ def _build(config: PPO, spec: EnvSpec) -> Agent:
         return act_with(policy, observation, 0.0)
 
     begin, act, explore = drawing(spec.action_dim, policy, act_with)
-    look = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)
+    diagnosis = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)

@@ -340,5 +340,5 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         return act_with(policy, observation, 0.0)
 
     begin, act, explore = drawing(m, policy, act_with)
-    look = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, look, policy, greedy, explore)
+    diagnosis = functools.partial(diagnose, config)
+    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 
 class Contender(NamedTuple):
@@ -21,7 +21,7 @@ def interleave(contenders: list[Contender], rounds: int) -> dict[str, list[float
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:
-            look()
+            raise_if_interrupted()
             began = time.perf_counter()
             contender.run()
             if number:

@@ -9,7 +9,7 @@ from reverie.cli import stopping  # imported first: it handles Ctrl-C and SIGTER
 from reverie.cli.parser import VERBS, UsageError, build_parser
 from reverie.cli.stopping import DONE, WRONG
 from reverie.core.errors import ReverieError, sentence, unknown
-from reverie.core.interrupts import FLAG, Interrupted, look
+from reverie.core.interrupts import FLAG, Interrupted, raise_if_interrupted
 
 
 def command() -> NoReturn:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    look()
+    raise_if_interrupted()
     if words and not words[0].startswith("-") and words[0] not in VERBS:
         raise unknown("verb", words[0], VERBS)
     try:
@@ -44,7 +44,7 @@ def _run(words: Sequence[str]) -> int:
         return asked.code if isinstance(asked.code, int) else DONE
     from reverie.cli.output import warnings_in_one_line
 
-    look()
+    raise_if_interrupted()
     with warnings_in_one_line():
         return options.run(options) or DONE
 

@@ -9,7 +9,7 @@ from reverie.cli import argument_types as types
 from reverie.cli import stopping
 from reverie.cli.output import emit
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 
 def run(options: Any) -> None:
@@ -18,7 +18,7 @@ def run(options: Any) -> None:
     from reverie.bench.physics_benchmark import chosen, domains
     from reverie.training.provenance import machine, versions
 
-    look()
+    raise_if_interrupted()
     peers = [name for name in options.against.split(",") if name]
     check_peers(peers, options.what)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # raised by peers

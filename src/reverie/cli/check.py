@@ -7,14 +7,14 @@ from reverie.cli import argument_types as types
 from reverie.cli import groups, stopping
 from reverie.cli.output import emit, note
 from reverie.core.errors import one_line
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 
 def run(options: Any) -> int | None:
     """Print the findings; return exit status 2 where learning cannot work."""
     from reverie.environments.environment_check import check
 
-    look()
+    raise_if_interrupted()
     stopping.set_message("a check saves nothing")
     findings, figures = check(options.env, options.steps)
     wrong = [finding for finding in findings if finding.verdict == "wrong"]

@@ -6,7 +6,7 @@ from typing import Any
 from reverie.cli import argument_types as types
 from reverie.cli import groups, stopping
 from reverie.cli.output import emit
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count
 
 
@@ -15,7 +15,7 @@ def run(options: Any) -> None:
     from reverie.training.evaluation import cut_note, evaluate
     from reverie.training.saved_policy import SavedPolicy
 
-    look()
+    raise_if_interrupted()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     env = saved.env(options.env, options.allow_new_bounds)
     stopping.set_message("an evaluation saves nothing")

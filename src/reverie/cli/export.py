@@ -8,13 +8,13 @@ from reverie.cli import argument_types as types
 from reverie.cli import stopping
 from reverie.cli.output import emit, room_for
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count
 
 
 def run(options: Any) -> None:
     """Write the greedy policy of a run, or its experience, to a file for other programs."""
-    look()
+    raise_if_interrupted()
     stopping.set_message(f"nothing was written to {options.output}")
     dataset = options.output.startswith("minari:")
     with room_for(options, None if dataset else Path(options.output)):

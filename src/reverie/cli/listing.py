@@ -13,7 +13,7 @@ from reverie.cli import plan, solve
 from reverie.cli.groups import Method
 from reverie.cli.output import emit
 from reverie.core.errors import unknown
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.registry import first_line, loaded
 from reverie.core.words import count, typed
 
@@ -36,7 +36,7 @@ def run(options: Any) -> None:
     if options.name == ENVIRONMENTS:
         return _environments(options)
     groups = _groups()
-    look()
+    raise_if_interrupted()
     if options.name in (None, *groups):
         wanted = groups if options.name is None else {options.name: groups[options.name]}
         facts = {group: {name: entry.text for name, entry in members.items()} for group, members in wanted.items()}
@@ -125,7 +125,7 @@ def _environments(options: Any) -> None:
     """Print the ids that Gymnasium knows here, each by where it comes from."""
     import gymnasium as gym
 
-    look()
+    raise_if_interrupted()
     facts = {name: str(spec.entry_point).partition(":")[0] for name, spec in sorted(gym.registry.items())}
     emit(options, {ENVIRONMENTS: facts}, ENVIRONMENTS, *(f"  {name:34} {text}" for name, text in facts.items()))
 

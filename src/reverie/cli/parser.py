@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 import reverie
 from reverie.cli.completion import SHELLS, PrintCompletion
 from reverie.core.errors import one_line
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.other_names import called_here, setting_meant
 
 ALIKE = 0.75  # an option to one that does not exist, from 0 to 1: so that it is proposed
@@ -132,7 +132,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             module = importlib.import_module(f"reverie.cli.{verb.module}")
             parser_of_verb.set_defaults(run=module.run)
             module.add_arguments(parser_of_verb)
-            look()
+            raise_if_interrupted()
     return parser
 
 

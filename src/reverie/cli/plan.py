@@ -6,7 +6,7 @@ from typing import Any
 from reverie.cli import argument_types as types
 from reverie.cli import groups
 from reverie.cli.groups import Method
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 HORIZON = 50  # steps that mpc plans ahead
 ITERATIONS = {"ilqg": 100, "mpc": 3, "fitted": 10, "pilqr": 20}
@@ -52,7 +52,7 @@ def run(options: Any) -> None:
     """Plan, act on the plan in the real environment, and film it."""
     from reverie.cli.run_plan import plan
 
-    look()
+    raise_if_interrupted()
     plan(options)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reverie.cli import argument_types as types
 from reverie.cli import stopping
 from reverie.cli.output import emit
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count, listed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def run(options: Any) -> None:
     """Save the whole parts of a damaged run in a new directory, and print what was lost."""
     from reverie.training.recovery import recover
 
-    look()
+    raise_if_interrupted()
     stopping.set_message(f"nothing was recovered; {options.run_directory} is unchanged")
     found = recover(Path(options.run_directory), None if options.output is None else Path(options.output))
     emit(options, dataclasses.asdict(found) | {"goes_on": found.goes_on}, *_lines(found))

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from reverie.cli import argument_types as types
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 OUTPUT = "report.html"
 
@@ -13,7 +13,7 @@ def run(options: Any) -> None:
     """Write one page about all folders."""
     from reverie.cli.run_report import report
 
-    look()
+    raise_if_interrupted()
     report(options)
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from reverie.cli import argument_types as types
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.experiments.spec.paper import EXPERIMENTS
 
 
@@ -12,7 +12,7 @@ def run(options: Any) -> int:
     """Run the missing cells of an experiment, then write the report; return exit status 1 where some failed."""
     from reverie.cli.run_reproduce import reproduce
 
-    look()
+    raise_if_interrupted()
     return reproduce(options)
 
 

@@ -13,7 +13,7 @@ from reverie.cli.output import emit, note, room_for
 from reverie.cli.plan import EPISODES, HORIZON, ITERATIONS
 from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count
 from reverie.environments.env_factory import make_env
 from reverie.report.film import SKETCHED, record, refuse_what_cannot_be_written
@@ -82,7 +82,7 @@ def _ilqg(options: Any, episode: int, output: Path | None) -> dict[str, Any]:
     table: list[dict[str, Any]] = []
 
     def watch(steps: int, row: dict[str, float]) -> None:
-        look()
+        raise_if_interrupted()
         before = table[-1]["iteration"] if table and table[-1]["steps"] == steps else 0
         known = {name: value if math.isfinite(value) else None for name, value in row.items()}
         table.append({"steps": steps, "iteration": before + 1, **known})
@@ -153,7 +153,7 @@ def _fitted(options: Any, output: Path | None) -> dict[str, Any]:
     controller, status = None, None
     began = time.perf_counter()
     for done in progress:
-        look()
+        raise_if_interrupted()
         controller, status = done.controller, done.update.status
         row = {
             "iteration": len(table) + 1,

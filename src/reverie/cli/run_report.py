@@ -9,7 +9,7 @@ from reverie.cli.output import emit, room_for
 from reverie.cli.report import OUTPUT
 from reverie.core import words
 from reverie.core.errors import StorageError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.experiments.analysis import paper_report, runs_report, sweep_report
 from reverie.experiments.execution.results_store import ResultsStore
 from reverie.experiments.execution.sweep_store import SweepStore
@@ -26,7 +26,7 @@ def report(options: Any) -> None:
     require_ending(output, (".html", ".htm"), "pages are", bare=True)
     stopping.set_message("no report was written")
     for path in map(Path, options.directories):
-        look()
+        raise_if_interrupted()
         if exists(path / RESULTS):
             folders.append(ResultsStore(path))
         elif exists(path / SWEEP):
@@ -41,7 +41,7 @@ def report(options: Any) -> None:
         else:
             raise StorageError(f"there is no folder {path}; give one of `reverie reproduce`, `sweep` or `train`")
     with room_for(options, output):
-        look()
+        raise_if_interrupted()
         facts, size = write(folders, directories, output, sweeps)
         emit(options, facts, f"{output}: {words.size(size)}")
 
@@ -77,7 +77,7 @@ def write(
         title, lead = "Settings compared", f"{words.count(runs, 'run')}."
     else:
         title, lead = "Learning curves", f"{words.count(len(directories), 'run')}."
-    look()
+    raise_if_interrupted()
     size = write_page(Document(title, lead, sections), output)
     parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
     found = [verdict for part in parts for verdict in part.verdicts]

@@ -14,7 +14,7 @@ from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
 from reverie.cli.train import STEPS, usual_evaluate_every
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count
 from reverie.environments.env_factory import make_env
 from reverie.experiments.analysis import sweep_report
@@ -190,7 +190,7 @@ def _require_possible(options: Any, cells: Sequence[SweepCell]) -> None:
     try:
         for i, cell in enumerate(cells):
             if i == 0 or not tried.issuperset(cell.settings.items()):
-                look()
+                raise_if_interrupted()
                 fitting(read(cell.agent), env.spec)
                 tried |= set(cell.settings.items())
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 from reverie.cli import argument_types as types
 from reverie.cli import groups
 from reverie.cli.groups import Method
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 PLANNING_STEPS = 5
 DISCOUNT = {"discount": (0.99, "γ, from 0 to 1")}
@@ -38,7 +38,7 @@ def run(options: Any) -> None:
     """Solve a table, or learn it from samples; print and draw values and policy."""
     from reverie.cli.run_solve import solve
 
-    look()
+    raise_if_interrupted()
     solve(options)
 
 

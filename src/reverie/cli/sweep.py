@@ -7,7 +7,7 @@ from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
 from reverie.cli.train import STEPS, add_evaluation, add_imagination
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 
 SEEDS = 5  # where --seeds is left out
@@ -18,7 +18,7 @@ def run(options: Any) -> int:
     """Train the runs of the grid that are missing, then write the table and the page; exit status 1 where some failed."""
     from reverie.cli.run_sweep import sweep
 
-    look()
+    raise_if_interrupted()
     return sweep(options)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 from reverie.models import MODELS
 
@@ -19,11 +19,11 @@ def run(options: Any) -> int | None:
     if options.seeds is not None:
         from reverie.cli.run_sweep import train_seeds
 
-        look()
+        raise_if_interrupted()
         return train_seeds(options)
     from reverie.cli.run_train import train
 
-    look()
+    raise_if_interrupted()
     train(options)
     return None
 

@@ -7,7 +7,7 @@ from typing import Any
 from reverie.cli import argument_types as types
 from reverie.cli import groups, stopping
 from reverie.cli.output import emit, note, room_for
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 
 def run(options: Any) -> None:
@@ -16,7 +16,7 @@ def run(options: Any) -> None:
     from reverie.training.evaluation import cut_note
     from reverie.training.saved_policy import SavedPolicy
 
-    look()
+    raise_if_interrupted()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
     stopping.set_message(f"no film was written to {output}")

@@ -29,11 +29,11 @@ class Flag:
             for listener in tuple(self.listeners):
                 listener()
 
-    def look(self) -> None:
+    def raise_if_interrupted(self) -> None:
         """Raise Interrupted if a signal came."""
         if self.asked:
             raise Interrupted
 
 
 FLAG = Flag()
-look = FLAG.look
+raise_if_interrupted = FLAG.raise_if_interrupted

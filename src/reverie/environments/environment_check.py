@@ -9,7 +9,7 @@ import numpy as np
 
 from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, ReverieError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count, listed
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import EnvSource, make_env
@@ -89,7 +89,7 @@ def _rollout(adapter: EnvAdapter, steps: int, seed: int) -> _Rollout:
     deaths = timeouts = both = length = 0
     seconds = 0.0
     for number in range(1, steps + 1):
-        look()
+        raise_if_interrupted()
         action = adapter.spec.to_world(adapter.spec.random(generator))
         began = time.perf_counter()
         reward, observation, terminated, truncated = adapter.step(action, number)

@@ -13,7 +13,7 @@ import numpy as np
 from reverie.control.controller import Controller
 from reverie.core.dynamics import Episode, FitResult
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
@@ -148,7 +148,7 @@ def _episode(
     context = np.array(simulator.target, float)
     states, actions, noise, rewards, over, terminated = [state_of(world)], [], [], [], False, False
     while not over and len(actions) < start.steps:
-        look()
+        raise_if_interrupted()
         noise.append(innovation := generator.standard_normal(simulator.action_dim))
         u = NOISE * innovation
         if controller is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from reverie.control import ilqg, mpc
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.status import Status
 from reverie.core.words import count
@@ -186,7 +186,7 @@ def plan_ahead(
     needed because late steps may ask for momentum that early steps do not need: planned at once, the cart-pole's pole
     goes round several times.
     """
-    look()
+    raise_if_interrupted()
     few = min(iterations, STAGE_ITERATIONS)
     noise = first_actions(steps, planning.simulator.action_dim, seed)
     at_once = _solve(planning, steps, x, noise, few, watch)
@@ -212,7 +212,7 @@ def _solve(
     regularisation: float | None = None,
 ) -> ilqg.Plan:
     def seen(row: dict[str, float]) -> None:
-        look()
+        raise_if_interrupted()
         watch(length, row)
 
     return ilqg.solve_on_host(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reverie.core.errors import ConfigError, ReverieError, WorldError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.storage.files import io_errors, read_regular
@@ -188,5 +188,5 @@ def _mp4(frames: list[Any], per_second: float) -> bytes:
 def _append(writer: Any, frames: list[Any]) -> None:
     """Encode pictures until an interrupt; closing the writer then also ends ffmpeg."""
     for frame in frames:
-        look()
+        raise_if_interrupted()
         writer.append_data(frame)

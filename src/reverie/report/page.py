@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.report.document import Commands, Curves, Document, Film, Films, Line, Part, Section, Table, Text, Verdicts
 from reverie.storage.output_file import output_at
 
@@ -108,7 +108,7 @@ def _anchors(sections: Sequence[Section]) -> list[str]:
 
 
 def _section(anchor: str, section: Section, looks: LineStyles) -> str:
-    look()
+    raise_if_interrupted()
     parts = "\n".join(_part(part, looks) for part in section.parts)
     return f'<section id="{anchor}">\n<h2>{escape(section.title)}</h2>\n{parts}\n</section>'
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 
 WIDTH, HEIGHT = 640, 480
 LEFT, TOP, GAP = 70, 22, 24  # of a panel: room for its scale, room for its title, and the space between panels
@@ -59,7 +59,7 @@ class Traces:
 
 def _picture(titles: Sequence[str], parts: Sequence[np.ndarray], step: int, steps: int) -> np.ndarray:
     """Return the picture after `step` of `steps` steps."""
-    look()
+    raise_if_interrupted()
     picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(picture)
     tall = (HEIGHT - GAP) // len(parts)

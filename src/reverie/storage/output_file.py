@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reverie.core.errors import ConfigError, StorageError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.storage.files import io_errors, kind_of, write_all, write_whole
 from reverie.storage.run import RunDirectory
 
@@ -40,7 +40,7 @@ class Output(NamedTuple):
 
         Raises StorageError on failure, and Interrupted where a signal came before.
         """
-        look()
+        raise_if_interrupted()
         if self.file is not None:
             write_whole(self.file, data, REMEDY)
             return

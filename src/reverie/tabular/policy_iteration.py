@@ -25,7 +25,7 @@ from scipy.sparse.linalg import spsolve
 from reverie.core.argument_checks import at_least_0, shown, whole
 from reverie.core.array_like import as_array
 from reverie.core.errors import ConfigError, ReverieWarning
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.status import Status
 from reverie.core.words import count
 from reverie.tabular.bellman import action_values, expectation, under
@@ -143,7 +143,7 @@ def policy_iteration(mdp: MDP, discount: float, evaluate: Evaluation | None = No
     policy = np.maximum(toward_an_end(mdp), 0) if discount == 1.0 else mdp.rewards.argmax(1)
     V, changes, status = np.zeros(mdp.states), [], Status.MAX_ITERATIONS
     for _ in range(iterations):
-        look()
+        raise_if_interrupted()
         old, (V, evaluated) = V, _evaluated(evaluate, mdp, policy, discount)
         check_values(V)
         changes.append(float(np.abs(V - old).max()))

@@ -21,7 +21,7 @@ import numpy as np
 from reverie.core.argument_checks import shown, whole
 from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.seeds import NOISE, seed_of
 from reverie.core.status import Status
 from reverie.tabular.limits import LARGEST, too_large
@@ -124,7 +124,7 @@ def q_learning(
         s, steps, total = world.reset(episode), 0, 0.0
         ended = terminated = truncated = False
         while not ended:
-            look()
+            raise_if_interrupted()
             a = int(draw() * world.actions) if draw() < epsilon else best(table.Q[s], draw)
             s_next, reward, terminated, truncated = world.step(a)
             table.update(s, a, reward, s_next, terminated)

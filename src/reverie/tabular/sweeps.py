@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.status import Status
 from reverie.tabular.limits import check_values
 from reverie.tabular.mdp import MDP
@@ -48,7 +48,7 @@ def iterate_to_convergence(
     status, bound, shift = Status.MAX_ITERATIONS, np.inf, 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # such values are refused below
         for _ in range(iterations):
-            look()
+            raise_if_interrupted()
             new = update(V)
             delta = new - V
             low, high = float(delta.min()), float(delta.max())

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator
 from types import FrameType
 
-from reverie.core.interrupts import FLAG, Interrupted, look
+from reverie.core.interrupts import FLAG, Interrupted, raise_if_interrupted
 from reverie.environments.blocking_calls import CALLS_UNDER_WAY
 from reverie.training.signal_handlers import HANG_UP, STOPPING, Handler, InstalledHandlers, stopping_signals
 
@@ -46,7 +46,7 @@ def deferred_interrupts(stop: Callable[[], object]) -> Generator[None]:
             yield
         finally:
             FLAG.listeners.remove(stop)
-        look()
+        raise_if_interrupted()
 
 
 @contextlib.contextmanager

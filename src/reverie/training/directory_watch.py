@@ -30,7 +30,7 @@ class DirectoryWatch:
             self._config = read_regular(run.config_file)
             self._held = read_config(run.config_file)
 
-    def look(self) -> str | None:
+    def check(self) -> str | None:
         """Return None where everything is in place, else a sentence that says what happened and where the steps are.
 
         Raises StorageError where the directory cannot be looked at.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from reverie.core.errors import ReverieWarning
-from reverie.core.interrupts import Interrupted, look
+from reverie.core.interrupts import Interrupted, raise_if_interrupted
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.words import count
 from reverie.environments.env_adapter import EnvAdapter
@@ -93,10 +93,10 @@ def play(
 
     watch: called with the number of each step, from 1 on, before the step.
     """
-    look()
+    raise_if_interrupted()
     observation, total, limit = env.reset(seed_of(seed, EVALUATE, episode)), 0.0, limit or limit_for(env)
     for step in range(1, limit + 1):
-        look()
+        raise_if_interrupted()
         watch(step)
         reward, observation, terminated, truncated = env.step(env.spec.to_world(greedy(observation)), step)
         total += reward

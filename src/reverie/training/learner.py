@@ -10,7 +10,7 @@ import numpy as np
 from reverie.core.agent import Algorithm
 from reverie.core.argument_checks import whole
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.types import EnvSpec
 from reverie.environments.env_factory import EnvSource, make_env
 from reverie.environments.values import truth
@@ -78,7 +78,7 @@ class Learner:
         self._evaluation_env = EvaluationEnv(evaluation_env, env)
         first = None if env is None else make_env(env)
         self.spec: EnvSpec = spec if first is None else first.spec
-        look()
+        raise_if_interrupted()
         config, agent = resource_estimates.fitting(config, self.spec)
         self.config = config
         self._turns: EnvTurns | None = None
@@ -89,7 +89,7 @@ class Learner:
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
         # Built before the directory is opened, so that settings that cannot work leave no run behind.
         self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
-        look()
+        raise_if_interrupted()
 
         self._units = Units(self.spec, first)
         self._callbacks: Sequence[events.Callback] = ()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError, DivergedError, StorageError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
 from reverie.storage.episodes import EpisodeSummary
@@ -291,7 +291,7 @@ class RecordedTrainer:
         for turn in range(min(self.env_count, done)):
             self._restore_episode(turn, records[turn : done : self.env_count])
         for record in records[done:]:
-            look()
+            raise_if_interrupted()
             self._learn_again(RecordedStep.of(record))
         return evaluations
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from reverie.core.errors import StorageError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count
 from reverie.storage import checkpoint, events, tables
 from reverie.storage.config import Config, read_config
@@ -91,7 +91,7 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
         if config is not None and (exists(new.call_file) or report.checkpoint != f"of step {report.steps}"):
             report.to_go_on = resume_line(config, out)
         report.left_out += copy_others(run.path, folder, _written_anew(run))
-        look()
+        raise_if_interrupted()
     return report
 
 

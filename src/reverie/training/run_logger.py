@@ -118,34 +118,34 @@ class RunLogger:
             self.journal.sync()
             self._synced = now
         if now - self._looked > LOOK_SECONDS:
-            self.look()
+            self.check_directory()
             self._looked = now
 
-    def look(self) -> None:
+    def check_directory(self) -> None:
         """Raise StorageError where the directory, the journal or the lock was removed or replaced.
 
         The content of the open journal is then saved elsewhere.  Nothing more is written to what stands in its place.
         """
         if self.lost is None:
-            self.lost = self._keeper.look()
+            self.lost = self._keeper.check()
         if self.lost is not None:
             raise StorageError(self.lost)
 
     def write_episode(self, row: dict[str, Any]) -> None:
         """Append an episode's row."""
-        self.look()
+        self.check_directory()
         self.episodes.append(row)
         self.charts.add("episode", row["step"], {"return": row["return"], "length": row["length"]})
 
     def write_evaluation(self, row: dict[str, Any]) -> None:
         """Append an evaluation's row."""
-        self.look()
+        self.check_directory()
         self.evaluations.append(row, durable=True)  # evaluations cost episodes and cannot be made again
         self.charts.add("evaluation", row["step"], row)
 
     def write_metrics(self, row: dict[str, Any]) -> None:
         """Append a row of metrics; missing ones stay empty."""
-        self.look()
+        self.check_directory()
         self.metrics.append(row)
         self.charts.add("metrics", row["step"], row)
 
@@ -164,7 +164,7 @@ class RunLogger:
 
         The old one becomes the previous one, unless it was damaged.
         """
-        self.look()
+        self.check_directory()
         self.journal.sync()
         # unknown while a run is being restored
         crc = self.journal.crc if facts["steps"] == self.journal.count else None
@@ -237,7 +237,7 @@ class RunLogger:
 
     def sync(self) -> None:
         """Return once the journal is on the disk."""
-        self.look()
+        self.check_directory()
         self.journal.sync()
         self.charts.flush()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reverie.core.interrupts import EXIT_STATUS, look
+from reverie.core.interrupts import EXIT_STATUS, raise_if_interrupted
 from reverie.experiments.execution.cells import Cell, OnRow, worker_of
 from reverie.experiments.execution.process_pool import ProcessPool
 from reverie.experiments.spec.declaration import PINNED
@@ -38,7 +38,7 @@ def run(cells: Sequence[Cell], folder: Path, jobs: int, on_row: OnRow) -> Genera
             pool.submit(_work, pool, cell, folder / cell.folder_name, lambda *event: events.put(event))
         left = len(cells)
         while left:
-            look()
+            raise_if_interrupted()
             try:
                 cell, event = events.get(timeout=LOOK)
             except queue.Empty:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.errors import ConfigError, ReverieError
-from reverie.core.interrupts import look
+from reverie.core.interrupts import raise_if_interrupted
 from reverie.experiments.execution.cells import Cell, OnRow, worker_of
 from reverie.experiments.execution.local_backend import RETRIES
 from reverie.experiments.spec.declaration import PINNED
@@ -68,7 +68,7 @@ def run(cells: Sequence[Cell], on_row: OnRow) -> Generator[tuple[Any, Any]]:
     waiting = {remote.remote(cell, progress): cell for cell in cells}
     try:
         while waiting:
-            look()
+            raise_if_interrupted()
             ended, _ = ray.wait(list(waiting), timeout=SECONDS)
             with contextlib.suppress(ray.exceptions.RayError):  # the board's node died: it comes up elsewhere, empty
                 for cell, row in ray.get(progress.take.remote()):
