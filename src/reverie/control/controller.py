@@ -102,8 +102,8 @@ def _maximum_entropy(
     ends = jnp.log(low * jnp.min(curvature)), jnp.log(high * jnp.max(curvature))
     a, b = jax.lax.fori_loop(0, HALVINGS, halve, ends)
     log_c = 0.5 * (a + b)
-    spread = (vectors * variances(log_c)[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
-    return Controller(K, k, cholesky(spread)[0])
+    covariance = (vectors * variances(log_c)[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
+    return Controller(K, k, cholesky(covariance)[0])
 
 
 _maximum_entropy_d = double(_maximum_entropy)

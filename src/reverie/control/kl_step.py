@@ -85,21 +85,21 @@ def augmented(
     return jax.tree.map(lambda own, more: (own + eta * more) / (eta + entropy), cost, added)
 
 
-def divergence(new: Controller, old: Controller, means: Numbers, spreads: Numbers) -> Float[Array, "T"]:
+def divergence(new: Controller, old: Controller, means: Numbers, covariances: Numbers) -> Float[Array, "T"]:
     """Return E KL(new_t ‖ old_t) in nats, over states x_t ~ N(means_t, spreads_t).  Pure.
 
-    means: [T, n].  spreads: [T, n, n].  Raises SpaceError where shapes do not fit.
+    means: [T, n].  covariances: [T, n, n].  Raises SpaceError where shapes do not fit.
     """
-    fitted = shapes.fit("kl_step.divergence", new, old, f=means, covariance=spreads)
-    new, old, means, spreads = shapes.alike(fitted)
+    fitted = shapes.fit("kl_step.divergence", new, old, f=means, covariance=covariances)
+    new, old, means, covariances = shapes.alike(fitted)
 
-    def one(new: Controller, old: Controller, P: Array, mean: Array, spread: Array) -> Array:
+    def one(new: Controller, old: Controller, P: Array, mean: Array, covariance: Array) -> Array:
         dK, toward = new.K - old.K, (new.K - old.K) @ mean + new.k - old.k
-        moved = jnp.sum(P * (dK @ spread @ dK.T)) + toward @ P @ toward
+        moved = jnp.sum(P * (dK @ covariance @ dK.T)) + toward @ P @ toward
         grown = log_determinant(old.chol) - log_determinant(new.chol)
         return 0.5 * (jnp.sum(P * (new.chol @ new.chol.T)) - toward.shape[0] + grown + moved)
 
-    return jax.vmap(one)(new, old, precision(old), means, spreads)
+    return jax.vmap(one)(new, old, precision(old), means, covariances)
 
 
 class _Bracket(NamedTuple):
@@ -134,8 +134,8 @@ def _bounded_step(
     def attempt(eta: Float[Array, ""]) -> tuple[Controller, Float[Array, "T"], Bool[Array, ""]]:
         found = lqr.backward(dynamics, augmented(cost, old, eta, entropy))
         new = Controller(found.K, found.k, factor(found.Quu))
-        means, spreads, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
-        return new, divergence(new, old, means[:-1], spreads[:-1]), found.status == Status.DONE
+        means, covariances, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
+        return new, divergence(new, old, means[:-1], covariances[:-1]), found.status == Status.DONE
 
     def unfinished(bracket: _Bracket) -> Array:
         return (bracket.status == Status.BOUND_UNMET) & (bracket.trials < TRIALS)

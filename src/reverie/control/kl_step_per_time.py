@@ -151,8 +151,8 @@ def _bounded_steps(
     def narrow(search: _Search) -> _Search:
         eta = search.following
         new, positive = regulated(dynamics, cost, old, eta, exact)
-        means, spreads, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
-        kl = divergence(new, old, means[:-1], spreads[:-1])
+        means, covariances, *_ = lqr.moments(dynamics, new, x0_mean, x0_covariance)
+        kl = divergence(new, old, means[:-1], covariances[:-1])
         kl = jnp.where(positive & jnp.isfinite(kl), jnp.maximum(kl, 0.0), jnp.inf)
         away = jnp.log(kl / bounds)
         away = jnp.where((eta <= least) & (away < 0), 0.0, away)

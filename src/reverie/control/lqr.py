@@ -160,24 +160,24 @@ def moments(
     dynamics, controller, x0_mean, x0_covariance = shapes.alike(fitted)
 
     def step(state: tuple[Array, Array], now: tuple[Array, Array, Array | None, Array, Array, Array]):
-        mean, spread = state
+        mean, covariance = state
         F, f, noise, K, k, added = now
         y = jnp.concatenate([mean, K @ mean + k])
-        cross = spread @ K.T
+        cross = covariance @ K.T
         yy = jnp.concatenate(
             [
-                jnp.concatenate([spread, cross], axis=1),
+                jnp.concatenate([covariance, cross], axis=1),
                 jnp.concatenate([cross.T, K @ cross + added], axis=1),
             ]
         )
         moved = F @ yy @ F.T if noise is None else F @ yy @ F.T + noise
-        return (F @ y + f, symmetrise(moved)), (mean, spread, y, yy)
+        return (F @ y + f, symmetrise(moved)), (mean, covariance, y, yy)
 
     start = x0_mean, x0_covariance
     F, f, noise = dynamics
     steps = F, f, noise, controller.K, controller.k, controller.covariance
-    last, (mean, spread, y, yy) = jax.lax.scan(step, start, steps)
-    return jnp.concatenate([mean, last[0][None]]), jnp.concatenate([spread, last[1][None]]), y, yy
+    last, (mean, covariance, y, yy) = jax.lax.scan(step, start, steps)
+    return jnp.concatenate([mean, last[0][None]]), jnp.concatenate([covariance, last[1][None]]), y, yy
 
 
 def expected_cost(
@@ -188,10 +188,12 @@ def expected_cost(
     x0_mean, x0_covariance: of the first state [n], [n, n].  Raises SpaceError where shapes do not fit.
     """
     dynamics, cost, controller = shapes.alike(shapes.fit("lqr.expected_cost", dynamics, cost, controller))
-    means, spreads, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
+    means, covariances, y, yy = moments(dynamics, controller, x0_mean, x0_covariance)
     stage = 0.5 * jnp.sum(cost.C * yy) + jnp.sum((0.5 * jnp.einsum("tij,tj->ti", cost.C, y) + cost.c) * y)
     x = means[-1]
-    return stage + jnp.sum(cost.c0) + 0.5 * jnp.sum(cost.V * spreads[-1]) + (0.5 * cost.V @ x + cost.v) @ x + cost.v0
+    return (
+        stage + jnp.sum(cost.c0) + 0.5 * jnp.sum(cost.V * covariances[-1]) + (0.5 * cost.V @ x + cost.v) @ x + cost.v0
+    )
 
 
 __all__ = [

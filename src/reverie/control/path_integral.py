@@ -98,9 +98,9 @@ def temperature(to_go: Numbers, bound: float, halvings: int = HALVINGS) -> Tempe
         unit = np.where(odd, width, 1.0)
         found = temperature(to_go / unit, bound, halvings)
         return found._replace(eta=found.eta * unit)
-    spread = to_go.std(axis=0)
+    deviation = to_go.std(axis=0)
     alike = width <= 1e-12 * np.abs(to_go).max(axis=0)
-    unit = np.where(alike, 1.0, spread)
+    unit = np.where(alike, 1.0, deviation)
     # If all exp(-S/η) are within a factor exp(±√ε) of one another, KL is less than ε.
     low = np.full(steps, np.log(COOLEST))
     high = np.log(np.where(alike, 1.0, width / unit) / np.sqrt(bound))

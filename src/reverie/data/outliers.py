@@ -24,8 +24,8 @@ def limits(rows: np.ndarray, far: float = FAR) -> np.ndarray:
     It is `far` times the median size of the column, and at least `far`. The median is the lower one: of two numbers, of
     which one is an outlier, it is the good one.
     """
-    spread = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int)]
-    middle = np.sort(np.abs(spread.astype(float)), axis=0)[(len(spread) - 1) // 2]
+    sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int)]
+    middle = np.sort(np.abs(sample.astype(float)), axis=0)[(len(sample) - 1) // 2]
     return far * np.maximum(1.0, middle)
 
 

@@ -33,9 +33,9 @@ def update(moments: Moments, observations: Real[Array, "B n"]) -> Moments:
     """Return moments moved towards those of `observations` by 1/count. So they are the mean over minibatches."""
     count = jnp.minimum(moments["count"] + 1.0, HORIZON)
     mean = moments["mean"] + (observations.mean(0) - moments["mean"]) / count
-    spread = ((observations - mean) ** 2).mean(0)
+    variance = ((observations - mean) ** 2).mean(0)
     # The first minibatch replaces the initial variance of 1, because 1 - 1/count is 0 then.
-    var = moments["var"] + (spread - moments["var"]) / count
+    var = moments["var"] + (variance - moments["var"]) / count
     return {"mean": mean, "var": var, "count": count}
 
 

@@ -58,11 +58,11 @@ class RewardModel(NamedTuple):
         """
         rewards = np.concatenate([e.rewards for e in episodes])
         foretold = np.concatenate([self.reward(e.states[:-1], e.actions) for e in episodes])
-        missed, spread = np.sqrt(np.mean((foretold - rewards) ** 2)), rewards.std()
+        missed, deviation = np.sqrt(np.mean((foretold - rewards) ** 2)), rewards.std()
         if not np.isfinite(missed):
             return MOST
-        if spread > 0:
-            return float(np.minimum(missed / spread, MOST))
+        if deviation > 0:
+            return float(np.minimum(missed / deviation, MOST))
         return float(missed > 1e-3 * max(abs(rewards).max(), 1e-9))
 
     def cost(self, m: int) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"], Float[np.ndarray, ""]]:
@@ -116,12 +116,12 @@ def _quadratic(y: Float[np.ndarray, "P d"], target: Float[np.ndarray, "P"], seed
     order = np.random.default_rng(seed).permutation(len(y))
     out, kept = np.split(order, [int(HELD_OUT * len(y))])
     weights, offset = _ridge(features[kept], target[kept])
-    spread = ((target[out] - target[out].mean()) ** 2).sum() if len(out) else 0.0
+    total = ((target[out] - target[out].mean()) ** 2).sum() if len(out) else 0.0
     missed = ((features[out] @ weights + offset - target[out]) ** 2).sum()
     weights, offset = _ridge(features, target)
     C = np.zeros((d, d))
     np.add.at(C, (rows, columns), weights[d:])
-    r2 = 1.0 - missed / spread if spread > 0 else 0.0
+    r2 = 1.0 - missed / total if total > 0 else 0.0
     return QuadraticFit(C + C.T, weights[:d], np.array(offset), *scale, np.array(r2))
 
 

@@ -79,8 +79,8 @@ def _expected(
     if model is None:  # both controllers have the same K, so KL does not depend on the states
         T, _, n = old.K.shape
         return float(_divergence(new, old, np.zeros((T, n)), np.zeros((T, n, n))).mean()), None
-    means, spreads, *_ = _moments(model.dynamics, new, *start)
-    kl = _divergence(new, old, means[:-1], spreads[:-1])
+    means, covariances, *_ = _moments(model.dynamics, new, *start)
+    kl = _divergence(new, old, means[:-1], covariances[:-1])
     return float(kl.mean()), -float(_expected_cost(model.dynamics, model.cost, new, *start))
 
 

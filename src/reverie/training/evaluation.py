@@ -47,8 +47,8 @@ class Evaluation(NamedTuple):
     def row(self, step: int, episode: int) -> dict[str, Any]:
         """Return the row of evaluations.csv."""
         facts = summary(self.returns)
-        spread = {"return_mean": facts["mean"], "return_std": facts["std"]}
-        return {"step": step, "episode": episode, **spread, "returns": " ".join(map(repr, self.returns))}
+        moments = {"return_mean": facts["mean"], "return_std": facts["std"]}
+        return {"step": step, "episode": episode, **moments, "returns": " ".join(map(repr, self.returns))}
 
 
 def limit_for(env: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = False) -> int:

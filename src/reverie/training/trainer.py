@@ -297,8 +297,8 @@ class Trainer:
         if not self._count:
             return None
         size = len(self.replay)
-        spread = np.linspace(0, size - 1, self._diagnosed).astype(int)  # old and new ones, without a random draw
-        diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[spread]).items()}
+        sampled = np.linspace(0, size - 1, self._diagnosed).astype(int)  # old and new ones, without a random draw
+        diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[sampled]).items()}
         newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
         recent = Transition.unpack(
             self.replay.rows[newest], self.agent.spec.observation_dim, self.agent.spec.action_dim
@@ -309,14 +309,14 @@ class Trainer:
         counts = {"step": self.steps, "updates": self.minibatches}
         exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
         row = counts | means | diagnosis | exploration
-        row |= self.health.judge(row, self._ailing(policy, spread)) | (
+        row |= self.health.judge(row, self._ailing(policy, sampled)) | (
             {} if self.source is None else self.source.metrics()
         )
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
-    def _ailing(self, policy: Policy, spread: np.ndarray) -> Symptoms:
+    def _ailing(self, policy: Policy, sampled: np.ndarray) -> Symptoms:
         """Return the symptoms of the state, and of the policy on some rows of replay."""
-        actions = self.agent.greedy(policy, self.replay.rows[spread, : self.agent.spec.observation_dim])
+        actions = self.agent.greedy(policy, self.replay.rows[sampled, : self.agent.spec.observation_dim])
         stuck = 0.0 if self.agent.spec.actions else stuck_share(np.asarray(actions))
         return Symptoms(len(self.outliers.pairs), *still_shares(self.state), stuck)
 
