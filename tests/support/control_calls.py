@@ -56,7 +56,7 @@ CALLS = {
     "kl_step.augmented": (kl_step.augmented, {"cost": COST, "old": OLD, "eta": 1.0}),
     "kl_step.divergence": (
         kl_step.divergence,
-        {"new": OLD, "old": OLD, "means": np.zeros((T, N)), "spreads": np.tile(np.eye(N), (T, 1, 1))},
+        {"new": OLD, "old": OLD, "means": np.zeros((T, N)), "covariances": np.tile(np.eye(N), (T, 1, 1))},
     ),
     "maximum_entropy": (
         maximum_entropy,
