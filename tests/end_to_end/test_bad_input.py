@@ -85,7 +85,7 @@ def finished(tmp_path):
             )
         ),
         (["list", "naf", "more"], "unrecognized arguments: more (see `reverie list --help`)"),
-        (["list", "nothing-like-it"], "unknown name 'nothing-like-it'; known: "),
+        (["list", "nothing-like-it"], "unknown name 'nothing-like-it'; `reverie list` names all"),
         (
             ["train", "naf", "E", "--lr", "1"],
             "unrecognized arguments: --lr 1; a setting is given as --set learning_rate=VALUE",

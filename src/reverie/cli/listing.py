@@ -44,7 +44,7 @@ def run(options: Any) -> None:
     for group, members in groups.items():
         if options.name in members:
             return _one(options, group, members[options.name])
-    raise unknown("name", options.name, all_names())
+    raise unknown("name", options.name, all_names(), "`reverie list` names all; of an environment: `reverie check ID`")
 
 
 def all_names() -> list[str]:
