@@ -6,10 +6,12 @@
 `predict` has the signature of Stable-Baselines3's policies and of Geoff's.
 """
 
+import io
 import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -55,32 +57,43 @@ class Policy:
     def __init__(self, facts: dict[str, Any], constants: Mapping[str, np.ndarray]):
         if facts.get("version") != VERSION:
             raise ValueError(f"this policy has version {facts.get('version')}; this reader reads version {VERSION}")
-        self.facts, self._values = facts, dict(constants)
+        self.facts, self._values, self._discrete = facts, dict(constants), bool(facts["actions"])
         self._calls = [(OPERATIONS[op], *rest) for op, *rest in facts["steps"]]
         self._flat = all(op != "Reshape" for op, *_ in facts["steps"])  # so that one observation needs no batch axis
+        with np.errstate(all="ignore"):
+            for batch in ((), (2,)):  # so that a damaged file fails here
+                self._actions(np.zeros((*batch, facts["observation_dim"]), np.float32))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | IO[bytes]) -> "Policy":
-        """Read a policy from a file that `reverie export` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return cls(json.loads(str(arrays.pop("facts"))), arrays)
+        """Read a policy from a file that `reverie export` wrote.  Raises ValueError for another or a damaged one."""
+        file: Any = path if hasattr(path, "read") else io.BytesIO(Path(path).read_bytes())  # NumPy leaves it open
+        try:
+            arrays = dict(np.load(file, allow_pickle=False))
+            return cls(json.loads(str(arrays.pop("facts"))), arrays)
+        except Exception as error:  # damage may raise anything
+            raise ValueError(f"cannot read a policy from {path}, which may be damaged: {error!r}") from error
 
     def predict(
         self, observation: ArrayLike, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
         """Return (action [m] or [batch, m] in the machine's units, state) for observations [n] or [batch, n]."""
-        x = np.asarray(observation, np.float32)
-        n = self.facts["observation_dim"]
+        try:
+            x, n = np.asarray(observation, np.float32), self.facts["observation_dim"]
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"the observation is not an array of numbers: {error}") from None
         if x.ndim not in (1, 2) or x.shape[-1] != n:
             raise ValueError(f"the observation has shape {x.shape}; give [{n}] or [batch, {n}]")
         if not np.isfinite(x).all():
             raise ValueError(f"the observation is not finite: {x.tolist()}")
+        action = self._actions(x)
+        if not np.isfinite(action).all():
+            raise ValueError(f"the action for the observation {x.tolist()} is not finite")
+        return action.astype(np.int64) if self._discrete else action, state
+
+    def _actions(self, x: np.ndarray) -> np.ndarray:
         values = self._values.copy()
         values["input"] = x if x.ndim == 2 or self._flat else x[None]
         for function, inputs, output, attributes in self._calls:
             values[output] = function(*[values[name] for name in inputs], **attributes)
-        action = values["action"].reshape(*x.shape[:-1], -1)
-        if not np.isfinite(action).all():
-            raise ValueError(f"the action for the observation {x.tolist()} is not finite")
-        return action.astype(np.int64) if self.facts["actions"] else action, state
+        return values["action"].reshape(*x.shape[:-1], self.facts["action_dim"])

@@ -1,7 +1,9 @@
 """An exported policy answers as the run's own does, for every algorithm; wrong input gets one line and leaves nothing."""
 
 import inspect
+import io
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -139,6 +141,79 @@ def test_an_observation_of_another_shape_is_refused(exported, observation):
 def test_no_action_comes_of_an_observation_that_is_not_finite(exported, bad):
     with pytest.raises(ValueError, match="not finite"):
         Policy.load(exported).predict([bad, 0, 0, 0])
+
+
+@pytest.mark.parametrize("observation", [{"x": 1.0}, [object()] * 4, [10**400, 0, 0, 0], {1, 2, 3, 4}])
+def test_what_is_no_array_of_numbers_is_refused(exported, observation):
+    with pytest.raises(ValueError, match="not an array of numbers"):
+        Policy.load(exported).predict(observation)
+
+
+def test_a_batch_without_rows_has_no_actions(exported):
+    action, _ = Policy.load(exported).predict(np.zeros((0, 4)))
+    assert action.shape == (0, 3)
+
+
+def rewritten(file, change):
+    """Write a policy's file anew, once `change(facts, constants)` was called."""
+    with np.load(file) as held:
+        constants = {name: held[name] for name in held.files}
+    facts = json.loads(str(constants.pop("facts")))
+    change(facts, constants)
+    np.savez(file, facts=np.array(json.dumps(facts)), **constants)
+
+
+DAMAGE = {
+    "no steps": lambda facts, constants: facts.pop("steps"),
+    "no kind of action": lambda facts, constants: facts.pop("actions"),
+    "steps that are a number": lambda facts, constants: facts.update(steps=1),
+    "an unknown operation": lambda facts, constants: facts["steps"][0].__setitem__(0, "Conv"),
+    "an input of a later step": lambda facts, constants: facts["steps"][0].__setitem__(1, ["action", "c0"]),
+    "an attribute that the operation lacks": lambda facts, constants: facts["steps"][0].__setitem__(3, {"to": 1}),
+    "a step too few": lambda facts, constants: facts["steps"].pop(),
+    "a missing constant": lambda facts, constants: constants.pop("c0"),
+    "a constant of another shape": lambda facts, constants: constants.update(c0=np.zeros((7, 7), np.float32)),
+    "a constant of text": lambda facts, constants: constants.update(c0=np.array(["x"])),
+    "another number of actions": lambda facts, constants: facts.update(action_dim=2),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_program_is_refused_when_it_is_loaded(exported, damage):
+    rewritten(exported, DAMAGE[damage])
+    with pytest.raises(ValueError, match=r"cannot read a policy from .*policy\.npz, which may be damaged"):
+        Policy.load(exported)
+
+
+class Unpickled:
+    def __reduce__(self):
+        return pytest.fail, ("it was unpickled",)
+
+
+def as_npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+OTHER_FILES = {
+    "empty": lambda file: file.write_bytes(b""),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:-100]),
+    "changed bytes": lambda file: file.write_bytes(file.read_bytes()[:500] + b"xyz" + file.read_bytes()[503:]),
+    "one array": lambda file: file.write_bytes(as_npy(np.zeros(3))),
+    "other arrays": lambda file: np.savez(file, a=np.zeros(3)),
+    "facts that are no JSON": lambda file: np.savez(file, facts=np.array("{")),
+    "facts that are a list": lambda file: np.savez(file, facts=np.array("[]")),
+    "a pickle": lambda file: file.write_bytes(pickle.dumps(Unpickled())),
+    "an array of objects": lambda file: np.savez(file, facts=np.array([Unpickled()], object)),
+}
+
+
+@pytest.mark.parametrize("other", OTHER_FILES)
+def test_a_file_that_is_no_policy_is_refused(exported, other):
+    OTHER_FILES[other](exported)
+    with pytest.raises(ValueError, match="cannot read a policy from"):
+        Policy.load(exported)
 
 
 def test_a_file_of_a_later_version_is_refused(exported, monkeypatch):
