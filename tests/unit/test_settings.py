@@ -190,3 +190,9 @@ def test_settings_of_zero_stay_zero():
 def test_of_a_setting_given_twice_the_last_value_counts():
     words = ["train", "naf", "peg", "--set", "hidden=8", "--set", "discount=0.9", "--set", "hidden=9,9"]
     assert build_parser().parse_args(words).settings == [("discount", "0.9"), ("hidden", "9,9")]
+
+
+@pytest.mark.parametrize("name", ["cls", "self"])
+def test_names_that_python_uses_itself_are_unknown_settings(name):
+    with pytest.raises(ConfigError, match=f"unknown setting '{name}'"):
+        NAF(**{name: 1.0})

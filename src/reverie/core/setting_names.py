@@ -22,7 +22,7 @@ class KnownNames:
 
     if not TYPE_CHECKING:  # type checkers read the arguments from the dataclass's own `__init__`
 
-        def __new__(cls, *positional: Any, **named: Any) -> Self:
+        def __new__(cls, /, *positional: Any, **named: Any) -> Self:
             """Return a new object, once the names are known to be right."""
             if not named.keys() <= cls.__dataclass_fields__.keys():
                 require_known_names(cls, named)
