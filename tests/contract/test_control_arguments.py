@@ -7,6 +7,7 @@ import pytest
 from control_calls import CALLS, T
 from plants import SWING_UP
 from reverie.control import ilqg, lqr
+from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError, ReverieError, SpaceError
 from reverie.core.status import Status
 
@@ -142,3 +143,22 @@ def test_what_fits_is_taken(name):
     function, given = CALLS[name]
     with jax.enable_x64(True):
         function(**given)
+
+
+NOISY = [(name, key) for name, (_, given) in CALLS.items() for key, value in given.items() if isinstance(value, Linear)]
+
+
+@pytest.mark.parametrize(("name", "key"), NOISY)
+def test_a_model_without_noise_is_one_whose_noise_is_zero(name, key):
+    function, given = CALLS[name]
+    n = given[key].F.shape[-2]
+    noiseless, zero = (given[key]._replace(covariance=noise) for noise in (None, np.zeros((T, n, n))))
+    found, wanted = (_parts(function(**given | {key: model})) for model in (noiseless, zero))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(one, float), np.asarray(other, float), rtol=1e-12, atol=1e-12)
+
+
+def _parts(result):
+    """Return the arrays of a result, with 0 for a covariance that it returns as it was given: None."""
+    leaves = jax.tree.leaves(result, is_leaf=lambda part: part is None)
+    return [0.0 if part is None else part for part in leaves]
