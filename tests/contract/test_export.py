@@ -4,9 +4,11 @@ import inspect
 import io
 import json
 import pickle
+import re
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -15,8 +17,10 @@ import reverie as rv
 import reverie.policy
 from cases import ROLLED_OUT
 from commands import done, one_object, refusal
+from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.export import onnx_file, policy_file
 from reverie.policy import Policy
+from reverie.training.saved_policy import SavedPolicy
 
 CONTINUOUS = rv.EnvSpec(4, [-1.0, 0.1, -1e3], [3.0, 0.3, 1e4], "line7")
 DISCRETE = rv.EnvSpec(4, name="valves", actions=5, first_action=3)
@@ -258,3 +262,23 @@ def test_bounds_are_kept_though_float32_cannot_hold_them():
     for extreme in (-1.0, 1.0, -5.0, 5.0):
         action = np.asarray(function(np.full((1, 2), extreme, np.float32)), float)
         assert (action >= spec.action_low).all() and (action <= spec.action_high).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [
+        (500.0, 500.01, "action 1 of line7 has the bounds [500.0, 500.01], .* 3e-05 apart there"),
+        (0.1, 0.1 + 1e-9, "7e-09 apart there"),
+        (-1e300, 1e300, "end before them"),
+        (-1e-45, 1e-45, "1e-45 apart there"),
+    ],
+)
+def test_bounds_between_which_float32_is_too_coarse_are_named(tmp_path, low, high, says):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReverieWarning)  # of ranges of very different sizes
+        spec = rv.EnvSpec(2, [-1.0, low], [1.0, high], "line7")
+        with rv.Learner(rv.NAF(**SMALL), spec=spec, out=tmp_path / "run") as learner:
+            learner.save()
+        with pytest.raises(ConfigError, match=re.sub(r"([\[\]])", r"\\\1", says)):
+            policy_file.export_policy(SavedPolicy(tmp_path / "run"), tmp_path / "policy.npz")
+    assert not (tmp_path / "policy.npz").exists()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.core.errors import DivergedError
+from reverie.core.errors import ConfigError, DivergedError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.export import array_file, onnx_file
@@ -37,12 +37,14 @@ def export_policy(saved: SavedPolicy, path: Path) -> Exported:
     """Write the greedy policy of `saved` to `path`, and return what was written.
 
     Observations are normalised, and actions scaled to the environment's units and clipped to its bounds, in the file.
-    Raises ConfigError for another ending than .onnx or .npz, or a policy that cannot be exported; DivergedError where
-    what the file answers differs from the policy's own actions. Then nothing is written.
+    Raises ConfigError for another ending than .onnx or .npz, bounds between which float32 has too few numbers, or a
+    policy that cannot be exported; DivergedError where what the file
+    answers differs from the policy's own actions. Then nothing is written.
     """
     require_ending(path, ENDINGS, "a policy is written to a file that ends in")
     output = output_at(path)
     n, spec = saved.spec.observation_dim, saved.actuators
+    _require_resolved(spec)
     program = fused(trace(in_units(saved.network, spec), n, f"the policy of {saved.config.name}"))
     facts = facts_of(saved)
     write, answers = _formats(path.suffix.lower() == ".onnx", program, facts, spec)
@@ -74,6 +76,19 @@ def in_units(greedy: Callable[[Any], Any], spec: EnvSpec) -> Callable[[Any], Any
     inner_low, inner_high = _rounded(low, 1), _rounded(high, -1)
     half, middle = np.float32(0.5 * (high - low)), np.float32(0.5 * (high + low))
     return lambda x: jnp.clip(greedy(x) * half + middle, inner_low, inner_high)
+
+
+def _require_resolved(spec: EnvSpec) -> None:
+    """Raise ConfigError for bounds between which float32, the numbers of exported files, is too coarse or ends."""
+    for index, (low, high) in enumerate(zip(spec.action_low, spec.action_high, strict=True)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            gap = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+        if not 0.5 * gap <= TOLERANCE * (high - low):  # also where gap is NaN, beyond the largest float32
+            reach = f"whose numbers are {gap:.1g} apart there" if gap == gap else "whose numbers end before them"
+            raise ConfigError(
+                f"action {index} of {spec.name} has the bounds [{low}, {high}], and a file's actions are float32, "
+                f"{reach}; let the environment take this action in another unit, or from another zero"
+            )
 
 
 def _rounded(bounds: np.ndarray, towards: int) -> np.ndarray:
