@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +97,18 @@ def test_minari_loads_the_dataset(told, tmp_path, monkeypatch):
         assert data.spec.action_space.low.tolist() == list(spec.action_low)
     assert "already exists" in refusal("export", run, "-o", "minari:line7/shift3-v0")
     assert minari.load_dataset("line7/shift3-v0").total_steps == 5
+
+
+def test_a_dataset_for_which_there_is_no_room_is_not_begun(told, tmp_path, monkeypatch):
+    pytest.importorskip("h5py")
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    folder, *_ = told
+    assert f"but {tmp_path}/datasets has only 0.01 MB left; make room" in refusal(
+        "export", folder, "-o", "minari:line7-v0"
+    )
+    assert not (tmp_path / "datasets" / "line7-v0").exists()
 
 
 def test_a_dataset_that_fails_leaves_nothing(told, tmp_path, monkeypatch):

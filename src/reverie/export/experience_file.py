@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from reverie.storage.tables import table_of
 
 ENDINGS = (".csv", ".npz")
 MINARI = "minari:"
+ROWS = 1_000  # that are turned into text at a time
+EPISODE_BYTES = 20_000  # that HDF5 adds to each episode's arrays
 
 
 class Written(NamedTuple):
@@ -58,12 +60,21 @@ def csv_bytes(found: Experience, spec: EnvSpec) -> bytes:
     columns = (*head, *(f"next {name}" for name in names.observations))
     if len(set(columns)) < len(columns):
         raise ConfigError(f"{spec.name}: two columns have the same name; export to .npz, which has no names of columns")
-    # Text of float32 is shorter than that of the same number as float64, and reads back as the same float32.
     ends = found.terminated.astype(int), found.truncated.astype(int)
-    parts = (found.step, found.time, found.episode, found.observations.astype(str), found.actions, found.rewards)
-    wide = [part[:, None] if part.ndim == 1 else part for part in (*parts, *ends, found.next_observations.astype(str))]
-    rows = zip(*(part.tolist() for part in wide), strict=True)
-    return table_of(columns, (dict(zip(columns, itertools.chain(*row), strict=True)) for row in rows))
+    parts = (found.step, found.time, found.episode, found.observations, found.actions, found.rewards)
+    rows = _rows((*parts, *ends, found.next_observations))
+    return table_of(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+
+
+def _rows(parts: Sequence[np.ndarray]) -> Iterator[Iterable[Any]]:
+    """Yield the numbers of each row of arrays [N] or [N, ...].  Lists of numbers take far more memory than arrays."""
+    for start in range(0, len(parts[0]), ROWS):
+        some = [part[start : start + ROWS] for part in parts]
+        # Text of float32 is shorter than that of the same number as float64, and reads back as the same float32.
+        some = [part.astype(str) if part.dtype == np.float32 else part for part in some]
+        wide = [part[:, None] if part.ndim == 1 else part for part in some]
+        for row in zip(*(part.tolist() for part in wide), strict=True):
+            yield itertools.chain(*row)
 
 
 def array_bytes(found: Experience, spec: EnvSpec) -> bytes:
@@ -110,8 +121,9 @@ def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
                 truncations=found.truncated[part],
             )
         )
-    with _whole_or_absent(minari, name), warnings.catch_warnings():
+    with _whole_or_absent(minari, name) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what datasets for publication should have
+        _require_disk(folder, found)
         minari.create_dataset_from_buffers(
             name,
             buffers,
@@ -124,21 +136,37 @@ def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
 
 
 @contextlib.contextmanager
-def _whole_or_absent(minari: Any, name: str) -> Generator[None]:
-    """Remove what the block leaves of a new dataset if it raises.  Raises StorageError in place of Minari's errors."""
+def _whole_or_absent(minari: Any, name: str) -> Generator[Path]:
+    """Yield a dataset's folder, and remove what the block leaves of a new one if it raises.
+
+    Raises StorageError in place of Minari's errors.
+    """
     try:
         folder = Path(minari.storage.get_dataset_path(name))
         new = not folder.exists()
     except Exception as error:  # Minari raises many kinds
         raise StorageError(f"Minari cannot write the dataset {name}: {one_line(str(error))}") from error
     try:
-        yield
+        yield folder
     except BaseException as error:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, StorageError):
             raise StorageError(f"Minari cannot write the dataset {name}: {one_line(str(error))}") from error
         raise
+
+
+def _require_disk(folder: Path, found: Experience) -> None:
+    """Raise StorageError where the disk has no room for a dataset: HDF5 then ends the whole process."""
+    episodes = len(np.unique(found.episode))
+    needed = sum(part.nbytes for part in found) + EPISODE_BYTES * (episodes + 1)
+    root = next(parent for parent in folder.parents if parent.exists())
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise StorageError(
+            f"the dataset takes about {needed / 1e6:.2g} MB, but {root} has only {free / 1e6:.2g} MB left; make room, or "
+            "set MINARI_DATASETS_PATH to another disk"
+        )
 
 
 def _require_name(name: str) -> None:

@@ -71,8 +71,7 @@ def _append(handle: int, line: bytes) -> None:
 def table_of(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> bytes:
     """Return a complete table as CSV."""
     columns = tuple(columns)
-    lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
-    return b"".join(_line(line) for line in lines)
+    return _line(columns) + b"".join(_line([row.get(name, "") for name in columns]) for row in rows)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
