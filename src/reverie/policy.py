@@ -96,4 +96,4 @@ class Policy:
         values["input"] = x if x.ndim == 2 or self._flat else x[None]
         for function, inputs, output, attributes in self._calls:
             values[output] = function(*[values[name] for name in inputs], **attributes)
-        return values["action"].reshape(*x.shape[:-1], self.facts["action_dim"])
+        return values["action"].reshape(*x.shape[:-1], self.facts.get("action_dim", -1))

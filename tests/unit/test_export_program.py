@@ -119,6 +119,10 @@ def test_what_else_needs_a_part_of_a_normalisation_keeps_it():
         (lambda x: x[1:], "part of another axis"),
         (lambda x: x.astype(jnp.float16) * 2, "float16"),
         (lambda x: jnp.zeros((len(x), 2)), "does not depend on the observation"),
+        (lambda x: jnp.clip(jnp.zeros((len(x), 1)) * W[0, 0] + W[0, 1], -1.0, 1.0), "not depend on the observation"),
+        (lambda x: jnp.maximum(jnp.zeros((len(x), 1)), np.ones((8191, 1))), "does not depend on the observation"),
+        (lambda x: np.asarray(x) @ W, "is no function of a batch of observations for JAX: "),
+        (lambda x: x @ W if x.ndim == 1 else {}["x"], "is no function of a batch of observations for JAX: KeyError"),
         (lambda x: jax.lax.while_loop(lambda y: y.sum() < 1, lambda y: y + 1, x), "while"),
     ],
 )

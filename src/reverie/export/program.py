@@ -16,7 +16,7 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.core.errors import ConfigError
+from reverie.core.errors import ConfigError, sentence
 from reverie.core.words import listed
 
 BATCH = 8191  # rows while a program is traced: a prime that no layer has, so that the batch axis is known by its size
@@ -45,7 +45,10 @@ def trace(function: Callable[[Any], Any], observation_dim: int, name: str) -> Pr
 
     name: of the function, for messages.  Raises ConfigError where it uses an operation that cannot be exported.
     """
-    closed = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((BATCH, observation_dim), jnp.float32))
+    try:
+        closed = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((BATCH, observation_dim), jnp.float32))
+    except Exception as error:  # a user's function may raise anything
+        raise ConfigError(f"{name} is no function of a batch of observations for JAX: {sentence(error)}") from error
     tracer = _Tracer(name)
     (result,) = tracer.run(closed.jaxpr, closed.consts, [INPUT])
     return tracer.program(result)
@@ -121,12 +124,11 @@ class _Tracer:
         kind = equation.primitive.name
         if kind == "broadcast_in_dim":
             return [self.broadcast(equation, *inputs)]
-        if not any(isinstance(each, str) for each in inputs):
-            results = equation.primitive.bind(*inputs, **equation.params)
-            return list(map(np.asarray, results if equation.primitive.multiple_results else [results]))
         if kind in CALLS:
             inner = next(equation.params[key] for key in ("jaxpr", "call_jaxpr") if key in equation.params)
             return self.run(inner.jaxpr, inner.consts, inputs)
+        if not any(isinstance(each, str) for each in inputs):
+            return self.computed(equation, inputs)
         if kind in EXPORTABLE:
             return [self.add(EXPORTABLE[kind], *inputs)]
         if kind == "split":
@@ -135,6 +137,17 @@ class _Tracer:
             return [self.handlers[kind](equation, *inputs)]
         known = listed(sorted({*EXPORTABLE, *self.handlers}))
         raise ConfigError(f"{self.name} uses JAX's operation {kind}, which cannot be exported; use only {known}")
+
+    def computed(self, equation: Any, inputs: list[Any]) -> list[Any]:
+        """Return the results of an equation whose inputs are all constants."""
+        try:
+            results = equation.primitive.bind(*inputs, **equation.params)
+        except TypeError as error:  # the constants have no batch axis (`broadcast`), which this operation needs
+            raise ConfigError(
+                f"{self.name} computes {equation.primitive.name} for each observation from constants alone, which "
+                "cannot be exported: a part of it does not depend on the observation"
+            ) from error
+        return list(map(np.asarray, results if equation.primitive.multiple_results else [results]))
 
     def add(self, op: str, *inputs: Any, **attributes: int) -> str:
         """Add a step, with constants among its inputs; return the name of its result."""
