@@ -162,3 +162,9 @@ def test_a_table_that_was_taken_away_or_replaced_is_named(tmp_path):
         with pytest.raises(StorageError, match=r"t\.csv: it is a symbolic link, not a file"):
             write()
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_carriage_return_comes_back_as_any_other_character(tmp_path):
+    names = ("a\rb", "c\nd", 'e"f', "g,h")
+    (tmp_path / "t.csv").write_bytes(tables.table_of(names, [dict(zip(names, names, strict=True))]))
+    assert read_rows(tmp_path / "t.csv") == [dict(zip(names, names, strict=True))]

@@ -230,5 +230,5 @@ def one_of(*values: str) -> Kind:
 def _line(values: Sequence[Any]) -> bytes:
     out = io.StringIO()
     nothing_for_nan = ["" if isinstance(value, float) and math.isnan(value) else value for value in values]
-    csv.writer(out, lineterminator="\n").writerow(nothing_for_nan)
-    return out.getvalue().encode()
+    csv.writer(out, lineterminator="\r\n").writerow(nothing_for_nan)  # quotes what holds one of these characters
+    return (out.getvalue()[:-2] + "\n").encode()
