@@ -150,6 +150,10 @@ def test_a_run_without_a_step_has_nothing_to_export(tmp_path):
     assert not (tmp_path / "data.csv").exists()
 
 
+def test_a_folder_without_a_run_has_nothing_to_export(tmp_path):
+    assert "holds no run" in refusal("export", tmp_path / "nothing", "-o", tmp_path / "data.csv")
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path):
     spec = rv.EnvSpec(1, [-1.0], [1.0], observations=[("reward", "Box", (1,))])
     with rv.Learner(rv.NAF(hidden=(4,)), spec=spec, out=tmp_path / "run") as learner:

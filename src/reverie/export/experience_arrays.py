@@ -40,8 +40,8 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
 
     Raises StorageError where the run has no experience yet, or its journal is damaged.
     """
+    config = run.read_config()  # first, since it says whether there is a run at all
     header = journal.read_header(run.journal_file)
-    config = run.read_config()
     held = header.world or config.world or config.spec
     if held is None:
         raise StorageError(f"{run.path} was written by an older version and does not say what its actions' units are")
