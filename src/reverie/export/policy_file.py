@@ -20,6 +20,7 @@ from reverie.training.saved_policy import SavedPolicy
 ENDINGS = (".onnx", ".npz")
 CHECKED = 10_000  # random observations on which the file is compared with the policy
 TOLERANCE = 1e-5  # largest difference, as a share of an actuator's range
+COARSEST = 2 * TOLERANCE  # largest gap between numbers of float32, as a share of the range: rounding errs by half of it
 TIES = 1e-3  # share of discrete actions that may differ, where two values are equal up to rounding
 
 
@@ -83,7 +84,7 @@ def _require_resolved(spec: EnvSpec) -> None:
     for index, (low, high) in enumerate(zip(spec.action_low, spec.action_high, strict=True)):
         with np.errstate(over="ignore", invalid="ignore"):
             gap = float(np.spacing(np.float32(max(abs(low), abs(high)))))
-        if not 0.5 * gap <= TOLERANCE * (high - low):  # also where gap is NaN, beyond the largest float32
+        if not gap <= COARSEST * (high - low):  # also where gap is NaN, beyond the largest float32
             reach = f"whose numbers are {gap:.1g} apart there" if gap == gap else "whose numbers end before them"
             raise ConfigError(
                 f"action {index} of {spec.name} has the bounds [{low}, {high}], and a file's actions are float32, "
