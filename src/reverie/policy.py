@@ -67,7 +67,7 @@ class Policy:
     @classmethod
     def load(cls, path: str | os.PathLike[str] | IO[bytes]) -> "Policy":
         """Read a policy from a file that `reverie export` wrote.  Raises ValueError for another or a damaged one."""
-        file = io.BytesIO(Path(path).read_bytes()) if isinstance(path, str | os.PathLike) else path  # is closed
+        file = io.BytesIO(Path(path).read_bytes()) if isinstance(path, str | os.PathLike) else path  # NumPy leaks
         try:
             arrays = dict(np.load(file, allow_pickle=False))
             return cls(json.loads(str(arrays.pop("facts"))), arrays)
