@@ -3,7 +3,7 @@
     policy = Policy.load("line7.npz")
     action, _ = policy.predict(observation)  # in the machine's units
 
-`predict` has the signature of Stable-Baselines3's policies and of Geoff's.
+`predict` has the signature of policies of Stable-Baselines3 and of CERN's Geoff.
 """
 
 import io
@@ -41,8 +41,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     **{"Equal": np.equal, "Not": np.logical_not, "And": np.logical_and, "Or": np.logical_or},
     **{"Where": np.where, "Reshape": np.reshape, "Identity": lambda x: x},
     "Erf": np.vectorize(math.erf, otypes=[np.float32]),
-    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "Cast": lambda x, to: x.astype(np.float32),
+    **{"Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Cast": lambda x, to: x.astype(np.float32)},
     "ReduceSum": lambda x, keepdims: np.add.reduce(x, -1, keepdims=bool(keepdims)),
     "ReduceMax": lambda x, keepdims: np.maximum.reduce(x, -1, keepdims=bool(keepdims)),
     "ArgMax": lambda x, axis, keepdims: np.argmax(x, axis),
@@ -67,7 +66,8 @@ class Policy:
     @classmethod
     def load(cls, path: str | os.PathLike[str] | IO[bytes]) -> "Policy":
         """Read a policy from a file that `reverie export` wrote.  Raises ValueError for another or a damaged one."""
-        file = io.BytesIO(Path(path).read_bytes()) if isinstance(path, str | os.PathLike) else path  # NumPy leaks
+        # np.load would leave a damaged file open.
+        file = io.BytesIO(Path(path).read_bytes()) if isinstance(path, str | os.PathLike) else path
         try:
             arrays = dict(np.load(file, allow_pickle=False))
             return cls(json.loads(str(arrays.pop("facts"))), arrays)

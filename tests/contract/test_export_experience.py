@@ -133,11 +133,12 @@ def test_a_dataset_that_fails_leaves_nothing(told, tmp_path, monkeypatch):
         (("-o", "minari:"), "lacks the name of a dataset"),
         (("-o", "data.csv", "--best"), "--best and --trust are for policies"),
         (("-o", "nowhere/data.csv"), "there is no folder"),
-        (("-o", "minari:a~b"), "Malformed dataset ID"),
+        (("-o", "minari:a~b-v0"), "Malformed dataset ID"),
+        (("-o", "minari:x"), "x has no version; give for example minari:x-v0"),
     ],
 )
 def test_wrong_input_gets_one_line(told, tmp_path, monkeypatch, words, says):
-    if "minari:a~b" in words:
+    if "minari:a~b-v0" in words:
         pytest.importorskip("h5py")
         pytest.importorskip("minari")
     monkeypatch.chdir(tmp_path)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -170,8 +171,9 @@ def _require_disk(folder: Path, found: Experience) -> None:
 
 
 def _require_name(name: str) -> None:
-    if not name:
-        raise ConfigError("minari: lacks the name of a dataset; give for example minari:line7/shift3-v0")
+    if not re.search(r".-v\d+$", name):
+        what = f"{name} has no version" if name else "minari: lacks the name of a dataset"
+        raise ConfigError(f"{what}; give for example minari:{name or 'line7/shift3'}-v0")
 
 
 def library() -> Any:
