@@ -1,7 +1,8 @@
 """The benchmarks of learning and acting: update, step, act."""
 
+import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ from reverie.bench.benchmark_cases import (
 )
 from reverie.bench.timing import Contender, interleave, table
 from reverie.environments.env_factory import make_env
+from reverie.export.array_file import array_bytes
+from reverie.export.fusing import fused
+from reverie.export.policy_file import in_units
+from reverie.export.program import trace
+from reverie.policy import Policy
 from reverie.storage.journal import Journal
 from reverie.training.learner import Learner
 
@@ -122,16 +128,18 @@ def _parts(file: Path, steps: int) -> list[Contender]:
 
 
 def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Time one action for one observation, greedy and exploring, against peers and a compiled JAX call."""
+    """Time one action for one observation, greedy, exploring and exported, against peers and a compiled JAX call."""
     trainer = filled_trainer(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 0})))
     learner = Learner(BENCHMARK_CASES["naf"].config, spec=CHEETAH)
     observation = np.ones(N, np.float32)
     agent, state = trainer.agent, trainer.state
     compiled = jax.jit(lambda state, x: agent.greedy(agent.policy(state), x))
+    exported = _exported(lambda x: agent.greedy(agent.policy(state), x))
     contenders = [
         Contender("naf", lambda: [trainer.act(observation) for _ in range(CALLS)], CALLS),
         Contender("greedy", lambda: [trainer.greedy(observation) for _ in range(CALLS)], CALLS),
         Contender("predict", lambda: [learner.predict(observation) for _ in range(CALLS)], CALLS),
+        Contender("exported", lambda: [exported.predict(observation) for _ in range(CALLS)], CALLS),
         Contender("compiled", lambda: [np.asarray(compiled(state, observation)) for _ in range(CALLS)], CALLS),
     ]
     for name in peers:
@@ -142,3 +150,10 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     result = {"unit": "one action", "rows": table(interleave(contenders, rounds), "naf")}
     learner.close()
     return result
+
+
+def _exported(greedy: Callable[[Any], Any]) -> Policy:
+    """Return a policy for HalfCheetah as `reverie export … -o FILE.npz` and `reverie.policy` make it."""
+    program = fused(trace(in_units(greedy, CHEETAH), N, "naf"))
+    facts = {"observation_dim": N, "action_dim": M, "actions": 0}
+    return Policy.load(io.BytesIO(array_bytes(program, facts)))
