@@ -21,7 +21,7 @@ def test_any_agent_with_replay_learns_from_dreams_too(name, tmp_path):
     config = rv.Imagination(agent, rv.LinearGaussian(episodes=3), rollout_length=3, rollouts=8, adaptive=False)
     with rv.Learner(config, WORLDS.get(name, "Pendulum-v1"), seed=0, out=tmp_path) as learner:
         learner.learn(episodes=7)
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         dreams, spec = trainer.source.replay, learner.spec
         assert len(dreams.fictional) > 20 and trainer.minibatches > 0
         dreamt = Transition.unpack(dreams.fictional.rows[: len(dreams.fictional)], spec.observation_dim, 1)
@@ -33,7 +33,7 @@ def test_any_agent_with_replay_learns_from_dreams_too(name, tmp_path):
         assert set(np.unique(dreamt.discount)) <= {0.0, 1.0}
         state = [np.array(leaf) for leaf in jax.tree.leaves(trainer.state)]
     with rv.Learner.load(tmp_path) as again:
-        for one, other in zip(state, jax.tree.leaves(again._session.trainer.state), strict=True):
+        for one, other in zip(state, jax.tree.leaves(again.trainer.state), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -75,7 +75,7 @@ def test_a_run_that_stopped_writes_the_metrics_of_one_that_did_not(model, plan, 
 def test_a_checkpoint_that_tells_less_of_plans_loads(tmp_path):
     with dreaming("exact", "ilqg", tmp_path) as learner:
         learner.learn(episodes=3)
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         _, facts = trainer.snapshot()
         facts["plan"] = {name: facts["plan"][name] for name in ("eta", "failures", "repairs")}  # as they once were
         trainer.source.planner.restore({}, facts["plan"])
@@ -102,7 +102,7 @@ def test_no_fit_and_no_plan_compiles_in_mid_episode(model, plan, world, monkeypa
     counts = []
     with rv.Learner(config, world) as learner:
         learner.learn(400 if world == "worlds:LinearWorld" else 90, callbacks=[lambda *_: counts.append(len(COMPILED))])
-        assert learner._session.trainer.source.replay.fits > 3
-        assert plan == "off" or learner._session.trainer.source.planner.ready
+        assert learner.trainer.source.replay.fits > 3
+        assert plan == "off" or learner.trainer.source.planner.ready
     begun = counts[5]  # Began, Compiling, and the first step, whose episode folds a key
     assert begun > 0 and counts[-1] == begun

@@ -46,7 +46,7 @@ def asked(name, out=None, **changes):
 
 def state_of(learner):
     """All that decides what comes next."""
-    trainer = learner._session.trainer
+    trainer = learner.trainer
     arrays, facts = trainer.snapshot()
     return {
         "arrays": [np.array(leaf) for leaf in jax.tree.leaves(arrays)],
@@ -63,7 +63,7 @@ def saved_facts(learner):
 
 def weights_of(learner):
     """The matrices that acting reads."""
-    leaves = jax.tree.leaves(learner._session.trainer.policy)
+    leaves = jax.tree.leaves(learner.trainer.policy)
     return [np.array(leaf) for leaf in leaves if np.ndim(leaf) == 2]
 
 
@@ -174,7 +174,7 @@ def test_greedy_prediction_repeats_and_takes_a_batch(name):
         actions = getattr(worlds, CASES[name].line.removeprefix("worlds:"))().action_space
         assert actions.contains(single[0]) and many.shape == (5, *actions.shape) and many.dtype == actions.dtype
         np.testing.assert_allclose(many, single, rtol=1e-5)
-        greedy = learner.config.build(learner.spec).greedy(learner._session.trainer.policy, OBSERVATIONS)[:, 0]
+        greedy = learner.config.build(learner.spec).greedy(learner.trainer.policy, OBSERVATIONS)[:, 0]
         expected = 5 + greedy if CASES[name].spec.actions else 1.0 + 2.0 * greedy  # numbered from 5; of [-1, 3]
         np.testing.assert_allclose(many.ravel(), expected, rtol=1e-5)
 
@@ -213,7 +213,7 @@ def test_updates_wait_for_the_end_of_an_episode_where_asked_to(name):
 
     def note(learner, event):
         if isinstance(event, rv.StepEnded):
-            updates.append(learner._session.trainer.updates)
+            updates.append(learner.trainer.updates)
 
     with on_line(name, update_after="episode") as learner:
         learner.learn(3 * EPISODE, callbacks=[note])
@@ -225,7 +225,7 @@ def test_updates_wait_for_the_end_of_an_episode_where_asked_to(name):
 def test_noise_restarts_with_each_episode(name):
     memories = []
     with on_line(name, warmup_steps=EPISODE) as learner:
-        trainer = learner._session.trainer
+        trainer = learner.trainer
 
         def spy(policy, memory, observation, innovation, explore=trainer.agent.explore):
             memories.append(np.abs(memory).max())
@@ -289,7 +289,7 @@ def test_any_kind_of_number_is_a_reward(reward, tmp_path):
 def test_a_death_and_a_time_out_are_told_apart(tmp_path):
     with on_line("naf", tmp_path) as learner:
         learner.learn(episodes=8)
-        rows, replay = read_rows(tmp_path / "episodes.csv"), learner._session.trainer.replay
+        rows, replay = read_rows(tmp_path / "episodes.csv"), learner.trainer.replay
         deaths = [int(row["terminated"]) for row in rows]
         assert 0 < sum(deaths) < 8 and [int(row["truncated"]) for row in rows] == [1 - death for death in deaths]
         assert [int(row["length"]) for row in rows] == [EPISODE] * 8
@@ -496,14 +496,14 @@ def test_an_episode_cut_off_has_its_row_after_errors_too(tmp_path):
 def test_replay_is_built_again_where_it_holds_less_than_the_journal(tmp_path):
     with on_line("naf", tmp_path, replay_capacity=7) as learner:
         learner.learn(3 * EPISODE)
-        added, rows = learner._session.trainer.replay.added, learner._session.trainer.replay.rows.copy()
+        added, rows = learner.trainer.replay.added, learner.trainer.replay.rows.copy()
         assert rows.shape[0] == 7 and added == 3 * EPISODE
     for remove in (False, True):
         if remove:
             (tmp_path / "checkpoint" / "latest.safetensors").unlink()
         with rv.Learner.load(tmp_path) as loaded:
-            assert loaded._session.trainer.replay.added == added
-            np.testing.assert_array_equal(loaded._session.trainer.replay.rows, rows)
+            assert loaded.trainer.replay.added == added
+            np.testing.assert_array_equal(loaded.trainer.replay.rows, rows)
 
 
 def test_a_checkpoint_does_not_grow_with_experience(tmp_path, monkeypatch):
@@ -829,7 +829,7 @@ def test_an_interrupted_question_was_never_asked(step, tmp_path, monkeypatch):
         drive(whole, 13, OBSERVATIONS[0])
         with asked("naf", tmp_path / "parts") as parts:
             observation = drive(parts, step, OBSERVATIONS[0])
-            trainer = parts._session.trainer
+            trainer = parts.trainer
             with monkeypatch.context() as patch:
                 patch.setattr(trainer, "act", Once(trainer.act, KeyboardInterrupt(), after=True))
                 with pytest.raises(KeyboardInterrupt):
@@ -848,7 +848,7 @@ def test_saving_after_an_interrupt_amid_an_update_keeps_what_the_journal_gives(t
             observation = drive(parts, 8, OBSERVATIONS[0])
             action = parts.ask(observation)
             after = answer(observation, action)
-            trainer = parts._session.trainer
+            trainer = parts.trainer
             with monkeypatch.context() as patch:
                 patch.setattr(trainer, "run_update", Once(trainer.run_update, KeyboardInterrupt()))
                 with pytest.raises(KeyboardInterrupt):
@@ -918,7 +918,7 @@ def test_another_runs_checkpoint_is_named(tmp_path):
 def test_an_action_that_is_no_number_never_leaves(tmp_path):
     with asked("naf", tmp_path) as learner:
         observation = drive(learner, 8, OBSERVATIONS[0])
-        learner._session.trainer._policy = jax.tree.map(lambda part: part + np.nan, learner._session.trainer.policy)
+        learner.trainer._policy = jax.tree.map(lambda part: part + np.nan, learner.trainer.policy)
         for act in (learner.ask, learner.predict):
             says(rv.DivergedError, "is not finite", act, observation)
         assert learner.steps == 8

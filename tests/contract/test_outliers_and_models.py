@@ -66,7 +66,7 @@ def dreaming(model, env, out=None, plan="off", **changes):
 
 def require_ordinary(learner, most=1e4):
     """Fail where anything that imagination or planning holds, or the agent learnt, was touched by something absurd."""
-    trainer = learner._session.trainer
+    trainer = learner.trainer
     arrays, _ = trainer.source.replay.snapshot()
     for name, values in arrays.items():
         if not name.startswith(("now/", "outcome/", "dynamics/whiten")):
@@ -91,9 +91,9 @@ EVERYWHERE += [(model, place, "observation", 3e38) for model in MODELS for place
 def test_one_absurd_number_reaches_no_model(model, place, of, value, tmp_path):
     with dreaming(model, Spiked(PLACES[place], value, of), tmp_path, observation_normalisation=True) as learner:
         learner.learn(130)
-        dreams = learner._session.trainer.source.replay
+        dreams = learner.trainer.source.replay
         require_ordinary(learner)
-        assert learner._session.trainer.health.skipped == 0
+        assert learner.trainer.health.skipped == 0
         assert model in ("exact", "recent") or dreams.dynamics is not None
         told = [row["text"] for row in read_rows(tmp_path / "events.csv") if row["kind"] == "outlier"]
         assert any("nothing is learnt from step" in text for text in told)
@@ -104,7 +104,7 @@ def test_one_absurd_number_reaches_no_model(model, place, of, value, tmp_path):
 @pytest.mark.parametrize("place", ["the first", "a reset", "the middle", "several"])
 def test_one_absurd_number_reaches_no_plan(model, place):
     with dreaming(model, Spiked(PLACES[place], 3e38), plan="ilqg") as learner:
-        driver = learner._session.trainer.source.planner
+        driver = learner.trainer.source.planner
         seen, act = [], driver.act
         driver.act = lambda x, innovation: seen.append(x) or act(x, innovation)
         learner.learn(130)
@@ -152,7 +152,7 @@ def test_a_run_with_a_spike_that_stopped_is_one_that_did_not(model, place, tmp_p
     """Whether the stop comes before the spike, within its episode or after it."""
     with dreaming(model, Spiked(PLACES[place], 3e38), tmp_path / "whole") as whole:
         whole.learn(126)
-        wanted = [np.asarray(leaf) for leaf in jax.tree.leaves(whole._session.trainer.snapshot()[0])]
+        wanted = [np.asarray(leaf) for leaf in jax.tree.leaves(whole.trainer.snapshot()[0])]
     with dreaming(model, Spiked(PLACES[place], 3e38), tmp_path / "parts") as parts:
         parts.learn(80)
         parts.save()
@@ -162,7 +162,7 @@ def test_a_run_with_a_spike_that_stopped_is_one_that_did_not(model, place, tmp_p
     previous.replace(file)  # as after a kill: the rest is learnt again from the journal
     with rv.Learner.load(tmp_path / "parts", env=Spiked(), config=whole.config) as parts:
         assert parts.steps == 126
-        found = [np.asarray(leaf) for leaf in jax.tree.leaves(parts._session.trainer.snapshot()[0])]
+        found = [np.asarray(leaf) for leaf in jax.tree.leaves(parts.trainer.snapshot()[0])]
     for one, other in zip(wanted, found, strict=True):
         np.testing.assert_array_equal(one, other)
     for table in ("metrics.csv", "events.csv"):

@@ -70,7 +70,7 @@ def learner(name, out=None, env=None, **changes):
 
 def poison(learner, value=np.nan):
     """Put a number into the middle of everything that is learnt."""
-    trainer = learner._session.trainer
+    trainer = learner.trainer
     _ = trainer.policy
     trainer.state = jax.tree.map(
         lambda leaf: leaf.at[(0,) * leaf.ndim].set(value) if np.issubdtype(leaf.dtype, np.floating) else leaf,
@@ -91,7 +91,7 @@ def test_one_absurd_number_stops_no_weight(name, normalised, of):
     for value in (0.0, 1e16 if of == "reward" else 1e12):
         with learner(name, env=spiking(name, (20, 33), value, of), observation_normalisation=normalised) as one:
             one.learn(36)
-            trainer = one._session.trainer
+            trainer = one.trainer
             before = [np.array(leaf) for leaf in jax.tree.leaves(trainer.policy)]
             one.learn(24)
             after = jax.tree.leaves(trainer.policy)
@@ -108,7 +108,7 @@ def test_what_was_set_aside_is_said_and_a_resumed_run_sets_the_same_aside(tmp_pa
     env = Spiking((3,), 1e12)
     with rv.Learner.load(tmp_path / "parts", env=env) as one:
         one.learn(12)
-        parts = one._session.trainer
+        parts = one.trainer
         assert parts.outliers.pairs == [(8, 7), (9, 8), (14, 13), (15, 14)]
     assert (tmp_path / "parts" / "events.csv").read_text() == (tmp_path / "whole" / "events.csv").read_text()
     assert (tmp_path / "parts" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
@@ -147,7 +147,7 @@ def broken(trainer, calls, value=np.inf):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_an_update_that_went_wrong_is_undone_and_counted(name, value, tmp_path):
     with learner(name, tmp_path) as one:
-        trainer = one._session.trainer
+        trainer = one.trainer
         broken(trainer, (2, 3), value)
         while trainer.updates < 5:
             one.learn(5)
@@ -161,7 +161,7 @@ def test_an_update_that_went_wrong_is_undone_and_counted(name, value, tmp_path):
 def test_three_in_a_row_end_learning_with_the_last_good_state_kept(name, tmp_path):
     with learner(name, tmp_path) as one:
         one.learn(24).save()
-        broken(one._session.trainer, range(1, 9))
+        broken(one.trainer, range(1, 9))
         with pytest.raises(rv.DivergedError, match=r"learning diverged: a weight of the policy .* lower learning_rate"):
             one.learn(60)
         for act in (lambda: one.predict([0.0, 0.0]), lambda: one.predict([0.0, 0.0], explore=True), one.save):
@@ -195,7 +195,7 @@ def test_a_learning_rate_beyond_reason_leaves_no_checkpoint_that_cannot_act(name
 def test_advice_fits_the_settings(normalised, says, scale):
     settings = {"observation_normalisation": normalised, "reward_scale": scale, "learning_rate": 0.02}
     told = []
-    for spoil in (poison, lambda one: broken(one._session.trainer, range(1, 9))):
+    for spoil in (poison, lambda one: broken(one.trainer, range(1, 9))):
         with learner("naf", env=Spiking(range(0, 99, 3), 1e5), **settings) as one:
             one.learn(24)
             spoil(one)
@@ -235,8 +235,8 @@ def test_a_scale_of_rewards_that_was_set_is_named_where_nothing_else_is_large():
 def test_advice_where_an_action_is_not_finite_fits_too(normalised, tmp_path):
     with learner("naf", tmp_path, observation_normalisation=normalised) as one:
         one.learn(12)
-        policy = one._session.trainer._policy
-        one._session.trainer._policy = jax.tree.map(lambda part: part + np.nan, policy)
+        policy = one.trainer._policy
+        one.trainer._policy = jax.tree.map(lambda part: part + np.nan, policy)
         with pytest.raises(rv.DivergedError) as caught:
             one.predict([0.0, 0.0])
     assert ("observation_normalisation=true" in str(caught.value)) != normalised
@@ -280,7 +280,7 @@ def test_no_row_of_metrics_holds_what_is_not_finite(name, model, plan, tmp_path)
         config = rv.Imagination(config, DREAMING[model], rollout_length=2, rollouts=4, plan=plan)
     with rv.Learner(config, CASES[name].line, out=tmp_path) as one:
         one.learn(23)
-        trainer, told = one._session.trainer, one._session.records
+        trainer, told = one.trainer, one._session.records
         before = trainer._sums.copy(), trainer._diagnose
         for value in (np.nan, np.inf, -np.inf):
             undermine(trainer, value)
@@ -301,7 +301,7 @@ def test_a_plan_that_promises_no_number_is_a_failed_one(monkeypatch):
     monkeypatch.setattr(planners, "one_step", lambda *a, **k: step(*a, **k)._replace(expected_new=np.inf))
     with rv.Learner(config, "worlds:Line") as one:
         one.learn(40)
-        plans = one._session.trainer.source.planner
+        plans = one.trainer.source.planner
         assert plans.failures and not plans.ready and np.isfinite(plans.predicted)
 
 
@@ -368,7 +368,7 @@ def test_the_previous_checkpoint_and_the_journal_give_what_the_latest_would(name
         with pytest.warns(rv.ReverieWarning, match=r"latest.safetensors .*continued from previous.safetensors"):
             parts = rv.Learner.load(tmp_path / "parts")
     with parts, rv.Learner.load(tmp_path / "whole") as whole:
-        for one, other in zip(*(jax.tree.leaves(part._session.trainer.state) for part in (parts, whole)), strict=True):
+        for one, other in zip(*(jax.tree.leaves(part.trainer.state) for part in (parts, whole)), strict=True):
             np.testing.assert_array_equal(one, other)
         parts.save()
         assert checkpoint.read(tmp_path / "parts" / "checkpoint" / "previous.safetensors")[1]["steps"] in (12, 24)
@@ -379,7 +379,7 @@ def test_the_previous_checkpoint_and_the_journal_give_what_the_latest_would(name
 def test_a_crash_between_renames_leaves_one_that_is_whole(moment, go_back, tmp_path, monkeypatch):
     with learner("naf", tmp_path / "whole") as whole:
         whole.learn(24)
-        state = jax.tree.leaves(whole._session.trainer.state)
+        state = jax.tree.leaves(whole.trainer.state)
     out, renames, replace = tmp_path / "run", [], os.replace
 
     def crash(old, new):
@@ -399,7 +399,7 @@ def test_a_crash_between_renames_leaves_one_that_is_whole(moment, go_back, tmp_p
     with rv.Learner.load(out, go_back=go_back) as one:
         assert one.steps == (12 if go_back else 18)
         one.learn(24 - one.steps)
-        for leaf, other in zip(jax.tree.leaves(one._session.trainer.state), state, strict=True):
+        for leaf, other in zip(jax.tree.leaves(one.trainer.state), state, strict=True):
             np.testing.assert_array_equal(leaf, other)
 
 
@@ -456,7 +456,7 @@ def test_an_entropy_bonus_is_no_excess():
 def test_weights_that_a_gradient_of_long_ago_stops_are_counted(name):
     with learner(name) as one:
         one.learn(24)
-        state = one._session.trainer.state
+        state = one.trainer.state
         well, none = still_shares(state)
         leaves, structure = jax.tree_util.tree_flatten_with_path(state)
         # A third of the second moments as after one huge gradient, the first moments as long after it.

@@ -16,7 +16,7 @@ RUNS |= {
 
 
 def types_of(learner):
-    trainer = learner._session.trainer
+    trainer = learner.trainer
     return [leaf.dtype for leaf in jax.tree.leaves((trainer.state, trainer.policy, trainer.memory))]
 
 

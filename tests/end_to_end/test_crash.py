@@ -110,7 +110,7 @@ def killed_and_resumed(run, kills, generator, words, steps=STEPS):
         rewards = now["reward"][now["episode"] == int(row["episode"])]
         assert float(row["return"]) == pytest.approx(rewards.sum()) and int(row["length"]) == len(rewards)
     with rv.Learner.load(run) as learner:
-        replay = learner._session.trainer.replay
+        replay = learner.trainer.replay
         assert learner.steps == replay.added == steps and len(replay) == min(steps, len(replay.rows))
     return len(seen)
 

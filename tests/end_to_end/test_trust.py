@@ -354,7 +354,7 @@ def test_a_noise_of_ones_own_is_taken_up_again(quiet, tmp_path):
     sys.modules.pop("quiet_noise")
     with rv.Learner.load(tmp_path / "run") as learner:
         assert learner.learn(5).steps == 18
-        assert type(learner.config.exploration).__name__ == "Quiet" and len(learner._session.trainer.memory) == 2
+        assert type(learner.config.exploration).__name__ == "Quiet" and len(learner.trainer.memory) == 2
     assert main(["evaluate", "run", "--episodes", "1"]) == 0
 
 

@@ -148,7 +148,7 @@ def test_a_death_ends_a_rollout_and_is_remembered_as_one(generator):
 
 def test_nothing_is_imagined_before_the_first_fit_and_then_l_for_one():
     with rv.Learner(dreaming(TellingModel(function=linear_step)), worlds.LinearWorld, seed=1) as learner:
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         assert trainer.source is not None
         learner.learn(episodes=2)
         assert trainer.source.replay.fits == 1
@@ -165,7 +165,7 @@ def test_there_may_be_more_minibatches_than_steps_of_a_rollout():
     model = rv.LinearGaussian(episodes=2, prior="pooled")
     with rv.Learner(dreaming(model, rollout_length=1, minibatches=4), worlds.LinearWorld, seed=0) as learner:
         learner.learn(episodes=3)
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         before = trainer.minibatches
         trainer.run_update()
         assert trainer.minibatches - before == (1 + 4) * SMALL.updates_per_step
@@ -175,7 +175,7 @@ def test_imagination_ends_with_its_episode_for_generating_and_for_learning():
     agent = dreaming(TellingModel(function=linear_step), until_episode=3)
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:
         learner.learn(episodes=3)
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         imagined, before = trainer.source.replay.imagined, trainer.minibatches
         learner.learn(10)
         assert trainer.source.replay.imagined == imagined > 0
@@ -209,7 +209,7 @@ def test_a_broken_model_is_found_out_and_does_no_harm():
             learner.learn(episodes=30)
             scores[name] = learner.evaluate(5)["mean"]
             if name == "broken":
-                dreams = learner._session.trainer.source.replay
+                dreams = learner.trainer.source.replay
                 assert dreams.imagined_fraction == 0.0 and dreams.imagined == 0
     assert scores["broken"] == scores["off"]  # not one imagined transition was learnt from
     assert scores["broken, else recent"] == scores["recent"] != scores["off"]
@@ -228,7 +228,7 @@ def test_a_model_that_goes_wrong_for_a_while_is_left_and_taken_up_again():
 
     with rv.Learner(dreaming(Moody(), adaptive=True), worlds.LinearWorld, seed=2) as learner:
         learner.learn(episodes=20)
-        dreams = learner._session.trainer.source.replay
+        dreams = learner.trainer.source.replay
         assert dreams.refused == 4 and dreams.imagined_fraction == 1.0  # wrong even about what they were fitted to
         rows = Transition.unpack(dreams.fictional.rows[: len(dreams.fictional)], 2, 1)
         np.testing.assert_allclose(rows.next_observation, linear_step(rows.observation, rows.action, 0), atol=1e-5)
@@ -244,7 +244,7 @@ def test_an_unstable_fit_is_refused_and_the_model_before_it_kept():
 
     with rv.Learner(dreaming(Unstable()), worlds.LinearWorld, seed=2) as learner:
         learner.learn(episodes=5)
-        dreams = learner._session.trainer.source.replay
+        dreams = learner.trainer.source.replay
         assert dreams.refused == 3 and dreams.status == Status.UNSTABLE and dreams.dynamics is not None
 
 
@@ -258,7 +258,7 @@ def test_dreams_begin_in_what_the_model_was_fitted_to():
             return FitResult(Told(linear_step), next(answers))
 
     with rv.Learner(dreaming(Unstable(), refit_every=2, rollout_length=1), worlds.LinearWorld, seed=2) as learner:
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         for first, last in ((0, 0), (0, 2), (0, 2), (2, 4), (2, 4), (2, 4), (2, 4)):  # B_old after each episode
             learner.learn(episodes=1)
             states = np.array([own.states[:-1] for own in trainer.source.replay.old]).reshape(-1, 2)
@@ -274,7 +274,7 @@ def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
     agent = dreaming(rv.LinearGaussian(episodes=3, prior="pooled"), adaptive=True)
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:
         learner.learn(episodes=6)
-        dreams = learner._session.trainer.source.replay
+        dreams = learner.trainer.source.replay
         x, u = generator.normal(size=(50, 2)), generator.uniform(-1, 1, (50, 1))
         truth = -np.sum(x * x, axis=1) - 0.1 * np.sum(u * u, axis=1)
         np.testing.assert_allclose(dreams.reward_model.reward(x, u), truth, atol=0.05)
@@ -286,7 +286,7 @@ def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
 def test_recent_learns_from_the_last_real_episodes_alone():
     with rv.Learner(dreaming(rv.Recent(episodes=2)), worlds.LinearWorld, seed=1) as learner:
         learner.learn(episodes=5)
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         rows = trainer.source.replay.minibatches(2, 500).reshape(-1, trainer.replay.rows.shape[1])
         assert len(rows) == 3 * 2 * 500
         np.testing.assert_array_equal(np.unique(rows, axis=0), np.unique(trainer.replay.rows[3 * T : 5 * T], axis=0))
@@ -299,13 +299,13 @@ def test_stopped_and_gone_on_equals_never_stopped(model, tmp_path):
     agent, twice = dreaming(model, adaptive=True, error_high=1e9, error_low=0.0), []
     with rv.Learner(agent, "worlds:LinearWorld", seed=5, out=tmp_path / "whole") as learner:
         learner.learn(5 * T)
-        twice.append((learner._session.trainer.snapshot(), list(learner.recent_returns)))
+        twice.append((learner.trainer.snapshot(), list(learner.recent_returns)))
     with rv.Learner(agent, "worlds:LinearWorld", seed=5, out=tmp_path / "parts") as learner:
         learner.learn(3 * T)
     with rv.Learner.load(tmp_path / "parts") as learner:
         assert learner.config == agent
         learner.learn(2 * T)
-        twice.append((learner._session.trainer.snapshot(), list(learner.recent_returns)))
+        twice.append((learner.trainer.snapshot(), list(learner.recent_returns)))
     import jax
 
     (whole, parts), returns = [kept[0] for kept in twice], [kept[1] for kept in twice]
@@ -317,7 +317,7 @@ def test_a_domain_shows_its_state_and_dreams_with_its_own_reward(tmp_path):
     agent = rv.Imagination(SMALL, rv.Exact(), rollout_length=2, rollouts=10)
     with rv.Learner(agent, "reacher", seed=0, out=tmp_path / "run") as learner:
         learner.learn(310)
-        dreams = learner._session.trainer.source.replay
+        dreams = learner.trainer.source.replay
         assert dreams.imagined > 0 and dreams.imagined_fraction == 1.0 and dreams.report["nrmse_2"] < 1e-6
     with rv.Learner.load(tmp_path / "run") as learner:
         learner.learn(20)
@@ -330,7 +330,7 @@ def test_it_goes_round_any_agent_and_any_noise(agent):
     model = rv.LinearGaussian(episodes=2)
     with rv.Learner(rv.Imagination(inner, model, rollout_length=3), worlds.LinearWorld, seed=0) as learner:
         learner.learn(episodes=4)
-        trainer = learner._session.trainer
+        trainer = learner.trainer
         assert trainer.source.replay.imagined > 0 and trainer.minibatches > learner.steps
 
 
@@ -338,7 +338,7 @@ def test_it_adds_no_more_memory_than_r_f():
     inner = rv.NAF(hidden=(16,), batch_size=8, updates_per_step=0)
     with rv.Learner(rv.Imagination(inner, rv.LinearGaussian(), rollout_length=2), "reacher_single", seed=0) as learner:
         learner.learn(episodes=25)  # more than the model looks back on
-        dreams = learner._session.trainer.source.replay
+        dreams = learner.trainer.source.replay
         held = sum(array.nbytes for name, array in dreams.snapshot()[0].items() if name != "fictional")
         assert held < dreams.fictional.rows.nbytes == 20_000 * (11 + 3 + 1 + 1 + 11) * 4
 
@@ -366,11 +366,11 @@ def test_a_planner_drives_its_share_and_no_episode_where_the_mixture_is_one():
             driven = []
             for _ in range(24):
                 learner.learn(T - 1)
-                driven.append(learner._session.trainer.source.planner_acts)
+                driven.append(learner.trainer.source.planner_acts)
                 learner.learn(1)
             shares[mixture] = sum(driven)
-            assert learner._session.trainer.source.replay.imagined == 0
-            assert learner._session.trainer.source.planner.failures == 0
+            assert learner.trainer.source.replay.imagined == 0
+            assert learner.trainer.source.planner.failures == 0
     assert shares[1.0] == 0 and shares[0.0] == 21 and 4 <= shares[0.5] <= 17
 
 
@@ -380,7 +380,7 @@ def test_ilqg_on_fitted_dynamics_improves_its_episodes_within_the_bound():
     )
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:
         learner.learn(episodes=20)
-        driver, returns = learner._session.trainer.source.planner, list(learner.recent_returns)
+        driver, returns = learner.trainer.source.planner, list(learner.recent_returns)
         assert 0 < driver.kl <= 0.55
     # the exact regulator of this world scores about -9 from (1, 0); μ, unlearnt, about -19
     assert np.mean(returns[-5:]) > np.mean(returns[:3]) + 3

@@ -23,7 +23,7 @@ def learn(name, steps=500, discount=0.5, **world):
 
 def value(learner, sign=0.0, step=0):
     """V(x), or Q(x, greedy) of those that learn no V."""
-    trainer, x, zero = learner._session.trainer, np.float32([[sign, step]]), np.zeros(1, np.float32)
+    trainer, x, zero = learner.trainer, np.float32([[sign, step]]), np.zeros(1, np.float32)
     row = Transition(x, zero[None], zero, zero, x)
     return float(trainer.agent.diagnose(trainer.state, row)["value_mean"])
 

@@ -119,12 +119,12 @@ class Learner:
     @property
     def steps(self) -> int:
         """Real steps learnt from."""
-        return self._session.trainer.steps
+        return self.trainer.steps
 
     @property
     def episodes(self) -> int:
         """Episodes started."""
-        return self._session.trainer.episodes
+        return self.trainer.episodes
 
     @property
     def out(self) -> Path:
@@ -149,7 +149,7 @@ class Learner:
     @property
     def problems(self) -> list[str]:
         """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
-        return self._session.trainer.health.problems()
+        return self.trainer.health.problems()
 
     @property
     def newest_metrics(self) -> dict[str, float] | None:
@@ -171,8 +171,8 @@ class Learner:
                 raise ConfigError(
                     "predict(explore=True) takes one observation at a time, since noise follows one episode"
                 )
-            return self._units.outside(self._session.trainer.explore(flat))
-        return self._units.outside(self._session.trainer.greedy(flat))
+            return self._units.outside(self.trainer.explore(flat))
+        return self._units.outside(self.trainer.greedy(flat))
 
     def compile(self, steps: float = float("inf")) -> "Learner":
         """Compile the programs that the next `steps` steps call, so that no step stalls; return this learner.
@@ -180,7 +180,7 @@ class Learner:
         Without this call, the first `ask` compiles (and says so on stderr), and `learn` compiles before its first step.
         """
         if names := self._session.uncompiled(steps):
-            self._session.trainer.programs.compile(names)
+            self.trainer.programs.compile(names)
         return self
 
     # ---- ask and tell
