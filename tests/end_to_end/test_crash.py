@@ -141,7 +141,8 @@ def told_steps_survive(folder, kills, steps, generator):
             printed.append(int(line))
         time.sleep(generator.uniform(0, 0.01))
         process.kill()
-        rest, _ = process.communicate()
+        rest = process.stdout.read()  # `communicate` would lose what `readline` holds back of lines that came together
+        process.communicate()
         printed += [int(line) for line in rest.splitlines()]
         assert printed == list(range(printed[0], printed[-1] + 1))
         held = len(records_of(broken))
