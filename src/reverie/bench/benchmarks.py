@@ -1,6 +1,5 @@
 """The benchmarks of learning and acting: update, step, act."""
 
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from reverie.bench.benchmark_cases import (
 )
 from reverie.bench.timing import Contender, interleave, table
 from reverie.environments.env_factory import make_env
-from reverie.export.array_file import array_bytes
+from reverie.export.array_file import array_bytes, policy_of
 from reverie.export.fusing import fused
 from reverie.export.policy_file import in_units
 from reverie.export.program import trace
@@ -156,4 +155,4 @@ def _exported(greedy: Callable[[Any], Any]) -> Policy:
     """Return a policy for HalfCheetah as `reverie export … -o FILE.npz` and `reverie.policy` make it."""
     program = fused(trace(in_units(greedy, CHEETAH), N, "naf"))
     facts = {"observation_dim": N, "action_dim": M, "actions": 0}
-    return Policy.load(io.BytesIO(array_bytes(program, facts)))
+    return policy_of(array_bytes(program, facts))

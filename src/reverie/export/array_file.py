@@ -21,4 +21,9 @@ def array_bytes(program: Program, facts: dict[str, Any]) -> bytes:
 
 def answers(data: bytes, observations: np.ndarray) -> np.ndarray:
     """Return the actions [batch, m] of the file `data`."""
-    return Policy.load(io.BytesIO(data)).predict(observations)[0]
+    return policy_of(data).predict(observations)[0]
+
+
+def policy_of(data: bytes) -> Policy:
+    """Return the policy that a reader of the file `data` has."""
+    return Policy.load(io.BytesIO(data))
