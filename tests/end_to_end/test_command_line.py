@@ -469,7 +469,7 @@ def test_bench_measures_ratios_side_by_side():
     facts = one_object("bench", "act", "--rounds", "1")
     assert facts["rounds"] == 1 and facts["machine"].endswith(f"{os.cpu_count()} cores") and "jax" in facts["versions"]
     rows = {row["name"]: row for row in facts["act"]["rows"]}
-    assert rows.keys() == {"naf", "greedy", "predict", "compiled"}
+    assert rows.keys() == {"naf", "greedy", "predict", "exported", "compiled"}
     assert rows["naf"]["time_over_naf"] == 1.0 and all(row["time_over_naf"] > 0 for row in rows.values())
 
 
