@@ -23,6 +23,15 @@ def test_ends_and_middle_of_asymmetric_bounds():
     np.testing.assert_allclose(spec.to_world(np.float32([7.0, -7.0])), [1.0, 0.0])
 
 
+@pytest.mark.parametrize("first", [-2, 0, 3])
+def test_discrete_actions_count_from_the_first_and_come_back(first):
+    spec, numbers = EnvSpec(1, actions=4, first_action=first), np.float32([[0], [1], [3]])
+    there = spec.to_world(numbers)
+    assert there.dtype == np.int64 and there.ravel().tolist() == [first, first + 1, first + 3]
+    back = spec.from_world(there)
+    assert back.dtype == np.float32 and back.tolist() == numbers.tolist()
+
+
 @pytest.mark.parametrize(
     "low, high, says",
     [

@@ -174,14 +174,15 @@ class EnvSpec:
         return (np.asarray(action) == np.arange(1, self.actions)).astype(float)
 
     def to_world(self, action: Array) -> np.ndarray:
-        """Map actions [..., m] from [-1, 1] to the environment's bounds, clipped; discrete ones to whole numbers.
+        """Map actions [..., m] from [-1, 1] to the environment's bounds, clipped.
 
+        Discrete ones, which agents count from 0, become whole numbers that count from `first_action`.
         Raises DivergedError where one is not finite, since neither clipping nor rounding removes NaN.
         """
         if not all_finite(np.asarray(action)):
             raise DivergedError(f"{self.name}: the action {np.asarray(action).tolist()} is not finite; it was not sent")
         if self.actions:
-            return np.asarray(action).astype(np.int64)
+            return np.asarray(action).astype(np.int64) + self.first_action
         low, high, half = self._range
         return (low + (np.asarray(action, dtype=float) + 1.0) * half).clip(low, high)
 
@@ -195,6 +196,6 @@ class EnvSpec:
                 f"{self.name}: the action {np.asarray(action).tolist()} is not finite; give the action that was executed"
             )
         if self.actions:
-            return np.asarray(action, np.float32)
+            return (np.asarray(action) - self.first_action).astype(np.float32)
         low, _, half = self._range
         return ((np.asarray(action, dtype=float) - low) / half - 1.0).clip(-1.0, 1.0)

@@ -56,7 +56,6 @@ class EnvAdapter:
             )
         self._flatten = flattener(self._observations)
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
-        self._first_action = 0 if discrete is None else int(discrete.start)  # agents count from 0
         self._border = ClippedValues(name, self.sensor)
         size, choices = space_utils.flatdim(self._observations), int(space_utils.flatdim(actions))
         for what, number in (("an observation", size), ("an action", choices)):
@@ -71,7 +70,7 @@ class EnvAdapter:
             self.spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen)
         elif discrete is not None:
             count = int(discrete.n)
-            self.spec = EnvSpec(size, (), (), name, count, self._first_action, parts, *seen)
+            self.spec = EnvSpec(size, (), (), name, count, int(discrete.start), parts, *seen)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
         """Return an observation as a finite float32 vector [n].
@@ -91,7 +90,7 @@ class EnvAdapter:
     def shape(self, action: np.ndarray) -> np.ndarray:
         """Return actions [..., m], in the environment's units, with the environment's dtype and shape."""
         if self.spec.actions:
-            return action[..., 0] + self._first_action
+            return action[..., 0]
         return action.astype(self._action_dtype).reshape((*action.shape[:-1], *self._action_shape))
 
     def _sent(self, action: np.ndarray, number: int) -> Any:

@@ -49,7 +49,6 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
     _, records, _ = journal.read(run.journal_file)
     if not len(records):
         raise StorageError(f"{run.path} has no experience yet: not one step was taken")
-    actions = spec.to_world(records["action"])
     episode, flags = records["episode"].astype(np.int64), records["flags"]
     terminated = (flags & journal.TERMINATED).astype(bool)
     last = np.append(np.diff(episode) != 0, True)
@@ -58,7 +57,7 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
         records["time"],
         episode,
         records["observation"],
-        actions + spec.first_action if spec.actions else actions,
+        spec.to_world(records["action"]),
         records["reward"],
         terminated,
         (flags & journal.TRUNCATED).astype(bool) | (last & ~terminated),

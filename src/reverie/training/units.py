@@ -49,9 +49,7 @@ class Units:
     def outside(self, action: np.ndarray) -> np.ndarray:
         """Return an action in the environment's units and shape."""
         scaled = self._spec.to_world(action)
-        if self._env is not None:
-            return self._env.shape(scaled)
-        return scaled + self._spec.first_action if self._spec.actions else scaled
+        return scaled if self._env is None else self._env.shape(scaled)
 
     def reward(self, value: Any, step: int) -> float:
         """Return the reward of a step as a float that learning can take.  Raises WorldError where it is not finite."""
