@@ -145,6 +145,23 @@ def test_wrong_input_gets_one_line(told, tmp_path, monkeypatch, words, says):
     assert says in refusal("export", told[0], *words)
 
 
+def test_each_episode_of_environments_in_turns_has_one_end(tmp_path):
+    """Transitions of several environments alternate in the journal."""
+    agent = rv.PPO(hidden=(4,), worlds=3, rollout=8, batch_size=8, epochs=1)
+    with rv.Learner(agent, env="Pendulum-v1", out=tmp_path / "run") as learner:
+        learner.learn(650)
+    facts = one_object("export", tmp_path / "run", "-o", tmp_path / "data.npz", "--experience")
+    with np.load(tmp_path / "data.npz") as found:
+        ends, episode = found["terminated"] | found["truncated"], found["episode"]
+        assert facts["episodes"] == len(np.unique(episode)) == 6
+        assert sorted(episode[ends]) == [1, 2, 3, 4, 5, 6]
+        for number in range(1, 7):
+            own = episode == number
+            after, before = found["next_observations"][own][:-1], found["observations"][own][1:]
+            np.testing.assert_array_equal(after, before)
+            assert ends[own][-1]
+
+
 def test_a_run_without_a_step_has_nothing_to_export(tmp_path):
     rv.Learner(rv.NAF(hidden=(4,)), spec=SPECS["continuous"], out=tmp_path / "run").close()
     assert "no experience yet" in refusal("export", tmp_path / "run", "-o", tmp_path / "data.csv")

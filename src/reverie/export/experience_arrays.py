@@ -51,7 +51,10 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
         raise StorageError(f"{run.path} has no experience yet: not one step was taken")
     episode, flags = records["episode"].astype(np.int64), records["flags"]
     terminated = (flags & journal.TERMINATED).astype(bool)
-    last = np.append(np.diff(episode) != 0, True)
+    last = np.zeros(len(records), bool)
+    last[len(records) - 1 - np.unique(episode[::-1], return_index=True)[1]] = (
+        True  # episodes of several environments mix
+    )
     return Experience(
         records["step"].astype(np.int64),
         records["time"],
