@@ -116,6 +116,11 @@ class Config(msgspec.Struct, omit_defaults=True):
         return [*self.agent.code, *([("env", env)] if ":" in env else [])]
 
     @property
+    def env_spec(self) -> Spec | None:
+        """Description of the environment, be it the user's own program; None where an older version wrote none."""
+        return self.world or self.spec
+
+    @property
     def is_changing(self) -> bool:
         """Whether a change of settings is unfinished."""
         return bool(self.moving) or self.call is not None

@@ -190,7 +190,7 @@ def _header_anew(
     size = record_size(data)
     if size is None:
         raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is intact")
-    spec = None if config is None else config.spec or config.world
+    spec = None if config is None else config.env_spec
     known = None
     if config is not None and spec is not None:
         known = Header(spec.observation_dim, len(spec.action_low) or 1, 0, spec.actions, spec, config_facts(config))

@@ -79,8 +79,8 @@ def prepare_run(
     facts = facts_of(run)
     if facts is not None:
         require_same_run(run, held, facts)
-    moved = require_same_env(run.config_file, held.world or held.spec, spec, allowed.new_bounds)
-    warn_of_sensors(run.config_file, held.world or held.spec, spec)
+    moved = require_same_env(run.config_file, held.env_spec, spec, allowed.new_bounds)
+    warn_of_sensors(run.config_file, held.env_spec, spec)
     if header is not None and not moved:
         require_same_env(run.journal_file, header.world, spec, False)
     new = agent_config.written(algorithm)
@@ -138,19 +138,19 @@ def _begin_chapter(
     if again:
         _refuse_what_cannot_learn_again(run, trainer)
     spec = Spec.of(trainer.agent.spec)
-    before = held.history or [Chapter(0, 0, held.agent, held.world or held.spec)]
+    before = held.history or [Chapter(0, 0, held.agent, held.env_spec)]
     evaluations = before[-1].evaluations
     if again:
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
     config, call = held.changed(agent=new), allowed.call
     if moved:
-        kept, out = conversion.convert(run.journal_file, _next(run), held.world or held.spec or spec, spec)
+        kept, out = conversion.convert(run.journal_file, _next(run), held.env_spec or spec, spec)
         taken = f"{count(kept, 'step')} converted to the new action bounds"
         text = f"{run.path}: {taken}; {out} left out, since their actions lie outside them"
         warnings.warn(text, ReverieWarning, stacklevel=2)
         config = config.changed(**({"world": spec} if held.spec is None else {"spec": spec}))
         call = _from_end(call or run.read_call(), steps, kept)
-    chapter = Chapter(steps, 0 if again else learnt, new, config.world or config.spec, evaluations)
+    chapter = Chapter(steps, 0 if again else learnt, new, config.env_spec, evaluations)
     config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
     sign = bool(trust.foreign_code(config)) and (allowed.trust or is_own(held))
     run.write_config(config, sign)

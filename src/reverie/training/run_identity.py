@@ -20,7 +20,7 @@ CLOSE = 1e-6  # of a range's width: tolerance for bounds that went through float
 
 def identity(config: Config) -> dict[str, Any]:
     """Return what decides the result of learning, for a checkpoint's header."""
-    spec = config.world or config.spec
+    spec = config.env_spec
     agent = msgspec.to_builtins(config.agent)
     return {"agent": agent, "env": config.env, "seed": config.seed} | ({} if spec is None else _bounds(spec))
 
@@ -82,7 +82,7 @@ def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -
         differences += [] if was in agents else _differences(now, was)
         for name in ("env", "seed"):
             differences += _differences({name: getattr(config, name)}, {name: header.begun.get(name)})
-    spec = config.world or config.spec
+    spec = config.env_spec
     if spec is not None and header is not None and header.world is not None and not config.moving:
         differences += _differences(_bounds(spec), _bounds(header.world))
     if differences:
