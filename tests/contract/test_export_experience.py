@@ -13,6 +13,7 @@ import pytest
 import reverie as rv
 from commands import done, one_object, refusal
 from reverie.export.experience_arrays import names_of
+from reverie.storage import checkpoint
 
 PARTS = [("joints", "Box", (2,)), ("valve", "Discrete", (1,))]
 SPECS = {
@@ -160,6 +161,24 @@ def test_each_episode_of_environments_in_turns_has_one_end(tmp_path):
             after, before = found["next_observations"][own][:-1], found["observations"][own][1:]
             np.testing.assert_array_equal(after, before)
             assert ends[own][-1]
+
+
+def test_a_run_that_does_not_say_its_units_is_refused(tmp_path):
+    """Old versions wrote no bounds: neither to config.json, nor to the journal, nor to checkpoints."""
+    run = tmp_path / "run"
+    with rv.Learner(rv.NAF(hidden=(4,), warmup_steps=50), env="Pendulum-v1", out=run) as learner:
+        learner.learn(3)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({name: value for name, value in config.items() if name != "world"}))
+    journal = run / "experience" / "journal.bin"
+    line, _, records = journal.read_bytes().partition(b"\n")
+    header = {name: value for name, value in json.loads(line).items() if name not in ("world", "begun")}
+    journal.write_bytes(json.dumps(header).encode() + b"\n" + records)
+    arrays, facts = checkpoint.read(run / "checkpoint" / "latest.safetensors")
+    checkpoint.save(run / "checkpoint" / "latest.safetensors", arrays, facts | {"identity": None, "config": None})
+    for output in ("data.csv", "policy.npz"):
+        said = refusal("export", run, "-o", tmp_path / output)
+        assert "does not say what its actions' units are" in said and not (tmp_path / output).exists()
 
 
 def test_a_run_without_a_step_has_nothing_to_export(tmp_path):

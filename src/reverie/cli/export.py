@@ -14,9 +14,11 @@ from reverie.core.words import count
 
 def run(options: Any) -> None:
     """Write the greedy policy of a run, or its experience, to a file for other programs."""
+    from reverie.export.experience_file import MINARI
+
     raise_if_interrupted()
     stopping.set_message(f"nothing was written to {options.output}")
-    dataset = options.output.startswith("minari:")
+    dataset = options.output.startswith(MINARI)
     with room_for(options, None if dataset else Path(options.output)):
         if options.experience or dataset or options.output.lower().endswith(".csv"):
             _experience(options)
@@ -30,7 +32,9 @@ def _policy(options: Any, output: Path) -> None:
 
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     found = export_policy(saved, output)
-    reader = "onnxruntime, input `input` [batch, n]" if output.suffix == ".onnx" else "`reverie.policy`, NumPy alone"
+    reader = (
+        "onnxruntime, input `input` [batch, n]" if output.suffix.lower() == ".onnx" else "`reverie.policy`, NumPy alone"
+    )
     emit(
         options,
         {"file": str(output), "difference": found.difference, **found.facts},

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from reverie.policy import VERSION, Policy
 def array_bytes(program: Program, facts: dict[str, Any]) -> bytes:
     """Return a program as the bytes of an .npz file. Its entry `facts` is JSON text: steps, names, units, bounds."""
     steps = [[step.op, step.inputs, step.output, dict(step.attributes)] for step in program.steps]
-    text = json.dumps(facts | {"version": VERSION, "steps": steps}, allow_nan=False)
+    return npz_bytes(facts | {"version": VERSION, "steps": steps}, program.constants)
+
+
+def npz_bytes(facts: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return arrays by name, and facts as JSON text in the entry `facts`, as the bytes of an .npz file."""
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, facts=np.array(text), **program.constants)
+    np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts, allow_nan=False)), **arrays)
     return file.getvalue()
 
 

@@ -9,6 +9,7 @@ from reverie.core.errors import StorageError
 from reverie.core.types import EnvSpec
 from reverie.storage import journal
 from reverie.storage.run import RunDirectory
+from reverie.storage.spec import Spec
 
 
 class Experience(NamedTuple):
@@ -27,6 +28,11 @@ class Experience(NamedTuple):
     def __len__(self) -> int:
         return len(self.step)
 
+    def by_episode(self) -> list[np.ndarray]:
+        """Return the indices of each episode's transitions, in order."""
+        order = np.argsort(self.episode, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(self.episode[order])) + 1)
+
 
 class Names(NamedTuple):
     """Names of the columns of observations and actions."""
@@ -42,10 +48,7 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
     """
     config = run.read_config()  # first, since it says whether there is a run at all
     header = journal.read_header(run.journal_file)
-    held = header.world or config.world or config.spec
-    if held is None:
-        raise StorageError(f"{run.path} was written by an older version and does not say what its actions' units are")
-    spec = held.value()
+    spec = units_of(header.world or config.env_spec, run)
     _, records, _ = journal.read(run.journal_file)
     if not len(records):
         raise StorageError(f"{run.path} has no experience yet: not one step was taken")
@@ -66,6 +69,13 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
         (flags & journal.TRUNCATED).astype(bool) | (last & ~terminated),
         records["next_observation"],
     ), spec
+
+
+def units_of(written: Spec | None, run: RunDirectory) -> EnvSpec:
+    """Return the sizes and units that a run has written down.  Raises StorageError where an older version did not."""
+    if written is None:
+        raise StorageError(f"{run.path} was written by an older version and does not say what its actions' units are")
+    return written.value()
 
 
 def names_of(spec: EnvSpec) -> Names:

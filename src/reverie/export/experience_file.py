@@ -1,9 +1,7 @@
 """`export_experience`: the experience of a run as a file that others read: CSV, NumPy arrays, or a Minari dataset."""
 
 import contextlib
-import io
 import itertools
-import json
 import re
 import shutil
 import warnings
@@ -15,6 +13,7 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError, one_line
 from reverie.core.types import EnvSpec
+from reverie.export.array_file import npz_bytes
 from reverie.export.experience_arrays import Experience, Names, experience_of, names_of
 from reverie.storage.output_file import output_at, require_ending
 from reverie.storage.run import RunDirectory
@@ -51,7 +50,7 @@ def export_experience(run: RunDirectory, output: str) -> Written:
         found, spec = experience_of(run)
         write = csv_bytes if Path(output).suffix.lower() == ".csv" else array_bytes
         target.write(write(found, spec))
-    return Written(len(found), len(np.unique(found.episode)), names_of(spec))
+    return Written(len(found), len(found.by_episode()), names_of(spec))
 
 
 def csv_bytes(found: Experience, spec: EnvSpec) -> bytes:
@@ -89,9 +88,7 @@ def array_bytes(found: Experience, spec: EnvSpec) -> bytes:
         "action_high": spec.action_high,
         "actions": spec.actions,
     }
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **found._asdict())
-    return file.getvalue()
+    return npz_bytes(facts, found._asdict())
 
 
 def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
@@ -109,9 +106,8 @@ def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
         if spec.actions
         else gym.spaces.Box(low, high, dtype=np.float64)
     )
-    buffers = []
-    for episode in np.unique(found.episode).tolist():
-        part = found.episode == episode
+    buffers: list[Any] = []
+    for part in found.by_episode():
         buffers.append(
             minari.data_collector.EpisodeBuffer(
                 id=len(buffers),
@@ -140,18 +136,16 @@ def write_minari(found: Experience, spec: EnvSpec, name: str, run: str) -> None:
 def _whole_or_absent(minari: Any, name: str) -> Generator[Path]:
     """Yield a dataset's folder, and remove what the block leaves of a new one if it raises.
 
-    Raises StorageError in place of Minari's errors.
+    Raises StorageError in place of Minari's errors, which are of many kinds.
     """
+    new: Path | None = None
     try:
         folder = Path(minari.storage.get_dataset_path(name))
-        new = not folder.exists()
-    except Exception as error:  # Minari raises many kinds
-        raise StorageError(f"Minari cannot write the dataset {name}: {one_line(str(error))}") from error
-    try:
+        new = None if folder.exists() else folder
         yield folder
     except BaseException as error:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
         if isinstance(error, Exception) and not isinstance(error, StorageError):
             raise StorageError(f"Minari cannot write the dataset {name}: {one_line(str(error))}") from error
         raise
@@ -159,8 +153,7 @@ def _whole_or_absent(minari: Any, name: str) -> Generator[Path]:
 
 def _require_disk(folder: Path, found: Experience) -> None:
     """Raise StorageError where the disk has no room for a dataset: HDF5 then ends the whole process."""
-    episodes = len(np.unique(found.episode))
-    needed = sum(part.nbytes for part in found) + EPISODE_BYTES * (episodes + 1)
+    needed = sum(part.nbytes for part in found) + EPISODE_BYTES * (len(found.by_episode()) + 1)
     root = next(parent for parent in folder.parents if parent.exists())
     free = shutil.disk_usage(root).free
     if free < needed:

@@ -1,6 +1,5 @@
 """`export_policy`: the greedy policy of a run as a file, in the environment's units, checked before it is put in place."""
 
-import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +11,11 @@ from reverie.core.errors import ConfigError, DivergedError
 from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.export import array_file, onnx_file
+from reverie.export.experience_arrays import units_of
 from reverie.export.fusing import fused
-from reverie.export.program import Program, trace
+from reverie.export.program import trace
 from reverie.storage.output_file import output_at, require_ending
+from reverie.training.provenance import versions
 from reverie.training.saved_policy import SavedPolicy
 
 ENDINGS = (".onnx", ".npz")
@@ -28,9 +29,7 @@ class Exported(NamedTuple):
     """What was written."""
 
     path: Path
-    difference: (
-        float  # largest from the policy itself, as a share of the range; of discrete actions the share that differs
-    )
+    difference: float  # largest one, as a share of an actuator's range; of discrete actions the share that differs
     facts: dict[str, Any]
 
 
@@ -39,30 +38,31 @@ def export_policy(saved: SavedPolicy, path: Path) -> Exported:
 
     Observations are normalised, and actions scaled to the environment's units and clipped to its bounds, in the file.
     Raises ConfigError for another ending than .onnx or .npz, bounds between which float32 has too few numbers, or a
-    policy that cannot be exported; DivergedError where what the file
-    answers differs from the policy's own actions. Then nothing is written.
+    policy that cannot be exported; StorageError for a run that does not say in which units its actions are;
+    DivergedError where the file's actions differ from the policy's own. Then nothing is written.
     """
     require_ending(path, ENDINGS, "a policy is written to a file that ends in")
     output = output_at(path)
-    n, spec = saved.spec.observation_dim, saved.actuators
+    n, spec = saved.spec.observation_dim, units_of(saved.written.env_spec, saved.run)
     _require_resolved(spec)
     program = fused(trace(in_units(saved.network, spec), n, f"the policy of {saved.config.name}"))
-    facts = facts_of(saved)
-    write, answers = _formats(path.suffix.lower() == ".onnx", program, facts, spec)
-    data = write()
-    difference = compared(answers, data, saved, spec)
+    facts, observations = facts_of(saved, spec), random_observations(n)
+    if path.suffix.lower() == ".onnx":
+        data = onnx_file.model_bytes(program, facts, (n, spec.action_dim), bool(spec.actions))
+        found = onnx_file.answers(data, observations)
+    else:
+        data = array_file.array_bytes(program, facts)
+        found = array_file.answers(data, observations)
+    difference = compared(found, spec.to_world(saved.greedy(observations)), spec)
     output.write(data)
     return Exported(path, difference, facts)
 
 
-def _formats(
-    onnx: bool, program: Program, facts: dict[str, Any], spec: EnvSpec
-) -> tuple[Callable[[], bytes], Callable[[bytes, np.ndarray], np.ndarray]]:
-    """Return the functions that write and read a kind of file."""
-    if onnx:
-        sizes = facts["observation_dim"], facts["action_dim"]
-        return lambda: onnx_file.model_bytes(program, facts, sizes, bool(spec.actions)), onnx_file.answers
-    return lambda: array_file.array_bytes(program, facts), array_file.answers
+def random_observations(observation_dim: int) -> np.ndarray:
+    """Return observations [CHECKED, n] of many sizes, the same each time."""
+    generator = np.random.default_rng(0)
+    sizes = 10.0 ** generator.uniform(-2, 2, (CHECKED, 1))
+    return (generator.standard_normal((CHECKED, observation_dim)) * sizes).astype(np.float32)
 
 
 def in_units(greedy: Callable[[Any], Any], spec: EnvSpec) -> Callable[[Any], Any]:
@@ -99,9 +99,9 @@ def _rounded(bounds: np.ndarray, towards: int) -> np.ndarray:
     return np.where(wrong, np.nextafter(near, np.float32(towards * np.inf)), near).astype(np.float32)
 
 
-def facts_of(saved: SavedPolicy) -> dict[str, Any]:
-    """Return what a user of the file has to know."""
-    spec = saved.actuators
+def facts_of(saved: SavedPolicy, spec: EnvSpec) -> dict[str, Any]:
+    """Return what a user of the file has to know.  spec: units of its actions."""
+    installed = versions()
     return {
         "algorithm": saved.config.name,
         "environment": spec.name,
@@ -110,23 +110,17 @@ def facts_of(saved: SavedPolicy) -> dict[str, Any]:
         "actions": spec.actions,
         "action_low": list(spec.action_low),
         "action_high": list(spec.action_high),
-        "run": saved.run_name,
+        "run": saved.run.path.name,
         "step": saved.step,
-        "versions": {name: importlib.metadata.version(name) for name in ("reverie", "jax", "numpy")},
+        "versions": {name: installed[name] for name in ("reverie", "jax", "numpy")},
     }
 
 
-def compared(
-    answers: Callable[[bytes, np.ndarray], np.ndarray], data: bytes, saved: SavedPolicy, spec: EnvSpec
-) -> float:
-    """Return the largest difference between a file's answers and the policy's on random observations of many sizes.
+def compared(found: np.ndarray, wanted: np.ndarray, spec: EnvSpec) -> float:
+    """Return the largest difference between a file's actions and the policy's, as `Exported.difference` has it.
 
-    Raises DivergedError where it is too large.
+    found, wanted: [CHECKED, m], in the environment's units.  Raises DivergedError where they differ too much.
     """
-    generator = np.random.default_rng(0)
-    sizes = 10.0 ** generator.uniform(-2, 2, (CHECKED, 1))
-    observations = (generator.standard_normal((CHECKED, saved.spec.observation_dim)) * sizes).astype(np.float32)
-    wanted, found = spec.to_world(saved.greedy(observations)), answers(data, observations)
     if spec.actions:
         share = float(np.mean(wanted != found))
         _require(share <= TIES, f"{share:.2%} of its actions are others")
@@ -142,6 +136,3 @@ def compared(
 def _require(fine: bool, otherwise: str) -> None:
     if not fine:
         raise DivergedError(f"the exported policy is not the run's: {otherwise}; nothing was written")
-
-
-__all__ = ["CHECKED", "ENDINGS", "Exported", "compared", "export_policy", "facts_of", "in_units"]

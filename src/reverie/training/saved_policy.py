@@ -40,8 +40,8 @@ class SavedPolicy:
     """
 
     def __init__(self, path: str | Path, best: bool = False, *, trust: bool = False):
-        self._run, number = _places(path)
-        self._trust, run = trust, self._run
+        self.run, number = _places(path)
+        self._trust, run = trust, self.run
         held = run.read_config()
         self.written = held if number is None else _before(run, held, number)
         # The signature covers the present config, so only code that this config still names is known to be the user's
@@ -64,24 +64,13 @@ class SavedPolicy:
         self._units: tuple[EnvSpec, EnvSpec] | None = None
         self._agent, self._policy, self.step = agent, agent.policy(arrays["state"]), facts["steps"]
 
-    @property
-    def actuators(self) -> EnvSpec:
-        """The actions in the environment's units: their bounds, and the environment's name."""
-        held = self.written.world or self.written.spec
-        return self.spec if held is None else held.value()
-
-    @property
-    def run_name(self) -> str:
-        """The name of the run's directory."""
-        return self._run.path.name
-
     def network(self, observation: Any) -> Any:
         """Return greedy actions [..., m] in [-1, 1], as `greedy` does, of arrays that JAX may trace."""
         return self._agent.greedy(self._policy, observation)
 
     def limit(self, env: EnvAdapter) -> int:
         """Return the number of steps after which a greedy episode of `env` is cut (`limit_for`)."""
-        rows = table_at(self._run.episodes_file, COLUMNS)
+        rows = table_at(self.run.episodes_file, COLUMNS)
         return limit_for(env, [row["length"] for row in rows], any(row["truncated"] for row in rows))
 
     def greedy(self, observation: np.ndarray) -> np.ndarray:
@@ -101,7 +90,7 @@ class SavedPolicy:
         Raises ConfigError where neither can be made, or where it does not match the run.
         """
         if source is None:
-            trusted.require(self._run, self._signed, self._trust)
+            trusted.require(self.run, self._signed, self._trust)
             source = self.written.env
         if source is None:
             raise ConfigError("this run has no environment of its own (ask and tell); give one with --env")
@@ -109,9 +98,9 @@ class SavedPolicy:
         here, there = map(_sizes, (env.spec, self.spec))
         if here != there:
             raise ConfigError(f"{env.name} has {here}, but this run's policy has {there}")
-        held = self.written.world or self.written.spec
-        require_same_env(self._run.config_file, held, Spec.of(env.spec), allow_new_bounds)
-        warn_of_sensors(self._run.config_file, held, Spec.of(env.spec))
+        held = self.written.env_spec
+        require_same_env(self.run.config_file, held, Spec.of(env.spec), allow_new_bounds)
+        warn_of_sensors(self.run.config_file, held, Spec.of(env.spec))
         if held is not None and (held.action_low, held.action_high) != (
             list(env.spec.action_low),
             list(env.spec.action_high),
