@@ -78,6 +78,7 @@ class _Tracer:
             "reshape": self.reshape,
             "squeeze": self.reshape,
             "slice": self.slice,
+            "split": self.split,
             "concatenate": self.concatenate,
             "select_n": self.select,
             "convert_element_type": self.convert,
@@ -131,10 +132,9 @@ class _Tracer:
             return self.computed(equation, inputs)
         if kind in EXPORTABLE:
             return [self.add(EXPORTABLE[kind], *inputs)]
-        if kind == "split":
-            return self.split(equation, *inputs)
         if kind in self.handlers:
-            return [self.handlers[kind](equation, *inputs)]
+            results = self.handlers[kind](equation, *inputs)
+            return results if equation.primitive.multiple_results else [results]
         known = listed(sorted({*EXPORTABLE, *self.handlers}))
         raise ConfigError(f"{self.name} uses JAX's operation {kind}, which cannot be exported; use only {known}")
 
@@ -172,6 +172,11 @@ class _Tracer:
         self.constants[name] = array
         return name
 
+    def require_last(self, equation: Any, axes: Sequence[int], does: str) -> None:
+        """Raise ConfigError unless `axes` are the last axis of an equation's input alone.  does: what it does there."""
+        if tuple(axes) != (len(equation.invars[0].aval.shape) - 1,):
+            raise ConfigError(f"{self.name} {does} another axis than the last: it cannot be exported")
+
     # ---- operations whose form differs between JAX and ONNX
 
     def dot_general(self, equation: Any, x: Any, y: Any) -> str:
@@ -187,17 +192,14 @@ class _Tracer:
         """Return the handler of sums or maxima, which are taken over the last axis."""
 
         def run(equation: Any, x: Any) -> str:
-            last = len(equation.invars[0].aval.shape) - 1
-            if tuple(equation.params["axes"]) != (last,):
-                raise ConfigError(f"{self.name} reduces another axis than the last: it cannot be exported")
+            self.require_last(equation, equation.params["axes"], "reduces")
             return self.add(op, x, keepdims=0)
 
         return run
 
     def argmax(self, equation: Any, x: Any) -> str:
         """Find the index of the largest entry along the last axis."""
-        if tuple(equation.params["axes"]) != (len(equation.invars[0].aval.shape) - 1,):
-            raise ConfigError(f"{self.name} reduces another axis than the last: it cannot be exported")
+        self.require_last(equation, equation.params["axes"], "reduces")
         return self.add("ArgMax", x, axis=-1, keepdims=0)
 
     def broadcast(self, equation: Any, x: Any) -> Any:
@@ -238,8 +240,7 @@ class _Tracer:
 
     def split(self, equation: Any, x: Any) -> list[str]:
         """Divide the last axis."""
-        if equation.params["axis"] != len(equation.invars[0].aval.shape) - 1:
-            raise ConfigError(f"{self.name} takes a part of another axis than the last: it cannot be exported")
+        self.require_last(equation, (equation.params["axis"],), "takes a part of")
         ends = np.cumsum((0, *equation.params["sizes"])).tolist()
         return [self.part(x, start, stop) for start, stop in itertools.pairwise(ends)]
 
@@ -251,10 +252,7 @@ class _Tracer:
         """Put arrays side by side."""
         if not all(isinstance(part, str) for part in parts):
             raise ConfigError(f"{self.name} puts constants beside observations: that cannot be exported")
-        if equation.params["dimension"] != len(equation.invars[0].aval.shape) - 1:
-            raise ConfigError(
-                f"{self.name} puts arrays together along another axis than the last: it cannot be exported"
-            )
+        self.require_last(equation, (equation.params["dimension"],), "puts arrays together along")
         return self.add("Concat", *parts, axis=-1)
 
     def select(self, equation: Any, which: Any, *cases: Any) -> Any:
