@@ -135,6 +135,7 @@ NO_ARRAYS = {
     *(f"ilqg_step.{name}" for name in ("choose", "judge", "localise", "lowered", "nothing_yet", "raised", "start", "sweep")),
     *(f"shapes.{name}" for name in ("alike", "fit", "matrices", "number", "positive", "real", "share")),
     *(f"networks.init_{name}" for name in ("head", "layers", "moments", "network", "orthogonal")), "networks.move_towards",
+    "linalg.finite_flag",
     *("array_arguments.array", "array_arguments.of_arrays", "array_arguments.real", "kl_step.adapted", "normalise.init"),
     *("precision.double", "ilqg_problem.padded", "quadratic.entries"),
 }  # fmt: skip

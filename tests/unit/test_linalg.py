@@ -46,3 +46,15 @@ def test_eigenvalues_are_clipped_and_nothing_else(generator):
 def test_what_is_double_takes_any_precision_and_leaves_jax_as_it_was():
     assert double(lambda x: x / 3)(np.float32(1)) == 1 / 3
     assert not jax.config.read("jax_enable_x64")
+
+
+@pytest.mark.parametrize("spoilt", [None, "first", "last"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_number_that_is_not_finite_lowers_the_flag(spoilt, value):
+    trees = {"first": (np.ones((2, 3)), None), "last": {"a": np.ones(()), "b": np.ones(4)}}
+    if spoilt == "first":
+        trees["first"][0][1, 2] = value
+    if spoilt == "last":
+        trees["last"]["b"][3] = value
+    for flag in (linalg.finite_flag, jax.jit(linalg.finite_flag)):
+        assert bool(flag(*trees.values())) == (spoilt is None)

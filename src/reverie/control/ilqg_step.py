@@ -19,7 +19,7 @@ from reverie.core.setting_names import KnownNames
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
 from reverie.maths.array_types import Array
-from reverie.maths.linalg import cholesky, eigenvalues_clipped, symmetrise
+from reverie.maths.linalg import cholesky, eigenvalues_clipped, finite_flag, symmetrise
 
 RUNNING = -1  # status of a search that has not ended
 SETTLED = 1e-5  # for a smaller λ, small gains mean a small gradient
@@ -153,7 +153,7 @@ def localise(expansion: Expansion, options: Options) -> LocalModel:
         C, V = eigenvalues_clipped(C), eigenvalues_clipped(V)
         l_uu = C[:, n:, n:]
         C = C.at[:, n:, n:].set(eigenvalues_clipped(l_uu, 1e-6 * jnp.max(jnp.abs(l_uu))))
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in (F, C, c, V, v)]))
+    finite = finite_flag(F, C, c, V, v)
     return LocalModel(F, C, c, V, jnp.asarray(v), finite)
 
 

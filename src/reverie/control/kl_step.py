@@ -30,7 +30,7 @@ from reverie.core.dynamics import Linear
 from reverie.core.errors import ConfigError, unknown
 from reverie.core.status import Status
 from reverie.maths.array_types import Array, Numbers
-from reverie.maths.linalg import log_determinant
+from reverie.maths.linalg import finite_flag, log_determinant
 from reverie.maths.precision import double
 
 ETA_LOW, ETA_HIGH = 1e-8, 1e16  # range of η for costs between SMALL and LARGE
@@ -86,7 +86,7 @@ def augmented(
 
 
 def divergence(new: Controller, old: Controller, means: Numbers, covariances: Numbers) -> Float[Array, "T"]:
-    """Return E KL(new_t ‖ old_t) in nats, over states x_t ~ N(means_t, spreads_t).  Pure.
+    """Return E KL(new_t ‖ old_t) in nats, over states x_t ~ N(means_t, covariances_t).  Pure.
 
     means: [T, n].  covariances: [T, n, n].  Raises SpaceError where shapes do not fit.
     """
@@ -173,7 +173,7 @@ def _bounded_step(
     new = jax.tree.map(lambda a, b: jnp.where(found, a, b), new, old)
     kl = jnp.where(found, kl, 0.0)
     before, after = (lqr.expected_cost(dynamics, cost, c, x0_mean, x0_covariance) for c in (old, new))
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in jax.tree.leaves((dynamics, cost))]))
+    finite = finite_flag(dynamics, cost)
     status = jnp.where(finite, bracket.status, Status.NONFINITE_MODEL)
     return BoundedStep(new, bracket.best, kl, before, after, bracket.trials, bracket.raised, status)
 

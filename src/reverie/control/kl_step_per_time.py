@@ -43,7 +43,7 @@ from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths.array_arguments import of_arrays
 from reverie.maths.array_types import Array, Numbers
-from reverie.maths.linalg import solve_positive, symmetrise
+from reverie.maths.linalg import finite_flag, solve_positive, symmetrise
 from reverie.maths.precision import double
 
 PASSES, RAISES = 100, 100  # most passes to find the η_t, and then to raise them together
@@ -171,7 +171,7 @@ def _bounded_steps(
     met = jnp.all(jnp.abs(search.away) <= jnp.log1p(SLACK))
     status = jnp.where(met, Status.DONE, Status.BOUND_UNMET)
     status = jnp.where(jnp.all(search.eta <= least) & within, Status.INACTIVE, status)
-    finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(part)) for part in jax.tree.leaves((dynamics, cost))]))
+    finite = finite_flag(dynamics, cost)
     kl = jnp.where(within, search.kl, 0.0)
     return BoundedSteps(new, search.eta, kl, search.passes, jnp.where(finite, status, Status.NONFINITE_MODEL))
 

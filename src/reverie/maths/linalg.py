@@ -1,6 +1,6 @@
 """Linear algebra of small symmetric matrices: pure functions of JAX arrays. They return flags and raise no errors."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,11 @@ from reverie.maths.array_types import Array
 ELIMINATED = 16  # up to this many rows, unrolled elimination is faster in a compiled loop than calls of a library
 
 Kind = TypeVar("Kind", bound=jax.Array | np.ndarray)
+
+
+def finite_flag(*trees: Any) -> Bool[jax.Array, ""]:
+    """Return whether all numbers of some pytrees of arrays are finite.  Pure."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(trees)]))
 
 
 @of_arrays

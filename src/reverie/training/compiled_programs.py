@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reverie.core.agent import KEPT, Agent, AgentState, Metrics, Policy
+from reverie.core.agent import KEPT, Agent, AgentState, Diagnose, Init, Metrics, Policy, ReadPolicy, Update
 from reverie.core.seeds import BEGIN, UPDATE
 from reverie.core.types import Array, Transition, row_width
 from reverie.training.flat_arrays import flat, splitter
@@ -68,10 +68,10 @@ def _ours(function: Any) -> bool:
 class _Functions(NamedTuple):
     """The functions of an agent that are compiled."""
 
-    init: Callable[..., Any]
-    update: Callable[..., Any]
-    diagnose: Callable[..., Any]
-    policy: Callable[..., Any]
+    init: Init
+    update: Update
+    diagnose: Diagnose
+    policy: ReadPolicy
 
 
 @functools.lru_cache(maxsize=KEPT)
