@@ -366,11 +366,10 @@ class Learner:
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
-            given = (algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back, states)
-            self._open(
-                LearnerArguments(*given),
-                lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed),
+            given = LearnerArguments(
+                algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back, states
             )
+            self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))
             try:
                 evaluations = self._session.resume(go_back)
             except BaseException:
