@@ -227,9 +227,9 @@ def test_noise_restarts_with_each_episode(name):
     with on_line(name, warmup_steps=EPISODE) as learner:
         trainer = learner.trainer
 
-        def spy(policy, memory, observation, innovation, explore=trainer.agent.explore):
+        def spy(policy, memory, observation, noise, explore=trainer.agent.explore):
             memories.append(np.abs(memory).max())
-            return explore(policy, memory, observation, innovation)
+            return explore(policy, memory, observation, noise)
 
         trainer.agent = trainer.agent._replace(explore=spy)
         learner.learn(4 * EPISODE)

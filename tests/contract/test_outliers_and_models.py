@@ -106,7 +106,7 @@ def test_one_absurd_number_reaches_no_plan(model, place):
     with dreaming(model, Spiked(PLACES[place], 3e38), plan="ilqg") as learner:
         driver = learner.trainer.source.planner
         seen, act = [], driver.act
-        driver.act = lambda x, innovation: seen.append(x) or act(x, innovation)
+        driver.act = lambda x, noise: seen.append(x) or act(x, noise)
         learner.learn(130)
         require_ordinary(learner)
         assert driver.failures == 0 and seen and np.abs(seen).max() < 1e4

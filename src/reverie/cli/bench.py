@@ -30,13 +30,13 @@ def run(options: Any) -> None:
     lines = [f"{facts['machine']}, {options.rounds} interleaved rounds; a ratio is the median of each round's own"]
     if options.domains and options.what not in (None, "step"):
         raise ConfigError(f"--domains times steps; leave {options.what} out, or write step")
-    contests = BENCHMARKS
+    benchmarks = BENCHMARKS
     if options.domains:
         names = chosen(options.domains)
-        contests = {"step": lambda peers, rounds: domains(names, rounds)}
+        benchmarks = {"step": lambda peers, rounds: domains(names, rounds)}
     stopping.set_message("a bench saves nothing")
-    for name in [options.what] if options.what else contests:
-        facts[name] = contests[name]([peer for peer in peers if peer in peers_of(name)], options.rounds)
+    for name in [options.what] if options.what else benchmarks:
+        facts[name] = benchmarks[name]([peer for peer in peers if peer in peers_of(name)], options.rounds)
         for part, rows in facts[name].items():
             if part != "unit":
                 which = "" if part == "rows" else f" {part.replace('_', ' ')}"

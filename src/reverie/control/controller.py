@@ -31,10 +31,10 @@ class Controller(NamedTuple):
         chol = array("Controller: chol", self.chol)
         return chol @ chol.swapaxes(-1, -2)
 
-    def act(self, t: int, x: Numbers, innovation: Numbers) -> Real[np.ndarray, "m"]:
-        """Return the action at step t in state x [n].  innovation: standard normal [m]; 0 gives the mean."""
+    def act(self, t: int, x: Numbers, noise: Numbers) -> Real[np.ndarray, "m"]:
+        """Return the action at step t in state x [n].  noise: standard normal [m]; 0 gives the mean."""
         K, k, chol = (array("Controller", part[t]) for part in self)
-        action = K @ array("Controller.act: x", x) + k + chol @ array("Controller.act: innovation", innovation)
+        action = K @ array("Controller.act: x", x) + k + chol @ array("Controller.act: noise", noise)
         return np.asarray(action)
 
 

@@ -249,8 +249,8 @@ def _marginal(changes: list[float], floor: float) -> bool:
 
     changes: size of each step.  floor: smaller changes may be rounding errors.
     """
-    told = [change for change in changes[1:] if change > floor]
-    slow = [b > SLOW * a for a, b in itertools.pairwise(told)]
+    certain = [change for change in changes[1:] if change > floor]
+    slow = [b > SLOW * a for a, b in itertools.pairwise(certain)]
     return len(slow) >= 3 and all(slow[-3:])
 
 

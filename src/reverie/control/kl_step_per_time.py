@@ -158,9 +158,9 @@ def _bounded_steps(
         away = jnp.where((eta <= least) & (away < 0), 0.0, away)
         swings = away * search.away < 0
         exponent = jnp.where(swings, 0.6 * search.exponent, jnp.minimum(1.05 * search.exponent, EXPONENT))
-        mended = jnp.maximum(eta * jnp.exp(jnp.clip(exponent * away, -FASTEST, FASTEST)), least)
+        tried_next = jnp.maximum(eta * jnp.exp(jnp.clip(exponent * away, -FASTEST, FASTEST)), least)
         passes = search.passes + 1
-        return _Search(eta, new, kl, away, exponent, jnp.where(passes < PASSES, mended, 1.5 * eta), passes)
+        return _Search(eta, new, kl, away, exponent, jnp.where(passes < PASSES, tried_next, 1.5 * eta), passes)
 
     start = jnp.maximum(jnp.where(jnp.isfinite(eta) & (eta > 0), eta, size), least)
     zero, half = jnp.zeros_like(start), jnp.full_like(start, EXPONENT)

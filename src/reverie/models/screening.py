@@ -65,10 +65,10 @@ def screen(episode: Episode, known: list[Episode], before: int, seen: int) -> Sc
     filled = int(far[:, :n].any(axis=1).sum() + odd.sum() + far[:, n:].any())
     if not filled or not may_set_aside(before, filled, seen):
         return Screened(episode, 0, "")
-    return Screened(*_mended(episode, far, odd[:, 0], filled))
+    return Screened(*_corrected(episode, far, odd[:, 0], filled))
 
 
-def _mended(
+def _corrected(
     episode: Episode, far: Bool[np.ndarray, "T+1 _coordinates"], odd: Bool[np.ndarray, "T"], filled: int
 ) -> tuple[Episode | None, int, str]:
     n = episode.states.shape[1]
@@ -87,9 +87,9 @@ def _mended(
     states, rewards = episode.states[: length + 1], episode.rewards[:length]
     states = np.stack([_filled(column, bad) for column, bad in zip(states.T, far.T[:n], strict=True)], axis=1)
     terminated = episode.terminated and length == len(episode)
-    mended = Episode(states, episode.actions[:length], _filled(rewards, odd), terminated, episode.context)
+    corrected = Episode(states, episode.actions[:length], _filled(rewards, odd), terminated, episode.context)
     cut = f", without the last {count(len(episode) - length, 'step')}" if length < len(episode) else ""
-    return mended, filled, f"{text}to values interpolated from the steps before and after{cut}"
+    return corrected, filled, f"{text}to values interpolated from the steps before and after{cut}"
 
 
 def _filled(values: Float[np.ndarray, "T"], bad: Bool[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:

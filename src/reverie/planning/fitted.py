@@ -149,10 +149,10 @@ def _episode(
     states, actions, noise, rewards, over, terminated = [state_of(world)], [], [], [], False, False
     while not over and len(actions) < start.steps:
         raise_if_interrupted()
-        noise.append(innovation := generator.standard_normal(simulator.action_dim))
-        u = NOISE * innovation
+        noise.append(drawn := generator.standard_normal(simulator.action_dim))
+        u = NOISE * drawn
         if controller is not None:
-            u = controller.act(min(len(actions), len(controller.k) - 1), states[-1], innovation)
+            u = controller.act(min(len(actions), len(controller.k) - 1), states[-1], drawn)
         u = u.clip(-1.0, 1.0)
         reward, _, terminated, truncated = world.step(world.spec.to_world(u), len(actions) + 1)
         states.append(state_of(world))

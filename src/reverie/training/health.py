@@ -184,8 +184,8 @@ class Health:
             share, cause = now.frozen, "a very large gradient stopped them"
         return f"{share:.0%} of the weights no longer change, since {cause}: scale observations and rewards, or start again"
 
-    def _last(self, row: dict[str, Any], kind: str, ill: bool, text: Any) -> None:
-        lasted = self._lasting.get(kind, 0) + 1 if ill else 0
+    def _last(self, row: dict[str, Any], kind: str, present: bool, text: Any) -> None:
+        lasted = self._lasting.get(kind, 0) + 1 if present else 0
         self._lasting[kind] = lasted
         if lasted == PATIENCE:
             self.new.append(Notice(int(row["step"]), int(row["episode"]), kind, text()))
