@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reverie.algorithms.naf import NAF
     from reverie.algorithms.ppo import PPO
     from reverie.algorithms.sac import SAC
+    from reverie.core.env_spec import EnvSpec
     from reverie.core.errors import (
         ConfigError,
         DivergedError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         StorageError,
         WorldError,
     )
-    from reverie.core.types import EnvSpec, Transition
+    from reverie.core.types import Transition
     from reverie.imagination.settings import Imagination
     from reverie.models.exact import Exact
     from reverie.models.linear_gaussian import LinearGaussian
@@ -65,7 +66,9 @@ _HOMES = {
         "StorageError",
         "WorldError",
     ),
-    "reverie.core.types": ("EnvSpec", "Transition"),
+    "reverie.core.env_spec": ("EnvSpec",),
+    "reverie.core.machine_limits": ("Limits",),
+    "reverie.core.types": ("Transition",),
     "reverie.models.exact": ("Exact",),
     "reverie.models.linear_gaussian": ("LinearGaussian",),
     "reverie.models.neural": ("Neural",),
@@ -105,6 +108,7 @@ __all__ = [
     "Exact",
     "Imagination",
     "Learner",
+    "Limits",
     "LinearGaussian",
     "Neural",
     "Progress",

@@ -8,7 +8,8 @@ import pytest
 import cases
 from reverie.algorithms import ALGORITHMS
 from reverie.core.agent import Algorithm
-from reverie.core.types import EnvSpec, Transition, row_width
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition, row_width
 
 N, B, I = 3, 8, 2
 CONTINUOUS, DISCRETE = EnvSpec(N, [-1, -1], [1, 1]), EnvSpec(N, actions=4)

@@ -12,7 +12,7 @@ import pytest
 
 import reverie as rv
 from cases import CASES, those
-from reverie.core.types import EnvSpec
+from reverie.core.env_spec import EnvSpec
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.planning import planners

@@ -96,7 +96,7 @@ def journal_file(generator, fixtures):
         line = damaged_json(generator, json.loads(line)).encode()
     elif kind == 1:
         sizes = journal.read_header(fixtures.run / "experience" / "journal.bin")
-        records = np.frombuffer(body, journal.record_dtype(*sizes[:3])).copy()
+        records = np.frombuffer(body, journal.record_dtype(*sizes[:3], sizes.version)).copy()
         i, field = int(generator.integers(len(records))), pick(generator, records.dtype.names[:-1])
         whole = records.dtype[field].base.kind == "u"
         records[i][field] = pick(generator, [0, 1, 3, 9, 2**31] if whole else [0, 1, 3, np.nan, -np.inf, 1e30])

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from reverie.algorithms import ALGORITHMS, dqn
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 N, ACTIONS, B, I = 3, 4, 5, 3

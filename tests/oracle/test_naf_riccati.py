@@ -11,7 +11,8 @@ import pytest
 from scipy.linalg import solve_discrete_are
 
 from reverie.algorithms import ALGORITHMS
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 from reverie.maths import networks, quadratic
 
 GAMMA, COUNT, B = 0.9, 20_000, 100

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from reverie.algorithms import ALGORITHMS, naf
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 from reverie.maths import networks
 from transcription import Adam, as_float32, as_float64, assert_close, gradient, hidden_layer, mlp, perturbed
 

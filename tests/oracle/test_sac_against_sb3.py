@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from reverie.algorithms import ALGORITHMS
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 
 N, M, B, I = 5, 3, 32, 4
 HIDDEN = (16, 16)

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from reverie.algorithms import ALGORITHMS, sac
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 from transcription import Adam, as_float32, as_float64, assert_close, gradient, mlp, perturbed
 
 N, M, B, I = 3, 2, 4, 3

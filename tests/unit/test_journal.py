@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_whole_records(path, monkeypatch):
 
 # ---- whatever else is in it is named
 
-SIZES = {"format": "reverie-journal-1", "observation_dim": N, "action_dim": M}
+SIZES = {"format": "reverie-journal-2", "observation_dim": N, "action_dim": M}
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ NAN, INF = float("nan"), float("inf")
         ("step", 2**64 - 1, "steps are missing or doubled"),
         ("episode", 0, "episodes count from 1"),
         ("episode", 2**32 - 1, "each has a step"),  # each number up to it would be begun
-        ("flags", 4, "the known ones are 0 to 3"),
-        ("flags", 2**32 - 1, "the known ones are 0 to 3"),
+        ("flags", 24, "the known ones are 0 to 23"),
+        ("flags", 2**32 - 1, "the known ones are 0 to 23"),
         ("time", NAN, "seconds are finite"),
         ("reward", NAN, "rewards are finite in float32"),
         ("reward", -INF, "rewards are finite in float32"),

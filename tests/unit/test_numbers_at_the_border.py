@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import reverie as rv
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
-from reverie.core.types import EnvSpec
-from reverie.environments.clipped_values import LARGEST, sensor_of
+from reverie.environments.clipped_values import LARGEST
 from reverie.environments.env_factory import make_env
 from worlds import Faulty, Line, Nested, Switched
 
@@ -149,16 +149,16 @@ def test_a_part_of_a_nested_observation_is_called_by_its_keys():
             return {**found, "arm": {**found["arm"], "v": np.array([1e300])}}
 
     world = make_env(Wide())
-    with pytest.warns(ReverieWarning, match=r"the observation at index 4 \(arm/v\) goes beyond"):
+    with pytest.warns(ReverieWarning, match=r"the observation at index 4 \(arm.v\) goes beyond"):
         world.reset(0)
 
 
 def test_sensors_are_called_by_the_keys_of_their_dict():
-    space = Nested().observation_space
-    assert [sensor_of(space, i) for i in (0, 3, 4, 7)] == [
-        "index 0 (arm/q)",
-        "index 3 (arm/q)",
-        "index 4 (arm/v)",
+    spec = make_env(Nested()).spec
+    assert [spec.entry(i) for i in (0, 3, 4, 7)] == [
+        "index 0 (arm.q)",
+        "index 3 (arm.q)",
+        "index 4 (arm.v)",
         "index 7 (mode)",
     ]
-    assert sensor_of(Switched().observation_space, 1) == "index 1"
+    assert make_env(Switched()).spec.entry(1) == "index 1"

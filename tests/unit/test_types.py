@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import SpaceError
-from reverie.core.types import EnvSpec
 
 bounds = st.tuples(st.floats(-1e3, 1e3), st.floats(0.01, 1e3)).map(lambda b: (b[0], b[0] + b[1]))
 

@@ -29,8 +29,9 @@ from reverie.algorithms import updates
 from reverie.algorithms.acting import acting
 from reverie.algorithms.hyperparameters import DeterministicPolicySettings
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.types import Transition
 from reverie.maths import networks, normalise
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers, Moments, Normalisation

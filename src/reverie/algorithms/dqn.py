@@ -28,7 +28,8 @@ from reverie.algorithms import updates
 from reverie.algorithms.acting import forgetful
 from reverie.algorithms.hyperparameters import OffPolicySettings
 from reverie.core.agent import Agent, Memory, Metrics, built_once, require_discrete
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 from reverie.maths import exploration, networks, normalise
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers, Moments, Normalisation

@@ -29,8 +29,9 @@ from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.hyperparameters import AlgorithmSettings
 from reverie.core.agent import Agent, DataRequirements, Metrics, built_once, require_continuous
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.types import Transition
 from reverie.maths import bounded_gaussian, networks, normalise, returns
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers

@@ -27,7 +27,8 @@ from reverie.algorithms import updates
 from reverie.algorithms.acting import drawing
 from reverie.algorithms.hyperparameters import OffPolicySettings
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
-from reverie.core.types import EnvSpec, Transition
+from reverie.core.env_spec import EnvSpec
+from reverie.core.types import Transition
 from reverie.maths import bounded_gaussian, networks, normalise
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers, Moments, Normalisation

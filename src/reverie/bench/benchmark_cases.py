@@ -17,8 +17,8 @@ import numpy as np
 
 from reverie.algorithms import ALGORITHMS
 from reverie.bench.timing import Contender
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, unknown
-from reverie.core.types import EnvSpec
 from reverie.environments.mujoco_messages import without_others_warnings
 from reverie.training.trainer import Trainer
 

@@ -19,7 +19,7 @@ def run(options: Any) -> None:
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     env = saved.env(options.env, options.allow_new_bounds)
     stopping.set_message("an evaluation saves nothing")
-    found = evaluate(saved.greedy, env, options.episodes, options.seed, saved.limit(env))
+    found = evaluate(saved.greedy, env, options.episodes, options.seed, saved.limit(env), saved.limiter(env.spec))
     env.close()
     facts = found.facts
     facts = {"run": options.run_directory, "step": saved.step, "seed": options.seed, **facts}

@@ -53,7 +53,11 @@ def _experience(options: Any) -> None:
     found = export_experience(RunDirectory(options.run_directory), options.output)
     emit(
         options,
-        {"file": options.output, "steps": found.steps, "episodes": found.episodes, **found.names._asdict()},
+        {
+            **{"file": options.output, "steps": found.steps, "episodes": found.episodes},
+            **{"observations": found.spec.sensor_names, "actions": found.spec.actuator_names},
+            **{"observation_units": found.spec.observation_units, "action_units": found.spec.action_units},
+        },
         f"{options.output}: {count(found.steps, 'step')} of {count(found.episodes, 'episode')}, actions in the "
         "environment's units",
     )

@@ -19,6 +19,7 @@ from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.training import trust
 from reverie.training.callbacks import usual_callbacks
+from reverie.training.limits_config import read_file
 from reverie.training.resume_commands import resume_line
 from reverie.training.resuming import ResumeOptions, facts_of, header_of
 from reverie.training.run_identity import require_as_begun
@@ -29,6 +30,7 @@ def train(options: Any) -> None:
     """Train as the options say."""
     _refuse_without_resume(options)
     agent, _ = agent_of(options)
+    limits = None if options.limits is None else read_file(Path(options.limits))
     out = Path(options.out) if options.out else _new_directory(options)
     directory = RunDirectory(out)
     if options.resume and directory.holds_run:
@@ -39,9 +41,11 @@ def train(options: Any) -> None:
         line = _resume_line(options, call.steps, out)
         stopping.set_message(lambda how_far: _while_taken_up(directory, held, options, line))
         if not differences(options, held.agent):  # then the run's other settings stay: its noise may be somebody's
-            trust.require(directory, held, options.trust, named=_named(options))
+            trust.require(directory, held, options.trust, veto=limits is None, named=_named(options))
         agent = agent_to_go_on_with(options, held.agent)
-        allowed = ResumeOptions(options.relearn, options.allow_new_bounds, options.trust, agent, call=call)
+        allowed = ResumeOptions(
+            options.relearn, options.allow_new_bounds, options.trust, agent, limits=limits, call=call
+        )
         # Not `load`: the options of a command are more than its arguments.
         learner = rv.Learner._load(out, options.env, None, allowed)  # pyright: ignore[reportPrivateUsage]
         if learner.cut_bytes:
@@ -54,7 +58,9 @@ def train(options: Any) -> None:
         line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
         stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
-        learner = rv.Learner(agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard)
+        learner = rv.Learner(
+            agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard, limits=limits
+        )
         directory.write_call(Call(learner.steps, amount))
     with learner:
         call = directory.read_call() or Call(learner.steps, 0)

@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=types.folder, metavar="DIR", help="the run directory (one under runs/)")
     groups.add_settings(parser, "a setting of the agent, of imagination or of its model (`reverie list AGENT`)")
     add_imagination(parser)
+    parser.add_argument(
+        "--limits",
+        type=types.file,
+        metavar="FILE.json",
+        help="what the machine allows beyond its bounds: low, high, slew, region, veto, safe_action",
+    )
     _add_resuming(parser)
     add_evaluation(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")

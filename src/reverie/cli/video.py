@@ -28,6 +28,7 @@ def run(options: Any) -> None:
             options.seed,
             options.seconds,
             saved.limit,
+            saved.limiter,
         )
         if sketched:
             note(SKETCHED)

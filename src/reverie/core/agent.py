@@ -5,8 +5,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import SpaceError
-from reverie.core.types import Array, EnvSpec, Transition
+from reverie.core.types import Array, Transition
 
 # An algorithm's own named tuples of arrays, which nothing else looks into.
 AgentState: TypeAlias = Any  # all that an agent has learnt

@@ -6,11 +6,8 @@ Learning sums squares of the observations and rewards of a minibatch in float32,
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import utils as space_utils
 
 from reverie.core.errors import ReverieWarning
 from reverie.core.finite import all_within
@@ -22,11 +19,11 @@ LARGEST = 1e16  # its square, summed over a minibatch of any size, is within flo
 class ClippedValues:
     """Clips the values of an environment to ±LARGEST.
 
-    name: the environment's.  sensor: index -> readable name of an entry of a flat observation.
+    name: the environment's.  entry: index -> what an entry of a flat observation is, in words.
     """
 
-    def __init__(self, name: str, sensor: Callable[[int], str]):
-        self._name, self._sensor = name, sensor
+    def __init__(self, name: str, entry: Callable[[int], str]):
+        self._name, self._entry = name, entry
         self._warned: set[str] = set()
 
     def vector(self, where: str, values: np.ndarray) -> np.ndarray:
@@ -36,9 +33,9 @@ class ClippedValues:
         """
         if all_within(values, LARGEST):
             return values
-        finite_vector(self._name, where, values.ravel())
+        finite_vector(self._name, where, values.ravel(), lambda i: self._entry(i % values.shape[-1]))
         for index in np.argwhere(np.abs(values) > LARGEST)[:, -1].tolist():
-            self._warn(f"the observation at {self._sensor(index)}")
+            self._warn(f"the observation at {self._entry(index)}")
         return values.clip(-LARGEST, LARGEST)
 
     def number(self, value: float) -> float:
@@ -55,23 +52,3 @@ class ClippedValues:
                 f"{self._name}: {what} goes beyond ±{LARGEST:g}; float32 cannot sum squares of that, so it counts as "
             )
             warnings.warn(f"{text}±{LARGEST:g}: correct the sensor, or scale it", ReverieWarning, stacklevel=4)
-
-
-def by_index(index: int) -> str:
-    """Return the name of an entry of a flat observation if only its index is known."""
-    return f"index {index}"
-
-
-def sensor_of(space: gym.Space[Any], index: int) -> str:
-    """Return a readable name of an entry of a flat observation, such as "index 3 (arm/q)".
-
-    The keys are those of the Dict spaces that contain the entry.
-    """
-    keys, left = [], index
-    while isinstance(space, gym.spaces.Dict):
-        ends = np.cumsum([space_utils.flatdim(inner) for inner in space.spaces.values()])
-        place = int(np.searchsorted(ends, left, side="right"))
-        left -= int(ends[place - 1]) if place else 0
-        key, space = list(space.spaces.items())[place]
-        keys.append(str(key))
-    return by_index(index) + (f" ({'/'.join(keys)})" if keys else "")

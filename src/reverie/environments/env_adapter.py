@@ -10,11 +10,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import utils as space_utils
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import DivergedError, ReverieError, SpaceError, WorldError, sentence
 from reverie.core.finite import all_finite
-from reverie.core.types import EnvSpec
 from reverie.environments.blocking_calls import CLOSE, RENDER, RESET, STEP, failed
-from reverie.environments.clipped_values import ClippedValues, sensor_of
+from reverie.environments.clipped_values import ClippedValues
+from reverie.environments.column_names import names_in
 from reverie.environments.layout import bounds_of, layout_of
 from reverie.environments.values import (
     RESET_GIVES,
@@ -55,8 +56,8 @@ class EnvAdapter:
                 f"{name}: the observation space {self._observations} has no fixed size and cannot be flattened"
             )
         self._flatten = flattener(self._observations)
+        self._info: dict[str, Any] = {}  # of the newest step
         self._action_shape, self._action_dtype = actions.shape or (), actions.dtype
-        self._border = ClippedValues(name, self.sensor)
         size, choices = space_utils.flatdim(self._observations), int(space_utils.flatdim(actions))
         for what, number in (("an observation", size), ("an action", choices)):
             if number > largest:
@@ -67,10 +68,12 @@ class EnvAdapter:
         seen = bounds_of(self._observations)
         if box is not None:
             bounds = box.low.ravel().tolist(), box.high.ravel().tolist()
-            self.spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen)
-        elif discrete is not None:
-            count = int(discrete.n)
-            self.spec = EnvSpec(size, (), (), name, count, int(discrete.start), parts, *seen)
+            spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen)
+        else:
+            assert discrete is not None
+            spec = EnvSpec(size, (), (), name, int(discrete.n), int(discrete.start), parts, *seen)
+        self.spec = names_in(env, spec)
+        self._border = ClippedValues(name, self.spec.entry)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
         """Return an observation as a finite float32 vector [n].
@@ -82,10 +85,6 @@ class EnvAdapter:
         except Exception as error:  # a user's object may raise anything when it is read
             raise WorldError(f"{self.name}: {where} {reason_of(error)}") from error
         return self._border.vector(where, flat)
-
-    def sensor(self, index: int) -> str:
-        """Return a readable name of entry `index` of a flat observation."""
-        return sensor_of(self._observations, index)
 
     def shape(self, action: np.ndarray) -> np.ndarray:
         """Return actions [..., m], in the environment's units, with the environment's dtype and shape."""
@@ -127,11 +126,44 @@ class EnvAdapter:
                 found = self.env.step(sent)
         except BaseException as error:
             raise failed(self.name, f"raised in step {number}", error) from error
-        observation, reward, terminated, truncated, _ = parts_of(self.name, f"step {number}", found, STEP_GIVES)
+        observation, reward, terminated, truncated, self._info = parts_of(
+            self.name, f"step {number}", found, STEP_GIVES
+        )
         value = self._border.number(finite_number(self.name, f"the reward of step {number}", reward))
         terminated = truth(self.name, "terminated", number, terminated)
         truncated = truth(self.name, "truncated", number, truncated)
         return value, self.flatten(observation, f"the observation of step {number}"), terminated, truncated
+
+    def executed(self, number: int) -> tuple[np.ndarray | None, str | None]:
+        """Return what the environment said of the action of step `number`, its newest: (action, who chose it).
+
+        action: `info["action"]` [m] in [-1, 1], executed in place of the one sent; None: that one.
+        Who: "human" where `info["intervention"]` is true; None: who chose the one sent.
+        Raises WorldError where one of them has no such meaning.
+        """
+        action, source = None, None
+        if "action" in self._info:
+            given = self.spec.action(f"info['action'] of step {number} is", self._info["action"])
+            action = self.spec.from_world(given).astype(np.float32)
+        if "intervention" in self._info:
+            person = truth(self.name, "info['intervention']", number, self._info["intervention"])
+            source = "human" if person else None
+        return action, source
+
+    def make_safe(self, action: np.ndarray) -> bool:
+        """Call the environment's own method `safe(action)`; return whether it has one.
+
+        action: [m], in the environment's units.  Raises WorldError where it raises.
+        """
+        method: Any = getattr(self.env.unwrapped, "safe", None)
+        if not callable(method):
+            return False
+        try:
+            with STEP:
+                method(self.shape(action))
+        except BaseException as error:
+            raise failed(self.name, "raised in safe", error) from error
+        return True
 
     @property
     def time_limit(self) -> int | None:

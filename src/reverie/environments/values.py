@@ -95,11 +95,16 @@ def finite_number(name: str, where: str, value: Any) -> float:
     return value
 
 
-def finite_vector(name: str, where: str, vector: np.ndarray) -> np.ndarray:
-    """Return `vector` [n] if it is finite.  Raises WorldError that names its first entry which is not."""
+def finite_vector(
+    name: str, where: str, vector: np.ndarray, entry: Callable[[int], str] = "index {}".format
+) -> np.ndarray:
+    """Return `vector` [n] if it is finite.  Raises WorldError that names its first entry which is not.
+
+    entry: index -> what an entry is, in words.
+    """
     if not np.isfinite(vector).all():
         i = int(np.flatnonzero(~np.isfinite(vector))[0])
-        raise WorldError(f"{name}: {where} holds {vector[i]} at index {i}; observations must be finite")
+        raise WorldError(f"{name}: {where} holds {vector[i]} at {entry(i)}; observations must be finite")
     return vector
 
 

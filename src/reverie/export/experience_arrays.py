@@ -1,13 +1,13 @@
 """The experience of a run as plain arrays with names, in the environment's units."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import StorageError
-from reverie.core.types import EnvSpec
 from reverie.storage import journal
+from reverie.storage.experience import SOURCES
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 
@@ -20,6 +20,8 @@ class Experience(NamedTuple):
     episode: np.ndarray  # [N], from 1
     observations: np.ndarray  # [N, n], float32
     actions: np.ndarray  # [N, m] as executed: float64 in the environment's units, or int64 of discrete ones
+    asked: np.ndarray  # [N, m], what the agent asked for, in the same units; as executed where the run did not note it
+    source: np.ndarray  # [N], who chose the action: "policy", "random", "planner", "human", "log" or "safe"
     rewards: np.ndarray  # [N]
     terminated: np.ndarray  # [N], bool
     truncated: np.ndarray  # [N], bool; also where an episode was cut off, so that each episode has an end
@@ -32,13 +34,6 @@ class Experience(NamedTuple):
         """Return the indices of each episode's transitions, in order."""
         order = np.argsort(self.episode, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(self.episode[order])) + 1)
-
-
-class Names(NamedTuple):
-    """Names of the columns of observations and actions."""
-
-    observations: tuple[str, ...]
-    actions: tuple[str, ...]
 
 
 def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
@@ -64,6 +59,8 @@ def experience_of(run: RunDirectory) -> tuple[Experience, EnvSpec]:
         episode,
         records["observation"],
         spec.to_world(records["action"]),
+        spec.to_world(records["asked" if "asked" in (records.dtype.fields or ()) else "action"]),
+        np.array(SOURCES)[flags >> 2],
         records["reward"],
         terminated,
         (flags & journal.TRUNCATED).astype(bool) | (last & ~terminated),
@@ -76,15 +73,3 @@ def units_of(written: Spec | None, run: RunDirectory) -> EnvSpec:
     if written is None:
         raise StorageError(f"{run.path} was written by an older version and does not say what its actions' units are")
     return written.value()
-
-
-def names_of(spec: EnvSpec) -> Names:
-    """Return a name for each number of an observation and an action, such as "arm.0[2]" for a part with several."""
-    seen = [
-        part if math.prod(shape) == 1 else f"{part}[{index}]"
-        for part, _, shape in spec.observations
-        for index in range(math.prod(shape))
-    ]
-    if len(seen) != spec.observation_dim:  # unknown parts
-        seen = [f"observation[{index}]" for index in range(spec.observation_dim)]
-    return Names(tuple(seen), ("action",) if spec.actions else tuple(f"action[{i}]" for i in range(spec.action_dim)))

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, StorageError, one_line
-from reverie.core.types import EnvSpec
 from reverie.export.array_file import npz_bytes
-from reverie.export.experience_arrays import Experience, Names, experience_of, names_of
+from reverie.export.experience_arrays import Experience, experience_of
 from reverie.storage.output_file import output_at, require_ending
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_of
@@ -30,7 +30,7 @@ class Written(NamedTuple):
 
     steps: int
     episodes: int
-    names: Names
+    spec: EnvSpec
 
 
 def export_experience(run: RunDirectory, output: str) -> Written:
@@ -50,20 +50,28 @@ def export_experience(run: RunDirectory, output: str) -> Written:
         found, spec = experience_of(run)
         write = csv_bytes if Path(output).suffix.lower() == ".csv" else array_bytes
         target.write(write(found, spec))
-    return Written(len(found), len(found.by_episode()), names_of(spec))
+    return Written(len(found), len(found.by_episode()), spec)
 
 
 def csv_bytes(found: Experience, spec: EnvSpec) -> bytes:
     """Return a row for each transition: its observation, action, reward and next observation, by their names."""
-    names = names_of(spec)
-    head = ("step", "time", "episode", *names.observations, *names.actions, "reward", "terminated", "truncated")
-    columns = (*head, *(f"next {name}" for name in names.observations))
+    seen, done = (
+        with_units(spec.sensor_names, spec.observation_units),
+        with_units(spec.actuator_names, spec.action_units),
+    )
+    head = ("step", "time", "episode", *seen, *done, "reward", "terminated", "truncated")
+    columns = (*head, *(f"next {name}" for name in seen), *(f"asked {name}" for name in done), "source")
     if len(set(columns)) < len(columns):
         raise ConfigError(f"{spec.name}: two columns have the same name; export to .npz, which has no names of columns")
     ends = found.terminated.astype(int), found.truncated.astype(int)
     parts = (found.step, found.time, found.episode, found.observations, found.actions, found.rewards)
-    rows = _rows((*parts, *ends, found.next_observations))
+    rows = _rows((*parts, *ends, found.next_observations, found.asked, found.source))
     return table_of(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+
+
+def with_units(names: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
+    """Return names as heads of columns: "bpm_4_x [mm]", or the name alone where it has no unit."""
+    return tuple(f"{name} [{unit}]" if unit else name for name, unit in itertools.zip_longest(names, units))
 
 
 def _rows(parts: Sequence[np.ndarray]) -> Iterator[Iterable[Any]]:
@@ -79,11 +87,12 @@ def _rows(parts: Sequence[np.ndarray]) -> Iterator[Iterable[Any]]:
 
 def array_bytes(found: Experience, spec: EnvSpec) -> bytes:
     """Return the fields of `Experience` as the bytes of an .npz file; `facts` holds names and bounds as JSON."""
-    names = names_of(spec)
     facts = {
         "environment": spec.name,
-        "observation_names": names.observations,
-        "action_names": names.actions,
+        "observation_names": spec.sensor_names,
+        "observation_units": spec.observation_units,
+        "action_names": spec.actuator_names,
+        "action_units": spec.action_units,
         "action_low": spec.action_low,
         "action_high": spec.action_high,
         "actions": spec.actions,

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, DivergedError
-from reverie.core.types import EnvSpec
 from reverie.core.words import count
 from reverie.export import array_file, onnx_file
 from reverie.export.experience_arrays import units_of
@@ -87,7 +87,7 @@ def _require_resolved(spec: EnvSpec) -> None:
         if not gap <= COARSEST * (high - low):  # also where gap is NaN, beyond the largest float32
             reach = f"whose numbers are {gap:.1g} apart there" if gap == gap else "whose numbers end before them"
             raise ConfigError(
-                f"action {index} of {spec.name} has the bounds [{low}, {high}], and a file's actions are float32, "
+                f"{spec.name}: {spec.actuator(index)} has the bounds [{low}, {high}], and a file's actions are float32, "
                 f"{reach}; let the environment take this action in another unit, or from another zero"
             )
 
@@ -110,6 +110,10 @@ def facts_of(saved: SavedPolicy, spec: EnvSpec) -> dict[str, Any]:
         "actions": spec.actions,
         "action_low": list(spec.action_low),
         "action_high": list(spec.action_high),
+        "observation_names": list(spec.observation_names),
+        "observation_units": list(spec.observation_units),
+        "action_names": list(spec.action_names),
+        "action_units": list(spec.action_units),
         "run": saved.run.path.name,
         "step": saved.step,
         "versions": {name: installed[name] for name in ("reverie", "jax", "numpy")},

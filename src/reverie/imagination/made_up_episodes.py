@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from reverie.core.dynamics import Episode, Linear
+from reverie.core.env_spec import EnvSpec
 from reverie.core.known_dynamics import KnownDynamics
-from reverie.core.types import EnvSpec
 from reverie.planning.planners import Planner
 
 SHORT = 25  # least number of steps of a made-up episode; used where the length of real ones is not known

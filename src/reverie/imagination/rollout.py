@@ -7,8 +7,9 @@ import numpy as np
 
 from reverie.core.agent import Memory
 from reverie.core.dynamics import Dynamics
+from reverie.core.env_spec import EnvSpec
 from reverie.core.known_dynamics import KnownDynamics, RewardFormula
-from reverie.core.types import Array, EnvSpec, Transition
+from reverie.core.types import Array, Transition
 from reverie.models.reward import RewardModel
 
 # Imagined states may lie outside the range of real states by this share of the range, in each coordinate. Beyond that a

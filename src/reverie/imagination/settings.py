@@ -46,11 +46,11 @@ from reverie.core.agent import Agent, Algorithm
 from reverie.core.argument_checks import shown
 from reverie.core.checked_settings import coerce
 from reverie.core.dynamics import Model, missing
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, SpaceError
 from reverie.core.known_dynamics import KnownDynamics
 from reverie.core.setting_docs import document_settings
 from reverie.core.setting_names import KnownNames
-from reverie.core.types import EnvSpec
 
 if TYPE_CHECKING:
     from reverie.imagination.source import ImaginationSource

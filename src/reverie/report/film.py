@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, ReverieError, WorldError
 from reverie.core.interrupts import raise_if_interrupted
+from reverie.core.limiter import Limiter
 from reverie.domains.headless import choose_mujoco_backend
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.storage.files import io_errors, read_regular
@@ -44,11 +46,13 @@ def record(
     seed: int,
     seconds: float,
     limit: Callable[[EnvAdapter], int] = limit_for,
+    limiter: Callable[[EnvSpec], Limiter] = Limiter,
 ) -> Filmed:
     """Film one greedy episode with the same start as evaluation episode 0.  An interrupt leaves no partial film.
 
     greedy: observation [n] -> action [m] in [-1, 1].  make: (**options) -> EnvAdapter.
     output: .mp4 or .gif.  seconds: longest film.  limit: (environment) -> steps after which an episode is cut.
+    limiter: (its description) -> what holds actions within the limits of the machine.
     Raises ConfigError for another file type, or where a package is missing.
     """
     refuse_what_cannot_be_written(output)
@@ -70,6 +74,7 @@ def record(
             0,
             lambda step: _take(frames, draw, most) if draw is not None and step - 1 < most else None,
             steps,
+            limiter(env.spec),
         )
     finally:
         env.close()

@@ -71,6 +71,27 @@ class Agent(msgspec.Struct, omit_defaults=True):
         return [(what, name) for what, name in named.items() if isinstance(name, str) and ":" in name]
 
 
+Numbers = float | list[float | None] | dict[str, float] | None
+
+
+class WrittenRegion(msgspec.Struct):
+    """A region round a reference."""
+
+    reference: Numbers
+    distance: Numbers
+
+
+class WrittenLimits(msgspec.Struct, omit_defaults=True):
+    """Limits of a machine as written: numbers for all actuators, for each, or by name."""
+
+    low: Numbers = None
+    high: Numbers = None
+    slew: Numbers = None
+    region: WrittenRegion | None = None
+    veto: str | None = None  # "package.module:function", or a text without a colon where it has no name
+    safe_action: list[float] | dict[str, float] | float | None = None
+
+
 class Chapter(msgspec.Struct, omit_defaults=True):
     """A part of a run's history with its own settings and action bounds."""
 
@@ -78,6 +99,7 @@ class Chapter(msgspec.Struct, omit_defaults=True):
     learnt_from: Count  # they learnt from the steps after this one; 0: the journal was learnt again from its start
     agent: Agent
     world: Spec | None = None
+    limits: WrittenLimits | None = None  # that held
     evaluations: Count = 0  # rows of evaluations.csv before; after relearning they belong to another policy
 
 
@@ -100,6 +122,7 @@ class Config(msgspec.Struct, omit_defaults=True):
     world: Spec | None = None  # description of the environment; missing in older versions
     versions: dict[str, str | None] = {}
     command: str = ""
+    limits: WrittenLimits | None = None  # of the machine, beyond the bounds of its actuators
     history: list[Chapter] = []  # from the first settings to the present ones; empty where they never changed
     moving: int = 0  # number of the change whose files must still be set aside; 0: none
     call: Call | None = None  # the command that makes this change, until call.json has it
@@ -113,7 +136,8 @@ class Config(msgspec.Struct, omit_defaults=True):
     def code(self) -> list[tuple[str, str]]:
         """Code to import besides reverie and installed Gymnasium environments: (kind, name)."""
         env = self.env or ""  # includes "module:Id-v0", which Gymnasium imports
-        return [*self.agent.code, *([("env", env)] if ":" in env else [])]
+        veto = (None if self.limits is None else self.limits.veto) or ""
+        return [*self.agent.code, *([("env", env)] if ":" in env else []), *([("veto", veto)] if ":" in veto else [])]
 
     @property
     def env_spec(self) -> Spec | None:

@@ -18,12 +18,17 @@ def convert(source: Path, target: Path, old: Spec, new: Spec) -> tuple[int, int]
     splits its episode: the part before is cut off early, and the rest becomes an episode of its own.
     """
     _, records, _ = read(source)
-    action = old.value().to_world(records["action"])
     low, high = np.array(new.action_low), np.array(new.action_high)
-    converted = (action - low) / (0.5 * (high - low)) - 1.0
-    inside = (np.abs(converted) <= 1 + ROUNDING).all(-1)
+
+    def converted(name: str) -> np.ndarray:
+        return (old.value().to_world(records[name]) - low) / (0.5 * (high - low)) - 1.0
+
+    action = converted("action")
+    inside = (np.abs(action) <= 1 + ROUNDING).all(-1)
     kept = records[inside].copy()
-    kept["action"] = np.clip(converted[inside], -1.0, 1.0)
+    kept["action"] = np.clip(action[inside], -1.0, 1.0)
+    if "asked" in (kept.dtype.fields or ()):  # what was asked for beyond the new bounds counts as their end
+        kept["asked"] = np.clip(converted("asked")[inside], -1.0, 1.0)
     steps = records["step"][inside].astype(int)
     begins = np.ones(len(kept), bool)
     begins[1:] = (np.diff(kept["episode"].astype(int)) != 0) | (np.diff(steps) != 1)

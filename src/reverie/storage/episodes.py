@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reverie.storage import tables
-from reverie.storage.journal import TERMINATED, TRUNCATED
+from reverie.storage.experience import ENDS, TERMINATED, TRUNCATED
 
 COLUMNS = {
     "step": tables.whole,
@@ -30,7 +30,7 @@ class EpisodeSummary:
             self.started = time
         self.total += reward
         self.length += 1
-        return self.close(step, time, episode, flags) if flags else None
+        return self.close(step, time, episode, flags) if flags & ENDS else None
 
     def close(self, step: int, time: float, episode: int, flags: int = 0) -> dict[str, Any]:
         """Return the row of the episode so far and start the next one; without flags the episode was cut off."""
@@ -47,9 +47,12 @@ class EpisodeSummary:
         return row
 
 
-def rows_of(records: np.ndarray, env_count: int = 1) -> list[dict[str, Any]]:
+def rows_of(
+    records: np.ndarray, env_count: int = 1, aborted: frozenset[tuple[int, int]] = frozenset()
+) -> list[dict[str, Any]]:
     """Return the rows of all episodes in `records`, whose steps `env_count` environments took in turn.
 
+    aborted: (last step, episode) of episodes that were aborted, which counts as truncated.
     An episode without an end that another one follows in its environment was cut off.  The last episode of each
     environment has no row before it ends.
     """
@@ -61,6 +64,7 @@ def rows_of(records: np.ndarray, env_count: int = 1) -> list[dict[str, Any]]:
         last = before[turn]
         if last is not None and tallies[turn].length and episode != last[2]:
             rows.append(tallies[turn].close(*last))
+        flags |= TRUNCATED * ((step, episode) in aborted and not flags & ENDS)
         if row := tallies[turn].add(step, time, episode, flags, reward):
             rows.append(row)
         before[turn] = (step, time, episode)

@@ -2,4 +2,8 @@
 
 from reverie.storage.tables import Columns, whole, words
 
+ABORT = "abort"  # an episode that had to end: `Learner.abort`
+DROP = "drop"  # an action whose outcome is unknown: `Learner.drop`
+KEPT = frozenset({ABORT, DROP})  # kinds that learning the journal again does not make again
+
 COLUMNS: Columns = {"step": whole, "episode": whole, "kind": words, "text": words}

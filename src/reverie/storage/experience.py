@@ -1,4 +1,4 @@
-"""Checks of the values in journal records.
+"""The flags of journal records, and checks of the values in them.
 
 A checksum only shows that a record is as it was written, not that its values are valid.
 """
@@ -12,8 +12,21 @@ import numpy as np
 from reverie.core.errors import StorageError
 
 TERMINATED, TRUNCATED = 1, 2  # bits of `flags`
+ENDS = TERMINATED | TRUNCATED
+SOURCES = ("policy", "random", "planner", "human", "log", "safe")  # who chose the action: the next three bits
+MOST_FLAGS = ENDS | (len(SOURCES) - 1) << 2
 LARGEST = float(np.finfo(np.float32).max)
 ROUNDING = 1e-6  # tolerance for actions in [-1, 1]
+
+
+def flags_of(terminated: bool, truncated: bool, source: str = SOURCES[0]) -> int:
+    """Return a record's flags."""
+    return TERMINATED * terminated | TRUNCATED * truncated | SOURCES.index(source) << 2
+
+
+def source_of(flags: int) -> str:
+    """Return who chose the action of a record with these flags."""
+    return SOURCES[flags >> 2]
 
 
 def refuse_odd(path: Path, records: np.ndarray, actions: int) -> None:
@@ -31,15 +44,19 @@ def refuse_odd(path: Path, records: np.ndarray, actions: int) -> None:
 
 def checks(records: np.ndarray, actions: int) -> Iterator[tuple[str, Any, str]]:
     """Yield (field, which records are valid [N], what is required in words), independent of a record's position."""
-    yield "flags", records["flags"] <= (TERMINATED | TRUNCATED), "the known ones are 0 to 3"
+    most = MOST_FLAGS if "asked" in (records.dtype.fields or ()) else ENDS
+    yield "flags", records["flags"] <= most, f"the known ones are 0 to {most}"
     yield "time", np.isfinite(records["time"]), "seconds are finite"
     yield "reward", np.abs(records["reward"]) <= LARGEST, "rewards are finite in float32"
-    taken = records["action"]
-    if actions:
-        fit, wanted = (taken == np.floor(taken)) & (taken >= 0) & (taken < actions), f"they are 0 to {actions - 1}"
-    else:
-        fit, wanted = np.abs(taken) <= 1 + ROUNDING, "actions lie in [-1, 1]"
-    yield "action", fit.all(-1), wanted
+    for name in ("action", "asked"):
+        if name not in (records.dtype.fields or ()):
+            continue
+        taken = records[name]
+        if actions:
+            fit, wanted = (taken == np.floor(taken)) & (taken >= 0) & (taken < actions), f"they are 0 to {actions - 1}"
+        else:
+            fit, wanted = np.abs(taken) <= 1 + ROUNDING, "actions lie in [-1, 1]"
+        yield name, fit.all(-1), wanted
     for name in ("observation", "next_observation", "state", "next_state"):
         if name in (records.dtype.fields or ()):
             yield name, np.isfinite(records[name]).all(-1), "they are finite"

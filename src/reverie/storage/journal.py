@@ -15,14 +15,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reverie.core.errors import StorageError
-from reverie.storage.experience import TERMINATED, TRUNCATED
+from reverie.storage.experience import ENDS, SOURCES, TERMINATED, TRUNCATED, source_of
 from reverie.storage.files import file_identity, io_errors, open_own, write_all, write_whole
 from reverie.storage.journal_format import CHECKSUM_BYTES, Header, first_line, read, read_header, record_dtype
 from reverie.storage.reading import exists
 from reverie.storage.run import unused
 from reverie.storage.spec import Spec
 
-__all__ = ["TERMINATED", "TRUNCATED", "Header", "Journal", "read", "read_header", "record_dtype"]
+__all__ = [
+    "SOURCES",
+    "TERMINATED",
+    "TRUNCATED",
+    "Header",
+    "Journal",
+    "read",
+    "read_header",
+    "record_dtype",
+    "source_of",
+]
 
 
 class Journal:
@@ -43,13 +53,14 @@ class Journal:
         spec: Spec | None = None,
         begun: dict[str, Any] | None = None,
     ):
-        self.path = path
-        self.dtype = record_dtype(observation_dim, action_dim, state_dim)
+        self.path, header = path, Header(observation_dim, action_dim, state_dim, actions, spec, begun)
         if not exists(path):
-            write_whole(path, first_line(Header(observation_dim, action_dim, state_dim, actions, spec, begun)))
+            write_whole(path, first_line(header))
         start, found, self.cut_bytes = read(path)
-        if found.dtype != self.dtype or read_header(path).actions != actions:
+        held = read_header(path)
+        if held[:4] != header[:4]:
             raise StorageError(f"{path} holds records of other sizes; it belongs to another environment")
+        self.dtype = held.dtype
         self.records = found
         self._record = np.zeros((), self.dtype)
         self._start, self._size = start, start + len(found) * self.dtype.itemsize
@@ -149,12 +160,22 @@ class Journal:
         next_observation: ArrayLike,
         state: ArrayLike = (),
         next_state: ArrayLike = (),
+        asked: ArrayLike | None = None,
+        policy: int = 0,
     ) -> None:
-        """Write one record.  On failure the file is cut back to its last whole record."""
+        """Write one record.  On failure the file is cut back to its last whole record.
+
+        asked: the action that was asked for; None: `action`.  A journal of version 1 has no place for it, nor for
+        `policy` and the source in `flags`: they are left out.
+        """
         record = self._record
         record["step"], record["time"], record["episode"], record["flags"] = step, time, episode, flags
         record["reward"], record["action"] = reward, action
         record["observation"], record["next_observation"] = observation, next_observation
+        if "asked" in self.dtype.fields:  # type: ignore[operator]
+            record["asked"], record["policy"] = action if asked is None else asked, policy
+        else:
+            record["flags"] = flags & ENDS
         if "state" in self.dtype.fields:  # type: ignore[operator]
             record["state"], record["next_state"] = state, next_state
         body = record.tobytes()

@@ -5,7 +5,8 @@ The file is one line of JSON (format, sizes) followed by records of fixed size, 
     header, _, body = pathlib.Path(path).read_bytes().partition(b"\n")
     records = numpy.frombuffer(body, reverie.storage.journal.record_dtype(observation_dim, action_dim, state_dim))
 
-The sizes are in the header; a missing state_dim is 0.
+The sizes are in the header; a missing state_dim is 0.  Where its format is reverie-journal-1, `record_dtype` needs
+version=1: those records have neither `asked` nor `policy`.
 
 A crash may leave an incomplete record at the end, and some file systems leave zeros after a power cut.  `read` returns
 what is before.  Damage anywhere else raises an error that names the file and the record: a journal is never loaded in
@@ -29,19 +30,22 @@ from reverie.storage.files import io_errors, opened_regular, read_regular
 from reverie.storage.reading import decode
 from reverie.storage.spec import Spec
 
-FORMAT = "reverie-journal-1"
+VERSION = 2  # of new journals
 CHECKSUM_BYTES = 4
 HEADER_BYTES = 2**20  # of the first line, at most
 
 
-def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> np.dtype:
+def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0, version: int = VERSION) -> np.dtype:
     """Return the layout of one record, little-endian and packed.
 
-    step: counts from 1.  time: seconds since 1970.  episode: counts from 1.
-    action: in [-1, 1], or a number 0, 1, … where the header says how many discrete `actions` there are.
+    step: counts from 1.  time: seconds since 1970.  episode: counts from 1.  flags: see `experience`.
+    action: the executed one, in [-1, 1], or a number 0, 1, … where the header says how many discrete `actions` there
+        are.  asked: the one that was asked for, in the same units.
+    policy: number of updates that the policy had when it acted.
     state, next_state: physical state and target, only for models of the dynamics.
     crc: zlib.crc32 of all bytes before it.
     """
+    asked = [("asked", "<f4", (action_dim,)), ("policy", "<u8")] if version > 1 else []
     states = [("state", "<f8", (state_dim,)), ("next_state", "<f8", (state_dim,))] if state_dim else []
     return np.dtype(
         [
@@ -51,6 +55,7 @@ def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> n
             ("flags", "<u4"),
             ("reward", "<f8"),
             ("action", "<f4", (action_dim,)),
+            *asked,
             ("observation", "<f4", (observation_dim,)),
             ("next_observation", "<f4", (observation_dim,)),
             *states,
@@ -62,7 +67,7 @@ def record_dtype(observation_dim: int, action_dim: int, state_dim: int = 0) -> n
 class _FirstLine(msgspec.Struct):
     """The schema of the first line.  With these sizes a record is smaller than 2 GB, NumPy's limit."""
 
-    format: Literal["reverie-journal-1"]
+    format: Literal["reverie-journal-1", "reverie-journal-2"]
     observation_dim: Annotated[int, msgspec.Meta(ge=1, le=2**26)]
     action_dim: Annotated[int, msgspec.Meta(ge=1, le=2**24)]
     state_dim: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
@@ -91,11 +96,18 @@ class Header(NamedTuple):
     world: Spec | None = None  # of these actions and observations; missing in older versions
     # content of config.json then, without the environment; missing in older versions
     begun: dict[str, Any] | None = None
+    version: int = VERSION  # of the format
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The layout of a record."""
+        return record_dtype(self.observation_dim, self.action_dim, self.state_dim, self.version)
 
 
 def first_line(header: Header) -> bytes:
     """Return the first line of a journal."""
-    facts: dict[str, Any] = {"format": FORMAT} | {name: value for name, value in header._asdict().items() if value}
+    given = {name: value for name, value in header._asdict().items() if value and name != "version"}
+    facts: dict[str, Any] = {"format": f"reverie-journal-{header.version}"} | given
     if header.world is not None:
         facts["world"] = msgspec.to_builtins(header.world)
     line = json.dumps(facts).encode() + b"\n"
@@ -108,7 +120,7 @@ def records_in(path: Path) -> int:
     with io_errors("read", path), opened_regular(path) as file:
         line = file.readline(HEADER_BYTES)
         size = os.fstat(file.fileno()).st_size - len(line)
-    return size // record_dtype(*_header(path, line)[:3]).itemsize
+    return size // _header(path, line).dtype.itemsize
 
 
 def read_header(path: Path) -> Header:
@@ -127,7 +139,8 @@ def _header(path: Path, line: bytes) -> Header:
             f"{path} is not a journal of this version of reverie (its first line is damaged or foreign: {error}); "
             f"{recovery(path)}"
         ) from None
-    return Header(found.observation_dim, found.action_dim, found.state_dim, found.actions, found.world, found.begun)
+    sizes = found.observation_dim, found.action_dim, found.state_dim, found.actions
+    return Header(*sizes, found.world, found.begun, int(found.format[-1]))
 
 
 def checksums(data: bytes | memoryview, records: np.ndarray) -> np.ndarray:
@@ -146,7 +159,7 @@ def read(path: Path) -> tuple[int, np.ndarray, int]:
         data = read_regular(path)
     line, newline, _ = data.partition(b"\n")
     header = _header(path, line + newline)
-    dtype = record_dtype(*header[:3])
+    dtype = header.dtype
     start = len(line) + 1
     count = (len(data) - start) // dtype.itemsize
     records = np.frombuffer(data, dtype, count, start)

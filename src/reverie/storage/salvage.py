@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reverie.storage.experience import TRUNCATED, checks
+from reverie.storage.experience import ENDS, MOST_FLAGS, TRUNCATED, checks
 from reverie.storage.journal import record_dtype
 from reverie.storage.journal_format import CHECKSUM_BYTES, Header, checksums
 
-LEAST = record_dtype(1, 1).itemsize
+LEAST = record_dtype(1, 1, version=1).itemsize
 MOST = 2**16  # bytes of a record whose size is unknown
 TRIED = 400  # positions at which a first record may begin
 
@@ -64,7 +64,7 @@ def _starts(data: bytes, size: int) -> np.ndarray:
     count = len(found) - size + 1
     if count <= 0:
         return np.zeros(0, int)
-    fit = found[20 : 20 + count] <= 3
+    fit = found[20 : 20 + count] <= MOST_FLAGS
     for i in (4, 5, 6, 7, 21, 22, 23):
         fit &= found[i : i + count] == 0
     fit &= (found[:count] | found[1 : 1 + count] | found[2 : 2 + count] | found[3 : 3 + count]) != 0
@@ -93,12 +93,18 @@ def sizes_of(line: bytes, size: int, from_config: Header | None) -> Header | Non
     # If a name occurs twice, its first value counts: nested values come later.
     found = {name.decode(): int(value) for name, value in reversed(pairs)}
     wanted = [found.get(name, 0) for name in ("observation_dim", "action_dim", "state_dim", "actions")]
-    candidates = [Header(wanted[0], wanted[1], wanted[2], wanted[3])]
+    named = re.search(rb"reverie-journal-([12])", line)
+    versions = (1, 2) if named is not None and named[1] == b"1" else (2, 1)
+    candidates = [Header(wanted[0], wanted[1], wanted[2], wanted[3], version=version) for version in versions]
     if from_config is not None:
-        rest = size - record_dtype(from_config.observation_dim, from_config.action_dim).itemsize
-        candidates.insert(0, from_config._replace(state_dim=max(0, rest // 16)))
+        # States first as the line has them, then as many as there is room for.
+        for version in reversed(versions):
+            plain = from_config._replace(state_dim=0, version=version)
+            rest = size - plain.dtype.itemsize
+            candidates.insert(0, plain._replace(state_dim=max(0, rest // 16)))
+        candidates.sort(key=lambda sizes: sizes.state_dim != wanted[2])
     for sizes in candidates:
-        if min(sizes[:2]) >= 1 and record_dtype(*sizes[:3]).itemsize == size:
+        if min(sizes[:2]) >= 1 and sizes.dtype.itemsize == size:
             return sizes
     return None
 
@@ -124,8 +130,8 @@ def renumbered(records: np.ndarray, env_count: int) -> Renumbered:
         turn = (step - 1) % env_count
         last = before.get(turn)
         gap = step > env_count if last is None else step != steps[last] + env_count
-        if gap and last is not None and not records["flags"][last]:
-            records["flags"][last] = TRUNCATED
+        if gap and last is not None and not records["flags"][last] & ENDS:
+            records["flags"][last] |= TRUNCATED
             cut.add(int(original["episode"][last]))
         if last is None or gap or original["episode"][i] != original["episode"][last]:
             episodes += 1

@@ -9,7 +9,10 @@ import msgspec
 from reverie.core.words import count
 
 if TYPE_CHECKING:  # it imports NumPy, and much that reads a directory does not need it
-    from reverie.core.types import EnvSpec
+    from reverie.core.env_spec import EnvSpec
+
+
+NAMES = ("observation_names", "observation_units", "action_names", "action_units")
 
 
 class Observed(msgspec.Struct):
@@ -32,6 +35,10 @@ class Spec(msgspec.Struct, omit_defaults=True):
     observations: list[Observed] = []
     observation_low: list[float | None] = []  # None: no bound
     observation_high: list[float | None] = []
+    observation_names: list[str] = []
+    observation_units: list[str] = []
+    action_names: list[str] = []
+    action_units: list[str] = []
 
     def __post_init__(self):
         """Raise ValueError where there are too few or too many bounds; observation bounds may be missing."""
@@ -45,6 +52,10 @@ class Spec(msgspec.Struct, omit_defaults=True):
                 raise ValueError(f"`{name}` has {count(found, 'entry', 'entries')}, not {wanted[-1]}")
         if len(self.observation_low) != len(self.observation_high):
             raise ValueError(f"`observation_{'high' if self.observation_low else 'low'}` is missing")
+        for name in NAMES:
+            wanted = seen if name.startswith("observation") else sent or 1
+            if (found := len(getattr(self, name))) not in (0, wanted):
+                raise ValueError(f"`{name}` has {count(found, 'entry', 'entries')}, not {wanted}")
 
     @classmethod
     def of(cls, spec: "EnvSpec") -> "Spec":
@@ -52,17 +63,21 @@ class Spec(msgspec.Struct, omit_defaults=True):
         parts = [Observed(name, kind, list(shape)) for name, kind, shape in spec.observations]
         bounds = list(spec.action_low), list(spec.action_high)
         seen = _finite(spec.observation_low), _finite(spec.observation_high)
-        return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts, *seen)
+        names = [list(getattr(spec, name)) for name in NAMES]
+        return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts, *seen, *names)
 
     def value(self) -> "EnvSpec":
         """Return the EnvSpec.  Raises SpaceError where the values are invalid."""
-        from reverie.core.types import EnvSpec
+        from reverie.core.env_spec import EnvSpec
 
         parts = tuple((part.name, part.kind, tuple(part.shape)) for part in self.observations)
         bounds = self.action_low, self.action_high
         low = [-math.inf if bound is None else bound for bound in self.observation_low]
         high = [math.inf if bound is None else bound for bound in self.observation_high]
-        return EnvSpec(self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts, low, high)
+        names = [getattr(self, name) for name in NAMES]
+        return EnvSpec(
+            self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts, low, high, *names
+        )
 
 
 def _finite(bounds: Sequence[float]) -> list[float | None]:

@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from reverie.core.errors import ReverieWarning
 from reverie.core.interrupts import Interrupted, raise_if_interrupted
+from reverie.core.limiter import Limiter
 from reverie.core.seeds import EVALUATE, seed_of
 from reverie.core.words import count
 from reverie.environments.env_adapter import EnvAdapter
@@ -63,17 +64,23 @@ def limit_for(env: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = Fa
 
 
 def evaluate(
-    greedy: Callable[[np.ndarray], np.ndarray], env: EnvAdapter, episodes: int, seed: int, limit: int | None = None
+    greedy: Callable[[np.ndarray], np.ndarray],
+    env: EnvAdapter,
+    episodes: int,
+    seed: int,
+    limit: int | None = None,
+    limiter: Limiter | None = None,
 ) -> Evaluation:
     """Run `episodes` greedy episodes and return their results; their starts depend on `seed` alone.
 
     greedy: observation [n] -> action [m] in [-1, 1].  limit: steps of an episode, see `limit_for`.
+    limiter: holds each action within the limits of the machine; in each episode the slew counts from its first action.
     Raises Interrupted, with the returns so far in its text.
     """
     limit, played = limit or limit_for(env), list[EpisodeResult]()
     try:
         for episode in range(episodes):
-            played.append(play(greedy, env, seed, episode, limit=limit))
+            played.append(play(greedy, env, seed, episode, limit=limit, limiter=limiter))
     except Interrupted:
         returns = " ".join(f"{done.total:.4g}" for done in played)
         how_far = f"after {len(played)} of {episodes} greedy episodes" + (f" (returns {returns})" if played else "")
@@ -88,17 +95,20 @@ def play(
     episode: int,
     watch: Callable[[int], object] = lambda step: None,
     limit: int | None = None,
+    limiter: Limiter | None = None,
 ) -> EpisodeResult:
     """Run greedy episode number `episode` of `seed`, of at most `limit` steps.
 
-    watch: called with the number of each step, from 1 on, before the step.
+    watch: called with the number of each step, from 1 on, before the step.  limiter: see `evaluate`.
     """
+    limiter, last = Limiter(env.spec) if limiter is None else limiter, None
     raise_if_interrupted()
     observation, total, limit = env.reset(seed_of(seed, EVALUATE, episode)), 0.0, limit or limit_for(env)
     for step in range(1, limit + 1):
         raise_if_interrupted()
         watch(step)
-        reward, observation, terminated, truncated = env.step(env.spec.to_world(greedy(observation)), step)
+        last = limiter.apply(greedy(observation), observation, last)
+        reward, observation, terminated, truncated = env.step(limiter.to_world(last), step)
         total += reward
         if terminated or truncated:
             return EpisodeResult(total, step, cut=False)

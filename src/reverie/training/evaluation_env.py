@@ -1,5 +1,6 @@
 """The environment in which a learner evaluates its policy: separate from the one for learning, and made when needed."""
 
+from reverie.core.limiter import Limiter
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import EnvSource
 from reverie.training import evaluation, learner_arguments
@@ -24,7 +25,8 @@ class EvaluationEnv:
         if self._env is None:
             self._env = learner_arguments.evaluation_env(self._source, self._learning_source)
         limit = evaluation.limit_for(self._env, [session.longest], session.ran_out)
-        return evaluation.evaluate(session.trainer.greedy, self._env, episodes, seed, limit)
+        limiter = Limiter(self._env.spec, session.limiter.limits)
+        return evaluation.evaluate(session.trainer.greedy, self._env, episodes, seed, limit, limiter)
 
     def close(self) -> None:
         """Close the environment, if it was made."""

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from reverie.core.agent import Algorithm
-from reverie.core.argument_checks import whole
+from reverie.core.argument_checks import shown, whole
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, DivergedError, ReverieError
 from reverie.core.interrupts import raise_if_interrupted
-from reverie.core.types import EnvSpec
+from reverie.core.limiter import Limiter
+from reverie.core.machine_limits import Limits
 from reverie.environments.env_factory import EnvSource, make_env
-from reverie.environments.values import truth
 from reverie.imagination.settings import source_for
 from reverie.storage.config import Config
 from reverie.storage.copy import copy_run
@@ -22,6 +23,7 @@ from reverie.training import (
     agent_config,
     evaluation,
     learner_arguments,
+    limits_config,
     provenance,
     resource_estimates,
     resume_commands,
@@ -29,6 +31,8 @@ from reverie.training import (
 )
 from reverie.training import callbacks as events
 from reverie.training import trust as trusted
+from reverie.training.ask_tell import AskTell
+from reverie.training.closing import closed_at_exit
 from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
 from reverie.training.evaluation_env import EvaluationEnv
@@ -41,7 +45,7 @@ from reverie.training.trainer import Trainer
 from reverie.training.units import Units
 
 
-class Learner:
+class Learner(AskTell):
     """An agent that learns and acts, with a run directory from which it continues exactly where it stopped.
 
     config: the settings of an algorithm, such as `rv.NAF()`.  seed: decides every random draw.
@@ -50,6 +54,7 @@ class Learner:
     evaluation_env: for `evaluate`; by default made like `env`.  tensorboard: also write the tables' numbers there.
     timed_checkpoints: also write checkpoints at intervals, and when `learn` is stopped early.  If False, a checkpoint
         is written only when `learn` ends or `save` is called, and `load(go_back=True)` returns to it.
+    limits: what the machine allows beyond the bounds of its actuators (`rv.Limits`).
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
 
@@ -64,20 +69,23 @@ class Learner:
         evaluation_env: EnvSource | None = None,
         tensorboard: bool = False,
         timed_checkpoints: bool = True,
+        limits: Limits | None = None,
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        self._open(LearnerArguments(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints))
+        given = LearnerArguments(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, limits)
+        self._open(given)
 
     def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
-        config, env, spec, seed, out, evaluation_env, tensorboard, timed, state_dim = given
-        learner_arguments.require_possible(config, env, spec, seed)
+        config, env, spec, seed, out, evaluation_env, tensorboard, timed, limits, state_dim = given
+        learner_arguments.require_possible(config, env, spec, seed, limits)
         if tensorboard:
             require_tensorboard()
         self.seed = int(seed)
         self._evaluation_env = EvaluationEnv(evaluation_env, env)
         first = None if env is None else make_env(env)
         self.spec: EnvSpec = spec if first is None else first.spec
+        limiter = Limiter(self.spec, limits)
         raise_if_interrupted()
         config, agent = resource_estimates.fitting(config, self.spec)
         self.config = config
@@ -91,7 +99,7 @@ class Learner:
         self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
         raise_if_interrupted()
 
-        self._units = Units(self.spec, first)
+        self._units = Units(self.spec, first, limiter)
         self._callbacks: Sequence[events.Callback] = ()
         self._stop = False
         self.best_return: float | None = None
@@ -106,20 +114,16 @@ class Learner:
         run = RunDirectory(out)
         try:
             run.open()
-            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard)
+            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard, limits)
             self._written = provenance.begin(run, new) if prepare is None else prepare(run, trainer)
-            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim)
+            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim, limiter)
         except BaseException:
             run.close()
             self._forget_passing()
             raise
+        closed_at_exit(self)
 
     # ---- state
-
-    @property
-    def steps(self) -> int:
-        """Real steps learnt from."""
-        return self.trainer.steps
 
     @property
     def episodes(self) -> int:
@@ -156,80 +160,32 @@ class Learner:
         """The newest row of metrics.csv, or None if this learner has not written one."""
         return self._session.newest_metrics
 
-    @resume_commands.ends_with_line
-    def predict(self, observation: Any, explore: bool = False) -> np.ndarray:
-        """Return the greedy action in the environment's units [m], or [B, m] for a batch of flat observations [B, n].
-
-        explore: add exploration noise (one observation only).  The noise has its own process, so learning is not
-            affected.
-        Raises ConfigError for an observation of the wrong shape, or for a batch with `explore`.
-        """
-        self._session.owner.require_here()
-        flat = self._units.flat(observation)
-        if learner_arguments.flag("predict(explore)", explore):
-            if flat.ndim != 1:
-                raise ConfigError(
-                    "predict(explore=True) takes one observation at a time, since noise follows one episode"
-                )
-            return self._units.outside(self.trainer.explore(flat))
-        return self._units.outside(self.trainer.greedy(flat))
-
-    def compile(self, steps: float = float("inf")) -> "Learner":
-        """Compile the programs that the next `steps` steps call, so that no step stalls; return this learner.
-
-        Without this call, the first `ask` compiles (and says so on stderr), and `learn` compiles before its first step.
-        """
-        if names := self._session.uncompiled(steps):
-            self.trainer.programs.compile(names)
-        return self
-
-    # ---- ask and tell
-
-    @resume_commands.ends_with_line
-    def ask(self, observation: Any) -> np.ndarray:
-        """Return the action to take now, with exploration, in the environment's units.  Call `tell` with the result.
-
-        If `compile` was not called, the first call compiles all that learning uses, which takes some seconds.
-        """
-        self._session.owner.require_here()
-        if self._session.uncompiled(float("inf")):
-            learner_arguments.print_compiling(self.config.name)
-            with self._session.owner.using():
-                self.compile()
-        return self._units.outside(self._session.act(self._units.one(observation)))
-
-    @resume_commands.ends_with_line
-    def tell(self, reward: float, next_observation: Any, terminated: bool, truncated: bool = False) -> None:
-        """Learn from the result of the last `ask`.  The transition is on the disk when this returns.
-
-        terminated: the episode ended in a state without further value.  truncated: it ran out of time.
-        Raises WorldError where reward or observation are not finite, and StorageError where the transition could not be
-        written.  The transition then does not count, unless `steps` has risen: then it is kept, and a later write
-        failed.
-        """
-        value = self._units.reward(reward, self.steps + 1)
-        after = self._units.one(next_observation)
-        terminated = truth(self.spec.name, "terminated", self.steps + 1, terminated)
-        truncated = truth(self.spec.name, "truncated", self.steps + 1, truncated)
-        self._session.record_and_learn(value, after, terminated, truncated, durable=True)
-
     # ---- the loop over an environment
 
     @resume_commands.ends_with_line
     def learn(
-        self, steps: int | None = None, *, episodes: int | None = None, callbacks: Sequence[events.Callback] = ()
+        self,
+        steps: int | None = None,
+        *,
+        episodes: int | None = None,
+        callbacks: Sequence[events.Callback] = (),
+        on_exit: Callable[[np.ndarray | None], object] | None = None,
     ) -> "Learner":
         """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
 
-        Writes journal and checkpoint at the end, also after an error or an interrupt (Ctrl-C, SIGTERM).
+        Writes journal and checkpoint at the end, also after an error or an interrupt (Ctrl-C, SIGTERM).  If an episode
+        is open then, the environment's method `safe(action)`, where it has one, and `on_exit` are called first.
+        on_exit: a function of the safe action of the limits, in the environment's units; None where there is none.
         """
         if self._turns is None:
             raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
         learner_arguments.require_amount(steps, episodes)
+        if on_exit is not None and not callable(on_exit):
+            raise ConfigError(f"learn(on_exit) is {shown(on_exit)}; give a function of the safe action")
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, learner_arguments.callbacks_of(callbacks)
-        with self._session.owner.using(), deferred_interrupts(self.stop), self._saving_on_exit():
+        with self._session.owner.using(), deferred_interrupts(self.stop), self._saving_on_exit(on_exit):
             goal = None if steps is None else self.steps + int(steps)
             self._emit(events.Began(self.steps, goal, None if episodes is None else int(episodes)))
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
@@ -253,6 +209,9 @@ class Learner:
         """End `learn` after the current step."""
         self._stop = True
 
+    def _episode_ended(self, row: dict[str, Any]) -> None:
+        self._emit(events.EpisodeEnded(row))
+
     def _emit_notices(self) -> None:
         while self._session.noticed:
             self._emit(events.Noticed(*self._session.noticed.popleft()))
@@ -262,14 +221,15 @@ class Learner:
             self._stop |= events.asks_to_stop(callback(self, event))
 
     @contextlib.contextmanager
-    def _saving_on_exit(self) -> Generator[None]:
-        """Write everything to disk when the block ends, for whatever reason."""
+    def _saving_on_exit(self, on_exit: Callable[[np.ndarray | None], object] | None) -> Generator[None]:
+        """Bring the machine to a safe state, then write everything to disk, when the block ends for whatever reason."""
+        assert self._turns is not None
         try:
-            yield
+            with self._turns.made_safe_on_exit(self._session.limiter, on_exit):
+                yield
         except BaseException as error:
-            if self._turns is not None:
-                self._turns.leave_episodes()
-            self._session.forget_action()
+            self._turns.leave_episodes()
+            self._session.forget_actions()
             with contextlib.suppress(ReverieError):  # the first error is the one to report
                 self._session.records.sync()
                 # After divergence the last good checkpoint is kept.
@@ -341,6 +301,7 @@ class Learner:
         relearn: bool = False,
         trust: bool = False,
         allow_new_bounds: bool = False,
+        limits: Limits | None = None,
     ) -> "Learner":
         """Continue the run in `path` exactly where it stopped, for whatever reason it stopped.
 
@@ -350,9 +311,10 @@ class Learner:
         config: use other settings from here on.  relearn: learn from the journal's start again; needed where new
             settings change the meaning of what was learnt.  trust: import what config.json names, though it was written
             elsewhere.
+        limits: other limits from here on; None: those of the run.  They are recorded in config.json.
         allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
-        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back)
+        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back, limits=limits)
         return cls._load(path, env, evaluation_env, allowed)
 
     @classmethod
@@ -360,15 +322,16 @@ class Learner:
         cls, path: str | Path, env: EnvSource | None, evaluation_env: EnvSource | None, allowed: ResumeOptions
     ) -> "Learner":
         run, config, go_back = RunDirectory(path), allowed.config, allowed.go_back
-        trusted.require(run, held := run.read_config(), allowed.trust, agent=config is None, env=env is None)
+        held = run.read_config()
+        trusted.require(run, held, allowed.trust, agent=config is None, env=env is None, veto=allowed.limits is None)
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         source, header = env if env is not None else held.env, resuming.header_of(run)
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
-            given = LearnerArguments(
-                algorithm, source, spec, held.seed, path, evaluation_env, held.tensorboard, not go_back, states
-            )
+            limits = limits_config.read(held, run) if allowed.limits is None else allowed.limits
+            options = held.tensorboard, not go_back, limits, states
+            given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))
             try:
                 evaluations = self._session.resume(go_back)

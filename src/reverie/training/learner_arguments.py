@@ -9,11 +9,16 @@ import numpy as np
 
 from reverie.core.agent import Algorithm
 from reverie.core.argument_checks import shown, whole
-from reverie.core.errors import ConfigError
-from reverie.core.types import EnvSpec
+from reverie.core.env_spec import EnvSpec
+from reverie.core.errors import ConfigError, one_line
+from reverie.core.machine_limits import Limits
+from reverie.core.words import listed
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import EnvSource, make_env
+from reverie.storage.experience import SOURCES
 from reverie.training.callbacks import Callback
+
+LONGEST_REASON = 500  # characters of the reason for an abort
 
 
 class LearnerArguments(NamedTuple):
@@ -27,10 +32,11 @@ class LearnerArguments(NamedTuple):
     evaluation_env: EnvSource | None
     tensorboard: bool
     timed_checkpoints: bool
+    limits: Any = None  # Limits, or None
     state_dim: int = 0
 
 
-def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:
+def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = None) -> None:
     """Raise ConfigError unless these make a learner."""
     if isinstance(config, type) or not isinstance(config, Algorithm):
         raise ConfigError(f"the first argument is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
@@ -40,6 +46,8 @@ def require_possible(config: Any, env: Any, spec: Any, seed: Any) -> None:
         )
     if spec is not None and not isinstance(spec, EnvSpec):
         raise ConfigError(f"spec is {shown(spec)}; give an rv.EnvSpec")
+    if limits is not None and not isinstance(limits, Limits):
+        raise ConfigError(f"limits is {shown(limits)}; give rv.Limits(low=..., high=..., slew=...)")
     if whole("seed", seed) >= 2**32:
         raise ConfigError(f"seed is {shown(seed)}; give a whole number from 0 to 2**32 - 1")
 
@@ -69,6 +77,20 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
         raise ConfigError(f"{name} is {shown(value)}; give True or False")
     return bool(value)
+
+
+def source(value: Any) -> str | None:
+    """Return who chose an executed action.  Raises ConfigError for a word that is not one of SOURCES."""
+    if value is not None and value not in SOURCES:
+        raise ConfigError(f"tell(source) is {shown(value)}; give {listed(map(repr, SOURCES))}")
+    return value
+
+
+def reason(value: Any) -> str:
+    """Return the reason for an abort as one line.  Raises ConfigError where it is no text."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"abort(reason) is {shown(value)}; say in a few words why, such as 'beam lost'")
+    return one_line(" ".join(value.split()))[:LONGEST_REASON]
 
 
 def more_envs(name: str, source: EnvSource | None, count: int) -> list[EnvAdapter]:

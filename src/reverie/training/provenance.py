@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from reverie.core.agent import Algorithm
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, SpaceError, StorageError, with_advice
-from reverie.core.types import EnvSpec
+from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.environments.env_factory import EnvSource, describe
 from reverie.storage.config import FORMAT, RESTORE, Config
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
-from reverie.training import agent_config, trust
+from reverie.training import agent_config, limits_config, trust
 
 PACKAGES = ("reverie", "jax", "jaxlib", "numpy", "optax", "gymnasium", "mujoco")
 
@@ -49,7 +50,12 @@ def command() -> str:
 
 
 def configuration(
-    algorithm: Algorithm, source: EnvSource | None, spec: EnvSpec, seed: int, tensorboard: bool
+    algorithm: Algorithm,
+    source: EnvSource | None,
+    spec: EnvSpec,
+    seed: int,
+    tensorboard: bool,
+    limits: Limits | None = None,
 ) -> Config:
     """Return the content of config.json for a new run."""
     described = Spec.of(spec)
@@ -63,6 +69,7 @@ def configuration(
         tensorboard=tensorboard,
         versions=versions(),
         command=command(),
+        limits=limits_config.written(limits),
     )
 
 

@@ -11,17 +11,21 @@ import numpy as np
 
 from reverie.core.errors import ConfigError, DivergedError, StorageError
 from reverie.core.interrupts import raise_if_interrupted
+from reverie.core.limiter import Limiter
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
-from reverie.storage.episodes import EpisodeSummary
+from reverie.storage.events import ABORT, DROP
+from reverie.storage.experience import flags_of
 from reverie.storage.reading import short_text
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.health import Notice
+from reverie.training.open_episodes import OpenEpisodes
 from reverie.training.owner import Owner, exclusive
+from reverie.training.pending_asks import MOST, Asked, PendingAsks
 from reverie.training.run_identity import config_facts, identity
-from reverie.training.run_logger import RecordedStep, RunLogger, flags_of, packed
+from reverie.training.run_logger import RecordedStep, RunLogger, packed
 from reverie.training.trainer import METRICS_EVERY, Trainer
 
 
@@ -32,6 +36,7 @@ class RecordedTrainer:
     run: the run directory, open; `resume` continues from what it holds.
     timed_checkpoints: also write checkpoints at intervals.
     state_dim: size of the environment states in the journal, if the trainer does not know it.
+    limiter: holds every action that is sent within the machine's limits.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class RecordedTrainer:
         run: RunDirectory,
         timed_checkpoints: bool,
         state_dim: int = 0,
+        limiter: Limiter | None = None,
     ):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
         self.env_count, self._decided = (
@@ -67,12 +73,10 @@ class RecordedTrainer:
         self._timed_checkpoints = timed_checkpoints
         self.owner = Owner(self.spec.name)
         self.whole = True  # False while a step is in the journal but not yet learnt from
-        # (observation, state, action), until the outcome is recorded
-        self._asked: tuple[np.ndarray, Any, np.ndarray] | None = None
-        self._before_asking: Any = None  # (in an episode?, trainer.acting()), to undo an action without an outcome
-        self._in_episode, self._number = [False] * self.env_count, [0] * self.env_count  # of each environment's episode
-        self._tally = [EpisodeSummary() for _ in range(self.env_count)]
-        self._newest: list[RecordedStep | None] = [None] * self.env_count  # of each environment
+        self.limiter = Limiter(self.spec) if limiter is None else limiter
+        self.pending = PendingAsks(self.spec.name)
+        self.open = OpenEpisodes(self.env_count)
+        self._aborted = False  # and no outcome was told since
 
     @property
     def turn(self) -> int:
@@ -92,60 +96,109 @@ class RecordedTrainer:
         return self.trainer.programs.missing(self.trainer.programs_called(end, diagnosed))
 
     @exclusive
-    def act(self, observation: np.ndarray, state: Any = ()) -> np.ndarray:
-        """Return the exploring action [m] in [-1, 1] for an observation [n].
+    def act(self, observation: np.ndarray, state: Any = (), several: bool = False) -> np.ndarray:
+        """Return the exploring action [m] in [-1, 1], within the limits, for an observation [n].
 
-        Call `record_and_learn` with the outcome before the next call.
+        Call `record_and_learn` with the outcome before the next call, unless `several` may be without one.
+        After `abort` it is the safe action, if the limits have one, until an outcome is recorded.
         state: the environment's state, followed by what is constant in the episode, if the trainer needs it.
         Raises ConfigError where another thread, or a forked process, is using the learner.
         """
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
-        if self._asked is not None:
+        if len(self.pending) >= (MOST if several else 1):
+            times = "twice" if len(self.pending) == 1 else f"{len(self.pending) + 1} times"
             raise ConfigError(
-                f"{self.spec.name}: ask() was called twice; call tell() with the result of the last action first"
+                f"{self.spec.name}: ask() was called {times}; call tell() with the result of the last action first, or "
+                "drop() where there is none"
             )
         if not self.whole:
             raise StorageError(
                 f"{self.records.run.path}: the last step could not be finished; continue with Learner.load, which has it"
             )
-        self._before_asking = list(self._in_episode), self.trainer.acting()
+        before = list(self.open.in_progress), self.trainer.acting()
         try:
             self._ensure_episode()
-            action = self.trainer.act(observation, state)
+            action, source = self._choose(observation, state)
         except BaseException:  # also on an interrupt: an action that was never returned must leave no trace
-            self._rewind()
+            self._rewind(before)
             self._write_notices()
             raise
-        self._asked = observation, state, action
+        ticket, episode = self.pending.new_ticket(), self.open.number[self.turn]
+        self.pending.add(Asked(ticket, episode, observation, state, action, source, self.trainer.updates, before))
+        self.open.executed[self.turn] = action
         return action
 
-    def _rewind(self) -> None:
-        """Undo the last call of `act`."""
-        self._in_episode, acting = self._before_asking
+    def _choose(self, observation: np.ndarray, state: Any) -> tuple[np.ndarray, str]:
+        """Return (action [m], who chose it)."""
+        if self._aborted and self.limiter.safe_action is not None:
+            self.trainer.act(observation, state, again=True)  # draws the noise, as when the journal is learnt again
+            return self.limiter.safe_action, "safe"
+        source = self.trainer.actor
+        action = self.trainer.act(observation, state)
+        return self.limiter.apply(action, observation, self.open.executed[self.turn]), source
+
+    def _rewind(self, before: Any) -> None:
+        """Undo calls of `act`.  before: the field of the first of them in `Asked`."""
+        self.open.in_progress, acting = list(before[0]), before[1]
         self.trainer.rewind(acting)
 
     def _ensure_episode(self) -> None:
         """Begin an episode in the environment whose turn it is, unless one is in progress."""
-        if self._in_episode[self.turn]:
+        if self.open.in_progress[self.turn]:
             return
-        tally, newest = self._tally[self.turn], self._newest[self.turn]
-        if tally.length and newest is not None:  # cut off: it neither terminated nor ran out of time
-            self._end_episode(tally.close(*newest[:3]))
+        if (row := self.open.close(self.turn)) is not None:  # cut off
+            self._end_episode(row)
         self.trainer.begin_episode()
-        self._number[self.turn] = self.trainer.episodes
-        self._in_episode[self.turn] = True
+        self.open.begin(self.turn, self.trainer.episodes)
 
     def leave_episode(self) -> None:
-        """Forget an action without an outcome; the next action begins another episode in its environment."""
-        self.forget_action()
-        self._in_episode[self.turn] = False
+        """Forget actions without an outcome; the next action begins another episode in its environment."""
+        self.forget_actions()
+        self.open.in_progress[self.turn] = False
 
-    def forget_action(self) -> None:
-        """Forget an action without an outcome; its noise will be drawn again."""
-        if self._asked is not None:
-            self._rewind()
-            self._asked = None
+    def forget_actions(self) -> None:
+        """Forget actions without an outcome; their noise will be drawn again."""
+        if self.pending.oldest is not None:
+            self._rewind(self.pending.oldest.before)
+            self.pending.clear()
+
+    @exclusive
+    def drop(self, ticket: str | None = None) -> None:
+        """Forget an action whose outcome is unknown.  The episode goes on; the slew counts from that action."""
+        asked = self.pending.find(ticket, "drop()")
+        if asked is self.pending.newest:
+            self._rewind(asked.before)
+        self.pending.remove(asked)
+        self._write_kept(Notice(self.trainer.steps, asked.episode, DROP, "the outcome of an action was dropped"))
+
+    @exclusive
+    def abort(self, reason: str) -> list[dict[str, Any]]:
+        """End the episode in progress as truncated, in every environment; return the rows of episodes.csv.
+
+        Actions without an outcome are forgotten.  reason: for events.csv.
+        """
+        asked = self.pending.oldest
+        self.forget_actions()
+        rows = []
+        for turn in [turn for turn, is_open in enumerate(self.open.in_progress) if is_open]:
+            if (row := self.open.close(turn, aborted=True)) is not None:
+                self._write_kept(Notice(row["step"], row["episode"], ABORT, reason))
+                self._end_episode(row)
+                rows.append(row)
+            self.open.in_progress[turn] = False
+        if not rows:  # nothing was learnt from this episode
+            episode = self.trainer.episodes + 1 if asked is None else asked.episode
+            self._write_kept(Notice(self.trainer.steps, episode, ABORT, reason))
+        self._aborted = True
+        return rows
+
+    def _write_kept(self, notice: Notice) -> None:
+        """Write a notice that learning the journal again does not make again."""
+        if self.records.lost is not None:
+            raise StorageError(self.records.lost)
+        self.noticed.append(notice)
+        self.records.write_event(notice._asdict(), durable=True)
 
     @exclusive
     def record_and_learn(
@@ -156,30 +209,35 @@ class RecordedTrainer:
         truncated: bool,
         durable: bool,
         next_state: Any = (),
+        executed: np.ndarray | None = None,
+        source: str | None = None,
+        ticket: str | None = None,
     ) -> dict[str, Any] | None:
-        """Write the outcome of the last action, then learn from it; return the episode's row if it ended, else None.
+        """Write the outcome of an action, then learn from it; return the episode's row if it ended, else None.
 
         reward, next_observation [n], terminated, truncated: the outcome.  durable: sync the journal to the disk.
         next_state: the environment's state after the step, if the trainer needs it.
+        executed: the action [m] in [-1, 1] that was executed; None: the one that was asked for.
+        source: who chose it; None: who chose the one that was asked for.  ticket: of the action; None: the only one.
         Raises ConfigError where another thread, or a forked process, is using the learner.
         """
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
-        if self._asked is None:
-            raise ConfigError(f"{self.spec.name}: tell() was called without ask(); call ask() first")
-        observation, state, action = self._asked
-        flags = flags_of(terminated, truncated)
+        asked = self.pending.find(ticket, "tell()")
+        self._refuse_other_order(asked)
         step = RecordedStep(
             self.trainer.steps + 1,
             time.time(),
-            self._number[self.turn],
-            flags,
+            asked.episode,
+            flags_of(terminated, truncated, asked.source if source is None else source),
             reward,
-            action,
-            observation,
+            asked.action if executed is None else executed,
+            asked.observation,
             next_observation,
-            state,
+            asked.state,
             next_state,
+            asked.action,
+            asked.policy,
         )
         place = self.records.journal.place
         self.whole = False
@@ -190,7 +248,10 @@ class RecordedTrainer:
                 self.records.journal.go_back(place)  # if this fails too, only `Learner.load` knows what the file holds
                 self.whole = True
             raise
-        self._asked = None
+        self.pending.remove(asked)
+        if step.last:  # whatever was asked for meanwhile has no outcome in this episode
+            self.pending.clear()
+        self._aborted = False
         row = self._learn(step)
         if row is not None:
             self._end_episode(row)
@@ -198,10 +259,20 @@ class RecordedTrainer:
         self._checkpoint_if_due()
         return row
 
+    def _refuse_other_order(self, asked: Asked) -> None:
+        ordered = self.trainer.source is not None or self.trainer.agent.requirements.rollout
+        if ordered and asked is not self.pending.oldest:
+            raise ConfigError(
+                f"{self.spec.name}: imagination and on-policy agents learn from steps in order; tell the outcome of the oldest "
+                "action first, or drop it"
+            )
+
     def _learn(self, step: RecordedStep) -> dict[str, Any] | None:
         """Learn from a record, new or read back; return the row of the episode if it ended, else None."""
         turn = self.turn
-        self._newest[turn], self._in_episode[turn] = step, not step.last
+        row = self.open.add(turn, step)
+        if self.pending.newest is None:
+            self.open.executed[turn] = step.action
         try:
             fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
             if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
@@ -209,7 +280,7 @@ class RecordedTrainer:
                 self.newest_metrics = metrics
         finally:
             self._write_notices()
-        return self._tally[turn].add(*step.summary)
+        return row
 
     def _write_notices(self) -> None:
         """Write the trainer's new notices to events.csv."""
@@ -246,7 +317,8 @@ class RecordedTrainer:
         self._write_notices()
         if not self.whole:
             return
-        in_episode, acting = (self._in_episode, None) if self._asked is None else self._before_asking
+        oldest = self.pending.oldest
+        in_episode, acting = (self.open.in_progress, None) if oldest is None else oldest.before
         arrays, facts = self.trainer.snapshot(acting)
         if not self.trainer.sound(arrays):
             raise DivergedError(
@@ -280,7 +352,7 @@ class RecordedTrainer:
             ) as error:  # a crafted file: its checksum is right, its content is not
                 file, text = self.records.run.latest_file, short_text(error)
                 raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
-            self._in_episode = facts["in_episode"]
+            self.open.in_progress = facts["in_episode"]
         self.records.journal.cut()
         if go_back:
             self.records.journal.keep(done)
@@ -289,26 +361,22 @@ class RecordedTrainer:
         for row in rows:
             self._count(row)
         for turn in range(min(self.env_count, done)):
-            self._restore_episode(turn, records[turn : done : self.env_count])
+            self.open.restore(turn, records[turn : done : self.env_count])
         for record in records[done:]:
             raise_if_interrupted()
             self._learn_again(RecordedStep.of(record))
+        aborted = self.records.aborted
+        self.open.close_aborted(aborted)
+        self._aborted = any(step == self.trainer.steps for step, _ in aborted)
         return evaluations
-
-    def _restore_episode(self, turn: int, records: np.ndarray) -> None:
-        """Restore the last episode of one environment from its records."""
-        self._newest[turn] = newest = RecordedStep.of(records[-1])
-        self._number[turn] = newest.episode
-        if not newest.last:
-            for record in records[records["episode"] == newest.episode]:
-                self._tally[turn].add(*RecordedStep.of(record).summary)
 
     def _learn_again(self, step: RecordedStep) -> None:
         """Learn from a record as when it was new: its action is kept, and its noise is drawn again."""
         while self.trainer.episodes < step.episode:
             self.trainer.begin_episode()
-        if self._number[self.turn] != step.episode:  # repair_tables has written the row of the episode that was cut off
-            self._number[self.turn], self._tally[self.turn] = step.episode, EpisodeSummary()
+        if self.open.number[self.turn] != step.episode:  # repair_tables wrote the row of the episode that was cut off
+            self.open.begin(self.turn, step.episode)
+            self.open.forget(self.turn)
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)
         self._checkpoint_if_due()

@@ -19,7 +19,6 @@ from reverie.storage import checkpoint, events, tables
 from reverie.storage.config import Config, read_config
 from reverie.storage.copy import copy_others, new_folder
 from reverie.storage.files import LOCK, read_regular, write_whole
-from reverie.storage.journal import record_dtype
 from reverie.storage.journal_format import Header, first_line, read_header
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
@@ -170,7 +169,7 @@ def _experience(run: RunDirectory, config: Config | None, report: Recovery) -> t
             line, report.journal = first_line(header), "what its first line says about the start of the run was rebuilt"
     except StorageError:
         header, line, body = _header_anew(run, config, data, report)
-    found = whole_records(body, record_dtype(*header[:3]), header.actions)
+    found = whole_records(body, header.dtype, header.actions)
     if not len(found.records) and len(body):
         raise StorageError(f"nothing can be saved from {run.path}: no record of {run.journal_file} is intact")
     report.damaged_bytes, report.doubled_records = found.damaged_bytes, found.doubled

@@ -14,8 +14,9 @@ import jax
 import numpy as np
 
 from reverie.core.agent import Agent
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, ReverieWarning
-from reverie.core.types import EnvSpec, row_width
+from reverie.core.types import row_width
 from reverie.core.words import count
 from reverie.training import free_memory
 from reverie.training.ineffective_settings import ineffective_settings

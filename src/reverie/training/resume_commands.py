@@ -43,13 +43,19 @@ def resume_line(
 
     relearn: learn the journal from its start again.  steps: how many steps to learn; None: as many as are left.
     """
-    if not can_be_typed(config.env):
+    if not can_be_typed(config.env) or _lacks_veto(config):
         return _python_line(config, out, settings, relearn)
     flat = config.agent.flat()
     options = {"agent": config.agent.name, "env": config.env, "steps": steps}
     options |= {"imagine": flat.get("model"), "plan": flat.get("plan")}
     others = [(name, typed(value)) for name, value in settings.items() if name in flat and name not in PARTS]
     return shlex.join(resume_words(options, others, out, relearn))
+
+
+def _lacks_veto(config: Config) -> bool:
+    """Return whether the veto of the limits has no name, so that a program must give it again."""
+    veto = None if config.limits is None else config.limits.veto
+    return veto is not None and ":" not in veto
 
 
 def _python_line(config: Config, out: Path, settings: Mapping[str, Any], relearn: bool) -> str:
@@ -59,6 +65,7 @@ def _python_line(config: Config, out: Path, settings: Mapping[str, Any], relearn
     words = [
         repr(str(out)),
         *(["env=…"] if config.env is not None else []),
+        *(["limits=…"] if _lacks_veto(config) else []),
         *([f"config={_constructed(agent_config.read(agent))}"] if settings else []),
     ]
     return f"rv.Learner.load({', '.join([*words, 'relearn=True'] if relearn else words)})"

@@ -14,6 +14,7 @@ import jax
 
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
+from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.storage import checkpoint, conversion
 from reverie.storage.config import Agent, Call, Chapter, Config, is_own
@@ -23,7 +24,7 @@ from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.storage.tables import read_rows
-from reverie.training import agent_config, provenance, trust
+from reverie.training import agent_config, limits_config, provenance, trust
 from reverie.training.resume_commands import resume_line
 from reverie.training.run_identity import require_as_begun, require_same_env, require_same_run, warn_of_sensors
 from reverie.training.trainer import Trainer
@@ -51,6 +52,7 @@ class ResumeOptions(NamedTuple):
     trust: bool = False
     config: Algorithm | None = None  # other settings
     go_back: bool = False  # to the last checkpoint, instead of learning again what the journal holds beyond it
+    limits: Limits | None = None  # other limits of the machine
     call: Call | None = None  # the steps that this command is to learn, so that --resume finishes them after a kill
 
 
@@ -83,15 +85,36 @@ def prepare_run(
     warn_of_sensors(run.config_file, held.env_spec, spec)
     if header is not None and not moved:
         require_same_env(run.journal_file, header.world, spec, False)
+    held = _with_limits(held, allowed.limits, 0 if header is None else records_in(run.journal_file))
     new = agent_config.written(algorithm)
     names = changed(held.agent, new)
     if names or moved or allowed.relearn:
         return _begin_chapter(run, held, new, trainer, allowed, names, moved, 0 if facts is None else facts["steps"])
-    if allowed.trust and trust.foreign_code(held) and not is_own(held):
+    if run.read_config().limits != held.limits:
+        run.write_config(held, sign=bool(trust.foreign_code(held)) and sign)
+    elif allowed.trust and trust.foreign_code(held) and not is_own(held):
         run.write_config(held, sign=True)
     if allowed.call is not None:
         run.write_call(allowed.call)
     return held
+
+
+def _with_limits(held: Config, limits: Limits | None, steps: int) -> Config:
+    """Return the config with other limits from step `steps` on, if they differ; a chapter of its history says so."""
+    new = limits_config.written(limits)
+    if limits is None or new == held.limits:
+        return held
+    config = held.changed(limits=new)
+    if not steps:
+        return config
+    before = held.history or [_first_chapter(held)]
+    evaluations = before[-1].evaluations
+    chapter = Chapter(steps, steps, held.agent, held.env_spec, new, evaluations)
+    return config.changed(history=[*before, chapter])
+
+
+def _first_chapter(held: Config) -> Chapter:
+    return Chapter(0, 0, held.agent, held.env_spec, held.limits)
 
 
 def facts_of(run: RunDirectory) -> dict[str, Any] | None:
@@ -138,7 +161,7 @@ def _begin_chapter(
     if again:
         _refuse_what_cannot_learn_again(run, trainer)
     spec = Spec.of(trainer.agent.spec)
-    before = held.history or [Chapter(0, 0, held.agent, held.env_spec)]
+    before = held.history or [_first_chapter(held)]
     evaluations = before[-1].evaluations
     if again:
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
@@ -150,7 +173,7 @@ def _begin_chapter(
         warnings.warn(text, ReverieWarning, stacklevel=2)
         config = config.changed(**({"world": spec} if held.spec is None else {"spec": spec}))
         call = _from_end(call or run.read_call(), steps, kept)
-    chapter = Chapter(steps, 0 if again else learnt, new, config.env_spec, evaluations)
+    chapter = Chapter(steps, 0 if again else learnt, new, config.env_spec, held.limits, evaluations)
     config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
     sign = bool(trust.foreign_code(config)) and (allowed.trust or is_own(held))
     run.write_config(config, sign)

@@ -1,6 +1,5 @@
 """Checks that a run and its environment are the ones that were learnt with.  Errors name the difference."""
 
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from reverie.storage.config import FORMAT, Config
 from reverie.storage.journal_format import Header
 from reverie.storage.reading import convert
 from reverie.storage.run import RunDirectory
-from reverie.storage.spec import Observed, Spec
+from reverie.storage.spec import NAMES, Observed, Spec
 
 CLOSE = 1e-6  # of a range's width: tolerance for bounds that went through float32
 
@@ -158,7 +157,10 @@ def warn_of_sensors(where: Any, old: Spec | None, new: Spec) -> None:
 
     Nothing is scaled by these bounds, so what was learnt stays valid as long as the sensor itself is the same.
     """
-    if old is None or len(old.observation_low) != len(new.observation_low):  # older versions wrote none
+    if old is None:
+        return
+    _warn_of_names(where, old, new)
+    if len(old.observation_low) != len(new.observation_low):  # older versions wrote none
         return
     before = zip(old.observation_low, old.observation_high, strict=True)
     now = list(zip(new.observation_low, new.observation_high, strict=True))
@@ -166,7 +168,7 @@ def warn_of_sensors(where: Any, old: Spec | None, new: Spec) -> None:
     if odd:
         i = odd[0]
         was = old.observation_low[i], old.observation_high[i]
-        change = f"sensor {_sensor(new, i)} was in {_range(*was)} and is in {_range(*now[i])}{_more(odd)}"
+        change = f"{new.value().sensor(i)} was in {_range(*was)} and is in {_range(*now[i])}{_more(odd)}"
         warnings.warn(
             f"{new.name} has other observation bounds than {where}: {change}; nothing is scaled by them, so learning "
             "continues: check that units are the same",
@@ -175,13 +177,19 @@ def warn_of_sensors(where: Any, old: Spec | None, new: Spec) -> None:
         )
 
 
-def _sensor(new: Spec, index: int) -> str:
-    for part in new.observations:
-        size = math.prod(part.shape)
-        if index < size:
-            return repr(part.name) if size == 1 else f"{part.name!r} [{index}]"
-        index -= size
-    return str(index)
+def _warn_of_names(where: Any, old: Spec, new: Spec) -> None:
+    """Warn where sensors or actuators have other names or units than in `where`."""
+    for field in NAMES:
+        was, now = getattr(old, field), getattr(new, field)
+        odd = [i for i, text in enumerate(was) if now and now[i] != text]
+        if odd:
+            i, what = odd[0], field.partition("_")[0]
+            warnings.warn(
+                f"{new.name} has other {what} {field.partition('_')[2]} than {where}: {what} {i} was {was[i]!r} and is "
+                f"{now[i]!r}{_more(odd)}; learning continues as before: check that it is the same one, in the same unit",
+                ReverieWarning,
+                stacklevel=4,
+            )
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -206,6 +214,11 @@ def _other_layout(old: Spec, new: Spec) -> str:
         for parts, change in zip(extra, ("has {} in addition", "lacks {}"), strict=True):
             if parts:
                 return f"its observation {change.format(_part(parts[0]))}"
+    for what in ("observation", "action"):
+        was, now = getattr(old, f"{what}_names"), getattr(new, f"{what}_names")
+        if was != now and sorted(was) == sorted(now):
+            i = next(i for i, name in enumerate(was) if name != now[i])
+            return f"its {what}s are in another order: {now[i]!r} is where {was[i]!r} was"
     if old.observation_dim != new.observation_dim:
         return f"its observation has {count(new.observation_dim, 'number')} instead of {old.observation_dim}"
     return ""
@@ -225,5 +238,7 @@ def _moved_bounds(old: Spec, new: Spec) -> list[str]:
     bounds = zip(old.action_low, old.action_high, new.action_low, new.action_high, strict=True)
     for i, (was_low, was_high, low, high) in enumerate(bounds):
         if max(abs(low - was_low), abs(high - was_high)) > CLOSE * abs(was_high - was_low):
-            found.append(f"actuator {i} was in [{was_low:.6g}, {was_high:.6g}] and is in [{low:.6g}, {high:.6g}]")
+            found.append(
+                f"{new.value().actuator(i)} was in [{was_low:.6g}, {was_high:.6g}] and is in [{low:.6g}, {high:.6g}]"
+            )
     return found

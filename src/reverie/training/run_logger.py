@@ -13,8 +13,9 @@ from reverie.core.errors import ReverieWarning, StorageError
 from reverie.core.types import Transition
 from reverie.core.words import count
 from reverie.storage import checkpoint, episodes, events, tables
+from reverie.storage.experience import ENDS, TERMINATED, source_of
 from reverie.storage.files import io_errors, sync_folder
-from reverie.storage.journal import TERMINATED, TRUNCATED, Journal
+from reverie.storage.journal import Journal
 from reverie.storage.journal_format import recovery
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
@@ -46,6 +47,8 @@ class RecordedStep(NamedTuple):
     next_observation: np.ndarray
     state: np.ndarray | tuple[()] = ()  # followed by what is constant in the episode; () where it is not recorded
     next_state: np.ndarray | tuple[()] = ()
+    asked: np.ndarray | None = None  # the action that was asked for; None: the journal does not have it
+    policy: int = 0  # number of updates of the policy that acted
 
     @classmethod
     def of(cls, record: Any) -> "RecordedStep":
@@ -56,7 +59,12 @@ class RecordedStep(NamedTuple):
     @property
     def last(self) -> bool:
         """Whether the episode ended here, by termination or time-out."""
-        return bool(self.flags)
+        return bool(self.flags & ENDS)
+
+    @property
+    def source(self) -> str:
+        """Who chose the action, one of SOURCES."""
+        return source_of(self.flags)
 
     @property
     def summary(self) -> tuple[int, float, int, int, float]:
@@ -77,11 +85,6 @@ def packed(records: np.ndarray) -> np.ndarray:
     return Transition(
         records["observation"], records["action"], records["reward"], alive, records["next_observation"]
     ).pack()
-
-
-def flags_of(terminated: bool, truncated: bool) -> int:
-    """Return a record's flags."""
-    return TERMINATED * terminated | TRUNCATED * truncated
 
 
 class RunLogger:
@@ -149,9 +152,15 @@ class RunLogger:
         self.metrics.append(row)
         self.charts.add("metrics", row["step"], row)
 
-    def write_event(self, row: dict[str, Any]) -> None:
-        """Append a notice."""
-        self.events.append(row)
+    def write_event(self, row: dict[str, Any], durable: bool = False) -> None:
+        """Append a notice; durable: wait until it is on the disk."""
+        self.events.append(row, durable=durable)
+
+    @property
+    def aborted(self) -> frozenset[tuple[int, int]]:
+        """(last step, episode) of each episode that was aborted."""
+        rows = tables.read_table(self.events.path, events.COLUMNS, remedy=AFRESH)
+        return frozenset((row["step"], row["episode"]) for row in rows if row["kind"] == events.ABORT)
 
     @property
     def checkpoint_is_due(self) -> bool:
@@ -220,16 +229,16 @@ class RunLogger:
         """Make the tables agree with the journal and a checkpoint of `learnt_steps`.
 
         Returns the rows of (episodes, evaluations).  Episodes are computed again.  Metrics and events of steps that
-        will be learnt again are removed.  Evaluations cost real episodes, so they stay, unless the journal was cut
-        before them.
+        will be learnt again are removed, but for events that learning cannot make again.  Evaluations cost real
+        episodes, so they stay, unless the journal was cut before them.
         """
-        rows = episodes.rows_of(self.journal.records, self._env_count)
+        rows = episodes.rows_of(self.journal.records, self._env_count, self.aborted)
         self.episodes.replace(rows)
         metrics = tables.read_table(self.metrics.path, METRICS, more=tables.figure, remedy=AFRESH)
         self.metrics.replace(row for row in metrics if row["step"] <= learnt_steps)
-        noticed = tables.read_table(self.events.path, events.COLUMNS, remedy=AFRESH)
-        self.events.replace(row for row in noticed if row["step"] <= learnt_steps)
-        steps = len(self.journal.records)
+        noticed, steps = tables.read_table(self.events.path, events.COLUMNS, remedy=AFRESH), len(self.journal.records)
+        ends = {kind: steps for kind in events.KEPT}
+        self.events.replace(row for row in noticed if row["step"] <= ends.get(row["kind"], learnt_steps))
         evaluations = tables.read_table(self.evaluations.path, evaluation.COLUMNS)
         evaluations = [row for row in evaluations if row["step"] <= steps]
         self.evaluations.replace(evaluations)

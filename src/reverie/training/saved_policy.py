@@ -9,8 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
-from reverie.core.types import EnvSpec
+from reverie.core.limiter import Limiter
 from reverie.core.words import count, listed
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import make_env
@@ -22,7 +23,7 @@ from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.storage.tables import table_at
-from reverie.training import provenance
+from reverie.training import limits_config, provenance
 from reverie.training import trust as trusted
 from reverie.training.checkpoint_facts import Facts
 from reverie.training.evaluation import limit_for
@@ -67,6 +68,13 @@ class SavedPolicy:
     def network(self, observation: Any) -> Any:
         """Return greedy actions [..., m] in [-1, 1], as `greedy` does, of arrays that JAX may trace."""
         return self._agent.greedy(self._policy, observation)
+
+    def limiter(self, spec: EnvSpec) -> Limiter:
+        """Return what holds the actions sent to an environment within the limits of the run.
+
+        spec: of the environment.  Raises ConfigError where the limits do not fit it.
+        """
+        return Limiter(spec, limits_config.read(self.written, self.run))
 
     def limit(self, env: EnvAdapter) -> int:
         """Return the number of steps after which a greedy episode of `env` is cut (`limit_for`)."""

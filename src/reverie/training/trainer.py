@@ -198,6 +198,13 @@ class Trainer:
         if self.source is not None:
             self.source.begin_episode(self.episodes)
 
+    @property
+    def actor(self) -> str:
+        """Who chooses the next action: "random" (warm-up), "planner" or "policy"."""
+        if self.steps < self.agent.requirements.warmup_steps:
+            return "random"
+        return "planner" if self.source is not None and self.source.planner_acts else "policy"
+
     def act(self, observation: np.ndarray, state: ArrayLike = (), again: bool = False) -> np.ndarray:
         """Return the exploring action [m] in [-1, 1] for an observation [n], and advance the noise.
 
