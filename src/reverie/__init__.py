@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StorageError,
         WorldError,
     )
+    from reverie.core.machine_limits import Limits
     from reverie.core.types import Transition
     from reverie.imagination.settings import Imagination
     from reverie.models.exact import Exact

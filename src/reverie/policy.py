@@ -20,10 +20,6 @@ from numpy.typing import ArrayLike
 VERSION = 1
 
 
-def _limit(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(x, low), high)
-
-
 def _standardise(x: np.ndarray, gain: np.ndarray, shift: np.ndarray, axis: int, epsilon: float) -> np.ndarray:
     centred = x - np.add.reduce(x, -1, keepdims=True) / x.shape[-1]
     if x.ndim == 1:
@@ -33,35 +29,35 @@ def _standardise(x: np.ndarray, gain: np.ndarray, shift: np.ndarray, axis: int, 
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "LayerNormalization": _standardise,
+    **{"LayerNormalization": _standardise, "Erf": np.vectorize(math.erf, otypes=[np.float32])},
     **{"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Max": np.maximum, "Min": np.minimum},
     **{"Pow": np.power, "Sqrt": np.sqrt, "Tanh": np.tanh, "Exp": np.exp, "Log": np.log, "Neg": np.negative},
-    **{"Abs": np.abs, "Sin": np.sin, "Cos": np.cos, "Floor": np.floor, "MatMul": np.matmul, "Clip": _limit},
+    **{"Abs": np.abs, "Sin": np.sin, "Cos": np.cos, "Floor": np.floor, "MatMul": np.matmul},
     **{"Greater": np.greater, "Less": np.less, "GreaterOrEqual": np.greater_equal, "LessOrEqual": np.less_equal},
     **{"Equal": np.equal, "Not": np.logical_not, "And": np.logical_and, "Or": np.logical_or},
+    "Clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
     **{"Where": np.where, "Reshape": np.reshape, "Identity": lambda x: x},
-    "Erf": np.vectorize(math.erf, otypes=[np.float32]),
     **{"Sigmoid": lambda x: 1 / (1 + np.exp(-x)), "Cast": lambda x, to: x.astype(np.float32)},
     "ReduceSum": lambda x, keepdims: np.add.reduce(x, -1, keepdims=bool(keepdims)),
     "ReduceMax": lambda x, keepdims: np.maximum.reduce(x, -1, keepdims=bool(keepdims)),
-    "ArgMax": lambda x, axis, keepdims: np.argmax(x, axis),
+    **{"ArgMax": lambda x, axis, keepdims: np.argmax(x, axis), "Concat": lambda *x, axis: np.concatenate(x, axis)},
     "Slice": lambda x, start, stop, axis: x[..., start[0] : stop[0]],
-    "Concat": lambda *parts, axis: np.concatenate(parts, axis),
 }
 
 
 class Policy:
-    """A greedy policy.  facts: names, units and bounds of observations and actions, and where the policy comes from."""
+    """A greedy policy.  facts: names, units, bounds and limits of observations and actions, and where it comes from."""
 
     def __init__(self, facts: dict[str, Any], constants: Mapping[str, np.ndarray]):
         if facts.get("version") != VERSION:
             raise ValueError(f"this policy has version {facts.get('version')}; this reader reads version {VERSION}")
         self.facts, self._values, self._discrete = facts, dict(constants), bool(facts["actions"])
         self._calls = [(OPERATIONS[op], *rest) for op, *rest in facts["steps"]]
+        self._slewed = any("last_action" in inputs for _, inputs, *_ in facts["steps"])
         self._flat = all(op != "Reshape" for op, *_ in facts["steps"])  # so that one observation needs no batch axis
         with np.errstate(all="ignore"):
             for batch in ((), (2,)):  # so that a damaged file fails here
-                self._actions(np.zeros((*batch, facts["observation_dim"]), np.float32))
+                self.predict(np.zeros((*batch, facts["observation_dim"])))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | IO[bytes]) -> "Policy":
@@ -77,7 +73,10 @@ class Policy:
     def predict(
         self, observation: ArrayLike, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
-        """Return (action [m] or [batch, m] in the machine's units, state) for observations [n] or [batch, n]."""
+        """Return (action [m] or [batch, m] in the machine's units, state) for observations [n] or [batch, n].
+
+        state: the one returned last, from which a slew counts; None where an episode starts.
+        """
         try:
             x, n = np.asarray(observation, np.float32), self.facts["observation_dim"]
         except (TypeError, OverflowError) as error:
@@ -86,14 +85,15 @@ class Policy:
             raise ValueError(f"the observation has shape {x.shape}; give [{n}] or [batch, {n}]")
         if not np.isfinite(x).all():
             raise ValueError(f"the observation is not finite: {x.tolist()}")
-        action = self._actions(x)
-        if not np.isfinite(action).all():
-            raise ValueError(f"the action for the observation {x.tolist()} is not finite")
-        return action.astype(np.int64) if self._discrete else action, state
-
-    def _actions(self, x: np.ndarray) -> np.ndarray:
-        values = self._values.copy()
-        values["input"] = x if x.ndim == 2 or self._flat else x[None]
+        lead, values = x.shape[:-1], self._values | {"input": x if x.ndim == 2 or self._flat else x[None]}
+        if self._slewed:
+            last = np.full((*lead, self.facts["action_dim"]), np.nan if state is None else state, np.float32)
+            if episode_start is not None:
+                last[np.asarray(episode_start, bool).reshape(lead)] = np.nan
+            values["last_action"] = last if x.ndim == 2 or self._flat else last[None]
         for function, inputs, output, attributes in self._calls:
             values[output] = function(*[values[name] for name in inputs], **attributes)
-        return values["action"].reshape(*x.shape[:-1], self.facts.get("action_dim", -1))
+        action = values["action"].reshape(*lead, self.facts.get("action_dim", -1))
+        if not np.isfinite(action).all():
+            raise ValueError(f"the action for the observation {x.tolist()} is not finite")
+        return action.astype(np.int64) if self._discrete else action, action if self._slewed else state

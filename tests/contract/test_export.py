@@ -18,6 +18,7 @@ import reverie.policy
 from cases import ROLLED_OUT
 from commands import done, one_object, refusal
 from reverie.core.errors import ConfigError, ReverieWarning
+from reverie.core.machine_limits import resolved
 from reverie.export import onnx_file, policy_file
 from reverie.policy import Policy
 from reverie.training.saved_policy import SavedPolicy
@@ -258,7 +259,7 @@ def test_without_onnx_one_line_says_what_to_install(exported, tmp_path, monkeypa
 
 def test_bounds_are_kept_though_float32_cannot_hold_them():
     spec = rv.EnvSpec(1, [0.1, -0.3], [0.3, 0.7])
-    function = policy_file.in_units(lambda x: x, spec)
+    function = policy_file.in_units(lambda x: x, spec, resolved(rv.Limits(), spec))
     for extreme in (-1.0, 1.0, -5.0, 5.0):
         action = np.asarray(function(np.full((1, 2), extreme, np.float32)), float)
         assert (action >= spec.action_low).all() and (action <= spec.action_high).all()
@@ -267,7 +268,7 @@ def test_bounds_are_kept_though_float32_cannot_hold_them():
 @pytest.mark.parametrize(
     ("low", "high", "says"),
     [
-        (500.0, 500.01, "action 1 of line7 has the bounds [500.0, 500.01], .* 3e-05 apart there"),
+        (500.0, 500.01, "line7: action 1 has the bounds [500.0, 500.01], .* 3e-05 apart there"),
         (0.1, 0.1 + 1e-9, "7e-09 apart there"),
         (-1e300, 1e300, "end before them"),
         (-1e-45, 1e-45, "1e-45 apart there"),
@@ -282,3 +283,80 @@ def test_bounds_between_which_float32_is_too_coarse_are_named(tmp_path, low, hig
         with pytest.raises(ConfigError, match=re.sub(r"([\[\]])", r"\\\1", says)):
             policy_file.export_policy(SavedPolicy(tmp_path / "run"), tmp_path / "policy.npz")
     assert not (tmp_path / "policy.npz").exists()
+
+
+NAMED = rv.EnvSpec(
+    4,
+    [-1.0, 0.1, -1e3],
+    [3.0, 0.3, 1e4],
+    "line7",
+    action_names=["a", "b", "c"],
+    action_units=["A", "A", "V"],
+    observation_units=["mm"] * 4,
+)
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A run with box, region and slew, whose mean reaches all of its range."""
+    folder = tmp_path_factory.mktemp("limited") / "line7"
+    limits = rv.Limits(low={"a": 0.0}, slew={"a": 0.25, "c": 100.0}, region=({"c": 500.0}, 700.0))
+    generator = np.random.default_rng(0)
+    with rv.Learner(rv.NAF(**SMALL), spec=NAMED, out=folder, limits=limits) as learner:
+        for _ in range(12):
+            learner.ask(generator.standard_normal(4))
+            learner.tell(-1.0, generator.standard_normal(4), terminated=False)
+        learner.abort("beam lost")
+        learner.save()
+    return folder
+
+
+def test_the_file_holds_box_and_slew(limited, tmp_path):
+    file = tmp_path / "policy.npz"
+    facts = one_object("export", limited, "-o", file)
+    assert (facts["limit_low"], facts["limit_high"]) == ([0.0, 0.1, -200.0], [3.0, 0.3, 1200.0])
+    assert facts["slew"] == [0.25, None, 100.0] and facts["action_units"] == ["A", "A", "V"]
+    assert facts["ended"].startswith("12 steps learnt; mean return -12 of the last 1 training episode")
+    policy, generator = Policy.load(file), np.random.default_rng(1)
+    action, state = policy.predict(generator.standard_normal(4))
+    for _ in range(50):
+        following, state = policy.predict(100 * generator.standard_normal(4), state)
+        assert abs(following[0] - action[0]) <= 0.25 and abs(following[2] - action[2]) <= 100.0
+        assert (following >= np.float32([0.0, 0.1, -200.0])).all() and (
+            following <= np.float32([3.0, 0.3, 1200.0])
+        ).all()
+        action = following
+
+
+def test_a_slew_restarts_with_an_episode_and_works_in_batches(limited, tmp_path):
+    file = tmp_path / "policy.npz"
+    one_object("export", limited, "-o", file)
+    policy, seen = Policy.load(file), 100 * np.random.default_rng(2).standard_normal((3, 4))
+    free, _ = policy.predict(seen)
+    held, state = policy.predict(seen, np.zeros((3, 3)), np.array([True, False, False]))
+    np.testing.assert_array_equal(held[0], free[0])
+    assert (np.abs(held[1:, 0]) <= 0.25).all() and (np.abs(held[1:, 2]) <= 100.0).all()
+    np.testing.assert_array_equal(policy.predict(seen[1], np.zeros(3))[0], held[1])
+    np.testing.assert_array_equal(policy.predict(seen[1], np.zeros(3), True)[0], free[1])
+    np.testing.assert_array_equal(state, held)
+
+
+def test_an_onnx_file_with_a_slew_has_a_second_input(limited, tmp_path):
+    file, arrays = tmp_path / "policy.onnx", tmp_path / "policy.npz"
+    one_object("export", limited, "-o", file)
+    one_object("export", limited, "-o", arrays)
+    seen = 100 * np.random.default_rng(2).standard_normal((5, 4)).astype(np.float32)
+    last = np.array([[0.5, 0.2, 0.0]] * 4 + [[np.nan] * 3], np.float32)
+    found = onnx_file.answers(file.read_bytes(), seen, last)
+    wanted, _ = Policy.load(arrays).predict(seen, last)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert np.abs(found[:4, 0] - 0.5).max() <= 0.25
+
+
+def test_a_veto_is_not_in_the_file_and_the_facts_say_so(tmp_path):
+    with rv.Learner(
+        rv.NAF(**SMALL), spec=CONTINUOUS, out=tmp_path / "run", limits=rv.Limits(veto=json.loads)
+    ) as learner:
+        learner.save()
+    facts = one_object("export", tmp_path / "run", "--trust", "-o", tmp_path / "policy.npz")
+    assert facts["veto"] == "not in this file: json:loads"

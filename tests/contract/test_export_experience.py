@@ -12,7 +12,6 @@ import pytest
 
 import reverie as rv
 from commands import done, one_object, refusal
-from reverie.export.experience_arrays import names_of
 from reverie.storage import checkpoint
 
 PARTS = [("joints", "Box", (2,)), ("valve", "Discrete", (1,))]
@@ -66,7 +65,7 @@ def test_a_table_reads_back_to_the_same_numbers(told, tmp_path):
     done("export", run, "-o", tmp_path / "data.csv")
     with open(tmp_path / "data.csv", newline="") as file:
         found = list(csv.DictReader(file))
-    seen, sent = names_of(spec)
+    seen, sent = spec.sensor_names, spec.actuator_names
     for row, (observation, action, reward, terminated, _, after) in zip(found, rows, strict=True):
         assert [np.float32(row[name]) for name in seen] == observation.tolist()
         assert [np.float32(row[f"next {name}"]) for name in seen] == after.tolist()
@@ -76,8 +75,13 @@ def test_a_table_reads_back_to_the_same_numbers(told, tmp_path):
 
 
 def test_columns_have_the_names_of_sensors():
-    assert names_of(SPECS["continuous"]) == (("joints[0]", "joints[1]", "valve"), ("action[0]", "action[1]"))
-    assert names_of(SPECS["discrete"]) == (("observation[0]", "observation[1]", "observation[2]"), ("action",))
+    plain, discrete = SPECS["continuous"], SPECS["discrete"]
+    assert (plain.sensor_names, plain.actuator_names) == (
+        ("joints[0]", "joints[1]", "valve"),
+        ("action[0]", "action[1]"),
+    )
+    assert discrete.sensor_names == ("observation[0]", "observation[1]", "observation[2]")
+    assert discrete.actuator_names == ("action",)
 
 
 def test_minari_loads_the_dataset(told, tmp_path, monkeypatch):

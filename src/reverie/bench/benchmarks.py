@@ -25,6 +25,7 @@ from reverie.bench.benchmark_cases import (
     peer_update,
 )
 from reverie.bench.timing import Contender, interleave, table
+from reverie.core.machine_limits import Limits, resolved
 from reverie.environments.env_factory import make_env
 from reverie.export.array_file import array_bytes, policy_of
 from reverie.export.fusing import fused
@@ -153,6 +154,6 @@ def act(peers: Sequence[str], rounds: int) -> dict[str, Any]:
 
 def _exported(greedy: Callable[[Any], Any]) -> Policy:
     """Return a policy for HalfCheetah as `reverie export … -o FILE.npz` and `reverie.policy` make it."""
-    program = fused(trace(in_units(greedy, CHEETAH), N, "naf"))
+    program = fused(trace(in_units(greedy, CHEETAH, resolved(Limits(), CHEETAH)), N, "naf"))
     facts = {"observation_dim": N, "action_dim": M, "actions": 0}
     return policy_of(array_bytes(program, facts))

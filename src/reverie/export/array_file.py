@@ -24,9 +24,9 @@ def npz_bytes(facts: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-def answers(data: bytes, observations: np.ndarray) -> np.ndarray:
-    """Return the actions [batch, m] of the file `data`."""
-    return policy_of(data).predict(observations)[0]
+def answers(data: bytes, observations: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
+    """Return the actions [batch, m] of the file `data`.  last: the last actions [batch, m], where it has a slew."""
+    return policy_of(data).predict(observations, last)[0]
 
 
 def policy_of(data: bytes) -> Policy:

@@ -1,4 +1,7 @@
-"""A program as an ONNX model: opset 17, input `input` [batch, n], output `action` [batch, m], facts as metadata."""
+"""A program as an ONNX model: opset 17, input `input` [batch, n], output `action` [batch, m], facts as metadata.
+
+Where the policy has a slew, a second input `last_action` [batch, m] is what it counts from; NaN: there is none.
+"""
 
 import json
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError
-from reverie.export.program import INPUT, OUTPUT, Program
+from reverie.export.program import INPUT, LAST, OUTPUT, Program
 
 OPSET = 17
 FORMAT = 8  # version of the file format that came with opset 17, so that older runtimes read it
@@ -38,7 +41,11 @@ def model_bytes(program: Program, facts: dict[str, Any], sizes: tuple[int, int],
     graph = make.make_graph(
         nodes,
         "policy",
-        [make.make_tensor_value_info(INPUT, tensor.FLOAT, ["batch", sizes[0]])],
+        [
+            make.make_tensor_value_info(name, tensor.FLOAT, ["batch", size])
+            for name, size in zip((INPUT, LAST), sizes, strict=True)
+            if name == INPUT or name in used
+        ],
         [make.make_tensor_value_info(OUTPUT, kind, ["batch", sizes[1]])],
         [onnx.numpy_helper.from_array(value, name) for name, value in constants.items() if name in used],
     )
@@ -50,16 +57,20 @@ def model_bytes(program: Program, facts: dict[str, Any], sizes: tuple[int, int],
     return model.SerializeToString()
 
 
-def answers(data: bytes, observations: np.ndarray) -> np.ndarray:
-    """Return the actions [batch, m] of the ONNX file `data`, by onnxruntime where it is installed."""
+def answers(data: bytes, observations: np.ndarray, last: np.ndarray | None = None) -> np.ndarray:
+    """Return the actions [batch, m] of the ONNX file `data`, by onnxruntime where it is installed.
+
+    last: the last actions [batch, m], where the file has a slew.
+    """
+    inputs = {INPUT: observations} | ({} if last is None else {LAST: last})
     try:
         import onnxruntime
     except ImportError:
         from onnx.reference import ReferenceEvaluator
 
-        return np.asarray(ReferenceEvaluator(data).run(None, {INPUT: observations})[0])  # type: ignore[index]
+        return np.asarray(ReferenceEvaluator(data).run(None, inputs)[0])  # type: ignore[index]
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {INPUT: observations})[0])
+    return np.asarray(session.run(None, inputs)[0])
 
 
 def library() -> Any:

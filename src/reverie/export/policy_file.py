@@ -9,11 +9,13 @@ import numpy as np
 
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, DivergedError
+from reverie.core.machine_limits import ResolvedLimits
 from reverie.core.words import count
 from reverie.export import array_file, onnx_file
 from reverie.export.experience_arrays import units_of
 from reverie.export.fusing import fused
 from reverie.export.program import trace
+from reverie.export.run_end import how_it_ended
 from reverie.storage.output_file import output_at, require_ending
 from reverie.training.provenance import versions
 from reverie.training.saved_policy import SavedPolicy
@@ -45,15 +47,19 @@ def export_policy(saved: SavedPolicy, path: Path) -> Exported:
     output = output_at(path)
     n, spec = saved.spec.observation_dim, units_of(saved.written.env_spec, saved.run)
     _require_resolved(spec)
-    program = fused(trace(in_units(saved.network, spec), n, f"the policy of {saved.config.name}"))
-    facts, observations = facts_of(saved, spec), random_observations(n)
+    values = saved.limiter(spec).values
+    function = in_units(saved.network, spec, values)
+    last_dim = 0 if values.slew is None else spec.action_dim
+    program = fused(trace(function, n, f"the policy of {saved.config.name}", last_dim))
+    facts, observations = facts_of(saved, spec, values), random_observations(n)
+    last = None if values.slew is None else random_actions(spec)
     if path.suffix.lower() == ".onnx":
         data = onnx_file.model_bytes(program, facts, (n, spec.action_dim), bool(spec.actions))
-        found = onnx_file.answers(data, observations)
+        found = onnx_file.answers(data, observations, last)
     else:
         data = array_file.array_bytes(program, facts)
-        found = array_file.answers(data, observations)
-    difference = compared(found, spec.to_world(saved.greedy(observations)), spec)
+        found = array_file.answers(data, observations, last)
+    difference = compared(found, limited(spec.to_world(saved.greedy(observations)), values, last), spec)
     output.write(data)
     return Exported(path, difference, facts)
 
@@ -65,18 +71,50 @@ def random_observations(observation_dim: int) -> np.ndarray:
     return (generator.standard_normal((CHECKED, observation_dim)) * sizes).astype(np.float32)
 
 
-def in_units(greedy: Callable[[Any], Any], spec: EnvSpec) -> Callable[[Any], Any]:
-    """Return the function of observations [batch, n] whose result is in the environment's units, within its bounds.
+def random_actions(spec: EnvSpec) -> np.ndarray:
+    """Return last actions [CHECKED, m] within the bounds, the same each time; some rows have none (NaN)."""
+    generator = np.random.default_rng(1)
+    actions = generator.uniform(spec.action_low, spec.action_high, (CHECKED, spec.action_dim))
+    actions[generator.random(CHECKED) < 0.1] = np.nan
+    return actions.astype(np.float32)
+
+
+def in_units(greedy: Callable[[Any], Any], spec: EnvSpec, limits: ResolvedLimits) -> Callable[..., Any]:
+    """Return the function of observations [batch, n] whose result is in the environment's units, within the limits.
 
     greedy: returns actions in [-1, 1], or the numbers of discrete actions.
+    Where there is a slew, the function takes the last actions [batch, m] too; NaN: there is none.
     """
     if spec.actions:
         return lambda x: greedy(x) + np.float32(spec.first_action)
     low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
-    # Bounds are rounded towards the inside: an action never leaves them, even by the rounding of float32.
-    inner_low, inner_high = _rounded(low, 1), _rounded(high, -1)
+    # Limits are rounded towards the inside: an action never leaves them, even by the rounding of float32.
+    inner_low, inner_high = _rounded(limits.low, 1), _rounded(limits.high, -1)
     half, middle = np.float32(0.5 * (high - low)), np.float32(0.5 * (high + low))
-    return lambda x: jnp.clip(greedy(x) * half + middle, inner_low, inner_high)
+
+    def within(x: Any) -> Any:
+        return jnp.clip(greedy(x) * half + middle, inner_low, inner_high)
+
+    if limits.slew is None:
+        return within
+    largest = np.float32(np.finfo(np.float32).max)
+    slew = _rounded(np.minimum(limits.slew, 0.5 * largest), -1)
+
+    def slewed(x: Any, last: Any) -> Any:
+        action = within(x)
+        return jnp.where(last == last, jnp.minimum(jnp.maximum(action, last - slew), last + slew), action)
+
+    return slewed
+
+
+def limited(actions: np.ndarray, limits: ResolvedLimits, last: np.ndarray | None) -> np.ndarray:
+    """Return actions [batch, m], in the environment's units, held within box and slew.  last: see `in_units`."""
+    if not len(limits.low):  # discrete
+        return actions
+    held = actions.clip(limits.low, limits.high)
+    if limits.slew is None or last is None:
+        return held
+    return np.where(np.isnan(last), held, held.clip(last - limits.slew, last + limits.slew))
 
 
 def _require_resolved(spec: EnvSpec) -> None:
@@ -99,9 +137,11 @@ def _rounded(bounds: np.ndarray, towards: int) -> np.ndarray:
     return np.where(wrong, np.nextafter(near, np.float32(towards * np.inf)), near).astype(np.float32)
 
 
-def facts_of(saved: SavedPolicy, spec: EnvSpec) -> dict[str, Any]:
-    """Return what a user of the file has to know.  spec: units of its actions."""
+def facts_of(saved: SavedPolicy, spec: EnvSpec, limits: ResolvedLimits) -> dict[str, Any]:
+    """Return what a user of the file has to know.  spec: units of its actions.  limits: in the file."""
     installed = versions()
+    slew = None if limits.slew is None else [x if np.isfinite(x) else None for x in limits.slew.tolist()]
+    written = saved.written.limits
     return {
         "algorithm": saved.config.name,
         "environment": spec.name,
@@ -114,8 +154,13 @@ def facts_of(saved: SavedPolicy, spec: EnvSpec) -> dict[str, Any]:
         "observation_units": list(spec.observation_units),
         "action_names": list(spec.action_names),
         "action_units": list(spec.action_units),
+        "limit_low": limits.low.tolist(),
+        "limit_high": limits.high.tolist(),
+        "slew": slew,
+        "veto": None if written is None or written.veto is None else f"not in this file: {written.veto}",
         "run": saved.run.path.name,
         "step": saved.step,
+        "ended": how_it_ended(saved.run),
         "versions": {name: installed[name] for name in ("reverie", "jax", "numpy")},
     }
 

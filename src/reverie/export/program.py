@@ -21,6 +21,7 @@ from reverie.core.words import listed
 
 BATCH = 8191  # rows while a program is traced: a prime that no layer has, so that the batch axis is known by its size
 INPUT, OUTPUT = "input", "action"
+LAST = "last_action"  # second input [batch, m], where the policy has a slew
 
 
 class Step(NamedTuple):
@@ -40,17 +41,19 @@ class Program:
     constants: dict[str, np.ndarray]
 
 
-def trace(function: Callable[[Any], Any], observation_dim: int, name: str) -> Program:
+def trace(function: Callable[..., Any], observation_dim: int, name: str, last_dim: int = 0) -> Program:
     """Return a function of observations [batch, n] as a program.
 
+    last_dim: number of actuators where the function has the last actions [batch, m] as a second argument, else 0.
     name: of the function, for messages.  Raises ConfigError where it uses an operation that cannot be exported.
     """
+    widths = {INPUT: observation_dim} | ({LAST: last_dim} if last_dim else {})
     try:
-        closed = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((BATCH, observation_dim), jnp.float32))
+        closed = jax.make_jaxpr(function)(*(jax.ShapeDtypeStruct((BATCH, w), jnp.float32) for w in widths.values()))
     except Exception as error:  # a user's function may raise anything
         raise ConfigError(f"{name} is no function of a batch of observations for JAX: {sentence(error)}") from error
     tracer = _Tracer(name)
-    (result,) = tracer.run(closed.jaxpr, closed.consts, [INPUT])
+    (result,) = tracer.run(closed.jaxpr, closed.consts, list(widths))
     return tracer.program(result)
 
 
