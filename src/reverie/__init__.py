@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         StepEnded,
         StopAtReturn,
     )
+    from reverie.training.clock import Clock
     from reverie.training.learner import Learner
 
 _HOMES = {
@@ -86,6 +87,7 @@ _HOMES = {
         "StepEnded",
         "StopAtReturn",
     ),
+    "reverie.training.clock": ("Clock",),
     "reverie.training.learner": ("Learner",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -98,6 +100,7 @@ __all__ = [
     "PPO",
     "SAC",
     "Began",
+    "Clock",
     "Compiling",
     "ConfigError",
     "DivergedError",

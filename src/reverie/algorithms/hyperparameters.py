@@ -1,10 +1,10 @@
 """Hyper-parameters that algorithms share, their meaning and their checks."""
 
 import dataclasses
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from reverie.algorithms.tuned import TUNED, TUNED_PER_AGENT
-from reverie.core.agent import DataRequirements
+from reverie.core.agent import DataRequirements, UpdateAfter
 from reverie.core.checked_settings import Settings
 from reverie.core.errors import ConfigError
 from reverie.maths.exploration import Noise
@@ -64,8 +64,8 @@ class OffPolicySettings(AlgorithmSettings):
     """Transitions in one minibatch."""
     updates_per_step: int = 5
     """I: minibatch updates for each real step."""
-    update_after: Literal["step", "episode"] = "step"
-    """When they run.  "episode": after each episode, for loops that have no spare time between steps."""
+    update_after: UpdateAfter = "step"
+    """When they run.  "episode": after each episode, for loops without spare time; "time", "background": beside a clock."""
     warmup_steps: int = 200
     """Real steps of uniformly random actions before the first update."""
     replay_capacity: int = 1_000_000

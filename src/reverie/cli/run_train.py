@@ -31,6 +31,7 @@ def train(options: Any) -> None:
     _refuse_without_resume(options)
     agent, _ = agent_of(options)
     limits = None if options.limits is None else read_file(Path(options.limits))
+    clock = None if options.period is None else rv.Clock(options.period)
     out = Path(options.out) if options.out else _new_directory(options)
     directory = RunDirectory(out)
     if options.resume and directory.holds_run:
@@ -43,9 +44,8 @@ def train(options: Any) -> None:
         if not differences(options, held.agent):  # then the run's other settings stay: its noise may be somebody's
             trust.require(directory, held, options.trust, veto=limits is None, named=_named(options))
         agent = agent_to_go_on_with(options, held.agent)
-        allowed = ResumeOptions(
-            options.relearn, options.allow_new_bounds, options.trust, agent, limits=limits, call=call
-        )
+        consent = options.relearn, options.allow_new_bounds, options.trust
+        allowed = ResumeOptions(*consent, agent, limits=limits, clock=clock, call=call)
         # Not `load`: the options of a command are more than its arguments.
         learner = rv.Learner._load(out, options.env, None, allowed)  # pyright: ignore[reportPrivateUsage]
         if learner.cut_bytes:
@@ -59,7 +59,13 @@ def train(options: Any) -> None:
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
         stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
         learner = rv.Learner(
-            agent, options.env, seed=options.seed or 0, out=out, tensorboard=options.tensorboard, limits=limits
+            agent,
+            options.env,
+            seed=options.seed or 0,
+            out=out,
+            tensorboard=options.tensorboard,
+            limits=limits,
+            clock=clock,
         )
         directory.write_call(Call(learner.steps, amount))
     with learner:
@@ -202,7 +208,7 @@ def _resume_line(options: Any, amount: int, out: Path) -> str:
 def _report(options: Any, learner: rv.Learner) -> None:
     recent = list(learner.recent_returns)[-10:]
     mean = sum(recent) / len(recent) if recent else None
-    facts = {
+    facts: dict[str, Any] = {
         "run": str(learner.out),
         "steps": learner.steps,
         "episodes": learner.episodes,
@@ -210,9 +216,15 @@ def _report(options: Any, learner: rv.Learner) -> None:
         "best_evaluation": learner.best_return,
         "evaluation_episodes_cut": learner.evaluation_cut,
     }
+    ticks = learner.missed_ticks
+    if ticks is not None:
+        facts["missed_ticks"] = ticks
     lines = [f"{count(learner.steps, 'step')}, {count(learner.episodes, 'episode')}: {learner.out}"]
     if mean is not None:
         lines.append(f"{mean_of_last(len(recent))}, exploring: {mean:.4g}")
     if learner.best_return is not None:
         lines.append(f"best evaluation: {learner.best_return:.4g}")
+    if ticks is not None:
+        missed = f"{count(ticks['ours'], 'tick')} missed by learning, {ticks['machine']} by the machine"
+        lines.append(missed + f"; updates of {count(ticks['owed'], 'step')} are owed")
     emit(options, facts, *lines)

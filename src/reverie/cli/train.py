@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.json",
         help="what the machine allows beyond its bounds: low, high, slew, region, veto, safe_action",
     )
+    parser.add_argument(
+        "--period",
+        type=types.number,
+        metavar="S",
+        help="seconds of a tick of the machine; learning fits into what is left",
+    )
     _add_resuming(parser)
     add_evaluation(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")

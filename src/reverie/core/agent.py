@@ -15,6 +15,9 @@ Policy: TypeAlias = Any  # what acting reads of it
 Memory: TypeAlias = Array  # what lasts for one episode: the state of the noise process, one float32 array
 Metrics: TypeAlias = dict[str, Array]  # scalars by name
 
+# When updates run: after each step; as far as there is time in a tick of a clock; after each episode; in a thread.
+UpdateAfter: TypeAlias = Literal["step", "time", "episode", "background"]
+
 KEPT = 32  # agents that `built_once` keeps, and programs that training keeps for them: some megabytes each
 
 
@@ -25,7 +28,7 @@ class DataRequirements(NamedTuple):
     updates_per_step: int  # I: minibatch updates per real step
     warmup_steps: int  # real steps with uniformly random actions before the first update
     replay_capacity: int  # transitions kept; the oldest are dropped first
-    update_after: Literal["step", "episode"]  # when updates run; "episode": those of all its steps at its end
+    update_after: UpdateAfter  # when updates run
     # T, for on-policy agents: each update uses the last T steps of each environment once, and nothing else
     rollout: int = 0
     worlds: int = 1  # E, for on-policy agents: environments that take turns

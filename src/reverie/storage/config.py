@@ -92,6 +92,13 @@ class WrittenLimits(msgspec.Struct, omit_defaults=True):
     safe_action: list[float] | dict[str, float] | float | None = None
 
 
+class WrittenClock(msgspec.Struct):
+    """The pace of a machine as written, in seconds and as a share of the period."""
+
+    period: Annotated[float, msgspec.Meta(gt=0)]
+    tolerance: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+
+
 class Chapter(msgspec.Struct, omit_defaults=True):
     """A part of a run's history with its own settings and action bounds."""
 
@@ -123,6 +130,7 @@ class Config(msgspec.Struct, omit_defaults=True):
     versions: dict[str, str | None] = {}
     command: str = ""
     limits: WrittenLimits | None = None  # of the machine, beyond the bounds of its actuators
+    clock: WrittenClock | None = None
     history: list[Chapter] = []  # from the first settings to the present ones; empty where they never changed
     moving: int = 0  # number of the change whose files must still be set aside; 0: none
     call: Call | None = None  # the command that makes this change, until call.json has it

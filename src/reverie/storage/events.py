@@ -4,6 +4,7 @@ from reverie.storage.tables import Columns, whole, words
 
 ABORT = "abort"  # an episode that had to end: `Learner.abort`
 DROP = "drop"  # an action whose outcome is unknown: `Learner.drop`
-KEPT = frozenset({ABORT, DROP})  # kinds that learning the journal again does not make again
+CLOCK = "clock"  # the machine is slower than the clock
+KEPT = frozenset({ABORT, CLOCK, DROP})  # kinds that learning the journal again does not make again
 
 COLUMNS: Columns = {"step": whole, "episode": whole, "kind": words, "text": words}

@@ -40,6 +40,8 @@ class EnvTurns:
             trainer.leave_episode()
             observation = env.reset(seed_of(self._seed, RESET, trainer.trainer.episodes + 1))
             self._observations[turn], self._steps[turn] = observation, 0
+        if trainer.ticks is not None:
+            trainer.ticks.wait()
         shows = self.known is not None
         action = trainer.act(observation, env.state() if shows else ())
         number = trainer.trainer.steps + 1

@@ -32,6 +32,7 @@ from reverie.training import (
 from reverie.training import callbacks as events
 from reverie.training import trust as trusted
 from reverie.training.ask_tell import AskTell
+from reverie.training.clock import Clock
 from reverie.training.closing import closed_at_exit
 from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
@@ -55,6 +56,7 @@ class Learner(AskTell):
     timed_checkpoints: also write checkpoints at intervals, and when `learn` is stopped early.  If False, a checkpoint
         is written only when `learn` ends or `save` is called, and `load(go_back=True)` returns to it.
     limits: what the machine allows beyond the bounds of its actuators (`rv.Limits`).
+    clock: the pace of the machine (`rv.Clock`), into which learning has to fit.
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
 
@@ -70,15 +72,19 @@ class Learner(AskTell):
         tensorboard: bool = False,
         timed_checkpoints: bool = True,
         limits: Limits | None = None,
+        clock: Clock | None = None,
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        given = LearnerArguments(config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, limits)
+        given = LearnerArguments(
+            config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, limits, clock
+        )
         self._open(given)
 
     def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
-        config, env, spec, seed, out, evaluation_env, tensorboard, timed, limits, state_dim = given
+        config, env, spec, seed, out, evaluation_env, tensorboard, timed, limits, clock, state_dim = given
         learner_arguments.require_possible(config, env, spec, seed, limits)
+        config = learner_arguments.paced(config, clock)
         if tensorboard:
             require_tensorboard()
         self.seed = int(seed)
@@ -114,9 +120,9 @@ class Learner(AskTell):
         run = RunDirectory(out)
         try:
             run.open()
-            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard, limits)
+            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard, limits, clock)
             self._written = provenance.begin(run, new) if prepare is None else prepare(run, trainer)
-            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim, limiter)
+            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim, limiter, clock)
         except BaseException:
             run.close()
             self._forget_passing()
@@ -154,6 +160,19 @@ class Learner(AskTell):
     def problems(self) -> list[str]:
         """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
         return self.trainer.health.problems()
+
+    @property
+    def missed_ticks(self) -> dict[str, int] | None:
+        """Ticks missed since the run was opened, by cause ("ours", "machine"), and steps whose updates are "owed".
+
+        None where there is no clock.
+        """
+        ticks = self._session.ticks
+        return (
+            None
+            if ticks is None
+            else {"ours": ticks.ours, "machine": ticks.machine, "owed": self.trainer.pending_updates}
+        )
 
     @property
     def newest_metrics(self) -> dict[str, float] | None:
@@ -302,6 +321,7 @@ class Learner(AskTell):
         trust: bool = False,
         allow_new_bounds: bool = False,
         limits: Limits | None = None,
+        clock: Clock | None = None,
     ) -> "Learner":
         """Continue the run in `path` exactly where it stopped, for whatever reason it stopped.
 
@@ -311,10 +331,10 @@ class Learner(AskTell):
         config: use other settings from here on.  relearn: learn from the journal's start again; needed where new
             settings change the meaning of what was learnt.  trust: import what config.json names, though it was written
             elsewhere.
-        limits: other limits from here on; None: those of the run.  They are recorded in config.json.
+        limits, clock: other ones from here on; None: those of the run.  They are recorded in config.json.
         allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
-        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back, limits=limits)
+        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back, limits=limits, clock=clock)
         return cls._load(path, env, evaluation_env, allowed)
 
     @classmethod
@@ -330,7 +350,8 @@ class Learner(AskTell):
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
             limits = limits_config.read(held, run) if allowed.limits is None else allowed.limits
-            options = held.tensorboard, not go_back, limits, states
+            clock = allowed.clock or (None if held.clock is None else Clock(held.clock.period, held.clock.tolerance))
+            options = held.tensorboard, not go_back, limits, clock, states
             given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))
             try:
@@ -350,6 +371,7 @@ class Learner(AskTell):
             for env in (self._evaluation_env, *reversed([] if self._turns is None else self._turns.envs)):
                 last.callback(env.close)
             last.callback(self._session.records.close)
+            last.callback(self.trainer.close)
             self._session.owner.leave()
 
     def __enter__(self) -> "Learner":

@@ -1,5 +1,6 @@
 """Checks of a learner's arguments.  Each ConfigError says in one sentence what to give instead."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ from reverie.core.machine_limits import Limits
 from reverie.core.words import listed
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import EnvSource, make_env
+from reverie.imagination.settings import Imagination
 from reverie.storage.experience import SOURCES
 from reverie.training.callbacks import Callback
+from reverie.training.clock import Clock
 
 LONGEST_REASON = 500  # characters of the reason for an abort
 
@@ -33,6 +36,7 @@ class LearnerArguments(NamedTuple):
     tensorboard: bool
     timed_checkpoints: bool
     limits: Any = None  # Limits, or None
+    clock: Any = None  # a Clock, or None
     state_dim: int = 0
 
 
@@ -50,6 +54,26 @@ def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = 
         raise ConfigError(f"limits is {shown(limits)}; give rv.Limits(low=..., high=..., slew=...)")
     if whole("seed", seed) >= 2**32:
         raise ConfigError(f"seed is {shown(seed)}; give a whole number from 0 to 2**32 - 1")
+
+
+def paced(config: Any, clock: Any) -> Any:
+    """Return an algorithm's settings for a clock: `update_after="step"` becomes "time".
+
+    Raises ConfigError where clock and settings do not fit together.
+    """
+    if clock is not None and not isinstance(clock, Clock):
+        raise ConfigError(f"clock is {shown(clock)}; give rv.Clock(period=0.05), in seconds")
+    imagines = isinstance(config, Imagination)
+    inner: Any = config.agent if imagines else config
+    when = getattr(inner, "update_after", None)
+    if when == "time" and clock is None:
+        raise ConfigError('update_after="time" fits updates into the ticks of a clock: give clock=rv.Clock(period=...)')
+    if when == "background" and imagines:
+        raise ConfigError('update_after="background" is for agents without imagination; take "time" or "episode"')
+    if clock is None or when != "step":
+        return config
+    inner = dataclasses.replace(inner, update_after="time")
+    return dataclasses.replace(config, agent=inner) if imagines else inner
 
 
 def require_amount(steps: Any, episodes: Any) -> None:

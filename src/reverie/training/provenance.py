@@ -15,10 +15,11 @@ from reverie.core.errors import ConfigError, SpaceError, StorageError, with_advi
 from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.environments.env_factory import EnvSource, describe
-from reverie.storage.config import FORMAT, RESTORE, Config
+from reverie.storage.config import FORMAT, RESTORE, Config, WrittenClock
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.training import agent_config, limits_config, trust
+from reverie.training.clock import Clock
 
 PACKAGES = ("reverie", "jax", "jaxlib", "numpy", "optax", "gymnasium", "mujoco")
 
@@ -56,6 +57,7 @@ def configuration(
     seed: int,
     tensorboard: bool,
     limits: Limits | None = None,
+    clock: Clock | None = None,
 ) -> Config:
     """Return the content of config.json for a new run."""
     described = Spec.of(spec)
@@ -70,6 +72,7 @@ def configuration(
         versions=versions(),
         command=command(),
         limits=limits_config.written(limits),
+        clock=None if clock is None else WrittenClock(clock.period, clock.tolerance),
     )
 
 

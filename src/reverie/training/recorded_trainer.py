@@ -14,11 +14,12 @@ from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.limiter import Limiter
 from reverie.storage import checkpoint
 from reverie.storage.config import Config
-from reverie.storage.events import ABORT, DROP
+from reverie.storage.events import ABORT, CLOCK, DROP
 from reverie.storage.experience import flags_of
 from reverie.storage.reading import short_text
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
+from reverie.training.clock import Clock, Ticks
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.health import Notice
 from reverie.training.open_episodes import OpenEpisodes
@@ -28,6 +29,8 @@ from reverie.training.run_identity import config_facts, identity
 from reverie.training.run_logger import RecordedStep, RunLogger, packed
 from reverie.training.trainer import METRICS_EVERY, Trainer
 
+MISSED = ("missed_ours", "missed_machine", "owed")  # columns of metrics.csv where there is a clock
+
 
 class RecordedTrainer:
     """A trainer that acts, writes the outcome of each action to the run directory, learns from it, and saves.
@@ -36,7 +39,7 @@ class RecordedTrainer:
     run: the run directory, open; `resume` continues from what it holds.
     timed_checkpoints: also write checkpoints at intervals.
     state_dim: size of the environment states in the journal, if the trainer does not know it.
-    limiter: holds every action that is sent within the machine's limits.
+    limiter: holds every action that is sent within the machine's limits.  clock: the machine's pace.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class RecordedTrainer:
         timed_checkpoints: bool,
         state_dim: int = 0,
         limiter: Limiter | None = None,
+        clock: Clock | None = None,
     ):
         self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
         self.env_count, self._decided = (
@@ -61,7 +65,7 @@ class RecordedTrainer:
             sizes,
             self.spec.actions,
             self.env_count,
-            trainer.metric_names,
+            (*trainer.metric_names, *(MISSED if clock is not None else ())),
             config.tensorboard,
             described,
             self._decided["config"],
@@ -75,6 +79,7 @@ class RecordedTrainer:
         self.whole = True  # False while a step is in the journal but not yet learnt from
         self.limiter = Limiter(self.spec) if limiter is None else limiter
         self.pending = PendingAsks(self.spec.name)
+        self.ticks = None if clock is None else Ticks(clock)
         self.open = OpenEpisodes(self.env_count)
         self._aborted = False  # and no outcome was told since
 
@@ -116,6 +121,9 @@ class RecordedTrainer:
             raise StorageError(
                 f"{self.records.run.path}: the last step could not be finished; continue with Learner.load, which has it"
             )
+        if self.ticks is not None:
+            self.ticks.asked()
+        self.trainer.live = True
         before = list(self.open.in_progress), self.trainer.acting()
         try:
             self._ensure_episode()
@@ -125,8 +133,12 @@ class RecordedTrainer:
             self._write_notices()
             raise
         ticket, episode = self.pending.new_ticket(), self.open.number[self.turn]
-        self.pending.add(Asked(ticket, episode, observation, state, action, source, self.trainer.updates, before))
+        self.pending.add(
+            Asked(ticket, episode, observation, state, action, source, self.trainer.acting_version, before)
+        )
         self.open.executed[self.turn] = action
+        if self.ticks is not None:
+            self.ticks.acted()
         return action
 
     def _choose(self, observation: np.ndarray, state: Any) -> tuple[np.ndarray, str]:
@@ -154,6 +166,8 @@ class RecordedTrainer:
 
     def leave_episode(self) -> None:
         """Forget actions without an outcome; the next action begins another episode in its environment."""
+        if self.ticks is not None:
+            self.ticks.leave()
         self.forget_actions()
         self.open.in_progress[self.turn] = False
 
@@ -179,6 +193,8 @@ class RecordedTrainer:
         Actions without an outcome are forgotten.  reason: for events.csv.
         """
         asked = self.pending.oldest
+        if self.ticks is not None:
+            self.ticks.leave()
         self.forget_actions()
         rows = []
         for turn in [turn for turn, is_open in enumerate(self.open.in_progress) if is_open]:
@@ -223,6 +239,8 @@ class RecordedTrainer:
         """
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
+        if self.ticks is not None:
+            self.ticks.outcome()
         asked = self.pending.find(ticket, "tell()")
         self._refuse_other_order(asked)
         step = RecordedStep(
@@ -257,7 +275,18 @@ class RecordedTrainer:
             self._end_episode(row)
         self.whole = True
         self._checkpoint_if_due()
+        if self.ticks is not None:
+            self._use_what_is_left(self.ticks, step)
         return row
+
+    def _use_what_is_left(self, ticks: Ticks, step: RecordedStep) -> None:
+        """Run updates that are owed as long as there is time in the tick."""
+        if self.trainer.agent.requirements.update_after == "time":
+            while self.trainer.pending_updates and ticks.fits():
+                ticks.timed(self.trainer.run_slice)
+        if (text := ticks.too_short()) is not None:
+            self._write_kept(Notice(step.step, step.episode, CLOCK, text))
+        ticks.done(step.last)
 
     def _refuse_other_order(self, asked: Asked) -> None:
         ordered = self.trainer.source is not None or self.trainer.agent.requirements.rollout
@@ -276,6 +305,9 @@ class RecordedTrainer:
         try:
             fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
             if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
+                if self.ticks is not None:
+                    counts = self.ticks.ours, self.ticks.machine, self.trainer.pending_updates
+                    metrics |= dict(zip(MISSED, counts, strict=True))
                 self.records.write_metrics(metrics)
                 self.newest_metrics = metrics
         finally:
@@ -311,9 +343,13 @@ class RecordedTrainer:
         In the middle of a step nothing is written, since the journal has the step.  Raises DivergedError where learning
         diverged: numbers that are not finite are never written.
         """
-        _ = self.trainer.policy
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
+        with self.trainer.paused():
+            self._checkpoint(best)
+
+    def _checkpoint(self, best: bool) -> None:
+        _ = self.trainer.policy
         self._write_notices()
         if not self.whole:
             return

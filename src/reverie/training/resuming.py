@@ -17,7 +17,7 @@ from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.storage import checkpoint, conversion
-from reverie.storage.config import Agent, Call, Chapter, Config, is_own
+from reverie.storage.config import Agent, Call, Chapter, Config, WrittenClock, is_own
 from reverie.storage.files import io_errors, make_folder, sync_folder
 from reverie.storage.journal_format import Header, read_header, records_in
 from reverie.storage.reading import exists
@@ -25,6 +25,7 @@ from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.storage.tables import read_rows
 from reverie.training import agent_config, limits_config, provenance, trust
+from reverie.training.clock import Clock
 from reverie.training.resume_commands import resume_line
 from reverie.training.run_identity import require_as_begun, require_same_env, require_same_run, warn_of_sensors
 from reverie.training.trainer import Trainer
@@ -53,6 +54,7 @@ class ResumeOptions(NamedTuple):
     config: Algorithm | None = None  # other settings
     go_back: bool = False  # to the last checkpoint, instead of learning again what the journal holds beyond it
     limits: Limits | None = None  # other limits of the machine
+    clock: Clock | None = None  # another pace of the machine
     call: Call | None = None  # the steps that this command is to learn, so that --resume finishes them after a kill
 
 
@@ -86,11 +88,14 @@ def prepare_run(
     if header is not None and not moved:
         require_same_env(run.journal_file, header.world, spec, False)
     held = _with_limits(held, allowed.limits, 0 if header is None else records_in(run.journal_file))
+    if allowed.clock is not None:
+        held = held.changed(clock=WrittenClock(allowed.clock.period, allowed.clock.tolerance))
     new = agent_config.written(algorithm)
     names = changed(held.agent, new)
     if names or moved or allowed.relearn:
         return _begin_chapter(run, held, new, trainer, allowed, names, moved, 0 if facts is None else facts["steps"])
-    if run.read_config().limits != held.limits:
+    written = run.read_config()
+    if (written.limits, written.clock) != (held.limits, held.clock):
         run.write_config(held, sign=bool(trust.foreign_code(held)) and sign)
     elif allowed.trust and trust.foreign_code(held) and not is_own(held):
         run.write_config(held, sign=True)

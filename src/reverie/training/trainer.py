@@ -3,7 +3,10 @@
 It knows no disk, no environment and no model.  Any other source of data is an `ExperienceSource`.
 """
 
+import contextlib
 import functools
+import threading
+from collections.abc import Generator
 from typing import Any
 
 import jax
@@ -18,6 +21,7 @@ from reverie.core.types import Array, Transition, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
+from reverie.training.background import BackgroundUpdates
 from reverie.training.compiled_programs import CompiledPrograms, episode_key, programs_of
 from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
 from reverie.training.finite_checks import finite_actions, within
@@ -70,7 +74,14 @@ class Trainer:
         self._updated_at = (0, 0)  # (step, episode)
         self._diagnose, self._pack, self._split = programs.diagnose, programs.pack, programs.split
         self._flat: Any = None  # of the newest update, perhaps not computed yet
-        self._policy = self._split(np.asarray(self._pack(self.state)))
+        # The arrays that acting reads, and the number of updates behind them; replaced as one, for threads.
+        self._published: tuple[Any, int] = self._split(np.asarray(self._pack(self.state))), 0
+        self.acting_version = 0  # number of updates of the policy that acted last
+        self.live = False  # whether updates wait for a clock, or a thread runs them; False: they run at each step
+        self._counting, self._sharing = threading.Lock(), threading.Lock()
+        self.background: BackgroundUpdates | None = None
+        if requirements.update_after == "background":
+            self.background = BackgroundUpdates(self._update_in_thread, lambda: self.pending_updates)
         own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
         self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
 
@@ -87,9 +98,16 @@ class Trainer:
 
         Raises DivergedError where the last updates left unsound numbers.
         """
-        if self._flat is not None:
+        return self.published[0]
+
+    @property
+    def published(self) -> tuple[Any, int]:
+        """`policy`, and the number of updates behind it."""
+        if self.background is not None and self.live:
+            self.background.require_sound()
+        elif self._flat is not None:
             self._end_update()
-        return self._policy
+        return self._published
 
     def _end_update(self) -> None:
         """Accept the newest update, or undo it where it left numbers that no later update can repair."""
@@ -101,7 +119,7 @@ class Trainer:
             self.health.in_a_row = 0
             self._sums += values
             self._count += 1
-            self._policy = self._split(newest)
+            self._published = self._split(newest), self.updates
             return
         if self._diverged is None and self.health.undid(*self._updated_at, fault):
             self._diverged = f"learning diverged: {fault} after step {self._updated_at[0]}; {self.advice}"
@@ -212,11 +230,13 @@ class Trainer:
         Raises DivergedError where the action is not finite.
         """
         if self.steps < self.agent.requirements.warmup_steps:
+            self.acting_version = self._published[1]
             return self.agent.spec.random(self.noise_generator)
         noise = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
+        policy, self.acting_version = self.published
         if self.source is not None and self.source.planner_acts:
             return noise if again else self._finite(self.source.override(observation, state, noise))
-        action, self.memory = self.agent.explore(self.policy, self.memory, observation, noise)
+        action, self.memory = self.agent.explore(policy, self.memory, observation, noise)
         return np.asarray(action) if again else self._finite(action)
 
     def explore(self, observation: np.ndarray) -> np.ndarray:
@@ -240,28 +260,71 @@ class Trainer:
             before and after the step, if it is recorded.
         """
         requirements = self.agent.requirements
-        self.replay.add(row)
+        with self._sharing:
+            self.replay.add(row)
         self.steps += 1
         self.health.see(row)
         if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
-            self._look_for_outliers(row)
+            with self.paused():
+                self._look_for_outliers(row)
         if requirements.rollout:
-            self.pending_updates += self.steps % len(self.replay.rows) == 0
+            self._owe(self.steps % len(self.replay.rows) == 0)
         elif (
             self.steps > requirements.warmup_steps
             and self.steps >= requirements.batch_size
             and requirements.updates_per_step
         ):
-            self.pending_updates += 1
-        if requirements.update_after == "step" or last:
-            for _ in range(self.pending_updates):
-                self.run_update()
-            self.pending_updates = 0
+            self._owe(1)
+        if last or requirements.update_after == "step" or (requirements.update_after != "episode" and not self.live):
+            self.catch_up()
+        elif self.background is not None and self.pending_updates:
+            self.background.wake()
         if self.source is None:
             return False
         fitted = self.source.observe(row, state, next_state, last, lambda: self.policy)
         self._note_what_source_noticed()
         return fitted
+
+    def _owe(self, count: int) -> None:
+        with self._counting:
+            self.pending_updates += count
+
+    def catch_up(self) -> None:
+        """Run all updates that are owed."""
+        if self.background is not None and self.live and self.pending_updates:
+            self.background.wake()
+            self.background.wait()
+        while self.pending_updates:
+            self.run_owed()
+
+    def close(self) -> None:
+        """End the thread of updates in the background, if there is one."""
+        if self.background is not None:
+            self.background.close()
+
+    def run_owed(self) -> None:
+        """Run the updates of one real step that are owed."""
+        self.run_update()
+        self._owe(-1)
+
+    def run_slice(self) -> None:
+        """Run the updates of one real step that are owed, and wait for their end."""
+        self.run_owed()
+        _ = self.policy
+
+    def _update_in_thread(self) -> None:
+        self.run_update()
+        self._end_update()
+        self._owe(-1)
+
+    @contextlib.contextmanager
+    def paused(self) -> Generator[None]:
+        """Run no update in the background during the block."""
+        if self.background is None or not self.live:
+            yield
+        else:
+            with self.background.paused():
+                yield
 
     def _note_what_source_noticed(self) -> None:
         assert self.source is not None
@@ -289,7 +352,8 @@ class Trainer:
     def _minibatches(self) -> np.ndarray:
         """Return packed minibatches [I or (1 + l) I, B, width]."""
         requirements = self.agent.requirements
-        rows = self.replay.sample(self.sample_generator, (requirements.updates_per_step, requirements.batch_size))
+        with self._sharing:
+            rows = self.replay.sample(self.sample_generator, (requirements.updates_per_step, requirements.batch_size))
         if self.source is not None:
             others = self.source.minibatches(requirements.updates_per_step, requirements.batch_size)
             rows = rows if others is None else np.concatenate([others, rows])
@@ -300,6 +364,10 @@ class Trainer:
 
         Returns None if nothing was learnt.  Numbers that are not finite are left out.
         """
+        with self.paused():
+            return self._metrics()
+
+    def _metrics(self) -> dict[str, float] | None:
         policy = self.policy
         if not self._count:
             return None
@@ -334,7 +402,7 @@ class Trainer:
         newest = (self.replay.added - 1 - np.arange(min(len(self.replay), 8))) % len(self.replay.rows)
         seen = self.replay.rows[newest, : self.agent.spec.observation_dim]
         with np.errstate(all="ignore"):
-            return not len(seen) or bool(np.isfinite(self.agent.greedy(self._policy, seen)).all())
+            return not len(seen) or bool(np.isfinite(self.agent.greedy(self._published[0], seen)).all())
 
     def acting(self) -> tuple[int, Any, Any]:
         """Return the state that `begin_episode` and `act` change, for `rewind`."""
@@ -380,7 +448,7 @@ class Trainer:
         self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
         if self._sums.shape != (len(self._metric_names),):
             raise ValueError(f"{len(self._sums)} metric_sums of {len(self._metric_names)} metrics")
-        self._flat, self._policy = None, self._split(np.asarray(self._pack(self.state)))
+        self._flat, self._published = None, (self._split(np.asarray(self._pack(self.state))), self.updates)
         self.health.restore(facts.get("health"), rows)
         self.outliers.restore(facts.get("set_aside", []), rows)
         self.replay.extend(rows)

@@ -1,0 +1,147 @@
+"""What is left of a tick, which ticks were missed and by whom, with a clock of the test's own."""
+
+import pytest
+
+import reverie as rv
+from reverie.training.clock import JUDGED, Ticks
+
+
+class Time:
+    """A clock that moves when told."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def pass_by(self, seconds):
+        self.now += seconds
+
+
+def ticks_of(period=1.0):
+    time = Time()
+    return time, Ticks(rv.Clock(period), now=time, sleep=time.pass_by)
+
+
+def tick(time, ticks, move=0.2, learn=0.0, pause=None, last=False):
+    """One turn of a loop that waits for the next tick, unless it pauses for some seconds instead."""
+    began = time.now
+    ticks.asked()
+    ticks.acted()
+    time.pass_by(move)
+    ticks.outcome()
+    time.pass_by(learn)
+    ticks.done(last)
+    time.pass_by(max(0.0, began + ticks.clock.period - time.now) if pause is None else pause)
+
+
+def missed(ticks):
+    return ticks.ours, ticks.machine
+
+
+def test_a_loop_in_time_misses_nothing():
+    time, ticks = ticks_of()
+    for _ in range(100):
+        tick(time, ticks, learn=0.5)
+    ticks.asked()
+    assert missed(ticks) == (0, 0)
+
+
+def test_learning_that_takes_too_long_is_ours():
+    time, ticks = ticks_of()
+    tick(time, ticks, learn=1.5)
+    ticks.asked()
+    assert missed(ticks) == (1, 0)
+
+
+def test_learning_that_leaves_the_program_no_time_is_ours():
+    time, ticks = ticks_of()
+    tick(time, ticks, move=0.2, learn=0.75, pause=0.3)
+    ticks.asked()
+    assert missed(ticks) == (1, 0)
+
+
+def test_a_slow_machine_is_not_ours():
+    time, ticks = ticks_of()
+    tick(time, ticks, move=1.4, learn=0.3)
+    tick(time, ticks, move=0.1, learn=0.1, pause=3.1)
+    ticks.asked()
+    assert missed(ticks) == (0, 3), "one, then two that passed by"
+
+
+def test_the_end_of_an_episode_is_no_tick():
+    time, ticks = ticks_of()
+    tick(time, ticks, last=True, learn=30.0)
+    ticks.asked()
+    ticks.leave()
+    time.pass_by(50.0)
+    ticks.asked()
+    assert missed(ticks) == (0, 0)
+
+
+def test_slices_fit_until_the_reserve():
+    time, ticks = ticks_of()
+    ticks.asked()
+    ticks.acted()
+    time.pass_by(0.3)
+    ticks.outcome()
+    slices = 0
+    while ticks.fits():
+        ticks.timed(lambda: time.pass_by(0.1))
+        slices += 1
+    assert slices == 5 and time.now == pytest.approx(0.8), "a fifth of the period is kept at first"
+    assert not Ticks(rv.Clock(1.0), now=time).fits(), "before the first tick"
+
+
+def test_the_reserve_learns_from_ticks_late_and_in_time():
+    time, ticks = ticks_of()
+    need = 0.4  # of the program, between tell and the next ask
+    late = []
+    for _ in range(400):
+        before, began = ticks.ours, time.now
+        ticks.asked()
+        late.append(ticks.ours > before)
+        ticks.acted()
+        time.pass_by(0.1)
+        ticks.outcome()
+        while ticks.fits():
+            ticks.timed(lambda: time.pass_by(0.01))
+        ticks.done(False)
+        time.pass_by(max(need, began + 1.0 - time.now))
+    assert sum(late[:20]) >= 1, "it cannot know at first"
+    assert sum(late[20:]) <= 12, "then it leaves the time that is needed"
+    assert time.now < 400 * 1.05
+
+
+def test_a_period_shorter_than_a_step_is_reported_once():
+    time, ticks = ticks_of(0.01)
+    told = []
+    for _ in range(2 * JUDGED):
+        tick(time, ticks, move=0.02)
+        told.append(ticks.too_short())
+    (text,) = [each for each in told if each]
+    assert "takes 20 ms at the median, more than the period of 10 ms" in text and "0.024 s or more" in text
+    time, ticks = ticks_of(0.01)
+    for _ in range(2 * JUDGED):
+        tick(time, ticks, move=0.005)
+        assert ticks.too_short() is None
+
+
+def test_waiting_keeps_the_pace():
+    time, ticks = ticks_of()
+    ticks.wait()
+    assert time.now == 0.0
+    ticks.asked()
+    time.pass_by(0.25)
+    ticks.wait()
+    assert time.now == 1.0
+    time.pass_by(0.5)
+    ticks.asked()
+    ticks.wait()
+    assert time.now == 2.5
+
+
+@pytest.mark.parametrize("wrong", [{"period": 0}, {"period": -1}, {"period": "a"}, {"period": 1, "tolerance": 2}])
+def test_a_clock_that_cannot_run_is_refused(wrong):
+    with pytest.raises(rv.ConfigError, match="Clock\\("):
+        rv.Clock(**wrong)
