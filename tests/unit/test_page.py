@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+import zlib
 from importlib import resources
 
 import pytest
@@ -28,7 +29,8 @@ from reverie.report.document import (
     Verdict,
     Verdicts,
 )
-from reverie.report.page import COLOURS, html_of, write_page
+from reverie.report.page import html_of, write_page
+from reverie.report.page_figures import COLOURS
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<!--"
 VOID = {"meta", "link", "img", "br", "input"}
@@ -96,10 +98,13 @@ def plotly():
     return pytest.importorskip("plotly.offline", reason="curves need: pip install 'reverie[report]'").get_plotlyjs()
 
 
+PACKED = re.compile('<script type="application/deflate" data-size="([0-9]+)">([A-Za-z0-9+/=]+)</script>')
+
+
 @pytest.fixture(scope="module")
 def read(plotly):
-    """Return how a document is made a page and read again, without the four megabytes of plotly."""
-    return lambda document: Page(html_of(document).replace(plotly, "", 1))
+    """Return how a document is made a page and read again, without the megabytes of plotly."""
+    return lambda document: Page(PACKED.sub("", html_of(document)))
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +118,14 @@ def data_of(page):
 
 def test_tags_are_balanced_and_plotly_is_there_once(page, plotly):
     assert page.unbalanced == []
-    whole = Page(html_of(sample()))
+    text = html_of(sample())
+    whole = Page(text)
+    ((size, packed),) = PACKED.findall(text)
+    assert zlib.decompress(base64.b64decode(packed), wbits=-15).decode() == plotly and int(size) == len(plotly.encode())
     scripts = [script["text"] for script in whole.all("script") if not script["attrs"]]
-    sizes = [len(script) for script in scripts]
-    assert sizes[0] == len(plotly) and len(sizes) == 2 and whole.unbalanced == []
-    assert scripts[1] == resources.files("reverie.report").joinpath("page.js").read_text(encoding="utf-8")
+    assets = resources.files("reverie.report")
+    assert scripts == [assets.joinpath(name).read_text(encoding="utf-8") for name in ("inflate.js", "page.js")]
+    assert whole.unbalanced == [] and len(text) < 2_200_000
 
 
 def test_hostile_text_is_shown_and_does_nothing(read, page):
@@ -134,7 +142,7 @@ def test_hostile_text_is_shown_and_does_nothing(read, page):
 
 
 def test_nothing_is_fetched(page, plotly):
-    text = html_of(sample()).replace(plotly, "")
+    text = PACKED.sub("", html_of(sample()))
     assert len(text) < 100_000
     assert not re.search(r"(src|href|url\()\s*=?\s*[\"']?\s*(https?:)?//", text) and "@import" not in text
     for element in page.elements:
@@ -149,6 +157,8 @@ def test_the_browser_is_told_to_run_these_scripts_and_fetch_nothing(plotly):
     for script in page.all("script"):
         digest = base64.b64encode(hashlib.sha256(script["text"].encode()).digest()).decode()
         assert (f"'sha256-{digest}'" in policy) == (not script["attrs"])
+    digest = base64.b64encode(hashlib.sha256(plotly.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy and policy.count("sha256-") == 3
 
 
 def test_headings_are_in_order_and_the_contents_lead_to_sections(page):
