@@ -23,6 +23,8 @@ from reverie.report.document import (
     Films,
     Level,
     Line,
+    Marks,
+    Panels,
     Section,
     Table,
     Text,
@@ -263,6 +265,43 @@ def test_films_are_in_the_page(page):
     )
     assert {"controls", "playsinline", "muted", "loop"} <= film["attrs"].keys()
     assert film["attrs"]["preload"] == "metadata" and "autoplay" not in film["attrs"]
+
+
+def test_a_gif_is_a_picture_with_its_words(read):
+    film = Film("NAF", HOSTILE, b"gif", "gif")
+    shown = read(Document("", "", [Section("", [Films("", [film])])]))
+    (picture,) = shown.all("img")
+    assert picture["attrs"] == {"alt": f"NAF: {HOSTILE}", "src": "data:image/gif;base64,Z2lm"}
+    assert not shown.all("video") and shown.unbalanced == []
+
+
+def test_marks_and_panels_are_in_the_data_and_in_words(read):
+    marks = Marks("events", [1200.0, math.inf], [HOSTILE, "late"], of="NAF")
+    lines = [Line("NAF", [1.0], [2.0]), Line("each", [1.0], [3.0], dots=True)]
+    panels = Panels([Curves(f"Panel {i}", "steps", "", lines, marks=[marks], legend=bool(i)) for i in range(2)])
+    shown = read(Document("", "", [Section("", [panels])]))
+    first, second = data_of(shown)
+    assert [line["dots"] for line in first["lines"]] == [False, True] and (first["legend"], second["legend"]) == (
+        False,
+        True,
+    )
+    colour = first["lines"][0]["colour"]
+    assert first["marks"] == [{"name": "events", "colour": colour, "x": [1200.0, None], "texts": [HOSTILE, "late"]}]
+    assert shown.all("div", role="group")[0]["attrs"]["aria-label"].endswith("events at 1,200, inf.")
+    assert not shown.all("img") and shown.unbalanced == [] and shown.all("div", **{"class": "panels"})
+
+
+def test_a_live_page_may_ask_its_own_server_and_has_what_later_figures_need(plotly):
+    for parts in ([], [Text(["words"])], sample().sections[1].parts):
+        text = html_of(Document("Run", "", [Section("Main", parts)]), live=True)
+        page = Page(text)
+        policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["attrs"]["content"]
+        assert policy.endswith("; connect-src 'self'") and policy.count("sha256-") == 4 and PACKED.search(text)
+        for script in page.all("script"):
+            digest = base64.b64encode(hashlib.sha256(script["text"].encode()).digest()).decode()
+            assert (f"'sha256-{digest}'" in policy) == (not script["attrs"])
+        assert page.all("p", role="status") and page.unbalanced == []
+    assert "connect-src" not in html_of(sample()) and 'role="status"' not in html_of(sample())
 
 
 def test_without_plotly_one_is_told_what_to_install(monkeypatch, tmp_path):

@@ -12,6 +12,7 @@ from reverie.report.page_tables import NOTE, grid, if_any
 LineStyles = dict[str, dict[str, int | None]]  # by name: colour (None: that of text) and dash
 
 COLOURS = 7  # --line-0 to --line-6 of page.css
+NO_COLOUR: dict[str, int | None] = {"colour": None}  # that of text
 STYLES = 3 * COLOURS  # each colour solid, dotted and dash-dotted
 SHOWN = 12  # values of a line in the table below a figure
 NO_SCRIPT = "JavaScript draws the curves here; their figures are in the table below."
@@ -54,12 +55,17 @@ def _data(curves: Curves, looks: LineStyles) -> dict[str, object]:
         return float(f"{value:.8g}") if math.isfinite(value) else None
 
     lines = [
-        {"name": line.name, **looks[line.name]}
+        {"name": line.name, **looks[line.name], "dots": line.dots}
         | {axis: [finite(value) for value in getattr(line, axis)] for axis in ("x", "y", "low", "high")}
         for line in curves.lines
     ]
     levels = [{"name": name, **looks[name], "y": finite(y)} for name, y in curves.levels]
-    return {"x": curves.x_label, "y": curves.y_label, "lines": lines, "levels": levels}
+    marks = [
+        {"name": name, "colour": looks.get(of, NO_COLOUR)["colour"], "x": list(map(finite, x)), "texts": list(texts)}
+        for name, x, texts, of in curves.marks
+    ]
+    drawn: dict[str, object] = {"x": curves.x_label, "y": curves.y_label, "legend": curves.legend}
+    return drawn | {"lines": lines, "levels": levels, "marks": marks}
 
 
 def _in_words(curves: Curves) -> str:
@@ -69,7 +75,9 @@ def _in_words(curves: Curves) -> str:
         known = [i for i, y in enumerate(line.y) if math.isfinite(y)]
         end = [f"ends at {_value(line, i)}, {curves.x_label} {_number(line.x[i])}" for i in known[-1:]]
         ends.append(f"{line.name} {end[0] if end else 'has no values'}")
-    return "; ".join(ends + [f"{name} is at {_number(y)}" for name, y in curves.levels]) + "."
+    ends += [f"{name} is at {_number(y)}" for name, y in curves.levels]
+    ends += [f"{marks.name} at {', '.join(map(_number, marks.x))}" for marks in curves.marks if len(marks.x)]
+    return "; ".join(ends) + "."
 
 
 def _behind(curves: Curves) -> str:

@@ -55,11 +55,12 @@ def _digest(code: bytes) -> str:
     return base64.b64encode(hashlib.sha256(code).digest()).decode()
 
 
-def policy(scripts: Sequence[str], packed: Packed | None) -> str:
+def policy(scripts: Sequence[str], packed: Packed | None, live: bool = False) -> str:
     """Return the security policy: only these scripts and what is in the page itself may load.
 
-    Inline styles are allowed, since plotly writes some.
+    Inline styles are allowed, since plotly writes some.  live: whether the page may ask its own server.
     """
     hashes = [_digest(script.encode()) for script in scripts] + ([packed.digest] if packed else [])
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; media-src data:"
+    media = "style-src 'unsafe-inline'; img-src data: blob:; media-src data:"
+    return f"default-src 'none'; script-src {allowed}; {media}" + ("; connect-src 'self'" if live else "")
