@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import tempfile
 import zlib
 
@@ -33,6 +34,9 @@ shape_checks.install()
 pytest.register_assert_rewrite("commands")  # whose assertions say what a command printed
 
 jax.config.update("jax_debug_key_reuse", True)
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def is_torn(compressed):
@@ -82,3 +86,16 @@ def optimised(monkeypatch):
     yield
     jax.config.update("jax_disable_most_optimizations", QUICK)
     forget_programs()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window."""
+    api = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is here; for Debian: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -96,7 +96,7 @@ READERS = {
     "read_text": (
         "training/provenance.py",
         "training/free_memory.py",
-        "report/page.py",
+        "report/page_scripts.py",
     ),  # of the system, of the package itself
     "read_bytes": (),
     "read_regular": ("storage/files.py", "storage/journal_format.py", "training/directory_watch.py", "report/film.py"),
@@ -118,6 +118,7 @@ DECODES_ITS_OWN = (
     "experiments/execution/local_backend.py",
     "core/errors.py",
     "report/page.py",
+    "report/page_scripts.py",
 )
 SALVAGES = "training/recovery.py"  # reads line by line what the readers refuse
 

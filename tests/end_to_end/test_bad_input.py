@@ -542,7 +542,11 @@ LONG = "x" * 300
             ["evaluate", path]
             for path in ("", "a\0b", LONG, "a/" * 3000, "\ud800", "no\nwhere", "/dev/null", "FILE", "FILE/x")
         ),
-        *(["report", path] for path in ("", "a\0b", LONG, "a/" * 3000, "\ud800", "FILE", "/dev/null", "LOOP")),
+        *(
+            [verb, path]
+            for verb in ("report", "watch")
+            for path in ("", "a\0b", LONG, "a/" * 3000, "\ud800", "FILE", "/dev/null", "LOOP")
+        ),
         *(
             ["train", "naf", "worlds:LinearWorld", "--steps", "1", "--out", path]
             for path in ("", "a\0b", LONG, "FILE/x", "LOOP")

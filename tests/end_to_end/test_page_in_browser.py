@@ -1,14 +1,26 @@
 """The report's page in a real browser without a network: drawn, clicked, narrow, dark and printed."""
 
 import math
-import shutil
 
 import pytest
 
-from reverie.report.document import Curves, Document, Film, Films, Level, Line, Section, Table, Text, Verdict, Verdicts
+from reverie.report.document import (
+    Curves,
+    Document,
+    Film,
+    Films,
+    Level,
+    Line,
+    Marks,
+    Panels,
+    Section,
+    Table,
+    Text,
+    Verdict,
+    Verdicts,
+)
 from reverie.report.page import write_page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 HOSTILE = "<b>bold</b> <a href='https://example.org'>link</a> $x$ %{y} &lt;"
 DRAWN = (
@@ -65,24 +77,12 @@ def address(tmp_path_factory):
     return (folder / "page.html").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="a browser is driven by: pip install playwright")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is here; for Debian: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def open_page(browser, address):
     """Return a function that opens the page offline; at the end nothing may have gone wrong or been asked for."""
     wrong, contexts = [], []
 
-    def open_page(viewport, **options):
+    def open_page(viewport, address=address, **options):
         context = browser.new_context(viewport=viewport, **options)
         contexts.append(context)
         context.set_offline(True)
@@ -98,6 +98,21 @@ def open_page(browser, address):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """Where a page with marks, dots and panels lies."""
+    x = [0.0, 100.0, 200.0]
+    lines = [Line("mean", x, [1.0, 2.0, 3.0]), Line("each", x, [1.0, 3.0, 2.0], dots=True)]
+    happened = Marks("events", [50.0, 120.0], ["tick: <b>late</b>", "value: too high"], of="mean")
+    small = [Curves(f"Panel {i}", "steps", "", [Line("loss", x, x)], marks=[happened], legend=False) for i in range(3)]
+    document = Document(
+        "Marks", "", [Section("One", [Curves("Large", "steps", "y", lines, marks=[happened]), Panels(small)])]
+    )
+    place = tmp_path_factory.mktemp("marked") / "page.html"
+    write_page(document, place)
+    return place.as_uri()
 
 
 def outside(url):
@@ -273,3 +288,31 @@ def test_without_javascript_the_figures_can_be_read(open_page):
     assert not page.locator(".figure").first.is_visible()
     page.get_by_text("The figures behind it").first.click()
     assert page.locator("details table").first.is_visible()
+
+
+def test_marks_are_lines_over_the_whole_height_that_leave_the_axis_alone(open_page, marked):
+    page = open_page(DESK, address=marked)
+    scroll_through(page)
+    mean, each, marks = page.evaluate(f"{FIRST}.data.map(t => [t.mode, t.yaxis ?? 'y', [...t.x], [...t.text]])")
+    assert (mean[0], each[0], marks[:2]) == ("lines+markers", "markers", ["lines", "y2"])
+    assert marks[2] == [50, 50, None, 120, 120, None]
+    assert marks[3] == ["tick: &lt;b&gt;late&lt;/b&gt;", "", "", "value: too high", "", ""]
+    assert page.evaluate(f"[{FIRST}._fullLayout.yaxis2.range, {FIRST}._fullLayout.yaxis.range[1] < 4]") == [
+        [0, 1],
+        True,
+    ]
+    assert page.evaluate(f"{FIRST}.data[2].line.color === {FIRST}.data[0].line.color")
+    boxes = page.locator(".figure").first.get_by_role("checkbox").all()
+    assert [box.get_attribute("aria-label") for box in boxes] == ["mean", "each", "events"]
+    page.locator(".figure").first.locator(".legendtoggle").nth(2).click()
+    wait_for(page, f"{FIRST}.data[2].visible", "legendonly")
+
+
+@pytest.mark.parametrize(("width", "columns"), [(360, 1), (1280, 2)])
+def test_panels_stand_side_by_side_where_there_is_room(open_page, marked, width, columns):
+    page = open_page({"width": width, "height": 800}, address=marked)
+    scroll_through(page)
+    lefts = {panel.bounding_box()["x"] for panel in page.locator(".panels > .curves").all()}
+    assert len(lefts) == columns and page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator(".panels .legendtoggle").count() == 0
+    assert page.evaluate("document.querySelector('.panels .figure').clientHeight") > 200

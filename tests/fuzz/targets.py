@@ -15,15 +15,17 @@ from gymnasium import spaces
 import reverie as rv
 from fuzz.mutate import NUMBERS, ODD, TEXTS, damaged, damaged_json, pick
 from reverie import cli
+from reverie.cli import run_report, run_watch
 from reverie.core.errors import ReverieError
 from reverie.environments.env_adapter import EnvAdapter
-from reverie.experiments.analysis import paper_report, runs_report, sweep_report
+from reverie.experiments.analysis import paper_report, sweep_report
 from reverie.experiments.execution import sweep_worker, worker
 from reverie.experiments.execution.results_store import ResultsStore, RunResult
 from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.experiments.spec.declaration import RunSpec, Variant
 from reverie.experiments.spec.sweep_grid import SweepCell
-from reverie.storage import checkpoint, episodes, journal, tables
+from reverie.report.page import html_of
+from reverie.storage import checkpoint, episodes, journal, journal_sample, table_sample, tables
 from reverie.storage.run import RunDirectory
 from reverie.training import agent_config, evaluation, provenance
 from reverie.training.checkpoint_facts import Facts
@@ -85,6 +87,7 @@ def table(generator, fixtures):
     path = fixtures.folder / "t.csv"
     path.write_bytes(damaged(generator, (fixtures.run / f"{name}.csv").read_bytes()))
     tables.read_table(path, columns, more)
+    table_sample.sample_at(path, columns, more, most=int(generator.integers(1, 5)))
 
 
 def journal_file(generator, fixtures):
@@ -103,7 +106,7 @@ def journal_file(generator, fixtures):
         records[i]["crc"] = zlib.crc32(records[i].tobytes()[:-4])
         body = records.tobytes()
     path.write_bytes(line + b"\n" + body if kind < 2 else damaged(generator, data))
-    for read in (journal.read_header, journal.read):
+    for read in (journal.read_header, journal.read, journal_sample.spread, lambda path: journal_sample.newest(path, 3)):
         with contextlib.suppress(ReverieError):
             read(path)
 
@@ -157,9 +160,11 @@ def results(generator, fixtures):
 def report(generator, fixtures):
     """Say what a damaged run says."""
     path = fixtures.fresh(fixtures.run)
-    file = path / pick(generator, ["config.json", "episodes.csv", "evaluations.csv"])
+    tables_of_run = ["episodes.csv", "evaluations.csv", "metrics.csv", "events.csv"]
+    file = path / pick(generator, ["config.json", *tables_of_run, "experience/journal.bin"])
     file.write_bytes(damaged(generator, file.read_bytes()))
-    runs_report.sections_of([path])
+    html_of(run_watch.document_of([path]), live=True)
+    html_of(run_report.document_of_runs([path]))
 
 
 def cell_file(generator, fixtures):
@@ -266,6 +271,7 @@ WORDS = [
     ["reproduce", "table1", "--domains", "reacher", "--variants", "naf", "--dry-run", "--jobs", "@"],
     ["reproduce", "table1", "--domains", "reacher", "--variants", "naf", "--dry-run", "--out", "@"],
     ["report", "@"], ["report", "RUN", "-o", "@"], ["bench", "@"], ["bench", "act", "--against", "@"],
+    ["watch", "NO/run", "--port", "@"],
     ["bench", "step", "--domains", "@"], ["list", "@"], ["@"], ["--@"], ["train", "--@"],
 ]  # fmt: skip
 HUGE = [number for number in NUMBERS if len(number) > 9]  # asked for and taken, they would run for ever

@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+import zlib
 from importlib import resources
 
 import pytest
@@ -22,13 +23,16 @@ from reverie.report.document import (
     Films,
     Level,
     Line,
+    Marks,
+    Panels,
     Section,
     Table,
     Text,
     Verdict,
     Verdicts,
 )
-from reverie.report.page import COLOURS, html_of, write_page
+from reverie.report.page import html_of, write_page
+from reverie.report.page_figures import COLOURS
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<!--"
 VOID = {"meta", "link", "img", "br", "input"}
@@ -96,10 +100,13 @@ def plotly():
     return pytest.importorskip("plotly.offline", reason="curves need: pip install 'reverie[report]'").get_plotlyjs()
 
 
+PACKED = re.compile('<script type="application/deflate" data-size="([0-9]+)">([A-Za-z0-9+/=]+)</script>')
+
+
 @pytest.fixture(scope="module")
 def read(plotly):
-    """Return how a document is made a page and read again, without the four megabytes of plotly."""
-    return lambda document: Page(html_of(document).replace(plotly, "", 1))
+    """Return how a document is made a page and read again, without the megabytes of plotly."""
+    return lambda document: Page(PACKED.sub("", html_of(document)))
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +120,14 @@ def data_of(page):
 
 def test_tags_are_balanced_and_plotly_is_there_once(page, plotly):
     assert page.unbalanced == []
-    whole = Page(html_of(sample()))
+    text = html_of(sample())
+    whole = Page(text)
+    ((size, packed),) = PACKED.findall(text)
+    assert zlib.decompress(base64.b64decode(packed), wbits=-15).decode() == plotly and int(size) == len(plotly.encode())
     scripts = [script["text"] for script in whole.all("script") if not script["attrs"]]
-    sizes = [len(script) for script in scripts]
-    assert sizes[0] == len(plotly) and len(sizes) == 2 and whole.unbalanced == []
-    assert scripts[1] == resources.files("reverie.report").joinpath("page.js").read_text(encoding="utf-8")
+    assets = resources.files("reverie.report")
+    assert scripts == [assets.joinpath(name).read_text(encoding="utf-8") for name in ("inflate.js", "page.js")]
+    assert whole.unbalanced == [] and len(text) < 2_200_000
 
 
 def test_hostile_text_is_shown_and_does_nothing(read, page):
@@ -134,7 +144,7 @@ def test_hostile_text_is_shown_and_does_nothing(read, page):
 
 
 def test_nothing_is_fetched(page, plotly):
-    text = html_of(sample()).replace(plotly, "")
+    text = PACKED.sub("", html_of(sample()))
     assert len(text) < 100_000
     assert not re.search(r"(src|href|url\()\s*=?\s*[\"']?\s*(https?:)?//", text) and "@import" not in text
     for element in page.elements:
@@ -149,6 +159,8 @@ def test_the_browser_is_told_to_run_these_scripts_and_fetch_nothing(plotly):
     for script in page.all("script"):
         digest = base64.b64encode(hashlib.sha256(script["text"].encode()).digest()).decode()
         assert (f"'sha256-{digest}'" in policy) == (not script["attrs"])
+    digest = base64.b64encode(hashlib.sha256(plotly.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy and policy.count("sha256-") == 3
 
 
 def test_headings_are_in_order_and_the_contents_lead_to_sections(page):
@@ -253,6 +265,43 @@ def test_films_are_in_the_page(page):
     )
     assert {"controls", "playsinline", "muted", "loop"} <= film["attrs"].keys()
     assert film["attrs"]["preload"] == "metadata" and "autoplay" not in film["attrs"]
+
+
+def test_a_gif_is_a_picture_with_its_words(read):
+    film = Film("NAF", HOSTILE, b"gif", "gif")
+    shown = read(Document("", "", [Section("", [Films("", [film])])]))
+    (picture,) = shown.all("img")
+    assert picture["attrs"] == {"alt": f"NAF: {HOSTILE}", "src": "data:image/gif;base64,Z2lm"}
+    assert not shown.all("video") and shown.unbalanced == []
+
+
+def test_marks_and_panels_are_in_the_data_and_in_words(read):
+    marks = Marks("events", [1200.0, math.inf], [HOSTILE, "late"], of="NAF")
+    lines = [Line("NAF", [1.0], [2.0]), Line("each", [1.0], [3.0], dots=True)]
+    panels = Panels([Curves(f"Panel {i}", "steps", "", lines, marks=[marks], legend=bool(i)) for i in range(2)])
+    shown = read(Document("", "", [Section("", [panels])]))
+    first, second = data_of(shown)
+    assert [line["dots"] for line in first["lines"]] == [False, True] and (first["legend"], second["legend"]) == (
+        False,
+        True,
+    )
+    colour = first["lines"][0]["colour"]
+    assert first["marks"] == [{"name": "events", "colour": colour, "x": [1200.0, None], "texts": [HOSTILE, "late"]}]
+    assert shown.all("div", role="group")[0]["attrs"]["aria-label"].endswith("events at 1,200, inf.")
+    assert not shown.all("img") and shown.unbalanced == [] and shown.all("div", **{"class": "panels"})
+
+
+def test_a_live_page_may_ask_its_own_server_and_has_what_later_figures_need(plotly):
+    for parts in ([], [Text(["words"])], sample().sections[1].parts):
+        text = html_of(Document("Run", "", [Section("Main", parts)]), live=True)
+        page = Page(text)
+        policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["attrs"]["content"]
+        assert policy.endswith("; connect-src 'self'") and policy.count("sha256-") == 4 and PACKED.search(text)
+        for script in page.all("script"):
+            digest = base64.b64encode(hashlib.sha256(script["text"].encode()).digest()).decode()
+            assert (f"'sha256-{digest}'" in policy) == (not script["attrs"])
+        assert page.all("p", role="status") and page.unbalanced == []
+    assert "connect-src" not in html_of(sample()) and 'role="status"' not in html_of(sample())
 
 
 def test_without_plotly_one_is_told_what_to_install(monkeypatch, tmp_path):

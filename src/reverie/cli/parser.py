@@ -63,6 +63,7 @@ VERBS = {  # a new verb is a file in this folder and its line here
         "write one page about results of `reproduce`, or about runs",
         "reverie report studies/data/paper -o report.html",
     ),
+    "watch": Verb("watch", "show the page of a run that is learning, and keep it current", "reverie watch runs/idp"),
     "recover": Verb(
         "recover", "save the intact part of a damaged run", "reverie recover runs/idp -o runs/idp-recovered"
     ),

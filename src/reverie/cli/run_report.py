@@ -10,7 +10,8 @@ from reverie.cli.report import OUTPUT
 from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import raise_if_interrupted
-from reverie.experiments.analysis import paper_report, runs_report, sweep_report
+from reverie.experiments.analysis import paper_report, run_page, sweep_report
+from reverie.experiments.analysis.run_data import Damaged, refuse, runs_by_env
 from reverie.experiments.execution.results_store import ResultsStore
 from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.report.document import Document, Verdicts
@@ -61,22 +62,33 @@ def _output(options: Any) -> Path:
     return Path(options.directories[0], OUTPUT) if len(options.directories) == 1 else Path(OUTPUT)
 
 
+def document_of_runs(directories: Sequence[Path], damaged: Damaged = refuse) -> Document:
+    """Return a page about run directories.
+
+    damaged: told of a table that cannot be read, which then counts as empty; by default it is refused.
+    Raises StorageError where a path is not a run directory.
+    """
+    runs = runs_by_env(directories, damaged)
+    return Document(*run_page.heading(runs), run_page.sections_of(runs))
+
+
 def write(
     folders: list[ResultsStore], directories: list[Path], output: Path, sweeps: Sequence[SweepStore] = ()
 ) -> tuple[dict[str, Any], int]:
     """Write the page; return its results (claims) and its size in bytes."""
     sections = paper_report.sections_of(folders) if folders else []
     sections += sweep_report.sections_of(sweeps)
-    sections += runs_report.sections_of(directories)
+    runs = document_of_runs(directories)
+    sections += runs.sections
     if folders:
         done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
         lead = f"{paper_report.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
         title = "The paper, reproduced"
     elif sweeps:
-        runs = len(directories) + sum(len(sweep.rows) for sweep in sweeps)
-        title, lead = "Settings compared", f"{words.count(runs, 'run')}."
+        number = len(directories) + sum(len(sweep.rows) for sweep in sweeps)
+        title, lead = "Settings compared", f"{words.count(number, 'run')}."
     else:
-        title, lead = "Learning curves", f"{words.count(len(directories), 'run')}."
+        title, lead = runs.title, runs.lead
     raise_if_interrupted()
     size = write_page(Document(title, lead, sections), output)
     parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+FilmKind = Literal["mp4", "gif"]
 VerdictKind = Literal["held", "did not hold", "undecided", "not measured"]
 
 
@@ -35,6 +36,7 @@ class Line(NamedTuple):
     y: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
+    dots: bool = False  # single points, which no line joins
 
 
 class Level(NamedTuple):
@@ -42,6 +44,15 @@ class Level(NamedTuple):
 
     name: str
     y: float
+
+
+class Marks(NamedTuple):
+    """Moments, drawn as lines from bottom to top: texts [K] at x [K].  They take the colour of the line called `of`."""
+
+    name: str
+    x: Sequence[float]
+    texts: Sequence[str]
+    of: str = ""
 
 
 class Curves(NamedTuple):
@@ -53,6 +64,14 @@ class Curves(NamedTuple):
     lines: Sequence[Line]
     levels: Sequence[Level] = ()
     note: str = ""
+    marks: Sequence[Marks] = ()
+    legend: bool = True  # whether names are shown: where there is one line, its title may say all
+
+
+class Panels(NamedTuple):
+    """Small figures, side by side where there is room."""
+
+    figures: Sequence[Curves]
 
 
 class Film(NamedTuple):
@@ -60,7 +79,8 @@ class Film(NamedTuple):
 
     title: str
     text: str
-    mp4: bytes
+    content: bytes
+    kind: FilmKind = "mp4"
 
 
 class Films(NamedTuple):
@@ -87,7 +107,7 @@ class Verdicts(NamedTuple):
     verdicts: Sequence[Verdict]
 
 
-Part = Text | Commands | Table | Curves | Films | Verdicts
+Part = Text | Commands | Table | Curves | Panels | Films | Verdicts
 
 
 class Section(NamedTuple):

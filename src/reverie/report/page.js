@@ -9,8 +9,18 @@
   const LETTER = 7; // CSS pixels of a letter, about
 
   const root = document.documentElement;
-  const figures = [...document.querySelectorAll(".figure")];
+  const figures = () => [...document.querySelectorAll(".figure")]; // a live page gets new ones
   const drawn = new Set();
+
+  // plotly is unpacked when the first figure is drawn; the page's security policy knows its digest.
+  function unpack() {
+    if (window.Plotly) return;
+    const packed = document.querySelector("script[type='application/deflate']");
+    const data = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
+    const script = document.createElement("script");
+    script.textContent = new TextDecoder().decode(inflate(data, Number(packed.dataset.size)));
+    document.head.append(script);
+  }
 
   const theme = () => {
     const style = getComputedStyle(root);
@@ -74,9 +84,11 @@
     });
     return {
       type: "scatter", x: line.x, y: line.y, name: wrapped(line.name, letters), legendgroup: `line ${i}`,
-      mode: line.x.length > MARKED ? "lines" : "lines+markers", connectgaps: false,
+      mode: line.dots ? "markers" : line.x.length > MARKED ? "lines" : "lines+markers", connectgaps: false,
       line: { color: colour, width: 2.25, dash: DASHES[line.dash % DASHES.length] },
-      marker: { color: colour, size: 6, symbol: MARKERS[line.colour % MARKERS.length] },
+      marker: line.dots
+        ? { color: colour, size: 5, opacity: 0.6 }
+        : { color: colour, size: 6, symbol: MARKERS[line.colour % MARKERS.length] },
       text: said, hovertemplate: "%{text}",
     };
   }
@@ -89,6 +101,17 @@
     };
   }
 
+  // Lines from bottom to top, on an axis of their own, so that they do not stretch that of the curves.
+  function moments(entry, i, colour, letters) {
+    const each = (values) => entry.x.flatMap((_, k) => values(k));
+    return {
+      type: "scatter", x: each((k) => [entry.x[k], entry.x[k], null]), y: each(() => [0, 1, null]), yaxis: "y2",
+      name: wrapped(entry.name, letters), legendgroup: `marks ${i}`, mode: "lines", connectgaps: false,
+      line: { color: colour, width: 1, dash: "dot" },
+      text: each((k) => [wrapped(entry.texts[k], 60), "", ""]), hovertemplate: "%{text}",
+    };
+  }
+
   function traces(data, letters) {
     const paint = theme();
     const colour = (entry) => (entry.colour === null ? paint("soft") : paint(`line-${entry.colour}`));
@@ -98,6 +121,7 @@
       ...data.lines.flatMap((line, i) => (line.low.length ? [band(line, i, colour(line))] : [])),
       ...data.lines.map((line, i) => curve(line, i, colour(line), letters)),
       ...data.levels.map((entry, i) => level(entry, i, colour(entry), across, letters)),
+      ...data.marks.map((entry, i) => moments(entry, i, colour(entry), letters)),
     ];
   }
 
@@ -109,10 +133,11 @@
       gridcolor: paint("rule"), linecolor: paint("soft"), zeroline: false, ticks: "",
     });
     return {
-      width, height, margin: { l: 12, r: 12, t: 8, b: 12 }, showlegend: true, uirevision: "kept",
+      width, height, margin: { l: 12, r: 12, t: 8, b: 12 }, showlegend: data.legend, uirevision: "kept",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: paint("ink") },
       xaxis: axis(data.x, letters), yaxis: axis(data.y, 34),
+      yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
       legend: {
         orientation: "h", x: 0, y: 1.03, yanchor: "bottom",
         traceorder: "normal", groupclick: "togglegroup", itemwidth: 36, maxheight: height,
@@ -124,14 +149,18 @@
 
   // The legend grows upwards by rows; the curves below it keep their height.
   function rowsOfLegend(data, width, letters) {
-    const names = [...data.lines, ...data.levels].map((entry) => wrapped(entry.name, letters).split("<br>"));
+    if (!data.legend) return 0;
+    const names = [...data.lines, ...data.levels, ...data.marks].map((entry) => wrapped(entry.name, letters).split("<br>"));
     const widest = Math.max(1, ...names.flat().map((row) => row.length)) * LETTER + 50;
     const tallest = Math.max(1, ...names.map((rows) => rows.length));
     return Math.ceil(names.length / Math.max(1, Math.floor(width / widest))) * tallest;
   }
 
+  const dataOf = (figure) => JSON.parse(figure.parentElement.querySelector("script").textContent);
+
   function draw(figure) {
-    const data = JSON.parse(figure.parentElement.querySelector("script").textContent);
+    unpack();
+    const data = dataOf(figure);
     const width = "printing" in root.dataset ? PAPER : figure.clientWidth;
     const letters = Math.max(12, Math.floor((width - 80) / LETTER));
     const height = Math.round(Math.min(400, 240 + width / 5)) + 20 * rowsOfLegend(data, width, letters);
@@ -141,17 +170,18 @@
     });
     if (drawn.has(figure)) return;
     drawn.add(figure);
-    byKeyboard(figure, data);
-    figure.on("plotly_afterplot", () => byKeyboard(figure, data)); // which draws the legend anew
+    byKeyboard(figure);
+    figure.on("plotly_afterplot", () => byKeyboard(figure)); // which draws the legend anew
   }
 
   // plotly draws a legend for mice and fingers; Tab, Enter, Space and who listens find its names as boxes to tick.
-  function byKeyboard(figure, data) {
+  function byKeyboard(figure) {
+    const data = dataOf(figure);
     figure.querySelector(".main-svg").setAttribute("aria-hidden", "true"); // ticks and lines: the label says it in words
     const listed = figure._fullData.filter((trace) => trace.showlegend && trace.visible); // a line without points is not
     figure.querySelectorAll(".legendtoggle").forEach((box, k) => {
       const [kind, i] = listed[k].legendgroup.split(" ");
-      const { name } = (kind === "line" ? data.lines : data.levels)[i];
+      const { name } = { line: data.lines, level: data.levels, marks: data.marks }[kind][i];
       const said = { role: "checkbox", tabindex: 0, "aria-label": name, "aria-checked": listed[k].visible === true };
       Object.entries(said).forEach((attribute) => box.setAttribute(...attribute));
       box.onkeydown = (event) => {
@@ -162,7 +192,7 @@
     });
   }
 
-  const again = () => drawn.forEach(draw);
+  const again = () => [...drawn].forEach(draw);
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
@@ -170,7 +200,13 @@
       if (!drawn.has(entry.target)) draw(entry.target);
     }
   }, { rootMargin: "600px 0px" });
-  figures.forEach((figure) => near.observe(figure));
+  const watch = () => {
+    drawn.forEach((figure) => { if (!figure.isConnected) drawn.delete(figure); });
+    figures().forEach((figure) => { if (!drawn.has(figure)) near.observe(figure); });
+  };
+  watch();
+  document.addEventListener("replaced", watch);
+  document.addEventListener("renewed", (event) => { if (drawn.has(event.target)) draw(event.target); });
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   let width = root.clientWidth;
@@ -185,7 +221,7 @@
   const opened = [];
   addEventListener("beforeprint", () => {
     root.dataset.printing = "";
-    figures.forEach(draw);
+    figures().forEach(draw);
     document.querySelectorAll("details:not([open])").forEach((details) => {
       details.open = true;
       opened.push(details);

@@ -85,7 +85,13 @@ def read_table(path: Path, columns: Columns, more: Kind | None = None, remedy: s
     columns: the kind of each column.  more: the kind of all other columns; without it there must be none.
     Raises StorageError with file, line and column where the table is damaged.
     """
-    data = read_whole(path, remedy)
+    return parse_table(path, read_whole(path, remedy), columns, more, remedy)
+
+
+def parse_table(
+    path: Path, data: bytes, columns: Columns, more: Kind | None = None, remedy: str = REMEDY
+) -> list[dict[str, Any]]:
+    """Return what `read_table` returns, of a table that was read.  path: for errors."""
     try:
         text = data[: data.rfind(b"\n") + 1].decode()
         with _fields_of_any_size(len(text)):

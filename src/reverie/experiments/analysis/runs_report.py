@@ -7,19 +7,17 @@ import msgspec
 import numpy as np
 
 from reverie.core.words import count
+from reverie.experiments.analysis.run_data import RunData, runs_by_env
+from reverie.experiments.analysis.run_films import films_of
 from reverie.experiments.analysis.statistics import banded, number
-from reverie.report.document import Commands, Curves, Film, Films, Line, Part, Section, Table, Text
-from reverie.storage.config import Agent, Config
-from reverie.storage.episodes import COLUMNS as EPISODES
-from reverie.storage.journal_format import records_in
-from reverie.storage.reading import exists, read_whole
-from reverie.storage.run import RunDirectory
-from reverie.storage.tables import table_at
-from reverie.training.evaluation import COLUMNS
-from reverie.training.resuming import facts_of
+from reverie.report.document import Commands, Curves, Line, Part, Section, Table, Text
+from reverie.storage.config import Agent
+
+Groups = list[tuple[str, list[RunData]]]  # (name of the settings, runs that differ only in their seed)
 
 WIDTH = 10  # episodes of a moving mean
 POINTS, MOST = 100, 500  # points of a curve over several seeds; most single episodes that are drawn
+NO_EPISODE = "No episode has ended yet, so there are no curves."
 TRAINING = (
     "Episodes that were learnt from, exploration included: these runs were not evaluated. Over several seeds the line is the "
     "interquartile mean of their moving means, its band a 95 % bootstrap interval."
@@ -27,25 +25,29 @@ TRAINING = (
 
 
 def sections_of(paths: Sequence[Path]) -> list[Section]:
-    """Return a section for each environment.  Raises StorageError where a path is not a run directory."""
-    by_env: dict[str, list[RunDirectory]] = {}
-    configs: dict[Path, Config] = {}
-    for path in dict.fromkeys(paths):
-        run = RunDirectory(path)
-        configs[run.path] = config = run.read_config()
-        by_env.setdefault(config.env or "one's own loop", []).append(run)
-    return [Section(env, _parts(runs, configs)) for env, runs in by_env.items()]
+    """Return a section for each environment.  Raises StorageError where a path is not a run directory, or is damaged."""
+    return [Section(env, _parts(runs)) for env, runs in runs_by_env(paths).items()]
 
 
-def _parts(runs: list[RunDirectory], configs: dict[Path, Config]) -> list[Part]:
-    groups: dict[bytes, list[RunDirectory]] = {}
-    for run in runs:
-        groups.setdefault(msgspec.json.encode(configs[run.path].agent, order="deterministic"), []).append(run)
-    names = _names([configs[own[0].path].agent for own in groups.values()])
-    named = list(zip(names, groups.values(), strict=True))
-    lines = {name: line for name, own in named if (line := _line(name, own)) is not None}
-    training = [line for name, own in named if name not in lines for line in _training(name, own)]
-    rows = [_row(name, run, configs[run.path]) for name, own in named for run in own]
+def _parts(runs: Sequence[RunData]) -> list[Part]:
+    groups = by_settings(runs)
+    parts = curves_of(groups) or [Text([NO_EPISODE])]
+    return [*parts, table_of(groups), *films_of(runs), Commands([data.config.command for data in runs])]
+
+
+def by_settings(runs: Sequence[RunData]) -> Groups:
+    """Return the runs that differ only in their seed, by a name for their settings."""
+    groups: dict[bytes, list[RunData]] = {}
+    for data in runs:
+        groups.setdefault(msgspec.json.encode(data.config.agent, order="deterministic"), []).append(data)
+    names = _names([own[0].config.agent for own in groups.values()])
+    return list(zip(names, groups.values(), strict=True))
+
+
+def curves_of(groups: Groups) -> list[Part]:
+    """Return learning curves with bands over seeds; training returns of runs that were not evaluated."""
+    lines = {name: line for name, own in groups if (line := _line(name, own)) is not None}
+    training = [line for name, own in groups if name not in lines for line in _training(name, own)]
     parts: list[Part] = []
     if lines:
         note = "Greedy test episodes; interquartile means over seeds, bands are 95 % bootstrap intervals."
@@ -54,19 +56,13 @@ def _parts(runs: list[RunDirectory], configs: dict[Path, Config]) -> list[Part]:
         )
     if training:
         parts.append(Curves("Training returns", "real steps", "return of a training episode", training, note=TRAINING))
-    if not lines and not training:
-        parts.append(Text(["No episode has ended yet, so there are no curves."]))
-    parts.append(
-        Table("Runs", ("run", "agent", "seed", "steps", "episodes ended", "last test score", "best test score"), rows)
-    )
-    films = [
-        Film(str(run.path), f"The greedy policy of {run.path}.", read_whole(run.path / "film.mp4"))
-        for run in runs
-        if exists(run.path / "film.mp4")
-    ]
-    if films:
-        parts.append(Films("Films", films))
-    return [*parts, Commands([configs[run.path].command for run in runs])]
+    return parts
+
+
+def table_of(groups: Groups) -> Table:
+    """Return a table with a row for each run."""
+    columns = ("run", "agent", "seed", "steps", "episodes ended", "last test score", "best test score")
+    return Table("Runs", columns, [_row(name, data) for name, own in groups for data in own])
 
 
 def _names(agents: list[Agent]) -> list[str]:
@@ -81,9 +77,9 @@ def _names(agents: list[Agent]) -> list[str]:
     return names
 
 
-def _line(name: str, runs: list[RunDirectory]) -> Line | None:
+def _line(name: str, runs: Sequence[RunData]) -> Line | None:
     """Return the curve of runs that differ only in their seed, at the steps at which all were evaluated; else None."""
-    scores = [{row["step"]: row["return_mean"] for row in table_at(run.evaluations_file, COLUMNS)} for run in runs]
+    scores = [{row["step"]: row["return_mean"] for row in data.evaluations.rows} for data in runs]
     steps = sorted(set.intersection(*(set(own) for own in scores)))
     if not steps:
         return None
@@ -91,19 +87,16 @@ def _line(name: str, runs: list[RunDirectory]) -> Line | None:
     return banded(name, steps, table)
 
 
-def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
+def _training(name: str, runs: Sequence[RunData]) -> list[Line]:
     """Return training curves of runs that differ only in their seed.
 
     Of several runs it is one curve. Of one run they are its moving mean and its single episodes.
     """
-    tables = [table_at(run.episodes_file, EPISODES) for run in runs]
-    each = [
-        (np.array([r["step"] for r in rows]), np.array([r["return"] for r in rows], float)) for rows in tables if rows
-    ]
+    each = [data.returns() for data in runs if data.episodes.rows]
     if not each:
         return []
     width = min([WIDTH, *(len(returns) for _, returns in each)])
-    means = [(steps[width - 1 :], np.convolve(returns, np.full(width, 1 / width), "valid")) for steps, returns in each]
+    means = [moving_mean(steps, returns, width) for steps, returns in each]
     text = f"{name}, mean of the last {count(width, 'episode')}" if width > 1 else f"{name}, each episode"
     if len(each) > 1:
         low, high = max(steps[0] for steps, _ in means), min(steps[-1] for steps, _ in means)
@@ -115,21 +108,14 @@ def _training(name: str, runs: list[RunDirectory]) -> list[Line]:
     return [Line(text, late[kept].tolist(), mean[kept].tolist()), *([single] if width > 1 else [])]
 
 
-def _row(name: str, run: RunDirectory, config: Config) -> list[str | None]:
-    episodes, evaluations = table_at(run.episodes_file, EPISODES), table_at(run.evaluations_file, COLUMNS)
-    scores = [row["return_mean"] for row in evaluations]
+def moving_mean(steps: np.ndarray, returns: np.ndarray, width: int = WIDTH) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps and means of the last `width` of returns [K], or of all where there are fewer."""
+    width = min(width, len(returns))
+    return steps[width - 1 :], np.convolve(returns, np.full(width, 1 / width), "valid")
+
+
+def _row(name: str, data: RunData) -> list[str | None]:
+    scores = [row["return_mean"] for row in data.evaluations.rows]
     found = [number(scores[-1]), number(max(scores))] if scores else [None, None]
-    steps = _steps(run, episodes[-1]["step"] if episodes else 0)
-    return [str(run.path), name, str(config.seed), str(steps), str(len(episodes)), *found]
-
-
-def _steps(run: RunDirectory, ended: int) -> int:
-    """Return the number of steps of a run.  ended: number of steps in episodes that have ended.
-
-    It follows from the size of the journal. If there is no journal, the checkpoint says it.
-    """
-    if exists(run.journal_file):
-        return records_in(run.journal_file)
-    facts = facts_of(run)
-    found = 0 if facts is None else facts.get("steps")
-    return max(found, ended) if isinstance(found, int) else ended
+    run = str(data.run.path)
+    return [run, name, str(data.config.seed), str(data.steps), str(data.episodes.total), *found]
