@@ -7,6 +7,7 @@ BENCHMARKS = Registry(  # keys are arguments of `reverie bench`; values are func
         "update": "reverie.bench.benchmarks:update",
         "step": "reverie.bench.benchmarks:step",
         "act": "reverie.bench.benchmarks:act",
+        "clock": "reverie.bench.clock_benchmark:clock",
         "fit": "reverie.bench.fit_benchmark:fit",
         "plan": "reverie.bench.planner_benchmark:plan",
         "imagine": "reverie.bench.imagination_benchmark:imagine",
