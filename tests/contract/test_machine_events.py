@@ -144,3 +144,24 @@ def test_a_program_that_asks_and_tells_is_warned_once(tmp_path):
         assert len(said) == 1 and said[0].filename == __file__
         tell(200)
     assert [row["kind"] for row in read_rows(tmp_path / "run" / "events.csv")] == ["constant reward"]
+
+
+def test_an_actuator_that_does_otherwise_than_asked_is_named_also_after_a_break(tmp_path):
+    names = {"observation_names": ("bpm_4_x",), "observation_units": ("mm",)}
+    names |= {"action_names": ("quad_QF3",), "action_units": ("A",)}
+    spec = rv.EnvSpec(1, [-10.0], [10.0], name="beam", **names)
+
+    def tell(learner, steps):
+        for _ in range(steps):
+            (asked,) = learner.ask([float(learner.steps)])
+            executed = [0.5 * float(asked)]
+            learner.tell(float(learner.steps), [learner.steps + 1.0], False, learner.steps % 10 == 9, action=executed)
+
+    with rv.Learner(rv.NAF(**SMALL), spec=spec, out=tmp_path / "run") as learner:
+        tell(learner, 77)
+    with rv.Learner.load(tmp_path / "run") as learner:
+        with pytest.warns(rv.ReverieWarning, match=r"step 100: actuator 0 \(quad_QF3, A\) was executed otherwise"):
+            tell(learner, 23)
+        tell(learner, 100)
+    (row,) = read_rows(tmp_path / "run" / "events.csv")
+    assert (row["step"], row["kind"]) == ("100", "executed differs")
