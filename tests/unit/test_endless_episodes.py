@@ -55,7 +55,23 @@ def test_evaluate_train_and_video_cut_and_say_so(tmp_path):
     assert facts_of(*words, "--evaluate-episodes", "3")["evaluation_episodes_cut"] == 3
     facts = facts_of("evaluate", run, "--episodes", "2")
     assert (facts["cut"], facts["cut_at"], facts["returns"]) == (2, 50, [50.0, 50.0])
-    assert facts_of("video", run, "-o", tmp_path / "film.gif", "--seconds", "0.1")["cut"] is True
+    filmed = facts_of("video", run, "-o", tmp_path / "film.gif", "--seconds", "0.1")
+    assert (filmed["cut"], filmed["cut_at"]) == (True, 50)
+
+
+def test_a_learner_cuts_and_says_so(tmp_path):
+    with rv.Learner(rv.NAF(**SMALL), Endless(), evaluation_env=Endless()) as learner:
+        facts = learner.evaluate(2)
+    assert (facts["cut"], facts["cut_at"]) == (2, 50)
+
+
+def test_check_ends_after_its_steps_and_says_so(capsys):
+    assert main(["check", "endless:make", "--steps", "70", "--json"]) == 2
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cut_at"] == 70 and facts["episodes"] == 0
+    (said,) = [finding["text"] for finding in facts["findings"] if finding["topic"] == "endings"]
+    assert said.startswith("no episode ended in 70 steps and there is no time limit")
+    assert facts_of("check", "Pendulum-v1", "--steps", "250")["cut_at"] is None
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,13 @@ def folder(text: str) -> str:
     return text
 
 
+def waiting(text: str) -> float:
+    """Return seconds to wait: a finite number above 0."""
+    if (value := number(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no time to wait; give seconds above 0")
+    return value
+
+
 def seconds(text: str) -> float:
     """Return the length of a film, in seconds."""
     try:

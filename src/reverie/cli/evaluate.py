@@ -13,14 +13,16 @@ from reverie.core.words import count
 def run(options: Any) -> None:
     """Print mean, standard deviation, 95 % interval and each return of the greedy policy."""
     from reverie.training.evaluation import cut_note, evaluate
+    from reverie.training.hang_guard import hang_guard
     from reverie.training.saved_policy import SavedPolicy
 
     raise_if_interrupted()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     env = saved.env(options.env, options.allow_new_bounds)
     stopping.set_message("an evaluation saves nothing")
-    found = evaluate(saved.greedy, env, options.episodes, options.seed, saved.limit(env), saved.limiter(env.spec))
-    env.close()
+    with hang_guard(options.hang_after, env.name, lambda: "an evaluation saves nothing"):
+        found = evaluate(saved.greedy, env, options.episodes, options.seed, saved.limit(env), saved.limiter(env.spec))
+        env.close()
     facts = found.facts
     facts = {"run": options.run_directory, "step": saved.step, "seed": options.seed, **facts}
     low, high = facts["interval_95"]

@@ -50,6 +50,17 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trust", action="store_true", help="import what the run names, wherever it came from")
     add_seed(parser, "decides how episodes start")
+    add_hang_after(parser)
+
+
+def add_hang_after(parser: argparse.ArgumentParser) -> None:
+    """Add --hang-after."""
+    parser.add_argument(
+        "--hang-after",
+        type=types.waiting,
+        metavar="S",
+        help="give up where one call of the environment takes longer, in seconds (no limit)",
+    )
 
 
 def add_backend(parser: argparse.ArgumentParser, when: str = "") -> None:

@@ -56,7 +56,7 @@ def train_seeds(options: Any) -> int:
     """Train seeds 0 to N - 1 with the same settings, then write the table and the page."""
     if options.seed is not None:
         raise ConfigError(f"--seeds {options.seeds} means seeds 0 to {options.seeds - 1}; leave out --seed or --seeds")
-    for flag in ("relearn", "allow_new_bounds", "trust"):
+    for flag in ("relearn", "allow_new_bounds", "trust", "hang_after"):
         if getattr(options, flag):
             raise ConfigError(
                 f"--{flag.replace('_', '-')} is for one run; give that run's --out, and leave out --seeds"

@@ -45,7 +45,8 @@ def train(options: Any) -> None:
             trust.require(directory, held, options.trust, veto=limits is None, named=_named(options))
         agent = agent_to_go_on_with(options, held.agent)
         consent = options.relearn, options.allow_new_bounds, options.trust
-        allowed = ResumeOptions(*consent, agent, limits=limits, clock=clock, call=call)
+        more: dict[str, Any] = {"limits": limits, "clock": clock, "hang_after": options.hang_after}
+        allowed = ResumeOptions(*consent, agent, call=call, **more)
         # Not `load`: the options of a command are more than its arguments.
         learner = rv.Learner._load(out, options.env, None, allowed)  # pyright: ignore[reportPrivateUsage]
         if learner.cut_bytes:
@@ -58,15 +59,9 @@ def train(options: Any) -> None:
         line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
         stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
-        learner = rv.Learner(
-            agent,
-            options.env,
-            seed=options.seed or 0,
-            out=out,
-            tensorboard=options.tensorboard,
-            limits=limits,
-            clock=clock,
-        )
+        more: dict[str, Any] = {"limits": limits, "clock": clock, "hang_after": options.hang_after}
+        more |= {"seed": options.seed or 0, "out": out, "tensorboard": options.tensorboard}
+        learner = rv.Learner(agent, options.env, **more)
         directory.write_call(Call(learner.steps, amount))
     with learner:
         call = directory.read_call() or Call(learner.steps, 0)

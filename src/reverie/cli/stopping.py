@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from reverie.core.errors import sentence
 from reverie.core.interrupts import EXIT_STATUS, FLAG
-from reverie.training import deferred_interrupts
+from reverie.training import deferred_interrupts, last_words
 
 DONE, WRONG = 0, 2  # exit statuses
 NOTHING = "nothing was begun"
@@ -60,11 +60,8 @@ def end_at_once() -> None:
         _wait_until_printed()
         os._exit(EXIT_STATUS)
     try:
-        text = _last.sentence("at once") + "\n"
-        if os.isatty(2):
-            text = "\r\x1b[K\x1b[?25h" + text  # a progress bar hides the cursor
-        _write(text.encode(errors="replace"))
-        _end_children()
+        last_words.write(_last.sentence("at once"))
+        last_words.end_children()
     finally:
         os._exit(EXIT_STATUS)
 
@@ -73,22 +70,6 @@ def _wait_until_printed(seconds: float = 1.0) -> None:
     until = time.monotonic() + seconds
     while not _last.is_printed and time.monotonic() < until:
         time.sleep(0.01)
-
-
-def _write(data: bytes) -> None:
-    """Write to stderr, but do not wait for a full pipe."""
-    import select
-
-    if select.select([], [2], [], 1.0)[1]:
-        os.write(2, data)
-
-
-def _end_children() -> None:
-    """Kill child processes of `multiprocessing`; the interpreter's own clean-up, which would end them, does not run."""
-    known = sys.modules.get("multiprocessing.process")
-    for child in () if known is None else known.active_children():
-        with contextlib.suppress(OSError, ValueError):
-            child.kill()
 
 
 def leave(status: int) -> NoReturn:
@@ -108,7 +89,7 @@ def leave(status: int) -> NoReturn:
     if status == EXIT_STATUS:
         _last.claim.acquire(blocking=False)
         _last.is_printed = True
-        _end_children()
+        last_words.end_children()
         if not _DEBUG:
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

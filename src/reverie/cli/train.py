@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_resuming(parser)
     add_evaluation(parser)
+    groups.add_hang_after(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

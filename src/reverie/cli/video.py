@@ -14,13 +14,14 @@ def run(options: Any) -> None:
     """Film one greedy episode."""
     from reverie.report.film import SKETCHED, TRACED, record
     from reverie.training.evaluation import cut_note
+    from reverie.training.hang_guard import hang_guard
     from reverie.training.saved_policy import SavedPolicy
 
     raise_if_interrupted()
     saved = SavedPolicy(options.run_directory, best=options.best, trust=options.trust)
     output = Path(options.output) if options.output else Path(options.run_directory) / "film.mp4"
-    stopping.set_message(f"no film was written to {output}")
-    with room_for(options, output):
+    stopping.set_message(nothing := f"no film was written to {output}")
+    with room_for(options, output), hang_guard(options.hang_after, "the environment", lambda: nothing):
         played, sketched, traced = record(
             saved.greedy,
             lambda **more: saved.env(options.env, options.allow_new_bounds, **more),
@@ -42,6 +43,7 @@ def run(options: Any) -> None:
             "sketch": sketched,
             "traces": traced,
             "cut": played.cut,
+            "cut_at": played.length if played.cut else None,
         }
         emit(
             options,

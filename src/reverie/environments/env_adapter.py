@@ -13,7 +13,7 @@ from gymnasium.spaces import utils as space_utils
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import DivergedError, ReverieError, SpaceError, WorldError, sentence
 from reverie.core.finite import all_finite
-from reverie.environments.blocking_calls import CLOSE, RENDER, RESET, STEP, failed
+from reverie.environments.blocking_calls import CLOSE, RENDER, RESET, STEP, HungError, failed
 from reverie.environments.clipped_values import ClippedValues
 from reverie.environments.column_names import names_in
 from reverie.environments.layout import bounds_of, layout_of
@@ -44,6 +44,7 @@ class EnvAdapter:
 
     def __init__(self, env: gym.Env, name: str, largest: float = LARGEST_SPACE):
         self.env, self.name = env, name
+        self._hung = False  # a call was given up for lack of an answer
         self._observations, actions = _space_of(env, name, "observation_space"), _space_of(env, name, "action_space")
         discrete = actions if isinstance(actions, gym.spaces.Discrete) else None
         box = actions if isinstance(actions, gym.spaces.Box) and np.issubdtype(actions.dtype, np.floating) else None
@@ -110,7 +111,7 @@ class EnvAdapter:
             with RESET:
                 found = self.env.reset(seed=seed)
         except BaseException as error:
-            raise failed(self.name, "raised in reset", error) from error
+            raise self._failed("raised in reset", error) from error
         observation, _ = parts_of(self.name, "reset", found, RESET_GIVES)
         return self.flatten(observation, "the first observation of an episode")
 
@@ -125,7 +126,7 @@ class EnvAdapter:
             with STEP:
                 found = self.env.step(sent)
         except BaseException as error:
-            raise failed(self.name, f"raised in step {number}", error) from error
+            raise self._failed(f"raised in step {number}", error) from error
         observation, reward, terminated, truncated, self._info = parts_of(
             self.name, f"step {number}", found, STEP_GIVES
         )
@@ -162,7 +163,7 @@ class EnvAdapter:
             with STEP:
                 method(self.shape(action))
         except BaseException as error:
-            raise failed(self.name, "raised in safe", error) from error
+            raise self._failed("raised in safe", error) from error
         return True
 
     @property
@@ -198,15 +199,23 @@ class EnvAdapter:
             with RENDER:
                 return np.asarray(self.env.render())
         except BaseException as error:
-            raise failed(self.name, "raised in render", error) from error
+            raise self._failed("raised in render", error) from error
 
     def close(self) -> None:
-        """Close the environment.  Raises WorldError where closing raises."""
+        """Close the environment.  Raises WorldError where closing raises, unless an earlier call was not answered."""
         try:
             with CLOSE:
                 self.env.close()
         except BaseException as error:
-            raise failed(self.name, "raised in close", error) from error
+            gone = self._hung
+            found = self._failed("raised in close", error)
+            if not (gone and isinstance(found, WorldError)):  # the first error is the one to report
+                raise found from error
+
+    def _failed(self, where: str, error: BaseException) -> BaseException:
+        found = failed(self.name, where, error)
+        self._hung |= isinstance(found, HungError)
+        return found
 
 
 def _space_of(env: gym.Env, name: str, which: str) -> Any:

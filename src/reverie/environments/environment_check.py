@@ -248,5 +248,6 @@ def _figures(adapter: EnvAdapter, first: _Rollout) -> dict[str, Any]:
         "episodes": len(first.lengths),
         "terminated": int(first.terminated),
         "truncated": int(first.truncated),
+        "cut_at": None if first.lengths else len(first.rewards),  # steps of an episode that the check ended
         "seconds_per_step": first.seconds / len(first.rewards),
     }

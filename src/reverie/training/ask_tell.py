@@ -10,6 +10,7 @@ from reverie.core.errors import ConfigError
 from reverie.core.limiter import Limiter
 from reverie.environments.values import truth
 from reverie.training import learner_arguments, resume_commands
+from reverie.training.machine_warnings import warn_of_machine
 from reverie.training.recorded_trainer import RecordedTrainer
 from reverie.training.trainer import Trainer
 from reverie.training.units import Units
@@ -119,6 +120,7 @@ class AskTell:
         self._session.record_and_learn(
             value, after, terminated, truncated, durable=True, executed=executed, source=chooser, ticket=ticket
         )
+        warn_of_machine(self.spec.name, self._session.noticed)
 
     @resume_commands.ends_with_line
     def drop(self, ticket: str | None = None) -> None:

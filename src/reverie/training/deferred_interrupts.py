@@ -2,7 +2,8 @@
 
 If a handler raises beneath an import or JAX's compiler, the process aborts.  So handlers raise in two places only:
 
-- in a call into a user's environment that takes unusually long (`environments.foreign`);
+- in a call into a user's environment that takes unusually long after a signal, or longer than the limit of
+  `hang_guard` (`environments.blocking_calls`);
 - at the second signal, where no command line says what else to do.
 
 A thread watches as well, since the main thread may spend long in compiled code, or in an environment that swallows
@@ -18,7 +19,7 @@ from collections.abc import Callable, Generator
 from types import FrameType
 
 from reverie.core.interrupts import FLAG, Interrupted, raise_if_interrupted
-from reverie.environments.blocking_calls import CALLS_UNDER_WAY
+from reverie.environments.blocking_calls import CALLS_UNDER_WAY, Hung
 from reverie.training.signal_handlers import HANG_UP, STOPPING, Handler, InstalledHandlers, stopping_signals
 
 NUDGE = getattr(signal, "SIGURG", None)  # sent by the watching thread to the main one; ignored by default
@@ -105,20 +106,21 @@ def install(at_once: AtOnce | None = None) -> Callable[[], None]:
 
 
 def _end_wait(frame: FrameType | None) -> None:
-    """Raise Interrupted in an overdue call of a user's environment.
+    """Raise Interrupted in an overdue call of a user's environment, or Hung in one that is beyond its limit.
 
     Does nothing beneath JAX or an import, since the process would abort.
     """
     now = time.monotonic()
-    if not FLAG.asked or CALLS_UNDER_WAY.overdue(now) <= 0 or now < CALLS_UNDER_WAY.interrupted + CLEAN_UP:
+    asked = FLAG.asked and CALLS_UNDER_WAY.overdue(now) > 0
+    if not (asked or CALLS_UNDER_WAY.hanging(now) > 0) or now < CALLS_UNDER_WAY.interrupted + CLEAN_UP:
         return
     while frame is not None and not (module := _module(frame)).startswith("reverie.environments."):
         if module.startswith(("jax.", "jaxlib.", "importlib.")):
             return
         frame = frame.f_back
     if frame is not None:
-        CALLS_UNDER_WAY.interrupted = now
-        raise Interrupted
+        CALLS_UNDER_WAY.interrupted, CALLS_UNDER_WAY.hung = now, not asked
+        raise Interrupted if asked else Hung
 
 
 def _module(frame: FrameType) -> str:
@@ -150,6 +152,8 @@ class _Watch:
                 self._count(numbers, now)
             if FLAG.asked:
                 self._hurry(now)
+            elif (late := CALLS_UNDER_WAY.hanging(now)) > 0:
+                CALLS_UNDER_WAY.give_up() if late > GIVE_UP else self._nudge()
 
     def _heard(self) -> bytes:
         """Return the signals that arrived, or none after a timeout.
@@ -183,9 +187,12 @@ class _Watch:
         if in_vain and self._at_once is not None:
             self._at_once()
         elif late > 0:
-            # ends a system call that waits, unless the signal is masked there
-            signal.pthread_kill(self._main, signal.SIGURG)
-            signal.raise_signal(signal.SIGURG)  # lets the main thread run the handler as soon as it can
+            self._nudge()
+
+    def _nudge(self) -> None:
+        # ends a system call that waits, unless the signal is masked there
+        signal.pthread_kill(self._main, signal.SIGURG)
+        signal.raise_signal(signal.SIGURG)  # lets the main thread run the handler as soon as it can
 
     def listen(self) -> None:
         """Receive signals again, unless another library (an event loop) does."""

@@ -22,6 +22,7 @@ from reverie.storage.run import RunDirectory, folder
 from reverie.training import (
     agent_config,
     evaluation,
+    hang_guard,
     learner_arguments,
     limits_config,
     provenance,
@@ -57,6 +58,8 @@ class Learner(AskTell):
         is written only when `learn` ends or `save` is called, and `load(go_back=True)` returns to it.
     limits: what the machine allows beyond the bounds of its actuators (`rv.Limits`).
     clock: the pace of the machine (`rv.Clock`), into which learning has to fit.
+    hang_after: seconds that a call of the environment may take in `learn`, `evaluate` and `close`, after which WorldError
+        is raised (docs/stopping.md).  None: any time.
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
 
@@ -73,17 +76,16 @@ class Learner(AskTell):
         timed_checkpoints: bool = True,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        hang_after: float | None = None,
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        given = LearnerArguments(
-            config, env, spec, seed, out, evaluation_env, tensorboard, timed_checkpoints, limits, clock
-        )
-        self._open(given)
+        options = tensorboard, timed_checkpoints, limits, clock, hang_after
+        self._open(LearnerArguments(config, env, spec, seed, out, evaluation_env, *options))
 
     def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
-        config, env, spec, seed, out, evaluation_env, tensorboard, timed, limits, clock, state_dim = given
-        learner_arguments.require_possible(config, env, spec, seed, limits)
+        config, env, spec, seed, out, evaluation_env, tensorboard, timed, limits, clock, hang_after, state_dim = given
+        learner_arguments.require_possible(config, env, spec, seed, limits, hang_after)
         config = learner_arguments.paced(config, clock)
         if tensorboard:
             require_tensorboard()
@@ -123,6 +125,7 @@ class Learner(AskTell):
             new = provenance.configuration(config, env, self.spec, self.seed, tensorboard, limits, clock)
             self._written = provenance.begin(run, new) if prepare is None else prepare(run, trainer)
             self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim, limiter, clock)
+            self._guard = hang_guard.around_run(hang_after, self.spec.name, self._session.records.journal)
         except BaseException:
             run.close()
             self._forget_passing()
@@ -204,7 +207,8 @@ class Learner(AskTell):
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, learner_arguments.callbacks_of(callbacks)
-        with self._session.owner.using(), deferred_interrupts(self.stop), self._saving_on_exit(on_exit):
+        using, saving = self._session.owner.using(), self._saving_on_exit(on_exit)
+        with using, self._guard(), deferred_interrupts(self.stop), saving:
             goal = None if steps is None else self.steps + int(steps)
             self._emit(events.Began(self.steps, goal, None if episodes is None else int(episodes)))
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
@@ -273,7 +277,7 @@ class Learner(AskTell):
         Uses an environment separate from the one for learning, with the same start states at every call.  Episodes that
         do not end are cut (`evaluation.limit_for`): "cut" is their number, "cut_at" the number of steps.
         """
-        with self._session.owner.using():
+        with self._session.owner.using(), self._guard():
             return self._evaluate(whole("evaluate(episodes)", episodes, 1))
 
     def _evaluate(self, episodes: int) -> dict[str, Any]:
@@ -322,6 +326,7 @@ class Learner(AskTell):
         allow_new_bounds: bool = False,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        hang_after: float | None = None,
     ) -> "Learner":
         """Continue the run in `path` exactly where it stopped, for whatever reason it stopped.
 
@@ -332,9 +337,10 @@ class Learner(AskTell):
             settings change the meaning of what was learnt.  trust: import what config.json names, though it was written
             elsewhere.
         limits, clock: other ones from here on; None: those of the run.  They are recorded in config.json.
+        hang_after: as in `Learner`; the run does not keep it.
         allow_new_bounds: convert the journal to other action bounds.  See docs/run-directory.md and docs/security.md.
         """
-        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back, limits=limits, clock=clock)
+        allowed = ResumeOptions(relearn, allow_new_bounds, trust, config, go_back, limits, clock, hang_after)
         return cls._load(path, env, evaluation_env, allowed)
 
     @classmethod
@@ -351,7 +357,7 @@ class Learner(AskTell):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
             limits = limits_config.read(held, run) if allowed.limits is None else allowed.limits
             clock = allowed.clock or (None if held.clock is None else Clock(held.clock.period, held.clock.tolerance))
-            options = held.tensorboard, not go_back, limits, clock, states
+            options = held.tensorboard, not go_back, limits, clock, allowed.hang_after, states
             given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))
             try:
@@ -366,7 +372,8 @@ class Learner(AskTell):
         """Close files and environments, and unlock the run directory.  In a forked process this does nothing."""
         if not self._session.owner.is_here:
             return
-        with self._session.owner.using(), contextlib.ExitStack() as last:  # runs every callback, also after one raises
+        with self._session.owner.using(), self._guard(strict=False), contextlib.ExitStack() as last:
+            # every callback runs, also after one raises
             last.callback(self._forget_passing)
             for env in (self._evaluation_env, *reversed([] if self._turns is None else self._turns.envs)):
                 last.callback(env.close)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from reverie.core.agent import Algorithm
-from reverie.core.argument_checks import shown, whole
+from reverie.core.argument_checks import finite, shown, whole
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, one_line
 from reverie.core.machine_limits import Limits
@@ -37,10 +37,11 @@ class LearnerArguments(NamedTuple):
     timed_checkpoints: bool
     limits: Any = None  # Limits, or None
     clock: Any = None  # a Clock, or None
+    hang_after: Any = None  # seconds, or None
     state_dim: int = 0
 
 
-def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = None) -> None:
+def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = None, hang_after: Any = None) -> None:
     """Raise ConfigError unless these make a learner."""
     if isinstance(config, type) or not isinstance(config, Algorithm):
         raise ConfigError(f"the first argument is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
@@ -52,6 +53,8 @@ def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = 
         raise ConfigError(f"spec is {shown(spec)}; give an rv.EnvSpec")
     if limits is not None and not isinstance(limits, Limits):
         raise ConfigError(f"limits is {shown(limits)}; give rv.Limits(low=..., high=..., slew=...)")
+    if hang_after is not None and finite("hang_after", hang_after) <= 0:
+        raise ConfigError(f"hang_after is {shown(hang_after)}; give seconds above 0, or None for no limit")
     if whole("seed", seed) >= 2**32:
         raise ConfigError(f"seed is {shown(seed)}; give a whole number from 0 to 2**32 - 1")
 

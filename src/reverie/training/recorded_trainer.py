@@ -22,11 +22,12 @@ from reverie.storage.spec import Spec
 from reverie.training.clock import Clock, Ticks
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.health import Notice
+from reverie.training.machine_checks import MachineChecks
 from reverie.training.open_episodes import OpenEpisodes
 from reverie.training.owner import Owner, exclusive
 from reverie.training.pending_asks import MOST, Asked, PendingAsks
 from reverie.training.run_identity import config_facts, identity
-from reverie.training.run_logger import RecordedStep, RunLogger, packed
+from reverie.training.run_logger import RecordedStep, RunLogger, packed, seen
 from reverie.training.trainer import METRICS_EVERY, Trainer
 
 MISSED = ("missed_ours", "missed_machine", "owed")  # columns of metrics.csv where there is a clock
@@ -82,6 +83,7 @@ class RecordedTrainer:
         self.ticks = None if clock is None else Ticks(clock)
         self.open = OpenEpisodes(self.env_count)
         self._aborted = False  # and no outcome was told since
+        self._machine = MachineChecks(self.spec, self.env_count)
 
     @property
     def turn(self) -> int:
@@ -302,6 +304,7 @@ class RecordedTrainer:
         row = self.open.add(turn, step)
         if self.pending.newest is None:
             self.open.executed[turn] = step.action
+        self.trainer.health.new.extend(self._machine.see(*step.seen))
         try:
             fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
             if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
@@ -393,6 +396,7 @@ class RecordedTrainer:
         if go_back:
             self.records.journal.keep(done)
             records = self.records.journal.records
+        self._machine.restore(*seen(records[:done]))
         rows, evaluations = self.records.repair_tables(done)
         for row in rows:
             self._count(row)

@@ -55,6 +55,7 @@ class ResumeOptions(NamedTuple):
     go_back: bool = False  # to the last checkpoint, instead of learning again what the journal holds beyond it
     limits: Limits | None = None  # other limits of the machine
     clock: Clock | None = None  # another pace of the machine
+    hang_after: float | None = None  # seconds that a call of the environment may take
     call: Call | None = None  # the steps that this command is to learn, so that --resume finishes them after a kill
 
 

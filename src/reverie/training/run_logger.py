@@ -13,7 +13,7 @@ from reverie.core.errors import ReverieWarning, StorageError
 from reverie.core.types import Transition
 from reverie.core.words import count
 from reverie.storage import checkpoint, episodes, events, tables
-from reverie.storage.experience import ENDS, TERMINATED, source_of
+from reverie.storage.experience import ENDS, TERMINATED, TRUNCATED, source_of
 from reverie.storage.files import io_errors, sync_folder
 from reverie.storage.journal import Journal
 from reverie.storage.journal_format import recovery
@@ -71,6 +71,13 @@ class RecordedStep(NamedTuple):
         """The arguments of `EpisodeSummary.add`."""
         return self[:5]
 
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """The arguments of `MachineChecks.see`."""
+        asked = self.action if self.asked is None else self.asked
+        flags = bool(self.flags & TERMINATED), bool(self.flags & TRUNCATED)
+        return self.observation, self.next_observation, self.action, asked, self.reward, flags, self.episode
+
     def pack(self) -> np.ndarray:
         """Return the transition as a replay row [width].  Its discount is 0 after termination, 1 after a time-out."""
         alive = 0.0 if self.flags & TERMINATED else 1.0
@@ -85,6 +92,14 @@ def packed(records: np.ndarray) -> np.ndarray:
     return Transition(
         records["observation"], records["action"], records["reward"], alive, records["next_observation"]
     ).pack()
+
+
+def seen(records: np.ndarray) -> tuple[Any, ...]:
+    """Return journal records [N] as the arguments of `MachineChecks.restore`."""
+    before, after, action = records["observation"], records["next_observation"], records["action"]
+    asked = records["asked"] if "asked" in (records.dtype.fields or ()) else action
+    flags = records["flags"] & TERMINATED != 0, records["flags"] & TRUNCATED != 0
+    return before, after, action, asked, records["reward"], flags, records["episode"]
 
 
 class RunLogger:

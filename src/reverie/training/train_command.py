@@ -21,7 +21,8 @@ def resume_words(
     options: Mapping[str, Any], settings: Iterable[tuple[str, str]], out: str | Path, relearn: bool = False
 ) -> list[str]:
     """Return the words of the `reverie train` that continues the run in `out`, with the arguments of `train_words`."""
-    return [*train_words(options, settings), "--out", str(out), "--resume", *(["--relearn"] if relearn else [])]
+    words = [*train_words(options, settings), *_given(options, "hang_after")]
+    return [*words, "--out", str(out), "--resume", *(["--relearn"] if relearn else [])]
 
 
 def _given(options: Mapping[str, Any], *names: str) -> list[str]:
