@@ -38,7 +38,7 @@ def driven(learner, count, episode=8):
 def test_all_updates_have_run_when_an_episode_has_ended(after, period, tmp_path):
     with rv.Learner(naf(update_after=after), spec=SPEC, out=tmp_path / "run", clock=rv.Clock(period)) as learner:
         driven(learner, 40)
-        assert learner.trainer.pending_updates == 0 and learner.trainer.updates == 37
+        assert learner.trainer.owed.count == 0 and learner.trainer.updates == 37
         assert learner.missed_ticks is not None and learner.missed_ticks["owed"] == 0
 
 
@@ -69,7 +69,7 @@ def test_a_run_goes_on_from_its_journal_with_all_updates_and_versions(after, tmp
         driven(learner, 3)
         learner.save()
     with rv.Learner.load(tmp_path / "run") as learner:
-        assert learner.steps == 24 and learner.trainer.updates + learner.trainer.pending_updates == 21
+        assert learner.steps == 24 and learner.trainer.updates + learner.trainer.owed.count == 21
 
 
 def test_asking_never_waits_for_an_update_in_the_background(monkeypatch, tmp_path):
@@ -86,10 +86,10 @@ def test_asking_never_waits_for_an_update_in_the_background(monkeypatch, tmp_pat
         learner.ask(np.zeros(2))
         learner.tell(1.0, np.ones(2), False)
         learner.ask(np.zeros(2))
-        assert trainer.pending_updates == 1, "it still runs"
+        assert trainer.owed.count == 1, "it still runs"
         released.set()
         learner.tell(1.0, np.ones(2), False, True)
-        assert trainer.pending_updates == 0, "and an episode's end waits for it"
+        assert trainer.owed.count == 0, "and an episode's end waits for it"
 
 
 def test_an_error_in_the_background_is_raised_in_the_loop(monkeypatch):

@@ -172,9 +172,7 @@ class Learner(AskTell):
         """
         ticks = self._session.ticks
         return (
-            None
-            if ticks is None
-            else {"ours": ticks.ours, "machine": ticks.machine, "owed": self.trainer.pending_updates}
+            None if ticks is None else {"ours": ticks.ours, "machine": ticks.machine, "owed": self.trainer.owed.count}
         )
 
     @property

@@ -125,7 +125,7 @@ class RecordedTrainer:
             )
         if self.ticks is not None:
             self.ticks.asked()
-        self.trainer.live = True
+        self.trainer.go_live()
         before = list(self.open.in_progress), self.trainer.acting()
         try:
             self._ensure_episode()
@@ -284,8 +284,8 @@ class RecordedTrainer:
     def _use_what_is_left(self, ticks: Ticks, step: RecordedStep) -> None:
         """Run updates that are owed as long as there is time in the tick."""
         if self.trainer.agent.requirements.update_after == "time":
-            while self.trainer.pending_updates and ticks.fits():
-                ticks.timed(self.trainer.run_slice)
+            while self.trainer.owed.count and ticks.fits():
+                ticks.timed(self.trainer.owed.run_slice)
         if (text := ticks.too_short()) is not None:
             self._write_kept(Notice(step.step, step.episode, CLOCK, text))
         ticks.done(step.last)
@@ -309,7 +309,7 @@ class RecordedTrainer:
             fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
             if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
                 if self.ticks is not None:
-                    counts = self.ticks.ours, self.ticks.machine, self.trainer.pending_updates
+                    counts = self.ticks.ours, self.ticks.machine, self.trainer.owed.count
                     metrics |= dict(zip(MISSED, counts, strict=True))
                 self.records.write_metrics(metrics)
                 self.newest_metrics = metrics
@@ -348,7 +348,7 @@ class RecordedTrainer:
         """
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
-        with self.trainer.paused():
+        with self.trainer.owed.paused():
             self._checkpoint(best)
 
     def _checkpoint(self, best: bool) -> None:

@@ -3,10 +3,8 @@
 It knows no disk, no environment and no model.  Any other source of data is an `ExperienceSource`.
 """
 
-import contextlib
 import functools
 import threading
-from collections.abc import Generator
 from typing import Any
 
 import jax
@@ -14,18 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reverie.core.agent import Agent, Policy
+from reverie.core.agent import Agent
 from reverie.core.errors import DivergedError
 from reverie.core.seeds import INIT, LOOK, NOISE, SAMPLE, seed_of
-from reverie.core.types import Array, Transition, row_width
+from reverie.core.types import Array, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
-from reverie.training.background import BackgroundUpdates
 from reverie.training.compiled_programs import CompiledPrograms, episode_key, programs_of
+from reverie.training.diagnosis import exploration, symptoms
 from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
 from reverie.training.finite_checks import finite_actions, within
-from reverie.training.health import NAMES, Health, Symptoms, still_shares, stuck_share
+from reverie.training.health import NAMES, Health
+from reverie.training.owed_updates import OwedUpdates
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DIAGNOSED = 256  # transitions in a diagnosis; always the same number, so that one compiled program is enough
@@ -55,7 +54,7 @@ class Trainer:
         )
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
-        self.steps = self.episodes = self.updates = self.minibatches = self.pending_updates = 0
+        self.steps = self.episodes = self.updates = self.minibatches = 0
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
         self.source = source
@@ -77,11 +76,8 @@ class Trainer:
         # The arrays that acting reads, and the number of updates behind them; replaced as one, for threads.
         self._published: tuple[Any, int] = self._split(np.asarray(self._pack(self.state))), 0
         self.acting_version = 0  # number of updates of the policy that acted last
-        self.live = False  # whether updates wait for a clock, or a thread runs them; False: they run at each step
-        self._counting, self._sharing = threading.Lock(), threading.Lock()
-        self.background: BackgroundUpdates | None = None
-        if requirements.update_after == "background":
-            self.background = BackgroundUpdates(self._update_in_thread, lambda: self.pending_updates)
+        self._sharing = threading.Lock()  # held while replay is read or written
+        self.owed = OwedUpdates(requirements.update_after, self)
         own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
         self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
 
@@ -103,14 +99,14 @@ class Trainer:
     @property
     def published(self) -> tuple[Any, int]:
         """`policy`, and the number of updates behind it."""
-        if self.background is not None and self.live:
-            self.background.require_sound()
+        if self.owed.in_background:
+            self.owed.require_sound()
         elif self._flat is not None:
-            self._end_update()
+            self.finish_update()
         return self._published
 
-    def _end_update(self) -> None:
-        """Accept the newest update, or undo it where it left numbers that no later update can repair."""
+    def finish_update(self) -> None:
+        """Wait for the newest update; accept it, or undo it where it left numbers that no later update can repair."""
         newest = np.asarray(self._flat)
         values = newest[: len(self._metric_names)]
         fault = self._fault(newest, values)
@@ -265,66 +261,32 @@ class Trainer:
         self.steps += 1
         self.health.see(row)
         if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
-            with self.paused():
+            with self.owed.paused():
                 self._look_for_outliers(row)
         if requirements.rollout:
-            self._owe(self.steps % len(self.replay.rows) == 0)
+            self.owed.owe(self.steps % len(self.replay.rows) == 0)
         elif (
             self.steps > requirements.warmup_steps
             and self.steps >= requirements.batch_size
             and requirements.updates_per_step
         ):
-            self._owe(1)
-        if last or requirements.update_after == "step" or (requirements.update_after != "episode" and not self.live):
-            self.catch_up()
-        elif self.background is not None and self.pending_updates:
-            self.background.wake()
+            self.owed.owe(1)
+        self.owed.after_step(last)
         if self.source is None:
             return False
         fitted = self.source.observe(row, state, next_state, last, lambda: self.policy)
         self._note_what_source_noticed()
         return fitted
 
-    def _owe(self, count: int) -> None:
-        with self._counting:
-            self.pending_updates += count
-
-    def catch_up(self) -> None:
-        """Run all updates that are owed."""
-        if self.background is not None and self.live and self.pending_updates:
-            self.background.wake()
-            self.background.wait()
-        while self.pending_updates:
-            self.run_owed()
+    def go_live(self) -> None:
+        """From now on updates run when `update_after` says; before, as while a journal is learnt again, at each step."""
+        if not self.owed.live:
+            _ = self.policy  # ends an update that was started here
+            self.owed.live = True
 
     def close(self) -> None:
         """End the thread of updates in the background, if there is one."""
-        if self.background is not None:
-            self.background.close()
-
-    def run_owed(self) -> None:
-        """Run the updates of one real step that are owed."""
-        self.run_update()
-        self._owe(-1)
-
-    def run_slice(self) -> None:
-        """Run the updates of one real step that are owed, and wait for their end."""
-        self.run_owed()
-        _ = self.policy
-
-    def _update_in_thread(self) -> None:
-        self.run_update()
-        self._end_update()
-        self._owe(-1)
-
-    @contextlib.contextmanager
-    def paused(self) -> Generator[None]:
-        """Run no update in the background during the block."""
-        if self.background is None or not self.live:
-            yield
-        else:
-            with self.background.paused():
-                yield
+        self.owed.close()
 
     def _note_what_source_noticed(self) -> None:
         assert self.source is not None
@@ -364,7 +326,7 @@ class Trainer:
 
         Returns None if nothing was learnt.  Numbers that are not finite are left out.
         """
-        with self.paused():
+        with self.owed.paused():
             return self._metrics()
 
     def _metrics(self) -> dict[str, float] | None:
@@ -375,25 +337,14 @@ class Trainer:
         sampled = np.linspace(0, size - 1, self._diagnosed).astype(int)  # old and new ones, without a random draw
         diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[sampled]).items()}
         newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
-        recent = Transition.unpack(
-            self.replay.rows[newest], self.agent.spec.observation_dim, self.agent.spec.action_dim
-        )
-        apart = recent.action - self.agent.greedy(policy, recent.observation)
         means = dict(zip(self._metric_names, (self._sums / self._count).tolist(), strict=True))
         self._sums, self._count = np.zeros(len(self._metric_names)), 0
         counts = {"step": self.steps, "updates": self.minibatches}
-        exploration = {"exploration": float(np.sqrt(np.mean(apart**2))), "episode": self.episodes}
-        row = counts | means | diagnosis | exploration
-        row |= self.health.judge(row, self._ailing(policy, sampled)) | (
-            {} if self.source is None else self.source.metrics()
-        )
+        others = {"exploration": exploration(self.agent, policy, self.replay.rows[newest]), "episode": self.episodes}
+        row = counts | means | diagnosis | others
+        now = symptoms(self.agent, policy, self.state, self.replay.rows[sampled], len(self.outliers.pairs))
+        row |= self.health.judge(row, now) | ({} if self.source is None else self.source.metrics())
         return {name: value for name, value in row.items() if np.isfinite(value)}
-
-    def _ailing(self, policy: Policy, sampled: np.ndarray) -> Symptoms:
-        """Return the symptoms of the state, and of the policy on some rows of replay."""
-        actions = self.agent.greedy(policy, self.replay.rows[sampled, : self.agent.spec.observation_dim])
-        stuck = 0.0 if self.agent.spec.actions else stuck_share(np.asarray(actions))
-        return Symptoms(len(self.outliers.pairs), *still_shares(self.state), stuck)
 
     def sound(self, arrays: dict[str, Any]) -> bool:
         """Return whether a snapshot's arrays, and the policy's actions on the newest observations, are finite."""
@@ -421,7 +372,7 @@ class Trainer:
             "episodes": episodes,
             "updates": self.updates,
             "minibatches": self.minibatches,
-            "owed": self.pending_updates,
+            "owed": self.owed.count,
             "noise_generator": noise,
             "sample_generator": self.sample_generator.bit_generator.state,
             "metric_sums": self._sums.tolist(),
@@ -444,7 +395,7 @@ class Trainer:
         self.sample_generator.bit_generator.state = facts["sample_generator"]
         for name in ("steps", "episodes", "updates", "minibatches"):
             setattr(self, name, facts[name])
-        self.pending_updates = facts["owed"]
+        self.owed.count = facts["owed"]
         self._sums, self._count = np.asarray(facts["metric_sums"], float), facts["metric_count"]
         if self._sums.shape != (len(self._metric_names),):
             raise ValueError(f"{len(self._sums)} metric_sums of {len(self._metric_names)} metrics")
