@@ -918,7 +918,7 @@ def test_another_runs_checkpoint_is_named(tmp_path):
 def test_an_action_that_is_no_number_never_leaves(tmp_path):
     with asked("naf", tmp_path) as learner:
         observation = drive(learner, 8, OBSERVATIONS[0])
-        learner.trainer._policy = jax.tree.map(lambda part: part + np.nan, learner.trainer.policy)
+        learner.trainer.policy = jax.tree.map(lambda part: part + np.nan, learner.trainer.policy)
         for act in (learner.ask, learner.predict):
             says(rv.DivergedError, "is not finite", act, observation)
         assert learner.steps == 8

@@ -76,7 +76,7 @@ def poison(learner, value=np.nan):
         lambda leaf: leaf.at[(0,) * leaf.ndim].set(value) if np.issubdtype(leaf.dtype, np.floating) else leaf,
         trainer.state,
     )
-    trainer._policy = jax.tree.map(np.asarray, trainer.agent.policy(trainer.state))
+    trainer.policy = jax.tree.map(np.asarray, trainer.agent.policy(trainer.state))
 
 
 # ---- one bad number
@@ -235,8 +235,8 @@ def test_a_scale_of_rewards_that_was_set_is_named_where_nothing_else_is_large():
 def test_advice_where_an_action_is_not_finite_fits_too(normalised, tmp_path):
     with learner("naf", tmp_path, observation_normalisation=normalised) as one:
         one.learn(12)
-        policy = one.trainer._policy
-        one.trainer._policy = jax.tree.map(lambda part: part + np.nan, policy)
+        policy = one.trainer.policy
+        one.trainer.policy = jax.tree.map(lambda part: part + np.nan, policy)
         with pytest.raises(rv.DivergedError) as caught:
             one.predict([0.0, 0.0])
     assert ("observation_normalisation=true" in str(caught.value)) != normalised

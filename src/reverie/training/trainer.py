@@ -96,6 +96,10 @@ class Trainer:
         """
         return self.published[0]
 
+    @policy.setter
+    def policy(self, arrays: Any) -> None:
+        self._published = arrays, self.updates
+
     @property
     def published(self) -> tuple[Any, int]:
         """`policy`, and the number of updates behind it."""
