@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reverie.core.machine_limits import Limits
     from reverie.core.types import Transition
     from reverie.imagination.settings import Imagination
+    from reverie.logs.log import Log
     from reverie.models.exact import Exact
     from reverie.models.linear_gaussian import LinearGaussian
     from reverie.models.neural import Neural
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         EpisodeEnded,
         Evaluate,
         Evaluated,
+        Pretraining,
         SaveBest,
         StepEnded,
         StopAtReturn,
@@ -71,6 +73,7 @@ _HOMES = {
     "reverie.core.env_spec": ("EnvSpec",),
     "reverie.core.machine_limits": ("Limits",),
     "reverie.core.types": ("Transition",),
+    "reverie.logs.log": ("Log",),
     "reverie.models.exact": ("Exact",),
     "reverie.models.linear_gaussian": ("LinearGaussian",),
     "reverie.models.neural": ("Neural",),
@@ -83,6 +86,7 @@ _HOMES = {
         "EpisodeEnded",
         "Evaluate",
         "Evaluated",
+        "Pretraining",
         "SaveBest",
         "StepEnded",
         "StopAtReturn",
@@ -114,7 +118,9 @@ __all__ = [
     "Learner",
     "Limits",
     "LinearGaussian",
+    "Log",
     "Neural",
+    "Pretraining",
     "Progress",
     "Recent",
     "ReverieError",

@@ -26,6 +26,7 @@ MODULES = {
     "intervals": "analyses.intervals",
     "startup": "analyses.startup",
     "overhead": "analyses.overhead",
+    "logs": "catalogue.logs",
     "tour": "analyses.tour",
 }
 HEADER = ("study", "question", "command", "minutes", "quoted in")

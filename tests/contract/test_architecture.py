@@ -10,7 +10,7 @@ import sys
 import pytest
 
 ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms", "domains", "environments", "storage"]
-ROOMS += ["planning", "imagination", "training", "export", "report", "experiments", "bench", "cli"]
+ROOMS += ["logs", "planning", "imagination", "training", "export", "report", "experiments", "bench", "cli"]
 # Rooms above all that the package itself exports: a lower one would import, by that name, what lies above it.
 MAY_IMPORT_THE_PACKAGE = ("experiments", "bench", "cli")
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
@@ -104,13 +104,14 @@ READERS = {
         "storage/checkpoint.py",
         "cli/train.py",
         "export/array_file.py",  # of the bytes that it wrote
+        "storage/foreign_arrays.py",
         "experiments/execution/worker.py",
         "experiments/execution/sweep_worker.py",
         *LEARNERS,
     ),  # of checkpoints and learners
     "loads": ("storage/reading.py",),
     "decode": ("storage/reading.py", "storage/tables.py"),
-    "reader": ("storage/tables.py",),
+    "reader": ("storage/tables.py", "storage/foreign_tables.py"),
     "DictReader": (),
 }
 DECODES_ITS_OWN = (

@@ -24,6 +24,12 @@ from reverie.experiments.execution.results_store import ResultsStore, RunResult
 from reverie.experiments.execution.sweep_store import SweepStore
 from reverie.experiments.spec.declaration import RunSpec, Variant
 from reverie.experiments.spec.sweep_grid import SweepCell
+from reverie.export.experience_file import array_bytes, csv_bytes
+from reverie.logs import stored
+from reverie.logs.checks import check
+from reverie.logs.experience_arrays import experience_of
+from reverie.logs.log import Log
+from reverie.logs.stored import learnable
 from reverie.report.page import html_of
 from reverie.storage import checkpoint, episodes, journal, journal_sample, table_sample, tables
 from reverie.storage.run import RunDirectory
@@ -40,6 +46,12 @@ class Fixtures:
         with rv.Learner(agent, "worlds:LinearWorld", out=self.run) as learner:
             learner.learn(43)
             learner.evaluate(2)
+        self.spec, self.from_log = rv.EnvSpec(2, [-1.0], [1.0]), folder / "from-log"
+        (folder / "log.csv").write_bytes(csv_bytes(*experience_of(RunDirectory(self.run))))
+        (folder / "log.npz").write_bytes(array_bytes(*experience_of(RunDirectory(self.run))))
+        names = (folder / "log.csv").read_text().replace("next observation", "later observation")
+        (folder / "bare.csv").write_text(names)
+        rv.Learner(agent, spec=self.spec, out=self.from_log, experience=folder / "log.csv").close()
         results = ResultsStore(self.out)
         results.open()
         results.declare("1.0", {"reacher/naf": {"episodes": 20}, "reacher/ddpg": {"episodes": 20}}, "reverie reproduce")
@@ -145,6 +157,41 @@ def call(generator, fixtures):
     text = damaged_json(generator, facts).encode()
     run.call_file.write_bytes(text if generator.random() < 0.7 else damaged(generator, json.dumps(facts).encode()))
     run.read_call()
+
+
+def log_file(generator, fixtures):
+    """Read a damaged log, check it, and take from it what can be learnt from."""
+    name = pick(generator, ["log.csv", "log.npz", "bare.csv"])
+    path, data = fixtures.folder / f"damaged-{name}", (fixtures.folder / name).read_bytes()
+    path.write_bytes(damaged(generator, data))
+    spec = pick(generator, [None, fixtures.spec])
+    data = Log(path, {"reward": pick(generator, ["reward", pick(generator, TEXTS)])}).read(spec)
+    findings, _ = check(data, spec)
+    if spec is not None and all(finding.verdict != "wrong" for finding in findings):
+        learnable(data, spec).rows(spec)
+
+
+def kept_log(generator, fixtures):
+    """Read a run's copy of logged transitions with damaged bytes, or with other arrays and the right checksum."""
+    run = RunDirectory(fixtures.fresh(fixtures.from_log))
+    data = run.logged_file.read_bytes()
+    if generator.random() < 0.5:
+        arrays, facts = checkpoint.read(run.logged_file)
+        name = pick(generator, sorted(arrays))
+        changed = pick(
+            generator, [arrays[name][:-1], arrays[name] * np.nan, arrays[name].astype("<i2"), arrays[name][None]]
+        )
+        text = damaged_json(generator, facts) if generator.random() < 0.5 else json.dumps(facts)
+        header = {
+            "format": checkpoint.FORMAT,
+            "facts": text,
+            "crc": str(checkpoint._checksum(text, arrays | {name: changed})),
+        }
+        data = checkpoint.safetensors.numpy.save(arrays | {name: np.ascontiguousarray(changed)}, header)
+    else:
+        data = damaged(generator, data)
+    run.logged_file.write_bytes(data)
+    stored.read(run, zlib.crc32(data), fixtures.spec).rows(fixtures.spec)
 
 
 def results(generator, fixtures):
@@ -313,6 +360,8 @@ TARGETS = {
         checkpoint_file,
         config,
         call,
+        log_file,
+        kept_log,
         results,
         report,
         cell_file,

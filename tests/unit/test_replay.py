@@ -51,3 +51,11 @@ def test_pack_and_unpack_are_inverse(generator):
     there = Transition.unpack(packed, n, m)
     assert there.observation.shape == (4, 5, 3) and there.reward.shape == (4, 5) and there.action.shape == (4, 5, 2)
     np.testing.assert_array_equal(there.pack(), packed)
+
+
+def test_the_newest_rows_come_first():
+    replay = Replay(3, 1)
+    assert replay.newest(2).shape == (0, 1)
+    for number in range(5):
+        replay.add(np.array([number], np.float32))
+    assert replay.newest(2)[:, 0].tolist() == [4, 3] and replay.newest(9)[:, 0].tolist() == [4, 3, 2]

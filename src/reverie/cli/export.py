@@ -14,7 +14,7 @@ from reverie.core.words import count
 
 def run(options: Any) -> None:
     """Write the greedy policy of a run, or its experience, to a file for other programs."""
-    from reverie.export.experience_file import MINARI
+    from reverie.logs.minari_log import MINARI
 
     raise_if_interrupted()
     stopping.set_message(f"nothing was written to {options.output}")

@@ -63,6 +63,21 @@ def add_hang_after(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_log(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """Add --columns and --reward: how a log is read.  when: what the help begins with."""
+    parser.add_argument(
+        "--columns",
+        type=types.file,
+        metavar="FILE.json",
+        help=f'{when}columns with other names or units, {{"our name": "their column"}} (docs/how-to/logs.md)',
+    )
+    parser.add_argument(
+        "--reward",
+        metavar="MODULE:FUNCTION",
+        help=f"{when}compute rewards again, by a function (observation, action, next_observation) -> number",
+    )
+
+
 def add_backend(parser: argparse.ArgumentParser, when: str = "") -> None:
     """Add --backend and --jobs: where the runs of several seeds are carried out.  when: what the help begins with."""
     parser.add_argument("--backend", metavar="local|ray", help=f"{when}where the runs are executed (local)")

@@ -44,7 +44,9 @@ VERBS = {  # a new verb is a file in this folder and its line here
     "export": Verb(
         "export", "write the policy, or the experience, for other programs", "reverie export runs/idp -o idp.onnx"
     ),
-    "check": Verb("check", "test whether an environment is fit to learn on", "reverie check my_robot:make_env"),
+    "check": Verb(
+        "check", "test whether an environment, or a log, is fit to learn from", "reverie check my_robot:make_env"
+    ),
     "plan": Verb(
         "plan", "optimise trajectories, without learning", "reverie plan cartpole --method ilqg -o swing-up.mp4"
     ),

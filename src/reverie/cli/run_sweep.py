@@ -61,6 +61,10 @@ def train_seeds(options: Any) -> int:
             raise ConfigError(
                 f"--{flag.replace('_', '-')} is for one run; give that run's --out, and leave out --seeds"
             )
+    for flag in ("experience", "experience_share", "pretrain_updates", "columns", "reward"):
+        if getattr(options, flag) is not None:
+            named = "from" if flag == "experience" else flag.replace("_", "-")
+            raise ConfigError(f"--{named} is for one run; leave out --seeds, and give each run its --seed")
     return _run(options, _planned(options, "train", [options.settings]))
 
 

@@ -61,6 +61,8 @@ def train(options: Any) -> None:
         stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
         more: dict[str, Any] = {"limits": limits, "clock": clock, "hang_after": options.hang_after}
         more |= {"seed": options.seed or 0, "out": out, "tensorboard": options.tensorboard}
+        more |= {"experience": _log(options), "pretrain_updates": options.pretrain_updates}
+        more |= {} if options.experience_share is None else {"experience_share": options.experience_share}
         learner = rv.Learner(agent, options.env, **more)
         directory.write_call(Call(learner.steps, amount))
     with learner:
@@ -92,6 +94,10 @@ def _refuse_without_resume(options: Any) -> None:
     for flag in ("jobs", "backend"):
         if getattr(options, flag) is not None:
             raise ConfigError(f"--{flag} needs --seeds N")
+    if options.experience is None:
+        for flag in ("experience_share", "pretrain_updates", "columns", "reward"):
+            if getattr(options, flag) is not None:
+                raise ConfigError(f"--{flag.replace('_', '-')} needs --from, the logged transitions to learn from")
     if options.resume and options.out is None:
         raise ConfigError("--resume needs --out: the directory of the run to continue")
 
@@ -181,6 +187,7 @@ def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
     there: dict[str, tuple[Any, Any]] = {"env": (held.env, options.env)}
     there["seed"] = (held.seed, held.seed if options.seed is None else options.seed)
     other = {name: pair for name, pair in there.items() if pair[0] != pair[1]}
+    _refuse_other_log(directory, options, held)
     remedy = "resume with the same, or choose another --out"
     if not other and not options.relearn:
         other = differences(options, held.agent)
@@ -189,6 +196,34 @@ def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
         raise ConfigError(
             f"{directory.path} holds a run with {name} {found!r}, but the command has {asked!r}; {remedy}"
         )
+
+
+def _refuse_other_log(directory: RunDirectory, options: Any, held: Config) -> None:
+    """Raise ConfigError if --from and what belongs to it are not those of the run."""
+    if options.experience is None:
+        return
+    own = held.experience
+    there: dict[str, tuple[Any, Any]] = {"from": (None if own is None else own.source, options.experience)}
+    if own is not None:
+        there |= {
+            "experience-share": (own.share, options.experience_share),
+            "pretrain-updates": (own.pretrain_updates, options.pretrain_updates),
+            "reward": (own.reward, options.reward),
+        }
+    for name, (found, asked) in there.items():
+        if asked is not None and found != asked:
+            was = f"--{name} {found}" if found is not None else f"no --{name}"
+            raise ConfigError(
+                f"{directory.path} holds a run with {was}, but the command has --{name} {asked}; the run keeps its logged "
+                "transitions: leave out --from, or choose another --out"
+            )
+
+
+def _log(options: Any) -> rv.Log | None:
+    """Return the log that the command names, or None."""
+    if options.experience is None:
+        return None
+    return rv.Log(options.experience, options.columns, options.reward)
 
 
 def _new_directory(options: Any) -> Path:

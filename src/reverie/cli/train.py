@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds of a tick of the machine; learning fits into what is left",
     )
+    _add_experience(parser)
     _add_resuming(parser)
     add_evaluation(parser)
     groups.add_hang_after(parser)
@@ -87,6 +88,30 @@ def add_imagination(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(PLANNERS),
         help="let a planner drive a share of the episodes: ilqg on the fitted model, mpc on exact physics (off)",
     )
+
+
+def _add_experience(parser: argparse.ArgumentParser) -> None:
+    """Add what has an agent learn from logged transitions too."""
+    parser.add_argument(
+        "--from",
+        dest="experience",
+        metavar="FILE|RUN",
+        help="learn from logged transitions too: FILE.csv, FILE.npz, the directory of another run, or minari:NAME",
+    )
+    parser.add_argument(
+        "--experience-share",
+        type=types.number,
+        metavar="S",
+        help="with --from: their share of each minibatch at first, which falls as real steps come in (0.5)",
+    )
+    parser.add_argument(
+        "--pretrain-updates",
+        type=types.whole,
+        metavar="N",
+        help="with --from: minibatch updates on them before the first real step (as many as would have followed them, "
+        "at most 10,000)",
+    )
+    groups.add_log(parser, "with --from: ")
 
 
 def _add_resuming(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,10 @@ class Replay:
         """Delete all rows."""
         self.added = 0
 
+    def newest(self, most: int) -> np.ndarray:
+        """Return the newest rows, at most so many, the newest first."""
+        return self.rows[(self.added - 1 - np.arange(min(len(self), most))) % len(self.rows)]
+
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Return rows [*shape, width] drawn uniformly from those that are stored."""
         return self.rows[generator.integers(len(self), size=shape)]

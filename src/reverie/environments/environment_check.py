@@ -107,6 +107,25 @@ def _rollout(adapter: EnvAdapter, steps: int, seed: int) -> _Rollout:
     return _Rollout(seen, np.array(rewards), lengths, deaths, timeouts, both, seconds)
 
 
+def observed(adapter: EnvAdapter, steps: int, seed: int = 0) -> np.ndarray:
+    """Return the observations [K, n] of random steps and of the starts of their episodes.
+
+    Raises WorldError where the environment raises, or returns unusable values.
+    """
+    generator, episode = np.random.default_rng(seed), 0
+    found = [adapter.reset(seed)]
+    for number in range(1, steps + 1):
+        raise_if_interrupted()
+        _, observation, terminated, truncated = adapter.step(
+            adapter.spec.to_world(adapter.spec.random(generator)), number
+        )
+        found.append(observation)
+        if terminated or truncated:
+            episode += 1
+            found.append(adapter.reset(seed + episode))
+    return np.stack(found)
+
+
 def _spaces(adapter: EnvAdapter) -> Finding:
     spec, env = adapter.spec, adapter.env
     seen, action = described(env.observation_space), described(env.action_space)

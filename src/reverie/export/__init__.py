@@ -2,5 +2,5 @@
 
 `program` turns a policy into simple steps, `fusing` shortens them, `onnx_file` and `array_file` write them, and
 `policy_file` checks what was written against the policy itself. `reverie.policy` reads the plain arrays with NumPy alone.
-`experience_arrays` and `experience_file` write transitions in the environment's units.
+`experience_file` writes transitions in the environment's units; `reverie.logs` reads them back.
 """

@@ -14,13 +14,13 @@ import numpy as np
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, StorageError, one_line
 from reverie.export.array_file import npz_bytes
-from reverie.export.experience_arrays import Experience, experience_of
+from reverie.logs.experience_arrays import Experience, experience_of
+from reverie.logs.minari_log import MINARI, library
 from reverie.storage.output_file import output_at, require_ending
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import table_of
 
 ENDINGS = (".csv", ".npz")
-MINARI = "minari:"
 ROWS = 1_000  # that are turned into text at a time
 EPISODE_BYTES = 20_000  # that HDF5 adds to each episode's arrays
 
@@ -176,17 +176,3 @@ def _require_name(name: str) -> None:
     if not re.search(r".-v\d+$", name):
         what = f"{name} has no version" if name else "minari: lacks the name of a dataset"
         raise ConfigError(f"{what}; give for example minari:{name or 'line7/shift3'}-v0")
-
-
-def library() -> Any:
-    """Return the package `minari`.  Raises ConfigError, which says how to get it, where it is not installed."""
-    try:
-        import h5py  # which Minari's files need
-        import minari
-        from minari import data_collector, storage
-    except ImportError:
-        raise ConfigError(
-            "a Minari dataset is written by a package that is not installed: pip install 'reverie[minari]'"
-        ) from None
-    del h5py, data_collector, storage
-    return minari

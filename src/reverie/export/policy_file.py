@@ -12,10 +12,10 @@ from reverie.core.errors import ConfigError, DivergedError
 from reverie.core.machine_limits import ResolvedLimits
 from reverie.core.words import count
 from reverie.export import array_file, onnx_file
-from reverie.export.experience_arrays import units_of
 from reverie.export.fusing import fused
 from reverie.export.program import trace
 from reverie.export.run_end import how_it_ended
+from reverie.logs.experience_arrays import units_of
 from reverie.storage.output_file import output_at, require_ending
 from reverie.training.provenance import versions
 from reverie.training.saved_policy import SavedPolicy

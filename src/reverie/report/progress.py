@@ -13,14 +13,24 @@ from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
 from reverie.report.multi_progress import duration
-from reverie.training.callbacks import Began, Compiling, Ended, EpisodeEnded, Evaluated, Event, Noticed, StepEnded
+from reverie.training.callbacks import (
+    Began,
+    Compiling,
+    Ended,
+    EpisodeEnded,
+    Evaluated,
+    Event,
+    Noticed,
+    Pretraining,
+    StepEnded,
+)
 
 LOG_SECONDS = 10.0  # between lines, where stderr is not a terminal
 DRAW_SECONDS = 0.1
 SETTLED_SECONDS = 1.0  # after the first step, before a rate is shown
 SHORTEST_BAR, LONGEST_BAR = 8, 40  # characters
 GAP = "  "  # between the parts of a line
-COMPILING = "compiling …"
+COMPILING, PRETRAINING = "compiling …", "learning from the log …"
 
 Status = Callable[[str], Sequence[str]]
 
@@ -186,6 +196,8 @@ class Progress:
     def _show(self, learner: Any, event: Event, countdown: Countdown) -> None:
         if isinstance(event, Compiling):
             countdown.say(COMPILING)
+        elif isinstance(event, Pretraining):
+            countdown.say(PRETRAINING)
         elif isinstance(event, Ended):
             countdown.stop()
         elif isinstance(event, Noticed):

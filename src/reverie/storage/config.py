@@ -117,6 +117,17 @@ class Call(msgspec.Struct):
     steps: Count
 
 
+class Experience(msgspec.Struct, omit_defaults=True):
+    """Logged transitions that a run learns from, and how."""
+
+    source: str  # where they came from; experience/logged.safetensors holds them
+    transitions: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    crc: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # of that file
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    pretrain_updates: Count
+    reward: str | None = None  # the function that computed the rewards; None: they are the log's
+
+
 class Config(msgspec.Struct, omit_defaults=True):
     """Everything that decides a run."""
 
@@ -127,6 +138,7 @@ class Config(msgspec.Struct, omit_defaults=True):
     env: str | None = None
     spec: Spec | None = None  # where the user's own program is the environment
     world: Spec | None = None  # description of the environment; missing in older versions
+    experience: Experience | None = None  # None: it learns from its own steps alone
     versions: dict[str, str | None] = {}
     command: str = ""
     limits: WrittenLimits | None = None  # of the machine, beyond the bounds of its actuators

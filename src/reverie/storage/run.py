@@ -56,6 +56,7 @@ class RunDirectory:
         self.config_file = self.path / "config.json"
         self.call_file = self.path / "call.json"
         self.journal_file = self.path / "experience" / "journal.bin"
+        self.logged_file = self.path / "experience" / "logged.safetensors"  # where it learns from a log
         self.latest_file = self.path / "checkpoint" / "latest.safetensors"
         self.previous_file = self.path / "checkpoint" / "previous.safetensors"
         self.next_file = self.path / "checkpoint" / "next.safetensors"  # while it is being written

@@ -10,7 +10,9 @@ from reverie.core.errors import ConfigError
 from reverie.core.limiter import Limiter
 from reverie.environments.values import truth
 from reverie.training import learner_arguments, resume_commands
+from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.machine_warnings import warn_of_machine
+from reverie.training.pretraining import pretraining_left
 from reverie.training.recorded_trainer import RecordedTrainer
 from reverie.training.trainer import Trainer
 from reverie.training.units import Units
@@ -63,6 +65,18 @@ class AskTell:
             self.trainer.programs.compile(names)
         return self
 
+    @resume_commands.ends_with_line
+    def pretrain(self) -> Self:
+        """Run the updates on logged transitions that come before the first real step; return this learner.
+
+        Without this call, the first `ask` runs them (and says so on stderr), and so does `learn`.  A call that was
+        interrupted goes on where it stopped, also after `load`.
+        """
+        interrupted: list[bool] = []
+        with self._session.owner.using(), deferred_interrupts(lambda: interrupted.append(True)):
+            self._session.pretrain(lambda: bool(interrupted))
+        return self
+
     @overload
     def ask(self, observation: Any, ticket: Literal[False] = False) -> np.ndarray: ...
 
@@ -83,6 +97,9 @@ class AskTell:
             learner_arguments.print_compiling(self.config.name)
             with self._session.owner.using():
                 self.compile()
+        if pretraining_left(self.trainer):
+            learner_arguments.print_pretraining(self.config.name)
+            self.pretrain()
         several = learner_arguments.flag("ask(ticket)", ticket)
         action = self._units.outside(self._session.act(self._units.one(observation), several=several))
         newest = self._session.pending.newest

@@ -25,6 +25,12 @@ class Compiling(NamedTuple):
     step: int
 
 
+class Pretraining(NamedTuple):
+    """Logged transitions are being learnt from before the first real step.  It may take seconds or minutes."""
+
+    step: int
+
+
 class Ended(NamedTuple):
     """`learn` ends, for whatever reason."""
 
@@ -63,7 +69,7 @@ class Noticed(NamedTuple):
     text: str
 
 
-Event = Began | Compiling | StepEnded | EpisodeEnded | Evaluated | Noticed | Ended
+Event = Began | Compiling | Pretraining | StepEnded | EpisodeEnded | Evaluated | Noticed | Ended
 
 
 class Callback(Protocol):

@@ -82,6 +82,13 @@ class Health(msgspec.Struct):
     clipped: list[str]
 
 
+class Logged(msgspec.Struct):
+    """State of learning from logged transitions."""
+
+    pretrained: Count  # updates before the first real step
+    generator: Generator
+
+
 class Facts(msgspec.Struct):
     """What every checkpoint holds."""
 
@@ -103,10 +110,14 @@ class Facts(msgspec.Struct):
     plan: Plan | None = None
     health: Health | None = None
     set_aside: list[tuple[Count, Count]] = []
+    logged: Logged | None = None
 
     def __post_init__(self):
+        before = 0 if self.logged is None else self.logged.pretrained
+        most = {"episodes": self.steps, "owed": self.steps}
+        most |= dict.fromkeys(("updates", "metric_count"), self.steps + before)
         for name in ("episodes", "updates", "owed", "metric_count"):
-            if getattr(self, name) > self.steps:
+            if getattr(self, name) > most[name]:
                 raise ValueError(f"{name} are {getattr(self, name)} after {count(self.steps, 'step')}")
         if self.updates == 0 and (self.minibatches or self.metric_count):
             raise ValueError("minibatches without an update")

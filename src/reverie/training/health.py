@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
+from numpy.typing import ArrayLike
 
 from reverie.core.agent import Agent
 from reverie.data.outliers import FAR_REWARD, ReplacedOutliers
@@ -77,14 +78,26 @@ def stuck_share(actions: np.ndarray) -> float:
     return float(np.mean(np.abs(actions.mean(axis=0)) > STUCK))
 
 
-class Health:
-    """Counters of problems.  `new` holds the notices that have not been taken yet."""
+def _usual(rewards: np.ndarray) -> np.ndarray:
+    """Return rewards without outliers by their size alone."""
+    return rewards[np.abs(rewards) < FAR_REWARD]
 
-    def __init__(self, agent: Agent):
+
+class Health:
+    """Counters of problems.  `new` holds the notices that have not been taken yet.
+
+    logged: rewards [N] of logged transitions, which count like those of real steps.
+    """
+
+    def __init__(self, agent: Agent, logged: ArrayLike = ()):
         self._discount, self._scale = agent.requirements.discount, agent.requirements.reward_scale
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
-        self.low = self.high = 0.0  # of the rewards so far and 0
+        self._logged = _usual(np.asarray(logged, float))
+        self.low, self.high = (
+            self._logged.min(initial=0.0).item(),
+            self._logged.max(initial=0.0).item(),
+        )  # so far, and 0
         self._lasting: dict[str, int] = {}  # rows of metrics that each problem has lasted
         self._clipped: set[str] = set()  # names of the numbers already reported as clipped
         self.new: list[Notice] = []
@@ -202,8 +215,7 @@ class Health:
 
         facts: None for a checkpoint that was written before these counters existed.
         """
-        rewards = rows[:, sum(self._sizes)]
-        rewards = rewards[np.abs(rewards) < FAR_REWARD]
+        rewards = np.concatenate([self._logged, _usual(rows[:, sum(self._sizes)])])
         self.low, self.high = rewards.min(initial=0.0).item(), rewards.max(initial=0.0).item()
         if facts is not None:
             self.skipped, self.in_a_row = facts["skipped"], facts["in_a_row"]

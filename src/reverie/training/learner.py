@@ -16,6 +16,7 @@ from reverie.core.limiter import Limiter
 from reverie.core.machine_limits import Limits
 from reverie.environments.env_factory import EnvSource, make_env
 from reverie.imagination.settings import source_for
+from reverie.logs.log import Log
 from reverie.storage.config import Config
 from reverie.storage.copy import copy_run
 from reverie.storage.run import RunDirectory, folder
@@ -39,6 +40,8 @@ from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
 from reverie.training.evaluation_env import EvaluationEnv
 from reverie.training.learner_arguments import LearnerArguments
+from reverie.training.logged_experience import SHARE, argument_of, kept
+from reverie.training.pretraining import pretraining_left
 from reverie.training.recorded_trainer import RecordedTrainer
 from reverie.training.resuming import ResumeOptions
 from reverie.training.temporary_run import temporary_run
@@ -60,6 +63,8 @@ class Learner(AskTell):
     clock: the pace of the machine (`rv.Clock`), into which learning has to fit.
     hang_after: seconds that a call of the environment may take in `learn`, `evaluate` and `close`, after which WorldError
         is raised (docs/stopping.md).  None: any time.
+    experience: logged transitions to learn from too, an `rv.Log` or its source.  experience_share, pretrain_updates: their
+        share of each minibatch at first, and minibatches before the first real step (docs/how-to/logs.md).
     Raises ConfigError, SpaceError, WorldError or StorageError, each with one sentence that says what to do.
     """
 
@@ -77,14 +82,19 @@ class Learner(AskTell):
         limits: Limits | None = None,
         clock: Clock | None = None,
         hang_after: float | None = None,
+        experience: Log | str | Path | None = None,
+        experience_share: float = SHARE,
+        pretrain_updates: int | None = None,
     ):
         if out is not None:
             RunDirectory(out).require_new()
-        options = tensorboard, timed_checkpoints, limits, clock, hang_after
+        logs = argument_of(experience, experience_share, pretrain_updates)
+        options = tensorboard, timed_checkpoints, limits, clock, hang_after, 0, logs
         self._open(LearnerArguments(config, env, spec, seed, out, evaluation_env, *options))
 
     def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
-        config, env, spec, seed, out, evaluation_env, tensorboard, timed, limits, clock, hang_after, state_dim = given
+        config, env, spec, seed, out, evaluation_env, tensorboard, timed = given[:8]
+        limits, clock, hang_after, state_dim, experience = given[8:]
         learner_arguments.require_possible(config, env, spec, seed, limits, hang_after)
         config = learner_arguments.paced(config, clock)
         if tensorboard:
@@ -104,7 +114,8 @@ class Learner(AskTell):
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
         # Built before the directory is opened, so that settings that cannot work leave no run behind.
-        self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit))
+        logged = None if experience is None else experience.for_agent(agent, self.seed)
+        self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit), logged)
         raise_if_interrupted()
 
         self._units = Units(self.spec, first, limiter)
@@ -123,7 +134,7 @@ class Learner(AskTell):
         try:
             run.open()
             new = provenance.configuration(config, env, self.spec, self.seed, tensorboard, limits, clock)
-            self._written = provenance.begin(run, new) if prepare is None else prepare(run, trainer)
+            self._written = provenance.begin(run, new, logged) if prepare is None else prepare(run, trainer)
             self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim, limiter, clock)
             self._guard = hang_guard.around_run(hang_after, self.spec.name, self._session.records.journal)
         except BaseException:
@@ -212,6 +223,9 @@ class Learner(AskTell):
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
                 self._emit(events.Compiling(self.steps))
                 self.compile(steps_left)
+            if min(steps_left, episodes_left) > 0 and pretraining_left(self.trainer):
+                self._emit(events.Pretraining(self.steps))
+                self._session.pretrain(lambda: self._stop)
             waited = 0
             while steps_left > 0 and episodes_left > 0 and not self._stop:
                 row = self._turns.step(self._session)
@@ -355,7 +369,7 @@ class Learner(AskTell):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
             limits = limits_config.read(held, run) if allowed.limits is None else allowed.limits
             clock = allowed.clock or (None if held.clock is None else Clock(held.clock.period, held.clock.tolerance))
-            options = held.tensorboard, not go_back, limits, clock, allowed.hang_after, states
+            options = held.tensorboard, not go_back, limits, clock, allowed.hang_after, states, kept(run, held)
             given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))
             try:

@@ -20,6 +20,7 @@ from reverie.imagination.settings import Imagination
 from reverie.storage.experience import SOURCES
 from reverie.training.callbacks import Callback
 from reverie.training.clock import Clock
+from reverie.training.logged_experience import ExperienceArgument
 
 LONGEST_REASON = 500  # characters of the reason for an abort
 
@@ -39,6 +40,7 @@ class LearnerArguments(NamedTuple):
     clock: Any = None  # a Clock, or None
     hang_after: Any = None  # seconds, or None
     state_dim: int = 0
+    experience: ExperienceArgument | None = None  # logged transitions
 
 
 def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = None, hang_after: Any = None) -> None:
@@ -140,6 +142,11 @@ def evaluation_env(given: EnvSource | None, source: EnvSource | None) -> EnvAdap
     if chosen is None:
         raise ConfigError("evaluate() needs an environment of its own: give evaluation_env= to the Learner")
     return make_env(chosen)
+
+
+def print_pretraining(name: str) -> None:
+    """Say on stderr why the first step takes longer than the others."""
+    print(f"{name}: learning from logged transitions, before the first step", file=sys.stderr, flush=True)
 
 
 def print_compiling(name: str) -> None:

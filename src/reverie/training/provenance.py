@@ -20,6 +20,7 @@ from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.training import agent_config, limits_config, trust
 from reverie.training.clock import Clock
+from reverie.training.logged_experience import LoggedExperience
 
 PACKAGES = ("reverie", "jax", "jaxlib", "numpy", "optax", "gymnasium", "mujoco")
 
@@ -76,12 +77,14 @@ def configuration(
     )
 
 
-def begin(run: RunDirectory, config: Config) -> Config:
+def begin(run: RunDirectory, config: Config, logged: LoggedExperience | None = None) -> Config:
     """Write config.json of a new run, signed if it names code.
 
+    logged: transitions that the run is to keep; they are written first, since config.json names them.
     Raises StorageError where another run began in the directory meanwhile.
     """
     run.require_new()
+    config = config if logged is None else config.changed(experience=logged.keep(run))
     run.write_config(config, sign=bool(trust.foreign_code(config)))
     return config
 

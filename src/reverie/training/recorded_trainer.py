@@ -5,6 +5,7 @@ There is no environment here: observations and outcomes come from the caller, wh
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from reverie.training.machine_checks import MachineChecks
 from reverie.training.open_episodes import OpenEpisodes
 from reverie.training.owner import Owner, exclusive
 from reverie.training.pending_asks import MOST, Asked, PendingAsks
+from reverie.training.pretraining import pretraining
 from reverie.training.run_identity import config_facts, identity
 from reverie.training.run_logger import RecordedStep, RunLogger, packed, seen
 from reverie.training.trainer import METRICS_EVERY, Trainer
@@ -219,6 +221,12 @@ class RecordedTrainer:
         self.records.write_event(notice._asdict(), durable=True)
 
     @exclusive
+    def pretrain(self, stops: Callable[[], bool] = lambda: False) -> None:
+        """Run the updates before the first real step.  stops: whether to leave the rest to another call, or to resume."""
+        for _ in pretraining(self.trainer, stops):
+            self._checkpoint_if_due()
+
+    @exclusive
     def record_and_learn(
         self,
         reward: float,
@@ -402,6 +410,8 @@ class RecordedTrainer:
             self._count(row)
         for turn in range(min(self.env_count, done)):
             self.open.restore(turn, records[turn : done : self.env_count])
+        if len(records) > done:
+            self.pretrain(lambda: raise_if_interrupted() is not None)
         for record in records[done:]:
             raise_if_interrupted()
             self._learn_again(RecordedStep.of(record))

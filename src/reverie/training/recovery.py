@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
     if out.resolve().is_relative_to(path.resolve()):
         raise StorageError(f"cannot write {out}: it lies within the damaged run; choose another -o")
     report = Recovery(str(path), str(out))
-    config = _config(run, report)
+    config = _without_lost_log(run, _config(run, report), report)
     line, found = _experience(run, config, report)
     with new_folder(out) as folder:
         new = RunDirectory(folder)
@@ -123,6 +124,20 @@ def _config(run: RunDirectory, report: Recovery) -> Config | None:
     return None
 
 
+def _without_lost_log(run: RunDirectory, config: Config | None, report: Recovery) -> Config | None:
+    """Return a config that names no logged transitions where the run's copy of them is damaged."""
+    if config is None or config.experience is None:
+        return config
+    try:
+        if zlib.crc32(read_regular(run.logged_file)) == config.experience.crc:
+            return config
+    except (StorageError, OSError):
+        pass
+    report.left_out.append("experience/logged.safetensors: damaged, so nothing more is learnt from the log")
+    report.config = "without its logged transitions" if report.config == "whole" else report.config
+    return config.changed(experience=None)
+
+
 def _copies(run: RunDirectory, header: Header | None) -> list[tuple[int, str, dict[str, Any]]]:
     """Return (step, place, content of config.json then) for each copy that is found, the newest first."""
     found = []
@@ -138,7 +153,8 @@ def _copies(run: RunDirectory, header: Header | None) -> list[tuple[int, str, di
 def _written_anew(run: RunDirectory) -> set[Path]:
     """Return the files of a run that `recover` does not simply copy."""
     checkpoints = set(run.latest_file.parent.glob("*.safetensors"))
-    return run.own_files | checkpoints | {run.journal_file.with_name("journal.next")}
+    others = {run.journal_file.with_name("journal.next")}
+    return (run.own_files | checkpoints | others) - {run.logged_file}
 
 
 def _call(run: RunDirectory, new: RunDirectory, found: Renumbered, report: Recovery) -> None:

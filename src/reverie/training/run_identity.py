@@ -21,7 +21,13 @@ def identity(config: Config) -> dict[str, Any]:
     """Return what decides the result of learning, for a checkpoint's header."""
     spec = config.env_spec
     agent = msgspec.to_builtins(config.agent)
-    return {"agent": agent, "env": config.env, "seed": config.seed} | ({} if spec is None else _bounds(spec))
+    found = {"agent": agent, "env": config.env, "seed": config.seed} | ({} if spec is None else _bounds(spec))
+    return found | _experience(config)
+
+
+def _experience(config: Config) -> dict[str, Any]:
+    """Return what is learnt from besides real steps; {} where there is nothing."""
+    return {} if config.experience is None else {"experience": msgspec.to_builtins(config.experience)}
 
 
 def _bounds(spec: Spec) -> dict[str, list[float]]:
@@ -81,6 +87,8 @@ def require_as_begun(run: RunDirectory, config: Config, header: Header | None) -
         differences += [] if was in agents else _differences(now, was)
         for name in ("env", "seed"):
             differences += _differences({name: getattr(config, name)}, {name: header.begun.get(name)})
+        if own := _experience(config):
+            differences += _differences(own, {"experience": header.begun.get("experience")})
     spec = config.env_spec
     if spec is not None and header is not None and header.world is not None and not config.moving:
         differences += _differences(_bounds(spec), _bounds(header.world))

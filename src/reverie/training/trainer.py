@@ -24,6 +24,7 @@ from reverie.training.diagnosis import exploration, symptoms
 from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
 from reverie.training.finite_checks import finite_actions, within
 from reverie.training.health import NAMES, Health
+from reverie.training.logged_experience import LoggedExperience
 from reverie.training.owed_updates import OwedUpdates
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
@@ -38,10 +39,12 @@ class Trainer:
     A new policy is read back as one flat array, and only when it is next needed, so that the update runs while the
     environment moves.  Acting uses plain NumPy, since a compiled call costs more than the small network itself.
     agent: pure functions of a state.  seed: decides every random draw.  source: another source of minibatches, which
-        also acts in some episodes.
+        also acts in some episodes.  logged: logged transitions that fill a share of each minibatch.
     """
 
-    def __init__(self, agent: Agent, seed: int, source: ExperienceSource | None = None):
+    def __init__(
+        self, agent: Agent, seed: int, source: ExperienceSource | None = None, logged: LoggedExperience | None = None
+    ):
         self.agent, self.seed = agent, seed
         self.root = jax.random.key(seed)
         n, m = agent.spec.observation_dim, agent.spec.action_dim
@@ -57,8 +60,12 @@ class Trainer:
         self.steps = self.episodes = self.updates = self.minibatches = 0
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
-        self.source = source
-        self.health, self.outliers = Health(agent), Outliers(self.replay, n, m)
+        self.source, self.logged = source, logged
+        self.warmup_steps = requirements.warmup_steps if logged is None else 0
+        self.health, self.outliers = (
+            Health(agent, () if logged is None else logged.rewards),
+            Outliers(self.replay, n, m),
+        )
         self._diverged: str | None = None
         self.state_dim = 0 if source is None else source.state_dim
 
@@ -86,6 +93,7 @@ class Trainer:
         """The columns of `metrics`, in order."""
         others = () if self.source is None else self.source.metric_names
         own = (*self._metric_names, *self._diagnosis_names, "exploration", "episode")
+        own = own if self.logged is None else (*own, "logged_share")
         return ("step", "updates", *own, *NAMES, *others)
 
     @property
@@ -153,7 +161,7 @@ class Trainer:
         )
 
     def _set_outliers_aside(self) -> None:
-        if found := self.outliers.set_aside():
+        if len(self.replay) and (found := self.outliers.set_aside()):
             self.health.set_aside(found, len(self.outliers.pairs), self.steps, self.episodes)
 
     @property
@@ -199,6 +207,8 @@ class Trainer:
     def first_update(self) -> int:
         """The earliest step at which learning can begin."""
         requirements = self.agent.requirements
+        if self.logged is not None:
+            return 1
         return (
             len(self.replay.rows)
             if requirements.rollout
@@ -219,7 +229,7 @@ class Trainer:
     @property
     def actor(self) -> str:
         """Who chooses the next action: "random" (warm-up), "planner" or "policy"."""
-        if self.steps < self.agent.requirements.warmup_steps:
+        if self.steps < self.warmup_steps:
             return "random"
         return "planner" if self.source is not None and self.source.planner_acts else "policy"
 
@@ -229,7 +239,7 @@ class Trainer:
         state: the environment's state [state_dim], if it is recorded.  again: draw the noise only; the action is known.
         Raises DivergedError where the action is not finite.
         """
-        if self.steps < self.agent.requirements.warmup_steps:
+        if self.steps < self.warmup_steps:
             self.acting_version = self._published[1]
             return self.agent.spec.random(self.noise_generator)
         noise = self.noise_generator.standard_normal(self.agent.spec.action_dim, np.float32)
@@ -269,11 +279,7 @@ class Trainer:
                 self._look_for_outliers(row)
         if requirements.rollout:
             self.owed.owe(self.steps % len(self.replay.rows) == 0)
-        elif (
-            self.steps > requirements.warmup_steps
-            and self.steps >= requirements.batch_size
-            and requirements.updates_per_step
-        ):
+        elif self.steps >= self.first_update and requirements.updates_per_step:
             self.owed.owe(1)
         self.owed.after_step(last)
         if self.source is None:
@@ -318,9 +324,11 @@ class Trainer:
     def _minibatches(self) -> np.ndarray:
         """Return packed minibatches [I or (1 + l) I, B, width]."""
         requirements = self.agent.requirements
+        shape, draws = (requirements.updates_per_step, requirements.batch_size), self.sample_generator
+        logged, real = self.logged, self.replay
         with self._sharing:
-            rows = self.replay.sample(self.sample_generator, (requirements.updates_per_step, requirements.batch_size))
-        if self.source is not None:
+            rows = real.sample(draws, shape) if logged is None else logged.mixed(real, draws, *shape)
+        if self.source is not None and self.steps:
             others = self.source.minibatches(requirements.updates_per_step, requirements.batch_size)
             rows = rows if others is None else np.concatenate([others, rows])
         return rows
@@ -340,11 +348,12 @@ class Trainer:
         size = len(self.replay)
         sampled = np.linspace(0, size - 1, self._diagnosed).astype(int)  # old and new ones, without a random draw
         diagnosis = {k: float(v) for k, v in self._diagnose(self.state, self.replay.rows[sampled]).items()}
-        newest = (self.replay.added - 1 - np.arange(min(size, METRICS_EVERY))) % len(self.replay.rows)
         means = dict(zip(self._metric_names, (self._sums / self._count).tolist(), strict=True))
         self._sums, self._count = np.zeros(len(self._metric_names)), 0
         counts = {"step": self.steps, "updates": self.minibatches}
-        others = {"exploration": exploration(self.agent, policy, self.replay.rows[newest]), "episode": self.episodes}
+        newest = self.replay.newest(METRICS_EVERY)
+        others = {"exploration": exploration(self.agent, policy, newest), "episode": self.episodes}
+        others |= {} if self.logged is None else {"logged_share": self.logged.share(self.steps)}
         row = counts | means | diagnosis | others
         now = symptoms(self.agent, policy, self.state, self.replay.rows[sampled], len(self.outliers.pairs))
         row |= self.health.judge(row, now) | ({} if self.source is None else self.source.metrics())
@@ -354,8 +363,7 @@ class Trainer:
         """Return whether a snapshot's arrays, and the policy's actions on the newest observations, are finite."""
         if not within((arrays["state"], arrays["memory"])):
             return False
-        newest = (self.replay.added - 1 - np.arange(min(len(self.replay), 8))) % len(self.replay.rows)
-        seen = self.replay.rows[newest, : self.agent.spec.observation_dim]
+        seen = self.replay.newest(8)[:, : self.agent.spec.observation_dim]
         with np.errstate(all="ignore"):
             return not len(seen) or bool(np.isfinite(self.agent.greedy(self._published[0], seen)).all())
 
@@ -384,6 +392,8 @@ class Trainer:
             "health": self.health.facts(),
             "set_aside": [list(pair) for pair in self.outliers.pairs],
         }
+        if self.logged is not None:
+            facts["logged"] = self.logged.snapshot()
         arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
         if self.source is not None:
             others, known = self.source.snapshot()
@@ -407,6 +417,8 @@ class Trainer:
         self.health.restore(facts.get("health"), rows)
         self.outliers.restore(facts.get("set_aside", []), rows)
         self.replay.extend(rows)
+        if self.logged is not None:
+            self.logged.restore(facts["logged"])
         if self.source is not None:
             others = {k.removeprefix(SOURCE_PREFIX): v for k, v in arrays.items() if k.startswith(SOURCE_PREFIX)}
             self.source.restore(others, facts)
