@@ -61,6 +61,8 @@ def train_seeds(options: Any) -> int:
             raise ConfigError(
                 f"--{flag.replace('_', '-')} is for one run; give that run's --out, and leave out --seeds"
             )
+    if options.collectors is not None:
+        raise ConfigError("--collectors is for one run; leave out --seeds")
     return _run(options, _planned(options, "train", [options.settings]))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
-NOISE, SAMPLE, RESET, EVALUATE, LOOK, PLANNED_EPISODES, IMAGINED, MODEL = range(8)  # streams of NumPy seeds
+NOISE, SAMPLE, RESET, EVALUATE, LOOK, PLANNED_EPISODES, IMAGINED, MODEL, COLLECTED = range(9)  # streams of NumPy seeds
 
 
 def seed_of(seed: int, stream: int, number: int = 0) -> int:
