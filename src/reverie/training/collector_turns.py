@@ -21,7 +21,7 @@ from reverie.training.health import Notice
 from reverie.training.recorded_trainer import RecordedTrainer
 from reverie.training.run_logger import RecordedStep
 
-BACKENDS = ("local",)
+BACKENDS = ("local", "ray")
 MOST = 1000
 
 
@@ -183,6 +183,10 @@ def require_backend(name: Any) -> None:
     """Raise ConfigError unless collectors can run there."""
     if name not in BACKENDS:
         raise unknown("backend", str(name), BACKENDS)
+    if name == "ray":
+        from reverie.collecting import ray_collectors
+
+        ray_collectors.require()
 
 
 def require_no_clock(has_clock: bool, in_background: bool) -> None:
@@ -226,7 +230,10 @@ def _name_of(env: EnvSource | None, name: str) -> str:
 
 
 def _backend(name: str, count: int) -> Backend:
-    del name, count
+    if name == "ray":
+        from reverie.collecting.ray_collectors import RayCollectors
+
+        return RayCollectors(count)
     from reverie.collecting.local_collectors import LocalCollectors
 
     return LocalCollectors()
