@@ -10,7 +10,18 @@ import sys
 import pytest
 
 ROOMS = ["core", "maths", "tabular", "data", "control", "models", "algorithms", "domains", "environments", "storage"]
-ROOMS += ["logs", "planning", "imagination", "training", "export", "report", "experiments", "bench", "cli"]
+ROOMS += [
+    "logs",
+    "planning",
+    "imagination",
+    "collecting",
+    "training",
+    "export",
+    "report",
+    "experiments",
+    "bench",
+    "cli",
+]
 # Rooms above all that the package itself exports: a lower one would import, by that name, what lies above it.
 MAY_IMPORT_THE_PACKAGE = ("experiments", "bench", "cli")
 SRC = pathlib.Path(__file__).parents[2] / "src" / "reverie"
@@ -115,6 +126,7 @@ READERS = {
     "DictReader": (),
 }
 DECODES_ITS_OWN = (
+    "collecting/messages.py",
     "experiments/execution/missing_runs.py",
     "experiments/execution/local_backend.py",
     "core/errors.py",

@@ -434,6 +434,25 @@ def test_worlds_that_take_turns_keep_them(tmp_path):
     assert new.records["flags"][4:6].tolist() == [TRUNCATED] * 2 and new.untouched == 4
 
 
+def test_episodes_of_collectors_go_on_until_a_gap(tmp_path):
+    """Two collectors take turns by chunks of two steps; what mixes is kept as it is, and what a gap cuts is ended."""
+    book = Journal(tmp_path / "journal.bin", 2, 1)
+    episodes = [1, 1, 2, 2, 1, 1, 2, 2, 1, 3, 2, 3]
+    for step, episode in enumerate(episodes, 1):
+        book.append(step, 1e9, episode, int(step == 9), 0.0, [0.0], [episode] * 2, [episode] * 2)
+    book.close()
+    records = journal.read(tmp_path / "journal.bin")[1]
+    same = renumbered(records, 1)
+    assert (same.records == records).all() and same.untouched == 12 and same.cut_episodes == []
+    cut = renumbered(records[np.arange(12) != 5], 1)  # step 6, of episode 1; both episodes go on after it
+    assert cut.records["episode"].tolist() == [1, 1, 2, 2, 1, 3, 3, 4, 5, 3, 5]
+    assert cut.records["observation"][:, 0].tolist() == [1, 1, 2, 2, 1, 2, 2, 1, 3, 2, 3]
+    assert cut.records["flags"].tolist() == [0, 0, 0, TRUNCATED, TRUNCATED, 0, 0, 1, 0, 0, 0]
+    assert cut.cut_episodes == [1, 2] and cut.untouched == 3
+    late = renumbered(records[2:], 1)  # the first two are lost
+    assert late.records["episode"].tolist() == [1, 1, 2, 2, 1, 1, 2, 3, 1, 3] and late.cut_episodes == [2]
+
+
 # ---- the tail
 
 

@@ -16,6 +16,16 @@ import reverie as rv
 from fuzz.mutate import NUMBERS, ODD, TEXTS, damaged, damaged_json, pick
 from reverie import cli
 from reverie.cli import run_report, run_watch
+from reverie.collecting.messages import (
+    Chunk,
+    Request,
+    failed_of,
+    frame,
+    read_frame,
+    ready_of,
+    setup_of,
+    step_dtype,
+)
 from reverie.core.errors import ReverieError
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.experiments.analysis import paper_report, sweep_report
@@ -292,6 +302,30 @@ def world(generator, fixtures):
     assert type(flat[0]) is float and np.isfinite(flat[1]).all() and type(flat[2]) is type(flat[3]) is bool
 
 
+def messages(generator, fixtures):
+    """Read what a damaged collector, or a damaged learner, sends."""
+    dtype = step_dtype(2, 1)
+    spec = {"observation_dim": 2, "action_low": [-1.0], "action_high": [1.0]}
+    ready = {"protocol": 1, "reverie": "1", "host": "h", "process": 1, "spec": spec}
+    setup = {"protocol": 1, "reverie": "1", "env": "reacher", "path": [], "seed": [1], "acting": {}}
+    contents = {
+        "setup": damaged_json(generator, setup).encode(),
+        "request": Request(1, 8, 0, 3, b"w").to_bytes(),
+        "ready": damaged_json(generator, ready).encode(),
+        "chunk": Chunk(1, np.zeros(3, dtype)).to_bytes(),
+        "failed": damaged_json(generator, {"kind": "WorldError", "text": "x"}).encode(),
+    }
+    stream = b"".join(frame(kind, content) for kind, content in contents.items())
+    if generator.random() < 0.5:
+        stream = damaged(generator, stream)
+    file = io.BytesIO(stream)
+    readers = {"setup": setup_of, "request": Request.of, "ready": ready_of, "failed": failed_of}
+    readers["chunk"] = lambda content: Chunk.of(content, dtype)
+    while (message := read_frame(file)) is not None:
+        with contextlib.suppress(ValueError):  # then a collector is replaced
+            readers[message[0]](message[1])
+
+
 WORDS = [
     ["train", "naf", "worlds:LinearWorld", "--steps", "@", "--quiet", "--out", "NO/t", "--set", "hidden=0"],
     ["train", "@", "worlds:LinearWorld", "--steps", "1"],
@@ -367,6 +401,7 @@ TARGETS = {
         cell_file,
         sweep,
         world,
+        messages,
         words,
     )
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reverie.storage.episodes import rows_of
+from reverie.storage.episodes import are_mixed, rows_of
 from reverie.storage.journal import TERMINATED, TRUNCATED, record_dtype
 
 
@@ -46,3 +46,17 @@ def test_rows_of_environments_in_turns_are_kept_apart():
         row(11, 5, 70.0, 2, TRUNCATED, 3.0),
     ]
     assert rows_of(told[:3], 3) == []
+
+
+def test_rows_of_episodes_that_mix_are_kept_apart():
+    """Collectors' chunks: episode 2 was cut off with its collector, 4 is that of the last record, 1 and 3 end."""
+    told = records(
+        *[(1, 0, 1.0), (2, 0, 10.0), (2, 0, 20.0), (1, TERMINATED, 2.0)],
+        *[(3, 0, 100.0), (4, 0, 5.0), (3, TRUNCATED, 200.0), (4, 0, 6.0)],
+    )
+    assert are_mixed(told) and not are_mixed(told[:3])
+    assert rows_of(told) == [
+        row(3, 2, 30.0, 2, 0, 1.0),
+        row(4, 1, 3.0, 2, TERMINATED, 3.0),
+        row(7, 3, 300.0, 2, TRUNCATED, 2.0),
+    ]

@@ -11,6 +11,7 @@ BENCHMARKS = Registry(  # keys are arguments of `reverie bench`; values are func
         "fit": "reverie.bench.fit_benchmark:fit",
         "plan": "reverie.bench.planner_benchmark:plan",
         "imagine": "reverie.bench.imagination_benchmark:imagine",
+        "collect": "reverie.bench.collector_benchmark:collect",
         "solve": "reverie.bench.tabular_benchmark:solve",
     }
 )

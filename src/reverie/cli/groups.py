@@ -78,9 +78,13 @@ def add_log(parser: argparse.ArgumentParser, when: str = "") -> None:
     )
 
 
-def add_backend(parser: argparse.ArgumentParser, when: str = "") -> None:
-    """Add --backend and --jobs: where the runs of several seeds are carried out.  when: what the help begins with."""
-    parser.add_argument("--backend", metavar="local|ray", help=f"{when}where the runs are executed (local)")
+def add_backend(parser: argparse.ArgumentParser, when: str = "", when_backend: str | None = None) -> None:
+    """Add --backend and --jobs: where processes run, and how many at a time.
+
+    when: what the help begins with.  when_backend: the same for --backend alone.
+    """
+    text = f"{when if when_backend is None else when_backend}where the processes run (local)"
+    parser.add_argument("--backend", metavar="local|ray", help=text)
     parser.add_argument(
         "--jobs", type=types.up_to(10_000, least=1), metavar="N", help=f"{when}how many at a time (one per core)"
     )

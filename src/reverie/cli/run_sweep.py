@@ -65,6 +65,8 @@ def train_seeds(options: Any) -> int:
         if getattr(options, flag) is not None:
             named = "from" if flag == "experience" else flag.replace("_", "-")
             raise ConfigError(f"--{named} is for one run; leave out --seeds, and give each run its --seed")
+    if options.collectors is not None:
+        raise ConfigError("--collectors is for one run; leave out --seeds")
     return _run(options, _planned(options, "train", [options.settings]))
 
 

@@ -19,6 +19,7 @@ from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.training import trust
 from reverie.training.callbacks import usual_callbacks
+from reverie.training.collector_turns import require_backend, require_mixing, require_no_clock
 from reverie.training.limits_config import read_file
 from reverie.training.resume_commands import resume_line
 from reverie.training.resuming import ResumeOptions, facts_of, header_of
@@ -30,6 +31,10 @@ def train(options: Any) -> None:
     """Train as the options say."""
     _refuse_without_resume(options)
     agent, _ = agent_of(options)
+    if options.collectors is not None:  # so that no run is begun that cannot learn
+        require_backend(options.backend or "local")
+        require_mixing(agent.name, options.imagine != "off", bool(getattr(agent, "rollout", 0)))
+        require_no_clock(options.period is not None, getattr(agent, "update_after", None) == "background")
     limits = None if options.limits is None else read_file(Path(options.limits))
     clock = None if options.period is None else rv.Clock(options.period)
     out = Path(options.out) if options.out else _new_directory(options)
@@ -70,7 +75,8 @@ def train(options: Any) -> None:
         goal = call.start + call.steps
         stopping.set_message(lambda how_far: _saved(learner.steps, how_far, line))
         try:
-            learner.learn(max(0, goal - learner.steps), callbacks=_callbacks(options, goal))
+            steps, callbacks = max(0, goal - learner.steps), _callbacks(options, goal)
+            learner.learn(steps, callbacks=callbacks, collectors=options.collectors, backend=options.backend or "local")
         except rv.WorldError as error:
             raise rv.WorldError(
                 with_advice(error, "everything before is saved: correct it and continue with --resume")
@@ -91,9 +97,10 @@ def _refuse_without_resume(options: Any) -> None:
     for flag in _about_a_run(options):
         if not options.resume:
             raise ConfigError(f"{flag} needs --resume")
-    for flag in ("jobs", "backend"):
-        if getattr(options, flag) is not None:
-            raise ConfigError(f"--{flag} needs --seeds N")
+    if options.jobs is not None:
+        raise ConfigError("--jobs needs --seeds N")
+    if options.backend is not None and options.collectors is None:
+        raise ConfigError("--backend needs --collectors N or --seeds N")
     if options.experience is None:
         for flag in ("experience_share", "pretrain_updates", "columns", "reward"):
             if getattr(options, flag) is not None:

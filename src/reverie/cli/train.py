@@ -48,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train seeds 0 to N - 1, each in a folder of its own in DIR",
     )
-    groups.add_backend(parser, "with --seeds: ")
+    parser.add_argument(
+        "--collectors",
+        type=types.up_to(1000, least=1),
+        metavar="N",
+        help="so many processes act, each in an environment of its own, and this one learns (it does both)",
+    )
+    groups.add_backend(parser, "with --seeds: ", "with --seeds or --collectors: ")
     parser.add_argument("--out", type=types.folder, metavar="DIR", help="the run directory (one under runs/)")
     groups.add_settings(parser, "a setting of the agent, of imagination or of its model (`reverie list AGENT`)")
     add_imagination(parser)

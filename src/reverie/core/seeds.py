@@ -3,7 +3,7 @@
 import numpy as np
 
 INIT, UPDATE, BEGIN = range(3)  # streams of JAX keys, folded into the seed's root key
-NOISE, SAMPLE, RESET, EVALUATE, LOOK, PLANNED_EPISODES, IMAGINED, MODEL, LOGGED = range(9)  # streams of NumPy seeds
+NOISE, SAMPLE, RESET, EVALUATE, LOOK, PLANNED_EPISODES, IMAGINED, MODEL, LOGGED, COLLECTED = range(10)  # NumPy streams
 
 
 def seed_of(seed: int, stream: int, number: int = 0) -> int:

@@ -47,25 +47,36 @@ class EpisodeSummary:
         return row
 
 
+def are_mixed(records: np.ndarray) -> bool:
+    """Return whether episodes of several collectors mix in `records`, which no other environments in turns took."""
+    return bool((np.diff(records["episode"].astype(np.int64)) < 0).any())
+
+
 def rows_of(
     records: np.ndarray, env_count: int = 1, aborted: frozenset[tuple[int, int]] = frozenset()
 ) -> list[dict[str, Any]]:
     """Return the rows of all episodes in `records`, whose steps `env_count` environments took in turn.
 
     aborted: (last step, episode) of episodes that were aborted, which counts as truncated.
-    An episode without an end that another one follows in its environment was cut off.  The last episode of each
-    environment has no row before it ends.
+    Episodes of several collectors mix.  An episode without an end was cut off, unless it is that of the last record of
+    an environment: this one has no row before it ends, or another one begins.
     """
-    tallies, rows = [EpisodeSummary() for _ in range(env_count)], []
-    before: list[tuple[int, float, int] | None] = [None] * env_count
+    tallies: dict[int, EpisodeSummary] = {}
+    rows: list[tuple[tuple[int, int], dict[str, Any]]] = []  # with what they are sorted by
+    newest: dict[int, tuple[int, float]] = {}  # step and time of the newest record of each episode under way
     columns = zip(*(records[name].tolist() for name in ("step", "time", "episode", "flags", "reward")), strict=True)
-    for number, (step, time, episode, flags, reward) in enumerate(columns):
-        turn = number % env_count
-        last = before[turn]
-        if last is not None and tallies[turn].length and episode != last[2]:
-            rows.append(tallies[turn].close(*last))
+    for step, time, episode, flags, reward in columns:
         flags |= TRUNCATED * ((step, episode) in aborted and not flags & ENDS)
-        if row := tallies[turn].add(step, time, episode, flags, reward):
-            rows.append(row)
-        before[turn] = (step, time, episode)
-    return rows
+        if row := tallies.setdefault(episode, EpisodeSummary()).add(step, time, episode, flags, reward):
+            rows.append(((step, 1), row))
+            del tallies[episode]
+            newest.pop(episode, None)
+        else:
+            newest[episode] = step, time
+    under_way = set(records["episode"][-env_count:].tolist())
+    for episode, tally in tallies.items():
+        if episode not in under_way:
+            step, time = newest[episode]
+            # In its place: before the next record of its environment, which begins another episode.
+            rows.append(((step + env_count, 0), tally.close(step, time, episode)))
+    return [row for _, row in sorted(rows, key=lambda found: found[0])]

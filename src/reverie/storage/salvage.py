@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.storage.episodes import are_mixed
 from reverie.storage.experience import ENDS, MOST_FLAGS, TRUNCATED, checks
 from reverie.storage.journal import record_dtype
 from reverie.storage.journal_format import CHECKSUM_BYTES, Header, checksums
@@ -113,8 +114,10 @@ def renumbered(records: np.ndarray, env_count: int) -> Renumbered:
     """Return records, sorted by step, with new steps and episodes, so that a run can continue from them.
 
     A gap ends an episode as truncated, and what follows is another episode.  Environments take turns: a round with a
-    missing step is dropped as a whole.
+    missing step is dropped as a whole.  Episodes of collectors mix: those that go on after a gap are ended there.
     """
+    if env_count == 1 and are_mixed(records):
+        return _renumbered_mixed(records)
     rounds = (records["step"].astype(np.int64) - 1) // env_count
     _, index, count = np.unique(rounds, return_inverse=True, return_counts=True)
     full = count[index] == env_count
@@ -125,7 +128,7 @@ def renumbered(records: np.ndarray, env_count: int) -> Renumbered:
     records = records[full].copy()
     original, steps = records.copy(), records["step"].astype(np.int64)
     before: dict[int, int] = {}  # the newest record of each environment
-    episodes, cut = 0, set()
+    episodes, cut = 0, set[int]()
     for i, step in enumerate(steps.tolist()):
         turn = (step - 1) % env_count
         last = before.get(turn)
@@ -141,7 +144,34 @@ def renumbered(records: np.ndarray, env_count: int) -> Renumbered:
         else:
             records["episode"][i] = records["episode"][last]
         before[turn] = i
+    return _result(records, original, cut)
+
+
+def _renumbered_mixed(records: np.ndarray) -> Renumbered:
+    """Return what `renumbered` does, for episodes that mix."""
+    original, records = records, records.copy()
+    gaps = np.cumsum(np.diff(original["step"].astype(np.int64), prepend=0) != 1).tolist()  # before each record
+    newest: dict[int, int] = {}  # the newest record of each episode
+    episodes, cut = 0, set[int]()
+    for i, episode in enumerate(original["episode"].tolist()):
+        last = newest.get(episode)
+        if last is not None and gaps[last] == gaps[i]:
+            records["episode"][i] = records["episode"][last]
+        else:
+            episodes += 1
+            records["episode"][i] = episodes
+            if last is not None and not records["flags"][last] & ENDS:
+                records["flags"][last] |= TRUNCATED
+            if last is not None or (i == 0 and gaps[i]):
+                cut.add(episode)
+        newest[episode] = i
+    return _result(records, original, cut)
+
+
+def _result(records: np.ndarray, original: np.ndarray, cut: set[int]) -> Renumbered:
+    """Return records with steps from 1 and new checksums.  original: as they were.  cut: see `Renumbered`."""
     records["step"] = np.arange(1, len(records) + 1)
     records["crc"] = checksums(records.tobytes(), records)
     changed = np.flatnonzero(records["crc"] != original["crc"])
-    return Renumbered(records, steps, int(changed[0]) if len(changed) else len(records), sorted(cut))
+    untouched = int(changed[0]) if len(changed) else len(records)
+    return Renumbered(records, original["step"].astype(np.int64), untouched, sorted(cut))

@@ -30,6 +30,10 @@ class EnvTurns:
         self._observations: list[np.ndarray | None] = [None] * len(envs)  # None where no episode is in progress
         self._steps = [0] * len(envs)  # of each environment's episode
 
+    def has_step(self, goes_on: Callable[[], bool]) -> bool:
+        """Return whether a step can be taken: always, while more are wanted."""
+        return goes_on()
+
     def step(self, trainer: RecordedTrainer) -> dict[str, Any] | None:
         """Take one real step and learn from it; return the row of the episode if it ended, else None."""
         turn = trainer.turn

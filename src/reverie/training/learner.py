@@ -36,6 +36,7 @@ from reverie.training import trust as trusted
 from reverie.training.ask_tell import AskTell
 from reverie.training.clock import Clock
 from reverie.training.closing import closed_at_exit
+from reverie.training.collector_turns import turns_of
 from reverie.training.deferred_interrupts import deferred_interrupts
 from reverie.training.env_turns import EnvTurns
 from reverie.training.evaluation_env import EvaluationEnv
@@ -100,7 +101,7 @@ class Learner(AskTell):
         if tensorboard:
             require_tensorboard()
         self.seed = int(seed)
-        self._evaluation_env = EvaluationEnv(evaluation_env, env)
+        self._env, self._hang_after, self._evaluation_env = env, hang_after, EvaluationEnv(evaluation_env, env)
         first = None if env is None else make_env(env)
         self.spec: EnvSpec = spec if first is None else first.spec
         limiter = Limiter(self.spec, limits)
@@ -201,12 +202,16 @@ class Learner(AskTell):
         episodes: int | None = None,
         callbacks: Sequence[events.Callback] = (),
         on_exit: Callable[[np.ndarray | None], object] | None = None,
+        collectors: int | None = None,
+        backend: str = "local",
     ) -> "Learner":
         """Learn for `steps` more steps or `episodes` more whole episodes, or until a callback returns True.
 
         Writes journal and checkpoint at the end, also after an error or an interrupt (Ctrl-C, SIGTERM).  If an episode
         is open then, the environment's method `safe(action)`, where it has one, and `on_exit` are called first.
         on_exit: a function of the safe action of the limits, in the environment's units; None where there is none.
+        collectors: so many processes act, each in an environment of its own, and this one learns; None: it does both.
+        backend: where they run, "local" or "ray".  See docs/how-to/collectors.md.
         """
         if self._turns is None:
             raise ConfigError("learn() needs env=; with spec= your own program calls ask() and tell()")
@@ -216,8 +221,11 @@ class Learner(AskTell):
         steps_left = float("inf") if steps is None else steps
         episodes_left = float("inf") if episodes is None else episodes
         self._stop, self._callbacks = False, learner_arguments.callbacks_of(callbacks)
+        goes_on = lambda: steps_left > 0 and episodes_left > 0 and not self._stop  # noqa: E731
         using, saving = self._session.owner.using(), self._saving_on_exit(on_exit)
-        with using, self._guard(), deferred_interrupts(self.stop), saving:
+        asked = collectors, backend, self._hang_after
+        taking = turns_of(self._turns, self._session, self._env, steps_left, *asked)
+        with using, self._guard(), deferred_interrupts(self.stop), saving, taking as turns:
             goal = None if steps is None else self.steps + int(steps)
             self._emit(events.Began(self.steps, goal, None if episodes is None else int(episodes)))
             if min(steps_left, episodes_left) > 0 and self._session.uncompiled(steps_left):
@@ -227,8 +235,8 @@ class Learner(AskTell):
                 self._emit(events.Pretraining(self.steps))
                 self._session.pretrain(lambda: self._stop)
             waited = 0
-            while steps_left > 0 and episodes_left > 0 and not self._stop:
-                row = self._turns.step(self._session)
+            while turns.has_step(goes_on):
+                row = turns.step(self._session)
                 waited = 0 if row is not None else waited + 1
                 if waited == evaluation.LONGEST * self._session.env_count and steps is None:
                     evaluation.warn_of_waiting(self.spec.name, waited)

@@ -33,6 +33,8 @@ from reverie.training.run_logger import RecordedStep, RunLogger, packed, seen
 from reverie.training.trainer import METRICS_EVERY, Trainer
 
 MISSED = ("missed_ours", "missed_machine", "owed")  # columns of metrics.csv where there is a clock
+STALENESS = "staleness"  # a column of metrics.csv
+UNFIT = (KeyError, TypeError, ValueError, IndexError, ArithmeticError)  # what restoring a foreign snapshot raises
 
 
 class RecordedTrainer:
@@ -56,7 +58,7 @@ class RecordedTrainer:
         limiter: Limiter | None = None,
         clock: Clock | None = None,
     ):
-        self.trainer, self.spec, self._name = trainer, trainer.agent.spec, name
+        self.trainer, self.spec, self.name = trainer, trainer.agent.spec, name
         self.env_count, self._decided = (
             trainer.agent.requirements.worlds,
             {"identity": identity(config), "config": config_facts(config)},
@@ -68,7 +70,7 @@ class RecordedTrainer:
             sizes,
             self.spec.actions,
             self.env_count,
-            (*trainer.metric_names, *(MISSED if clock is not None else ())),
+            (*trainer.metric_names, STALENESS, *(MISSED if clock is not None else ())),
             config.tensorboard,
             described,
             self._decided["config"],
@@ -86,6 +88,7 @@ class RecordedTrainer:
         self.open = OpenEpisodes(self.env_count)
         self._aborted = False  # and no outcome was told since
         self._machine = MachineChecks(self.spec, self.env_count)
+        self._staleness: list[int] = []  # updates between the policy that acted and now, since the last row of metrics
 
     @property
     def turn(self) -> int:
@@ -113,17 +116,12 @@ class RecordedTrainer:
         state: the environment's state, followed by what is constant in the episode, if the trainer needs it.
         Raises ConfigError where another thread, or a forked process, is using the learner.
         """
-        if self.records.lost is not None:
-            raise StorageError(self.records.lost)
+        self.require_usable()
         if len(self.pending) >= (MOST if several else 1):
             times = "twice" if len(self.pending) == 1 else f"{len(self.pending) + 1} times"
             raise ConfigError(
                 f"{self.spec.name}: ask() was called {times}; call tell() with the result of the last action first, or "
                 "drop() where there is none"
-            )
-        if not self.whole:
-            raise StorageError(
-                f"{self.records.run.path}: the last step could not be finished; continue with Learner.load, which has it"
             )
         if self.ticks is not None:
             self.ticks.asked()
@@ -145,6 +143,15 @@ class RecordedTrainer:
             self.ticks.acted()
         return action
 
+    def require_usable(self) -> None:
+        """Raise StorageError where the directory is gone, or the last step is in the journal but was not learnt from."""
+        if self.records.lost is not None:
+            raise StorageError(self.records.lost)
+        if not self.whole:
+            raise StorageError(
+                f"{self.records.run.path}: the last step could not be finished; continue with Learner.load, which has it"
+            )
+
     def _choose(self, observation: np.ndarray, state: Any) -> tuple[np.ndarray, str]:
         """Return (action [m], who chose it)."""
         if self._aborted and self.limiter.safe_action is not None:
@@ -163,10 +170,14 @@ class RecordedTrainer:
         """Begin an episode in the environment whose turn it is, unless one is in progress."""
         if self.open.in_progress[self.turn]:
             return
-        if (row := self.open.close(self.turn)) is not None:  # cut off
-            self._end_episode(row)
+        self.close_newest()
         self.trainer.begin_episode()
         self.open.begin(self.turn, self.trainer.episodes)
+
+    def close_newest(self) -> None:
+        """Write the row of the newest episode of the environment whose turn it is, if it was cut off."""
+        if (row := self.open.close(self.turn)) is not None:
+            self.end_episode(row)
 
     def leave_episode(self) -> None:
         """Forget actions without an outcome; the next action begins another episode in its environment."""
@@ -188,7 +199,7 @@ class RecordedTrainer:
         if asked is self.pending.newest:
             self._rewind(asked.before)
         self.pending.remove(asked)
-        self._write_kept(Notice(self.trainer.steps, asked.episode, DROP, "the outcome of an action was dropped"))
+        self.write_kept(Notice(self.trainer.steps, asked.episode, DROP, "the outcome of an action was dropped"))
 
     @exclusive
     def abort(self, reason: str) -> list[dict[str, Any]]:
@@ -203,17 +214,17 @@ class RecordedTrainer:
         rows = []
         for turn in [turn for turn, is_open in enumerate(self.open.in_progress) if is_open]:
             if (row := self.open.close(turn, aborted=True)) is not None:
-                self._write_kept(Notice(row["step"], row["episode"], ABORT, reason))
-                self._end_episode(row)
+                self.write_kept(Notice(row["step"], row["episode"], ABORT, reason))
+                self.end_episode(row)
                 rows.append(row)
             self.open.in_progress[turn] = False
         if not rows:  # nothing was learnt from this episode
             episode = self.trainer.episodes + 1 if asked is None else asked.episode
-            self._write_kept(Notice(self.trainer.steps, episode, ABORT, reason))
+            self.write_kept(Notice(self.trainer.steps, episode, ABORT, reason))
         self._aborted = True
         return rows
 
-    def _write_kept(self, notice: Notice) -> None:
+    def write_kept(self, notice: Notice) -> None:
         """Write a notice that learning the journal again does not make again."""
         if self.records.lost is not None:
             raise StorageError(self.records.lost)
@@ -267,6 +278,11 @@ class RecordedTrainer:
             asked.action,
             asked.policy,
         )
+        return self.record(step, durable, asked)
+
+    @exclusive
+    def record(self, step: RecordedStep, durable: bool, asked: Asked | None = None) -> dict[str, Any] | None:
+        """Write a step (the outcome of `asked`, or a collector's), learn from it, and return its episode's row, if any."""
         place = self.records.journal.place
         self.whole = False
         try:
@@ -276,13 +292,14 @@ class RecordedTrainer:
                 self.records.journal.go_back(place)  # if this fails too, only `Learner.load` knows what the file holds
                 self.whole = True
             raise
-        self.pending.remove(asked)
-        if step.last:  # whatever was asked for meanwhile has no outcome in this episode
-            self.pending.clear()
+        if asked is not None:
+            self.pending.remove(asked)
+            if step.last:  # whatever was asked for meanwhile has no outcome in this episode
+                self.pending.clear()
         self._aborted = False
         row = self._learn(step)
         if row is not None:
-            self._end_episode(row)
+            self.end_episode(row)
         self.whole = True
         self._checkpoint_if_due()
         if self.ticks is not None:
@@ -295,7 +312,7 @@ class RecordedTrainer:
             while self.trainer.owed.count and ticks.fits():
                 ticks.timed(self.trainer.owed.run_slice)
         if (text := ticks.too_short()) is not None:
-            self._write_kept(Notice(step.step, step.episode, CLOCK, text))
+            self.write_kept(Notice(step.step, step.episode, CLOCK, text))
         ticks.done(step.last)
 
     def _refuse_other_order(self, asked: Asked) -> None:
@@ -310,6 +327,8 @@ class RecordedTrainer:
         """Learn from a record, new or read back; return the row of the episode if it ended, else None."""
         turn = self.turn
         row = self.open.add(turn, step)
+        if step.asked is not None:  # else the journal does not say which policy acted
+            self._staleness.append(self.trainer.updates - step.policy)
         if self.pending.newest is None:
             self.open.executed[turn] = step.action
         self.trainer.health.new.extend(self._machine.see(*step.seen))
@@ -319,6 +338,9 @@ class RecordedTrainer:
                 if self.ticks is not None:
                     counts = self.ticks.ours, self.ticks.machine, self.trainer.owed.count
                     metrics |= dict(zip(MISSED, counts, strict=True))
+                if self._staleness:
+                    metrics[STALENESS] = float(np.mean(self._staleness))
+                    self._staleness.clear()
                 self.records.write_metrics(metrics)
                 self.newest_metrics = metrics
         finally:
@@ -331,7 +353,8 @@ class RecordedTrainer:
             self.noticed.append(notice)
             self.records.write_event(notice._asdict())
 
-    def _end_episode(self, row: dict[str, Any]) -> None:
+    def end_episode(self, row: dict[str, Any]) -> None:
+        """Write and count the row of an episode."""
         self.records.write_episode(row)
         self._count(row)
 
@@ -374,7 +397,7 @@ class RecordedTrainer:
             )
         if best:  # the best policy is for acting, not for more learning
             arrays = {name: part for name, part in arrays.items() if not name.startswith(SOURCE_PREFIX)}
-        facts |= {"agent": self._name, "in_episode": list(in_episode)} | self._decided
+        facts |= {"agent": self.name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
 
     def resume(self, go_back: bool) -> list[dict[str, Any]]:
@@ -385,18 +408,12 @@ class RecordedTrainer:
         """
         records = self.records.journal.records
         done = 0
-        if (found := self.records.read_checkpoint(self.trainer.snapshot()[0], self._name)) is not None:
+        if (found := self.records.read_checkpoint(self.trainer.snapshot()[0], self.name)) is not None:
             arrays, facts = found
             done = facts["steps"]
             try:
                 self.trainer.restore(arrays, facts, packed(records[:done]))
-            except (
-                KeyError,
-                TypeError,
-                ValueError,
-                IndexError,
-                ArithmeticError,
-            ) as error:  # a crafted file: its checksum is right, its content is not
+            except UNFIT as error:  # a crafted file: its checksum is right, its content is not
                 file, text = self.records.run.latest_file, short_text(error)
                 raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
             self.open.in_progress = facts["in_episode"]
@@ -408,13 +425,14 @@ class RecordedTrainer:
         rows, evaluations = self.records.repair_tables(done)
         for row in rows:
             self._count(row)
-        for turn in range(min(self.env_count, done)):
-            self.open.restore(turn, records[turn : done : self.env_count])
         if len(records) > done:
             self.pretrain(lambda: raise_if_interrupted() is not None)
         for record in records[done:]:
             raise_if_interrupted()
             self._learn_again(RecordedStep.of(record))
+        self.open.forget_all()  # `repair_tables` has written the rows of episodes that were cut off
+        for turn in range(min(self.env_count, len(records))):
+            self.open.restore(turn, records[turn :: self.env_count])
         aborted = self.records.aborted
         self.open.close_aborted(aborted)
         self._aborted = any(step == self.trainer.steps for step, _ in aborted)
@@ -424,9 +442,6 @@ class RecordedTrainer:
         """Learn from a record as when it was new: its action is kept, and its noise is drawn again."""
         while self.trainer.episodes < step.episode:
             self.trainer.begin_episode()
-        if self.open.number[self.turn] != step.episode:  # repair_tables wrote the row of the episode that was cut off
-            self.open.begin(self.turn, step.episode)
-            self.open.forget(self.turn)
         self.trainer.act(step.observation, step.state, again=True)
         self._learn(step)
         self._checkpoint_if_due()

@@ -18,8 +18,9 @@ from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.storage import checkpoint, conversion
 from reverie.storage.config import Agent, Call, Chapter, Config, WrittenClock, is_own
+from reverie.storage.episodes import are_mixed
 from reverie.storage.files import io_errors, make_folder, sync_folder
-from reverie.storage.journal_format import Header, read_header, records_in
+from reverie.storage.journal_format import Header, read, read_header, records_in
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
@@ -94,6 +95,8 @@ def prepare_run(
     new = agent_config.written(algorithm)
     names = changed(held.agent, new)
     if names or moved or allowed.relearn:
+        if trainer.source is not None and header is not None:
+            _refuse_mixed(run)
         return _begin_chapter(run, held, new, trainer, allowed, names, moved, 0 if facts is None else facts["steps"])
     written = run.read_config()
     if (written.limits, written.clock) != (held.limits, held.clock):
@@ -242,6 +245,15 @@ def _refuse_turns(run: RunDirectory) -> None:
     if env_count != 1:
         raise ConfigError(
             f"{run.path} was learnt with {env_count} environments in turns; it cannot be learnt again with one"
+        )
+
+
+def _refuse_mixed(run: RunDirectory) -> None:
+    """Raise ConfigError where episodes of several collectors mix, since imagination learns from whole ones in order."""
+    if are_mixed(read(run.journal_file)[1]):
+        raise ConfigError(
+            f"{run.path} was learnt with several collectors, whose episodes mix; imagination needs whole episodes in "
+            "order: start another run"
         )
 
 

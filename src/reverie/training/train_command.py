@@ -20,8 +20,11 @@ def train_words(options: Mapping[str, Any], settings: Iterable[tuple[str, str]])
 def resume_words(
     options: Mapping[str, Any], settings: Iterable[tuple[str, str]], out: str | Path, relearn: bool = False
 ) -> list[str]:
-    """Return the words of the `reverie train` that continues the run in `out`, with the arguments of `train_words`."""
-    words = [*train_words(options, settings), *_given(options, "hang_after")]
+    """Return the words of the `reverie train` that continues the run in `out`, with the arguments of `train_words`.
+
+    options: may also have hang_after, collectors and backend.
+    """
+    words = [*train_words(options, settings), *_given(options, "hang_after", "collectors", "backend")]
     return [*words, "--out", str(out), "--resume", *(["--relearn"] if relearn else [])]
 
 
