@@ -1,5 +1,6 @@
 """The half of `Learner` for programs that run the loop themselves: `ask`, `tell`, `drop`, `abort`, `predict`."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self, overload
 
 import numpy as np
@@ -36,6 +37,32 @@ class AskTell:
     def steps(self) -> int:
         """Real steps learnt from."""
         return self.trainer.steps
+
+    @property
+    def recent_returns(self) -> Sequence[float]:
+        """Returns of the last training episodes, at most 100, the newest last."""
+        return self._session.recent_returns
+
+    @property
+    def problems(self) -> list[str]:
+        """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
+        return self.trainer.health.problems()
+
+    @property
+    def missed_ticks(self) -> dict[str, int] | None:
+        """Ticks missed since the run was opened, by cause ("ours", "machine"), and steps whose updates are "owed".
+
+        None where there is no clock.
+        """
+        ticks = self._session.ticks
+        return (
+            None if ticks is None else {"ours": ticks.ours, "machine": ticks.machine, "owed": self.trainer.owed.count}
+        )
+
+    @property
+    def newest_metrics(self) -> dict[str, float] | None:
+        """The newest row of metrics.csv, or None if this learner has not written one."""
+        return self._session.newest_metrics
 
     @resume_commands.ends_with_line
     def predict(self, observation: Any, explore: bool = False) -> np.ndarray:

@@ -126,3 +126,37 @@ class CompiledPrograms:
         for name in names:
             self._compile[name]()
             self._done.add(name)
+
+
+def compilers(
+    programs: AgentPrograms,
+    root: np.ndarray,
+    state: Callable[[], Any],
+    agent: Agent,
+    minibatches_per_real: int,
+    diagnosed: int,
+) -> dict[str, Callable[[], None]]:
+    """Return, by name, the functions that compile updates and the diagnosis of metrics.
+
+    root: data of the root key.  state: () -> the agent's.  minibatches_per_real: minibatches of an update for each real
+    one, that included.  diagnosed: transitions in a diagnosis.
+    """
+    requirements = agent.requirements
+    width = row_width(agent.spec.observation_dim, agent.spec.action_dim)
+
+    def rows_of(*lead: int) -> Any:
+        return jax.ShapeDtypeStruct((*lead, width), jnp.float32)
+
+    def compile_updates() -> None:
+        """Compile updates on real minibatches alone, and on those with the source's minibatches."""
+        shapes = [(requirements.rollout, requirements.worlds)]
+        if not requirements.rollout:
+            count, size = requirements.updates_per_step, requirements.batch_size
+            shapes = [(times * count, size) for times in dict.fromkeys((1, minibatches_per_real))]
+        for shape in shapes:
+            programs.update.lower(root, state(), rows_of(*shape), np.uint32(0)).compile()
+
+    def compile_diagnosis() -> None:
+        programs.diagnose.lower(state(), rows_of(diagnosed)).compile()
+
+    return {"update": compile_updates, "diagnosis": compile_diagnosis}

@@ -44,6 +44,7 @@ from reverie.training.learner_arguments import LearnerArguments
 from reverie.training.logged_experience import SHARE, argument_of, kept
 from reverie.training.pretraining import pretraining_left
 from reverie.training.recorded_trainer import RecordedTrainer
+from reverie.training.resume_session import resume
 from reverie.training.resuming import ResumeOptions
 from reverie.training.temporary_run import temporary_run
 from reverie.training.tensorboard import require as require_tensorboard
@@ -165,32 +166,6 @@ class Learner(AskTell):
     def cut_bytes(self) -> int:
         """Bytes of an incomplete record that were cut from the end of the journal when it was opened."""
         return self._session.records.journal.cut_bytes
-
-    @property
-    def recent_returns(self) -> Sequence[float]:
-        """Returns of the last training episodes, at most 100, the newest last."""
-        return self._session.recent_returns
-
-    @property
-    def problems(self) -> list[str]:
-        """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
-        return self.trainer.health.problems()
-
-    @property
-    def missed_ticks(self) -> dict[str, int] | None:
-        """Ticks missed since the run was opened, by cause ("ours", "machine"), and steps whose updates are "owed".
-
-        None where there is no clock.
-        """
-        ticks = self._session.ticks
-        return (
-            None if ticks is None else {"ours": ticks.ours, "machine": ticks.machine, "owed": self.trainer.owed.count}
-        )
-
-    @property
-    def newest_metrics(self) -> dict[str, float] | None:
-        """The newest row of metrics.csv, or None if this learner has not written one."""
-        return self._session.newest_metrics
 
     # ---- the loop over an environment
 
@@ -381,7 +356,7 @@ class Learner(AskTell):
             given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))
             try:
-                evaluations = self._session.resume(go_back)
+                evaluations = resume(self._session, go_back)
             except BaseException:
                 self.close()
                 raise

@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError, DivergedError, StorageError
-from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.limiter import Limiter
-from reverie.storage import checkpoint
 from reverie.storage.config import Config
 from reverie.storage.events import ABORT, CLOCK, DROP
 from reverie.storage.experience import flags_of
-from reverie.storage.reading import short_text
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.training.clock import Clock, Ticks
@@ -29,7 +26,7 @@ from reverie.training.owner import Owner, exclusive
 from reverie.training.pending_asks import MOST, Asked, PendingAsks
 from reverie.training.pretraining import pretraining
 from reverie.training.run_identity import config_facts, identity
-from reverie.training.run_logger import RecordedStep, RunLogger, packed, seen
+from reverie.training.run_logger import RecordedStep, RunLogger
 from reverie.training.trainer import METRICS_EVERY, Trainer
 
 MISSED = ("missed_ours", "missed_machine", "owed")  # columns of metrics.csv where there is a clock
@@ -86,8 +83,8 @@ class RecordedTrainer:
         self.pending = PendingAsks(self.spec.name)
         self.ticks = None if clock is None else Ticks(clock)
         self.open = OpenEpisodes(self.env_count)
-        self._aborted = False  # and no outcome was told since
-        self._machine = MachineChecks(self.spec, self.env_count)
+        self.aborted = False  # and no outcome was told since
+        self.machine_checks = MachineChecks(self.spec, self.env_count)
         self._staleness: list[int] = []  # updates between the policy that acted and now, since the last row of metrics
 
     @property
@@ -154,7 +151,7 @@ class RecordedTrainer:
 
     def _choose(self, observation: np.ndarray, state: Any) -> tuple[np.ndarray, str]:
         """Return (action [m], who chose it)."""
-        if self._aborted and self.limiter.safe_action is not None:
+        if self.aborted and self.limiter.safe_action is not None:
             self.trainer.act(observation, state, again=True)  # draws the noise, as when the journal is learnt again
             return self.limiter.safe_action, "safe"
         source = self.trainer.actor
@@ -221,7 +218,7 @@ class RecordedTrainer:
         if not rows:  # nothing was learnt from this episode
             episode = self.trainer.episodes + 1 if asked is None else asked.episode
             self.write_kept(Notice(self.trainer.steps, episode, ABORT, reason))
-        self._aborted = True
+        self.aborted = True
         return rows
 
     def write_kept(self, notice: Notice) -> None:
@@ -235,7 +232,7 @@ class RecordedTrainer:
     def pretrain(self, stops: Callable[[], bool] = lambda: False) -> None:
         """Run the updates before the first real step.  stops: whether to leave the rest to another call, or to resume."""
         for _ in pretraining(self.trainer, stops):
-            self._checkpoint_if_due()
+            self.checkpoint_if_due()
 
     @exclusive
     def record_and_learn(
@@ -296,12 +293,12 @@ class RecordedTrainer:
             self.pending.remove(asked)
             if step.last:  # whatever was asked for meanwhile has no outcome in this episode
                 self.pending.clear()
-        self._aborted = False
-        row = self._learn(step)
+        self.aborted = False
+        row = self.learn(step)
         if row is not None:
             self.end_episode(row)
         self.whole = True
-        self._checkpoint_if_due()
+        self.checkpoint_if_due()
         if self.ticks is not None:
             self._use_what_is_left(self.ticks, step)
         return row
@@ -323,7 +320,7 @@ class RecordedTrainer:
                 "action first, or drop it"
             )
 
-    def _learn(self, step: RecordedStep) -> dict[str, Any] | None:
+    def learn(self, step: RecordedStep) -> dict[str, Any] | None:
         """Learn from a record, new or read back; return the row of the episode if it ended, else None."""
         turn = self.turn
         row = self.open.add(turn, step)
@@ -331,7 +328,7 @@ class RecordedTrainer:
             self._staleness.append(self.trainer.updates - step.policy)
         if self.pending.newest is None:
             self.open.executed[turn] = step.action
-        self.trainer.health.new.extend(self._machine.see(*step.seen))
+        self.trainer.health.new.extend(self.machine_checks.see(*step.seen))
         try:
             fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
             if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
@@ -356,9 +353,10 @@ class RecordedTrainer:
     def end_episode(self, row: dict[str, Any]) -> None:
         """Write and count the row of an episode."""
         self.records.write_episode(row)
-        self._count(row)
+        self.count_episode(row)
 
-    def _count(self, row: dict[str, Any]) -> None:
+    def count_episode(self, row: dict[str, Any]) -> None:
+        """Account for an episode whose row is written."""
         self.recent_returns.append(row["return"])
         self.longest, self.ran_out = max(self.longest, row["length"]), self.ran_out or bool(row["truncated"])
 
@@ -367,7 +365,8 @@ class RecordedTrainer:
         """Whether an extra checkpoint may be written now: no step is half done, and timed checkpoints are on."""
         return self.whole and self._timed_checkpoints
 
-    def _checkpoint_if_due(self) -> None:
+    def checkpoint_if_due(self) -> None:
+        """Write a checkpoint if enough learning would be lost without it."""
         if self._timed_checkpoints and self.records.checkpoint_is_due:
             self.checkpoint()
 
@@ -399,49 +398,3 @@ class RecordedTrainer:
             arrays = {name: part for name, part in arrays.items() if not name.startswith(SOURCE_PREFIX)}
         facts |= {"agent": self.name, "in_episode": list(in_episode)} | self._decided
         self.records.write_checkpoint(arrays, facts, best)
-
-    def resume(self, go_back: bool) -> list[dict[str, Any]]:
-        """Restore the checkpoint, then learn from the journal's later steps; return the evaluations so far.
-
-        go_back: remove those later steps instead.
-        Raises StorageError where the checkpoint does not fit this run.
-        """
-        records = self.records.journal.records
-        done = 0
-        if (found := self.records.read_checkpoint(self.trainer.snapshot()[0], self.name)) is not None:
-            arrays, facts = found
-            done = facts["steps"]
-            try:
-                self.trainer.restore(arrays, facts, packed(records[:done]))
-            except UNFIT as error:  # a crafted file: its checksum is right, its content is not
-                file, text = self.records.run.latest_file, short_text(error)
-                raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
-            self.open.in_progress = facts["in_episode"]
-        self.records.journal.cut()
-        if go_back:
-            self.records.journal.keep(done)
-            records = self.records.journal.records
-        self._machine.restore(*seen(records[:done]))
-        rows, evaluations = self.records.repair_tables(done)
-        for row in rows:
-            self._count(row)
-        if len(records) > done:
-            self.pretrain(lambda: raise_if_interrupted() is not None)
-        for record in records[done:]:
-            raise_if_interrupted()
-            self._learn_again(RecordedStep.of(record))
-        self.open.forget_all()  # `repair_tables` has written the rows of episodes that were cut off
-        for turn in range(min(self.env_count, len(records))):
-            self.open.restore(turn, records[turn :: self.env_count])
-        aborted = self.records.aborted
-        self.open.close_aborted(aborted)
-        self._aborted = any(step == self.trainer.steps for step, _ in aborted)
-        return evaluations
-
-    def _learn_again(self, step: RecordedStep) -> None:
-        """Learn from a record as when it was new: its action is kept, and its noise is drawn again."""
-        while self.trainer.episodes < step.episode:
-            self.trainer.begin_episode()
-        self.trainer.act(step.observation, step.state, again=True)
-        self._learn(step)
-        self._checkpoint_if_due()

@@ -19,18 +19,16 @@ from reverie.core.types import Array, row_width
 from reverie.data.outliers import Outliers
 from reverie.data.replay import Replay
 from reverie.training import advice
-from reverie.training.compiled_programs import CompiledPrograms, episode_key, programs_of
+from reverie.training.compiled_programs import CompiledPrograms, compilers, episode_key, programs_of
 from reverie.training.diagnosis import exploration, symptoms
 from reverie.training.experience_source import SOURCE_PREFIX, ExperienceSource
-from reverie.training.finite_checks import finite_actions, within
+from reverie.training.finite_checks import fault_of, finite_actions, within
 from reverie.training.health import NAMES, Health
 from reverie.training.logged_experience import LoggedExperience
 from reverie.training.owed_updates import OwedUpdates
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DIAGNOSED = 256  # transitions in a diagnosis; always the same number, so that one compiled program is enough
-LARGE_METRIC = 1e15  # a loss above this means that the state must be checked
-MOST = 1e20  # in the state: Adam needs as long as a run to forget a second moment above it
 
 
 class Trainer:
@@ -85,7 +83,8 @@ class Trainer:
         self.acting_version = 0  # number of updates of the policy that acted last
         self._sharing = threading.Lock()  # held while replay is read or written
         self.owed = OwedUpdates(requirements.update_after, self)
-        own = {"update": self._compile_updates, "diagnosis": self._compile_diagnosis}
+        each = 1 if source is None else 1 + source.minibatches_per_real
+        own = compilers(programs, self._root_data, lambda: self.state, agent, each, self._diagnosed)
         self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
 
     @property
@@ -121,7 +120,7 @@ class Trainer:
         """Wait for the newest update; accept it, or undo it where it left numbers that no later update can repair."""
         newest = np.asarray(self._flat)
         values = newest[: len(self._metric_names)]
-        fault = self._fault(newest, values)
+        fault = fault_of(self._metric_names, newest, self.outliers.large, lambda: self.state)
         if fault is None:
             self._flat = self._before = None
             self.health.in_a_row = 0
@@ -144,21 +143,6 @@ class Trainer:
         n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
         paid = max(-self.health.low, self.health.high)
         return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
-
-    def _fault(self, newest: np.ndarray, values: np.ndarray) -> str | None:
-        """Return what is wrong with the state after an update, or None."""
-        finite = np.isfinite(values)
-        if not finite.all():
-            return f"{self._metric_names[int(np.argmin(finite))]} is not finite"
-        with np.errstate(all="ignore"):
-            policy = newest[len(values) :]
-            squares = np.dot(policy, policy)
-        if not np.isfinite(squares):
-            return "a weight of the policy is not finite, or near it"
-        suspect = self.outliers.large or np.abs(values).max() > LARGE_METRIC
-        return (
-            "a number of the optimiser is not finite, or near it" if suspect and not within(self.state, MOST) else None
-        )
 
     def _set_outliers_aside(self) -> None:
         if len(self.replay) and (found := self.outliers.set_aside()):
@@ -183,25 +167,6 @@ class Trainer:
         if self.source is not None:
             called |= dict.fromkeys(self.source.programs(), step >= self.source.first_fit)
         return [name for name, needed in called.items() if needed]
-
-    def _compile_updates(self) -> None:
-        """Compile updates on real minibatches alone, and on those with the source's minibatches."""
-        requirements = self.agent.requirements
-        if requirements.rollout:
-            shapes = [(requirements.rollout, requirements.worlds)]
-        else:
-            each = 1 if self.source is None else 1 + self.source.minibatches_per_real
-            count, size = requirements.updates_per_step, requirements.batch_size
-            shapes = [(times * count, size) for times in dict.fromkeys((1, each))]
-        for shape in shapes:
-            self._programs.update.lower(self._root_data, self.state, self._rows_of(*shape), np.uint32(0)).compile()
-
-    def _compile_diagnosis(self) -> None:
-        self._programs.diagnose.lower(self.state, self._rows_of(self._diagnosed)).compile()
-
-    def _rows_of(self, *lead: int) -> Any:
-        """Return the shape and dtype of packed transitions [*lead, width]."""
-        return jax.ShapeDtypeStruct((*lead, self.replay.rows.shape[1]), jnp.float32)
 
     @property
     def first_update(self) -> int:
