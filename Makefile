@@ -5,10 +5,11 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := $(VENV)/.ready
 READY_TO_RUN := $(VENV)/.ready-run
 
-.PHONY: help demo test test-slow fuzz lint format docs studies bench dist pins clean
+.PHONY: help demo beamline test test-slow fuzz lint format docs studies bench dist pins clean
 
 help:
 	@echo "demo       NAF learns a MuJoCo task in about two minutes: score, curve, film"
+	@echo "beamline   three shifts at a made-up beam line, one kill, and a page of what came out: one or two minutes"
 	@echo "test       the tests        test-slow  long learning, twenty kills"
 	@echo "fuzz       random damage to whatever is read, for ten minutes (FUZZ_SECONDS, FUZZ_SEED)"
 	@echo "lint       style and types  format     fix style"
@@ -32,6 +33,9 @@ $(READY): $(READY_TO_RUN) requirements-test.txt requirements-docs.txt
 
 demo: $(READY_TO_RUN)
 	@$(BIN)/python examples/demo.py
+
+beamline: $(READY)
+	@$(BIN)/python -m examples.beamline
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
