@@ -208,6 +208,48 @@ def test_asks_that_wait_at_the_end_of_an_episode_are_over():
         assert records_of(learner)["episode"].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("then", ["drop", "abort", "save", "end"])
+def test_an_episode_goes_on_where_a_later_ask_was_told_before_the_one_that_began_it(then, tmp_path):
+    learner = at_machine(tmp_path / "run")
+    stepped(learner, 2)
+    learner.ask(HERE)
+    learner.tell(1.0, THERE, True)
+    _, one = learner.ask(HERE, ticket=True)
+    _, two = learner.ask(HERE, ticket=True)
+    learner.tell(1.0, THERE, then == "end", ticket=two)
+    if then == "drop":
+        learner.drop(one)
+    elif then == "abort":
+        learner.abort("beam lost")
+    elif then == "save":
+        learner.save()
+        learner.close()
+        learner = rv.Learner.load(tmp_path / "run")
+    for _ in range(2):
+        learner.ask(HERE)
+        learner.tell(1.0, THERE, True)
+    apart = then in ("abort", "end")
+    assert records_of(learner)["episode"].tolist() == [1, 1, 1, 2, *((3, 4) if apart else (2, 3))]
+    rows = read_rows(tmp_path / "run" / "episodes.csv")
+    assert [row["length"] for row in rows] == ["3", *(("1", "1") if apart else ("2",)), "1"]
+    assert [row["truncated"] for row in rows if row["terminated"] == "0"] == ["1"] * (then == "abort")
+    learner.close()
+    with rv.Learner.load(tmp_path / "run"):
+        assert read_rows(tmp_path / "run" / "episodes.csv") == rows
+
+
+def test_asks_without_an_outcome_at_the_end_of_an_episode_leave_no_trace():
+    with at_machine() as learner, at_machine() as other:
+        stepped(learner, 4)
+        stepped(other, 4)
+        _, one = learner.ask(HERE, ticket=True)
+        learner.ask(HERE, ticket=True)
+        learner.tell(1.0, THERE, True, ticket=one)
+        other.ask(HERE)
+        other.tell(1.0, THERE, True)
+        np.testing.assert_array_equal(stepped(learner, 3), stepped(other, 3))
+
+
 def test_imagination_wants_outcomes_in_order():
     agent = rv.Imagination(naf(), model=rv.LinearGaussian(episodes=2), rollout_length=2)
     with at_machine(config=agent) as learner:
@@ -312,6 +354,22 @@ def test_the_slew_counts_from_what_was_executed():
             learner.tell(1.0, THERE, False, action=[1.0, 7.0])
             assert (np.abs(learner.ask(HERE) - [1.0, 7.0]) <= [0.2 + 1e-6, 1.0 + 1e-6]).all()
             learner.tell(1.0, THERE, False, action=[1.0, 7.0])
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_the_slew_counts_from_the_action_that_was_asked_for_last_whenever_outcomes_come(dropped):
+    with at_machine(config=naf(noise_scale=2.0), limits=rv.Limits(slew=[0.2, 1.0])) as learner:
+        learner.ask(HERE)
+        learner.tell(1.0, THERE, False, action=[0.0, 5.0])
+        first, one = learner.ask(HERE, ticket=True)
+        last, two = learner.ask(HERE, ticket=True)
+        if dropped:
+            learner.drop(two)
+        else:
+            last = np.array([1.5, 9.0])
+            learner.tell(1.0, THERE, False, ticket=two, action=last)
+        learner.tell(1.0, THERE, False, ticket=one, action=[-1.5, 1.0])
+        assert (np.abs(learner.ask(HERE) - last) <= [0.2 + 1e-6, 1.0 + 1e-6]).all()
 
 
 def test_the_slew_goes_on_from_the_journal(tmp_path):

@@ -21,6 +21,7 @@ class Asked(NamedTuple):
     source: str  # who chose it, one of `storage.experience.SOURCES`
     policy: int  # number of updates of the policy that acted
     before: Any  # what `RecordedTrainer` needs to undo the asking
+    begun: Any = None  # the same, but for the beginning of its episode; None where it began none
 
 
 class PendingAsks:
@@ -44,6 +45,16 @@ class PendingAsks:
     def newest(self) -> Asked | None:
         """The action that was asked for last, or None."""
         return next(reversed(self._asked.values()), None)
+
+    def is_latest(self, asked: Asked) -> bool:
+        """Return whether no other action was asked for after this one, with or without an outcome."""
+        return asked.ticket == f"{self._prefix}-{self._count}"
+
+    def keep_episode(self) -> None:
+        """Note that the episode has a step: undoing an action no longer undoes the beginning of its episode."""
+        for ticket, asked in self._asked.items():
+            if asked.begun is not None:
+                self._asked[ticket] = asked._replace(before=asked.begun, begun=None)
 
     def new_ticket(self) -> str:
         """Return a ticket that was never given before."""
