@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import types
 from typing import ClassVar
 
 import gymnasium as gym
@@ -11,9 +12,11 @@ import pytest
 
 import reverie as rv
 from cases import CASES, those
+from reverie.core.limiter import Limiter
 from reverie.environments.env_factory import make_env
 from reverie.storage import journal, journal_format
 from reverie.storage.tables import read_rows
+from reverie.training.limits_config import read_file
 from reverie.training.saved_policy import SavedPolicy
 from worlds import Line
 
@@ -101,6 +104,8 @@ def test_an_unknown_source_is_refused():
         learner.ask(HERE)
         with pytest.raises(rv.ConfigError, match=r"tell\(source\) is 'robot'; give 'policy', .*'human'"):
             learner.tell(1.0, THERE, False, source="robot")
+        with pytest.raises(rv.ConfigError, match=r"tell\(source\) is array\(\[1, 2\]\)"):
+            learner.tell(1.0, THERE, False, source=np.array([1, 2]))
 
 
 def test_an_older_journal_goes_on_in_its_own_layout(tmp_path):
@@ -179,7 +184,7 @@ def test_a_late_outcome_names_its_ask():
         np.testing.assert_array_equal(found["observation"], [THERE, HERE])
         np.testing.assert_allclose(SPEC.to_world(found["asked"]), [second, first], rtol=1e-6)
         assert found["episode"].tolist() == [1, 1]
-        for gone in (one, "another", 7):
+        for gone in (one, "another", 7, Strange()):
             with pytest.raises(rv.ConfigError, match="no action waits for its outcome under it"):
                 learner.tell(1.0, THERE, False, ticket=gone)
 
@@ -361,7 +366,7 @@ def test_the_slew_counts_from_the_action_that_was_asked_for_last_whenever_outcom
     with at_machine(config=naf(noise_scale=2.0), limits=rv.Limits(slew=[0.2, 1.0])) as learner:
         learner.ask(HERE)
         learner.tell(1.0, THERE, False, action=[0.0, 5.0])
-        first, one = learner.ask(HERE, ticket=True)
+        _, one = learner.ask(HERE, ticket=True)
         last, two = learner.ask(HERE, ticket=True)
         if dropped:
             learner.drop(two)
@@ -459,6 +464,16 @@ def test_a_veto_without_a_name_must_be_given_again(tmp_path):
         stepped(learner, 2)
 
 
+class Strange:
+    """An object that raises whatever is asked of it."""
+
+    def __array__(self, *arguments, **named):
+        raise RuntimeError
+
+    def __repr__(self):
+        raise RuntimeError
+
+
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
@@ -477,6 +492,18 @@ def test_a_veto_without_a_name_must_be_given_again(tmp_path):
         ({"safe_action": [0, 11]}, r"safe_action of actuator 1 \(steerer, mrad\) is 11, outside its limits \[0, 10\]"),
         ({"safe_action": {"steerer": 1}}, r"safe_action says nothing of actuator 0 \(quad_QF3, A\)"),
         ({"safe_action": 1}, "safe_action is 1; give 2 numbers"),
+        ({"slew": True}, "slew is True; give one number"),
+        ({"low": "1"}, "low is '1'; give one number"),
+        ({"high": 10**400}, "high is 1000.*; give one number"),
+        ({"low": np.inf}, "low is inf; give one number"),
+        ({"region": (np.inf, 1)}, "region's reference is inf"),
+        ({"safe_action": [0, np.nan]}, "safe_action is .*; give one number, or 2"),
+        ({"slew": Strange()}, "slew is of type Strange; give one number"),
+        ({"safe_action": Strange()}, "safe_action is of type Strange; give one number"),
+        (
+            {"low": [0, 7.1], "high": [1, 7.1 + 1e-8]},
+            r".*no room: at least 7.1 and at most 7.10000001, and float32 has no",
+        ),
     ],
 )
 def test_limits_that_do_not_fit_are_refused(limits, sentence, tmp_path):
@@ -489,6 +516,59 @@ def test_limits_that_do_not_fit_are_refused(limits, sentence, tmp_path):
 def test_limits_that_mean_nothing_are_refused(wrong):
     with pytest.raises(rv.ConfigError, match="Limits: "):
         rv.Limits(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"slew": np.inf}, {}),
+        ({"low": [-np.inf, 1], "high": np.array([1.0, np.inf])}, {"low": [None, 1], "high": [1.0, None]}),
+        ({"slew": types.MappingProxyType({"steerer": np.float32(0.5)})}, {"slew": {"steerer": 0.5}}),
+        ({"slew": {"steerer": None, "quad_QF3": 1}}, {"slew": {"quad_QF3": 1}}),
+        ({"region": (0, [1, np.inf])}, {"region": {"reference": 0, "distance": [1, None]}}),
+        ({"region": {"reference": [0, 5], "distance": np.inf}}, {}),
+    ],
+)
+def test_limits_are_recorded_as_plain_numbers(given, kept, tmp_path):
+    with at_machine(tmp_path / "run", limits=rv.Limits(**given)) as learner:
+        stepped(learner, 2)
+        sent = learner.limiter.values
+    assert json.loads((tmp_path / "run" / "config.json").read_text()).get("limits") == kept
+    with rv.Learner.load(tmp_path / "run") as learner:
+        for there, here in zip(sent, learner.limiter.values, strict=True):
+            np.testing.assert_array_equal(there, here)
+
+
+def test_a_list_that_the_program_changes_later_changes_no_limit():
+    slew = [0.2, 1.0]
+    limits = rv.Limits(slew=slew)
+    slew[0] = 5.0
+    assert limits.slew == [0.2, 1.0]
+
+
+@pytest.mark.parametrize("edge", [0, 1])
+def test_a_safe_action_at_the_edge_of_its_box_does_not_leave_it_by_rounding(edge):
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        low, high = np.sort(generator.uniform(0.0, 10.0, 2))
+        limits = rv.Limits(low=[-1.0, low], high=[1.0, high], safe_action=[0.0, (low, high)[edge]])
+        limiter = Limiter(SPEC, limits)
+        assert low <= limiter.to_world(limiter.safe_action)[1] <= high
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"veto": "checked"}', "veto is 'checked'; give 'package.module:function'"),
+        ('{"slow": 1}', "'slow' is no limit; there are low, high, slew"),
+        ('{"slew": "fast"}', "does not hold limits: .*"),
+        ("[1]", ".*a file of limits is one JSON object"),
+    ],
+)
+def test_a_file_that_holds_no_limits_is_refused(text, sentence, tmp_path):
+    (tmp_path / "limits.json").write_text(text)
+    with pytest.raises(rv.ConfigError, match=f"limits.json.*{sentence}"):
+        read_file(tmp_path / "limits.json")
 
 
 def test_limits_by_name_hold_those_alone():

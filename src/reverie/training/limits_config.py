@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.environments.imports import imported
@@ -18,11 +19,9 @@ def written(limits: Limits | None) -> WrittenLimits | None:
     """Return limits for config.json.  A veto is written as "package.module:function" where that names it."""
     if limits is None:
         return None
-    low, high, slew, safe = (_plain(value) for value in (limits.low, limits.high, limits.slew, limits.safe_action))
-    region = None
-    if limits.region is not None:
-        region = WrittenRegion(*(_plain(part) for part in tuple(limits.region)))
-    return WrittenLimits(low, high, slew, region, _name_of(limits.veto), safe)
+    values: Any = limits  # plain numbers, lists and dicts, since `Limits` makes them so
+    region = None if values.region is None else WrittenRegion(*values.region)
+    return WrittenLimits(values.low, values.high, values.slew, region, _name_of(limits.veto), values.safe_action)
 
 
 def limits_of(found: WrittenLimits) -> Limits:
@@ -55,21 +54,13 @@ def read_file(path: Path) -> Limits:
         odd = set(facts) - set(WrittenLimits.__struct_fields__)
         if odd:
             raise ConfigError(f"{path}: {min(odd)!r} is no limit; there are {keys}")
-        return limits_of(convert(facts, WrittenLimits))
+        found = convert(facts, WrittenLimits)
+        if found.veto is not None and ":" not in found.veto:
+            raise ConfigError(f"{path}: veto is {shown(found.veto)}; give 'package.module:function'")
+        return limits_of(found)
     except (StorageError, ValueError) as error:
         text = str(error) if isinstance(error, StorageError) else f"{path} does not hold limits: {error}"
         raise ConfigError(text) from error
-
-
-def _plain(value: Any) -> Any:
-    """Return numbers, of NumPy or Python, as JSON has them."""
-    if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if value is None or isinstance(value, int | float):
-        return value
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return [_plain(part) for part in value]
 
 
 def _name_of(veto: Any) -> str | None:

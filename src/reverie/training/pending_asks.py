@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError
 
 MOST = 1000  # actions without an outcome at a time
@@ -81,7 +82,7 @@ class PendingAsks:
             return next(iter(self._asked.values()))
         if not isinstance(ticket, str) or ticket not in self._asked:
             raise ConfigError(
-                f"{self._name}: {call} has the ticket {str(ticket)[:50]!r}, and no action waits for its outcome under it: it "
+                f"{self._name}: {call} has the ticket {shown(ticket)}, and no action waits for its outcome under it: it "
                 "was told or dropped already, its episode has ended, or another process asked for it"
             )
         return self._asked[ticket]
