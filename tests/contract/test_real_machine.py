@@ -1,5 +1,6 @@
 """What a machine executed is what is learnt; late, dropped and aborted outcomes; limits that hold for every action."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -554,6 +555,22 @@ def test_a_safe_action_at_the_edge_of_its_box_does_not_leave_it_by_rounding(edge
         limits = rv.Limits(low=[-1.0, low], high=[1.0, high], safe_action=[0.0, (low, high)[edge]])
         limiter = Limiter(SPEC, limits)
         assert low <= limiter.to_world(limiter.safe_action)[1] <= high
+
+
+def test_a_veto_that_is_given_when_a_run_goes_on_is_the_users_own(tmp_path, monkeypatch):
+    (tmp_path / "my_veto.py").write_text("def careful(observation, action):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    careful = importlib.import_module("my_veto").careful
+    with at_machine(tmp_path / "run") as learner:
+        stepped(learner, 2)
+    with rv.Learner.load(tmp_path / "run", limits=rv.Limits(veto=careful)) as learner:
+        stepped(learner, 2)
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.limiter.limits.veto is careful
+    file = tmp_path / "run" / "config.json"
+    file.write_text(file.read_text().replace("my_veto:careful", "os.path:join"))
+    with pytest.raises(rv.StorageError, match="would import veto 'os.path:join'"):
+        rv.Learner.load(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
