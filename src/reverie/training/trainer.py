@@ -153,7 +153,9 @@ class Trainer:
         )
 
     def _set_outliers_aside(self) -> None:
-        if found := self.outliers.set_aside():
+        with self._sharing:
+            found = self.outliers.set_aside()
+        if found:
             self.health.set_aside(found, len(self.outliers.pairs), self.steps, self.episodes)
 
     @property
