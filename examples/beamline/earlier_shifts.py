@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reverie.export.experience_arrays import Experience
 
 from examples.beamline.alignment import ALIGNED, SHOTS, rms
 from examples.beamline.control import observe, reward, specification
 from examples.beamline.link import Link
 from examples.beamline.machine import BeamLost, Design, NoReading, response_matrix
-from reverie.export.experience_arrays import Experience
 from reverie.export.experience_file import csv_bytes
 
 GAIN = 0.4  # of the correction that the wrong matrix asks for

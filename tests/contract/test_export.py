@@ -20,6 +20,7 @@ from commands import done, one_object, refusal
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.machine_limits import resolved
 from reverie.export import onnx_file, policy_file
+from reverie.export.policy_file import export_policy
 from reverie.policy import Policy
 from reverie.training.saved_policy import SavedPolicy
 
@@ -360,3 +361,14 @@ def test_a_veto_is_not_in_the_file_and_the_facts_say_so(tmp_path):
         learner.save()
     facts = one_object("export", tmp_path / "run", "--trust", "-o", tmp_path / "policy.npz")
     assert facts["veto"] == "not in this file: json:loads"
+
+
+def test_limits_between_which_a_file_has_no_number_are_refused(tmp_path):
+    spec = rv.EnvSpec(2, [-1.0, 0.0], [1.0, 1000.0], name="rig")
+    limits = rv.Limits(low=[-1.0, 500.00001], high=[1.0, 500.00002])
+    with rv.Learner(rv.NAF(**SMALL), spec=spec, out=tmp_path / "run", limits=limits) as learner:
+        learner.save()
+    with pytest.raises(
+        rv.ConfigError, match=r"rig: action 1 has the limits \[500.00001, 500.00002\].*no number between"
+    ):
+        export_policy(SavedPolicy(tmp_path / "run"), tmp_path / "p.npz")

@@ -1,5 +1,6 @@
 """Learning beside a clock: in slices, at the episode's end, or in a thread; nothing of it is lost or doubled."""
 
+import gc
 import json
 import threading
 import time
@@ -12,6 +13,7 @@ from commands import one_object
 from reverie.storage import journal
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer
+from reverie.training.background import BackgroundUpdates
 from worlds import Line
 
 SPEC = rv.EnvSpec(2, [-1.0], [1.0], name="line7")
@@ -90,6 +92,36 @@ def test_asking_never_waits_for_an_update_in_the_background(monkeypatch, tmp_pat
         released.set()
         learner.tell(1.0, np.ones(2), False, True)
         assert trainer.owed.count == 0, "and an episode's end waits for it"
+
+
+def test_a_learner_that_is_dropped_leaves_no_thread_behind():
+    learner = rv.Learner(naf(update_after="background"), spec=SPEC)
+    driven(learner, 16)
+    (thread,) = (found for found in threading.enumerate() if found.name == "reverie updates")
+    del learner
+    gc.collect()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_pause_waits_for_the_update_in_progress_not_for_all_that_are_owed():
+    done = []
+
+    def update():
+        time.sleep(0.002)
+        done.append(None)
+
+    background = BackgroundUpdates(update, lambda: 10**6)
+    background.wake()
+    for _ in range(20):
+        time.sleep(0.001)
+        before = len(done)
+        with background.paused():
+            inside = len(done)
+            time.sleep(0.005)
+            assert len(done) == inside <= before + 2
+    background.close()
+    assert len(done) > 5, "and between the pauses it goes on"
 
 
 def test_an_error_in_the_background_is_raised_in_the_loop(monkeypatch):

@@ -1,8 +1,10 @@
 """What a machine executed is what is learnt; late, dropped and aborted outcomes; limits that hold for every action."""
 
+import importlib
 import json
 import subprocess
 import sys
+import types
 from typing import ClassVar
 
 import gymnasium as gym
@@ -11,9 +13,11 @@ import pytest
 
 import reverie as rv
 from cases import CASES, those
+from reverie.core.limiter import Limiter
 from reverie.environments.env_factory import make_env
 from reverie.storage import journal, journal_format
 from reverie.storage.tables import read_rows
+from reverie.training.limits_config import read_file
 from reverie.training.saved_policy import SavedPolicy
 from worlds import Line
 
@@ -101,6 +105,8 @@ def test_an_unknown_source_is_refused():
         learner.ask(HERE)
         with pytest.raises(rv.ConfigError, match=r"tell\(source\) is 'robot'; give 'policy', .*'human'"):
             learner.tell(1.0, THERE, False, source="robot")
+        with pytest.raises(rv.ConfigError, match=r"tell\(source\) is array\(\[1, 2\]\)"):
+            learner.tell(1.0, THERE, False, source=np.array([1, 2]))
 
 
 def test_an_older_journal_goes_on_in_its_own_layout(tmp_path):
@@ -179,7 +185,7 @@ def test_a_late_outcome_names_its_ask():
         np.testing.assert_array_equal(found["observation"], [THERE, HERE])
         np.testing.assert_allclose(SPEC.to_world(found["asked"]), [second, first], rtol=1e-6)
         assert found["episode"].tolist() == [1, 1]
-        for gone in (one, "another", 7):
+        for gone in (one, "another", 7, Strange()):
             with pytest.raises(rv.ConfigError, match="no action waits for its outcome under it"):
                 learner.tell(1.0, THERE, False, ticket=gone)
 
@@ -206,6 +212,48 @@ def test_asks_that_wait_at_the_end_of_an_episode_are_over():
         learner.ask(HERE)
         learner.tell(1.0, THERE, False)
         assert records_of(learner)["episode"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("then", ["drop", "abort", "save", "end"])
+def test_an_episode_goes_on_where_a_later_ask_was_told_before_the_one_that_began_it(then, tmp_path):
+    learner = at_machine(tmp_path / "run")
+    stepped(learner, 2)
+    learner.ask(HERE)
+    learner.tell(1.0, THERE, True)
+    _, one = learner.ask(HERE, ticket=True)
+    _, two = learner.ask(HERE, ticket=True)
+    learner.tell(1.0, THERE, then == "end", ticket=two)
+    if then == "drop":
+        learner.drop(one)
+    elif then == "abort":
+        learner.abort("beam lost")
+    elif then == "save":
+        learner.save()
+        learner.close()
+        learner = rv.Learner.load(tmp_path / "run")
+    for _ in range(2):
+        learner.ask(HERE)
+        learner.tell(1.0, THERE, True)
+    apart = then in ("abort", "end")
+    assert records_of(learner)["episode"].tolist() == [1, 1, 1, 2, *((3, 4) if apart else (2, 3))]
+    rows = read_rows(tmp_path / "run" / "episodes.csv")
+    assert [row["length"] for row in rows] == ["3", *(("1", "1") if apart else ("2",)), "1"]
+    assert [row["truncated"] for row in rows if row["terminated"] == "0"] == ["1"] * (then == "abort")
+    learner.close()
+    with rv.Learner.load(tmp_path / "run"):
+        assert read_rows(tmp_path / "run" / "episodes.csv") == rows
+
+
+def test_asks_without_an_outcome_at_the_end_of_an_episode_leave_no_trace():
+    with at_machine() as learner, at_machine() as other:
+        stepped(learner, 4)
+        stepped(other, 4)
+        _, one = learner.ask(HERE, ticket=True)
+        learner.ask(HERE, ticket=True)
+        learner.tell(1.0, THERE, True, ticket=one)
+        other.ask(HERE)
+        other.tell(1.0, THERE, True)
+        np.testing.assert_array_equal(stepped(learner, 3), stepped(other, 3))
 
 
 def test_imagination_wants_outcomes_in_order():
@@ -314,6 +362,22 @@ def test_the_slew_counts_from_what_was_executed():
             learner.tell(1.0, THERE, False, action=[1.0, 7.0])
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_the_slew_counts_from_the_action_that_was_asked_for_last_whenever_outcomes_come(dropped):
+    with at_machine(config=naf(noise_scale=2.0), limits=rv.Limits(slew=[0.2, 1.0])) as learner:
+        learner.ask(HERE)
+        learner.tell(1.0, THERE, False, action=[0.0, 5.0])
+        _, one = learner.ask(HERE, ticket=True)
+        last, two = learner.ask(HERE, ticket=True)
+        if dropped:
+            learner.drop(two)
+        else:
+            last = np.array([1.5, 9.0])
+            learner.tell(1.0, THERE, False, ticket=two, action=last)
+        learner.tell(1.0, THERE, False, ticket=one, action=[-1.5, 1.0])
+        assert (np.abs(learner.ask(HERE) - last) <= [0.2 + 1e-6, 1.0 + 1e-6]).all()
+
+
 def test_the_slew_goes_on_from_the_journal(tmp_path):
     with at_machine(tmp_path / "run", config=naf(noise_scale=2.0), limits=rv.Limits(slew=[0.2, 1.0])) as learner:
         last = stepped(learner, 6)[-1]
@@ -401,6 +465,16 @@ def test_a_veto_without_a_name_must_be_given_again(tmp_path):
         stepped(learner, 2)
 
 
+class Strange:
+    """An object that raises whatever is asked of it."""
+
+    def __array__(self, *arguments, **named):
+        raise RuntimeError
+
+    def __repr__(self):
+        raise RuntimeError
+
+
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
@@ -419,6 +493,18 @@ def test_a_veto_without_a_name_must_be_given_again(tmp_path):
         ({"safe_action": [0, 11]}, r"safe_action of actuator 1 \(steerer, mrad\) is 11, outside its limits \[0, 10\]"),
         ({"safe_action": {"steerer": 1}}, r"safe_action says nothing of actuator 0 \(quad_QF3, A\)"),
         ({"safe_action": 1}, "safe_action is 1; give 2 numbers"),
+        ({"slew": True}, "slew is True; give one number"),
+        ({"low": "1"}, "low is '1'; give one number"),
+        ({"high": 10**400}, "high is 1000.*; give one number"),
+        ({"low": np.inf}, "low is inf; give one number"),
+        ({"region": (np.inf, 1)}, "region's reference is inf"),
+        ({"safe_action": [0, np.nan]}, "safe_action is .*; give one number, or 2"),
+        ({"slew": Strange()}, "slew is of type Strange; give one number"),
+        ({"safe_action": Strange()}, "safe_action is of type Strange; give one number"),
+        (
+            {"low": [0, 7.1], "high": [1, 7.1 + 1e-8]},
+            r".*no room: at least 7.1 and at most 7.10000001, and float32 has no",
+        ),
     ],
 )
 def test_limits_that_do_not_fit_are_refused(limits, sentence, tmp_path):
@@ -431,6 +517,75 @@ def test_limits_that_do_not_fit_are_refused(limits, sentence, tmp_path):
 def test_limits_that_mean_nothing_are_refused(wrong):
     with pytest.raises(rv.ConfigError, match="Limits: "):
         rv.Limits(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"slew": np.inf}, {}),
+        ({"low": [-np.inf, 1], "high": np.array([1.0, np.inf])}, {"low": [None, 1], "high": [1.0, None]}),
+        ({"slew": types.MappingProxyType({"steerer": np.float32(0.5)})}, {"slew": {"steerer": 0.5}}),
+        ({"slew": {"steerer": None, "quad_QF3": 1}}, {"slew": {"quad_QF3": 1}}),
+        ({"region": (0, [1, np.inf])}, {"region": {"reference": 0, "distance": [1, None]}}),
+        ({"region": {"reference": [0, 5], "distance": np.inf}}, {}),
+    ],
+)
+def test_limits_are_recorded_as_plain_numbers(given, kept, tmp_path):
+    with at_machine(tmp_path / "run", limits=rv.Limits(**given)) as learner:
+        stepped(learner, 2)
+        sent = learner.limiter.values
+    assert json.loads((tmp_path / "run" / "config.json").read_text()).get("limits") == kept
+    with rv.Learner.load(tmp_path / "run") as learner:
+        for there, here in zip(sent, learner.limiter.values, strict=True):
+            np.testing.assert_array_equal(there, here)
+
+
+def test_a_list_that_the_program_changes_later_changes_no_limit():
+    slew = [0.2, 1.0]
+    limits = rv.Limits(slew=slew)
+    slew[0] = 5.0
+    assert limits.slew == [0.2, 1.0]
+
+
+@pytest.mark.parametrize("edge", [0, 1])
+def test_a_safe_action_at_the_edge_of_its_box_does_not_leave_it_by_rounding(edge):
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        low, high = np.sort(generator.uniform(0.0, 10.0, 2))
+        limits = rv.Limits(low=[-1.0, low], high=[1.0, high], safe_action=[0.0, (low, high)[edge]])
+        limiter = Limiter(SPEC, limits)
+        assert low <= limiter.to_world(limiter.safe_action)[1] <= high
+
+
+def test_a_veto_that_is_given_when_a_run_goes_on_is_the_users_own(tmp_path, monkeypatch):
+    (tmp_path / "my_veto.py").write_text("def careful(observation, action):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    careful = importlib.import_module("my_veto").careful
+    with at_machine(tmp_path / "run") as learner:
+        stepped(learner, 2)
+    with rv.Learner.load(tmp_path / "run", limits=rv.Limits(veto=careful)) as learner:
+        stepped(learner, 2)
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.limiter.limits.veto is careful
+    file = tmp_path / "run" / "config.json"
+    file.write_text(file.read_text().replace("my_veto:careful", "os.path:join"))
+    with pytest.raises(rv.StorageError, match=r"would import veto 'os.path:join'"):
+        rv.Learner.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"veto": "checked"}', "veto is 'checked'; give 'package.module:function'"),
+        ('{"slow": 1}', "'slow' is no limit; there are low, high, slew"),
+        ('{"slew": "fast"}', "does not hold limits: .*"),
+        ("[1]", ".*a file of limits is one JSON object"),
+    ],
+)
+def test_a_file_that_holds_no_limits_is_refused(text, sentence, tmp_path):
+    (tmp_path / "limits.json").write_text(text)
+    with pytest.raises(rv.ConfigError, match=f"limits.json.*{sentence}"):
+        read_file(tmp_path / "limits.json")
 
 
 def test_limits_by_name_hold_those_alone():

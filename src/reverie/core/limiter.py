@@ -3,7 +3,7 @@
 import numpy as np
 
 from reverie.core.env_spec import EnvSpec
-from reverie.core.errors import ReverieError, WorldError, sentence
+from reverie.core.errors import ConfigError, ReverieError, WorldError, sentence
 from reverie.core.machine_limits import Limits, resolved
 from reverie.core.types import Array
 
@@ -34,6 +34,16 @@ class Limiter:
             self._low = _inward((self.values.low - low) / half - 1.0, 1)
             self._high = _inward((self.values.high - low) / half - 1.0, -1)
             self._step = None if self.values.slew is None else self.values.slew / half
+            self._require_room()
+            if self.safe_action is not None:  # rounding must not take it out of the box
+                self.safe_action = self.safe_action.clip(self._low, self._high)
+
+    def _require_room(self) -> None:
+        for i in np.flatnonzero(self._low > self._high).tolist():
+            raise ConfigError(
+                f"{self._name}: the limits leave {self.spec.actuator(i)} no room: at least {self.values.low[i]:.12g} and at "
+                f"most {self.values.high[i]:.12g}, and float32 has no number between them"
+            )
 
     def apply(self, action: np.ndarray, observation: np.ndarray, last: np.ndarray | None) -> np.ndarray:
         """Return the action [m] that is sent in place of `action` [m].

@@ -1,12 +1,14 @@
 """`Limits`: what a machine allows beyond the bounds of its actuators, in its own units."""
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reverie.core.argument_checks import shown
+from reverie.core.argument_checks import finite, shown
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
 
@@ -40,6 +42,8 @@ class Limits:
     def __post_init__(self):
         if self.veto is not None and not callable(self.veto):
             raise ConfigError(f"Limits: veto is {shown(self.veto)}; give a function (observation, action)")
+        for field, none in (("low", -math.inf), ("high", math.inf), ("slew", math.inf), ("safe_action", None)):
+            object.__setattr__(self, field, _own(getattr(self, field), none))
         region = self.region
         if region is None:
             return
@@ -50,7 +54,30 @@ class Limits:
             raise ConfigError(f"Limits: region is {shown(region)}; give (reference, distance)") from None
         if reference is None or distance is None:
             raise ConfigError("Limits: region needs both a reference and a distance")
-        object.__setattr__(self, "region", (reference, distance))
+        reference, distance = _own(reference, None), _own(distance, math.inf)
+        object.__setattr__(self, "region", None if distance is None else (reference, distance))
+
+
+def _own(value: Any, none: float | None) -> Any:
+    """Return a copy of Python's own numbers, lists and dicts; a value that is no limit is left to `resolved` to refuse.
+
+    none: the number that means no limit, which becomes None, or is left out of a dict.
+    """
+
+    def number(part: Any) -> Any:
+        if isinstance(part, numbers.Real) and not isinstance(part, bool):
+            part = int(part) if isinstance(part, numbers.Integral) else float(part)
+        return None if part == none else part
+
+    if isinstance(value, str | bytes):
+        return value
+    try:
+        if isinstance(value, Mapping):
+            return {name: part for name, part in ((n, number(p)) for n, p in value.items()) if part is not None}
+        found = np.asarray(value, object).tolist()
+        return [number(part) for part in found] if isinstance(found, list) else number(found)
+    except Exception:  # a strange object may raise anything
+        return value
 
 
 class ResolvedLimits(NamedTuple):
@@ -112,7 +139,7 @@ def _slew(limits: Limits, spec: EnvSpec) -> np.ndarray | None:
 def _safe(limits: Limits, spec: EnvSpec, low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
     if limits.safe_action is None:
         return None
-    if not isinstance(limits.safe_action, Mapping) and np.ndim(limits.safe_action) == 0 and spec.action_dim > 1:
+    if isinstance(limits.safe_action, int | float) and spec.action_dim > 1:
         raise ConfigError(f"{spec.name}: safe_action is {shown(limits.safe_action)}; give {spec.action_dim} numbers")
     safe = _many(spec, "safe_action", limits.safe_action, np.nan)
     for i in np.flatnonzero(np.isnan(safe)).tolist():
@@ -135,11 +162,11 @@ def _many(spec: EnvSpec, field: str, value: Any, missing: float) -> np.ndarray:
             if name not in names:
                 raise ConfigError(f"{spec.name}: {field} names {shown(name)}; the actuators are {', '.join(names)}")
         value = [value.get(name) for name in names]
+    given = value if isinstance(value, list) else [value]
     try:
-        given = np.atleast_1d(np.asarray(value, object)).tolist()
-        parts = [missing if part is None else float(part) for part in given]
-    except (TypeError, ValueError):
-        given, parts = [], []
-    if len(parts) not in (1, m) or any(part is not None and np.isnan(float(part)) for part in given):
+        parts = [missing if part is None else finite(field, part) for part in given]
+    except ConfigError:
+        parts = []
+    if len(parts) not in (1, m):
         raise ConfigError(f"{spec.name}: {field} is {shown(value)}; give one number, or {m}, one for each actuator")
     return np.broadcast_to(np.array(parts), (m,)).copy()

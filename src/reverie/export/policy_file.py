@@ -39,15 +39,16 @@ def export_policy(saved: SavedPolicy, path: Path) -> Exported:
     """Write the greedy policy of `saved` to `path`, and return what was written.
 
     Observations are normalised, and actions scaled to the environment's units and clipped to its bounds, in the file.
-    Raises ConfigError for another ending than .onnx or .npz, bounds between which float32 has too few numbers, or a
-    policy that cannot be exported; StorageError for a run that does not say in which units its actions are;
-    DivergedError where the file's actions differ from the policy's own. Then nothing is written.
+    Raises ConfigError for another ending than .onnx or .npz, bounds between which float32 has too few numbers, limits
+    between which it has none, or a policy that cannot be exported; StorageError for a run that does not say in which
+    units its actions are; DivergedError where the file's actions differ from the policy's own. Then nothing is written.
     """
     require_ending(path, ENDINGS, "a policy is written to a file that ends in")
     output = output_at(path)
     n, spec = saved.spec.observation_dim, units_of(saved.written.env_spec, saved.run)
     _require_resolved(spec)
     values = saved.limiter(spec).values
+    _require_room(spec, values)
     function = in_units(saved.network, spec, values)
     last_dim = 0 if values.slew is None else spec.action_dim
     program = fused(trace(function, n, f"the policy of {saved.config.name}", last_dim))
@@ -128,6 +129,15 @@ def _require_resolved(spec: EnvSpec) -> None:
                 f"{spec.name}: {spec.actuator(index)} has the bounds [{low}, {high}], and a file's actions are float32, "
                 f"{reach}; let the environment take this action in another unit, or from another zero"
             )
+
+
+def _require_room(spec: EnvSpec, limits: ResolvedLimits) -> None:
+    """Raise ConfigError for limits between which float32 has no number."""
+    for i in np.flatnonzero(_rounded(limits.low, 1) > _rounded(limits.high, -1)).tolist():
+        raise ConfigError(
+            f"{spec.name}: {spec.actuator(i)} has the limits [{limits.low[i]}, {limits.high[i]}], and a file's actions are "
+            "float32, which has no number between them; give this actuator more room"
+        )
 
 
 def _rounded(bounds: np.ndarray, towards: int) -> np.ndarray:

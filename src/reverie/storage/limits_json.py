@@ -15,11 +15,9 @@ def written(limits: Limits | None) -> WrittenLimits | None:
     """Return limits for config.json.  A veto is written as "package.module:function" where that names it."""
     if limits is None:
         return None
-    low, high, slew, safe = (_plain(value) for value in (limits.low, limits.high, limits.slew, limits.safe_action))
-    region = None
-    if limits.region is not None:
-        region = WrittenRegion(*(_plain(part) for part in tuple(limits.region)))
-    return WrittenLimits(low, high, slew, region, _name_of(limits.veto), safe)
+    values: Any = limits  # plain numbers, lists and dicts, since `Limits` makes them so
+    region = None if values.region is None else WrittenRegion(*values.region)
+    return WrittenLimits(values.low, values.high, values.slew, region, _name_of(limits.veto), values.safe_action)
 
 
 def limits_of(found: WrittenLimits) -> Limits:
@@ -34,17 +32,6 @@ def limits_of(found: WrittenLimits) -> Limits:
         veto = imported(found.veto, "veto")
     region = None if found.region is None else (found.region.reference, found.region.distance)
     return Limits(found.low, found.high, found.slew, region, veto, found.safe_action)
-
-
-def _plain(value: Any) -> Any:
-    """Return numbers, of NumPy or Python, as JSON has them."""
-    if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if value is None or isinstance(value, int | float):
-        return value
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return [_plain(part) for part in value]
 
 
 def _name_of(veto: Any) -> str | None:

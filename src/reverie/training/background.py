@@ -14,7 +14,7 @@ class BackgroundUpdates:
     def __init__(self, update: Callable[[], None], owed: Callable[[], int]):
         self._update, self._owed = update, owed
         self._changed, self._busy = threading.Condition(), threading.Lock()
-        self._closed, self._error = False, None
+        self._closed, self._error, self._pausing = False, None, False
         self._thread: threading.Thread | None = None
         self._error: BaseException | None
 
@@ -40,22 +40,32 @@ class BackgroundUpdates:
 
     @contextlib.contextmanager
     def paused(self) -> Generator[None]:
-        """Run no update during the block."""
-        with self._busy:
-            yield
+        """Run no update during the block, which begins after the update in progress.  Not to be nested."""
+        self._pausing = True  # else the thread would take the lock again at once, as long as updates are owed
+        try:
+            with self._busy:
+                yield
+        finally:
+            self._pausing = False
+            with self._changed:
+                self._changed.notify_all()
 
-    def close(self) -> None:
-        """End the thread after the update in progress."""
+    def end(self) -> None:
+        """Let the thread end after the update in progress."""
         self._closed = True
         with self._changed:
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the thread after the update in progress, and wait for that."""
+        self.end()
         if self._thread is not None:
             self._thread.join()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and not self._owed():
+                while not self._closed and (self._pausing or not self._owed()):
                     self._changed.wait(1.0)
                 if self._closed:
                     return

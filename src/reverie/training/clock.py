@@ -12,6 +12,7 @@ RESERVED = 0.2  # of a period: what is left to the user's program at first, betw
 LEAST, MOST_RESERVED = 0.02, 0.9  # of a period
 RELAX = 0.995  # what the reserve is multiplied by after each tick in time
 SLICES = 50  # updates whose longest one is taken for the next one's time
+LONGEST = 86_400.0  # seconds: a day; the system cannot wait for any number of them
 JUDGED = 50  # ticks after which a period that is too short is reported
 
 
@@ -34,6 +35,8 @@ class Clock:
     def __post_init__(self):
         if finite("Clock(period)", self.period) <= 0:
             raise ConfigError(f"Clock(period) is {self.period}; it must be above 0 seconds")
+        if self.period > LONGEST:
+            raise ConfigError(f"Clock(period) is {self.period}; it must be at most {LONGEST:,.0f} seconds, a day")
         if not 0 <= finite("Clock(tolerance)", self.tolerance) <= 1:
             raise ConfigError(f"Clock(tolerance) is {self.tolerance}; it must lie in [0, 1]")
 

@@ -121,7 +121,8 @@ class Health:
 
     def taken(self) -> list[Notice]:
         """Return the new notices, and clear them."""
-        new, self.new = self.new, []
+        new = self.new[:]
+        del self.new[: len(new)]  # a thread of updates may add one meanwhile
         return new
 
     def note(self, step: int, episode: int, kind: str, text: str) -> None:

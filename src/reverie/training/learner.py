@@ -1,6 +1,7 @@
 """`Learner`: an agent that learns from a Gymnasium environment (`learn`) or from your own program (`ask`, `tell`)."""
 
 import contextlib
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,8 @@ class Learner(AskTell):
             self._forget_passing()
             raise
         closed_at_exit(self)
+        # The thread of updates would outlive a learner that is dropped without `close`.
+        weakref.finalize(self, trainer.owed.end).atexit = False
 
     # ---- state
 

@@ -110,7 +110,7 @@ def flag(name: str, value: Any) -> bool:
 
 def source(value: Any) -> str | None:
     """Return who chose an executed action.  Raises ConfigError for a word that is not one of SOURCES."""
-    if value is not None and value not in SOURCES:
+    if value is not None and (not isinstance(value, str) or value not in SOURCES):
         raise ConfigError(f"tell(source) is {shown(value)}; give {listed(map(repr, SOURCES))}")
     return value
 

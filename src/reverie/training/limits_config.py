@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.storage.config import Config, WrittenLimits
@@ -29,7 +30,10 @@ def read_file(path: Path) -> Limits:
         odd = set(facts) - set(WrittenLimits.__struct_fields__)
         if odd:
             raise ConfigError(f"{path}: {min(odd)!r} is no limit; there are {keys}")
-        return limits_of(convert(facts, WrittenLimits))
+        found = convert(facts, WrittenLimits)
+        if found.veto is not None and ":" not in found.veto:
+            raise ConfigError(f"{path}: veto is {shown(found.veto)}; give 'package.module:function'")
+        return limits_of(found)
     except (StorageError, ValueError) as error:
         text = str(error) if isinstance(error, StorageError) else f"{path} does not hold limits: {error}"
         raise ConfigError(text) from error

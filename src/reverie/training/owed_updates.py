@@ -81,6 +81,11 @@ class OwedUpdates:
             with self._background.paused():
                 yield
 
+    def end(self) -> None:
+        """Let the thread end, if there is one, without waiting for it."""
+        if self._background is not None:
+            self._background.end()
+
     def close(self) -> None:
         """End the thread, if there is one."""
         if self._background is not None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError
 
 MOST = 1000  # actions without an outcome at a time
@@ -21,6 +22,7 @@ class Asked(NamedTuple):
     source: str  # who chose it, one of `storage.experience.SOURCES`
     policy: int  # number of updates of the policy that acted
     before: Any  # what `RecordedTrainer` needs to undo the asking
+    begun: Any = None  # the same, but for the beginning of its episode; None where it began none
 
 
 class PendingAsks:
@@ -44,6 +46,16 @@ class PendingAsks:
     def newest(self) -> Asked | None:
         """The action that was asked for last, or None."""
         return next(reversed(self._asked.values()), None)
+
+    def is_latest(self, asked: Asked) -> bool:
+        """Return whether no other action was asked for after this one, with or without an outcome."""
+        return asked.ticket == f"{self._prefix}-{self._count}"
+
+    def keep_episode(self) -> None:
+        """Note that the episode has a step: undoing an action no longer undoes the beginning of its episode."""
+        for ticket, asked in self._asked.items():
+            if asked.begun is not None:
+                self._asked[ticket] = asked._replace(before=asked.begun, begun=None)
 
     def new_ticket(self) -> str:
         """Return a ticket that was never given before."""
@@ -70,7 +82,7 @@ class PendingAsks:
             return next(iter(self._asked.values()))
         if not isinstance(ticket, str) or ticket not in self._asked:
             raise ConfigError(
-                f"{self._name}: {call} has the ticket {str(ticket)[:50]!r}, and no action waits for its outcome under it: it "
+                f"{self._name}: {call} has the ticket {shown(ticket)}, and no action waits for its outcome under it: it "
                 "was told or dropped already, its episode has ended, or another process asked for it"
             )
         return self._asked[ticket]

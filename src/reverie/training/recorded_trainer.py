@@ -123,9 +123,11 @@ class RecordedTrainer:
         if self.ticks is not None:
             self.ticks.asked()
         self.trainer.go_live()
-        before = list(self.open.in_progress), self.trainer.acting()
+        before, begun = self._acting(), None
         try:
-            self._ensure_episode()
+            if not self.open.in_progress[self.turn]:
+                self._begin_episode()
+                begun = self._acting()
             action, source = self._choose(observation, state)
         except BaseException:  # also on an interrupt: an action that was never returned must leave no trace
             self._rewind(before)
@@ -133,7 +135,7 @@ class RecordedTrainer:
             raise
         ticket, episode = self.pending.new_ticket(), self.open.number[self.turn]
         self.pending.add(
-            Asked(ticket, episode, observation, state, action, source, self.trainer.acting_version, before)
+            Asked(ticket, episode, observation, state, action, source, self.trainer.acting_version, before, begun)
         )
         self.open.executed[self.turn] = action
         if self.ticks is not None:
@@ -158,15 +160,17 @@ class RecordedTrainer:
         action = self.trainer.act(observation, state)
         return self.limiter.apply(action, observation, self.open.executed[self.turn]), source
 
+    def _acting(self) -> Any:
+        """Return what `act` changes, for `_rewind`."""
+        return list(self.open.in_progress), self.trainer.acting()
+
     def _rewind(self, before: Any) -> None:
         """Undo calls of `act`.  before: the field of the first of them in `Asked`."""
         self.open.in_progress, acting = list(before[0]), before[1]
         self.trainer.rewind(acting)
 
-    def _ensure_episode(self) -> None:
-        """Begin an episode in the environment whose turn it is, unless one is in progress."""
-        if self.open.in_progress[self.turn]:
-            return
+    def _begin_episode(self) -> None:
+        """Begin an episode in the environment whose turn it is."""
         self.close_newest()
         self.trainer.begin_episode()
         self.open.begin(self.turn, self.trainer.episodes)
@@ -291,10 +295,11 @@ class RecordedTrainer:
             raise
         if asked is not None:
             self.pending.remove(asked)
+            self.pending.keep_episode()
             if step.last:  # whatever was asked for meanwhile has no outcome in this episode
-                self.pending.clear()
+                self.forget_actions()
         self.aborted = False
-        row = self.learn(step)
+        row = self.learn(step, latest=asked is None or self.pending.is_latest(asked))
         if row is not None:
             self.end_episode(row)
         self.whole = True
@@ -320,13 +325,16 @@ class RecordedTrainer:
                 "action first, or drop it"
             )
 
-    def learn(self, step: RecordedStep) -> dict[str, Any] | None:
-        """Learn from a record, new or read back; return the row of the episode if it ended, else None."""
+    def learn(self, step: RecordedStep, latest: bool = True) -> dict[str, Any] | None:
+        """Learn from a record, new or read back; return the row of the episode if it ended, else None.
+
+        latest: no other action was sent after its action.
+        """
         turn = self.turn
         row = self.open.add(turn, step)
         if step.asked is not None:  # else the journal does not say which policy acted
             self._staleness.append(self.trainer.updates - step.policy)
-        if self.pending.newest is None:
+        if latest:
             self.open.executed[turn] = step.action
         self.trainer.health.new.extend(self.machine_checks.see(*step.seen))
         try:

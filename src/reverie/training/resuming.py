@@ -75,7 +75,7 @@ def prepare_run(
     """
     if run.read_config() != held:
         raise StorageError(f"{run.config_file} was changed by another process just now; run the command again")
-    sign = allowed.trust or is_own(held)
+    sign = _may_sign(held, allowed)
     if held.is_changing:
         held = _finish_change(run, held, sign)
     elif exists(_next(run)):  # left by a change that a crash prevented
@@ -106,6 +106,11 @@ def prepare_run(
     if allowed.call is not None:
         run.write_call(allowed.call)
     return held
+
+
+def _may_sign(held: Config, allowed: ResumeOptions) -> bool:
+    """Return whether all code that the run names is the user's own, or trusted; code that is added now is theirs."""
+    return allowed.trust or is_own(held) or not trust.foreign_code(held)
 
 
 def _with_limits(held: Config, limits: Limits | None, steps: int) -> Config:
@@ -184,7 +189,7 @@ def _begin_chapter(
         call = _from_end(call or run.read_call(), steps, kept)
     chapter = Chapter(steps, 0 if again else learnt, new, config.env_spec, held.limits, evaluations)
     config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
-    sign = bool(trust.foreign_code(config)) and (allowed.trust or is_own(held))
+    sign = bool(trust.foreign_code(config)) and _may_sign(held, allowed)
     run.write_config(config, sign)
     return _finish_change(run, config, sign) if config.is_changing else config
 

@@ -145,7 +145,11 @@ class Trainer:
         return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
 
     def _set_outliers_aside(self) -> None:
-        if len(self.replay) and (found := self.outliers.set_aside()):
+        if not len(self.replay):
+            return
+        with self._sharing:
+            found = self.outliers.set_aside()
+        if found:
             self.health.set_aside(found, len(self.outliers.pairs), self.steps, self.episodes)
 
     @property
