@@ -16,8 +16,8 @@ from examples.beamline.alignment import ALIGNED, SHOTS, rms
 from examples.beamline.control import observe, reward, specification
 from examples.beamline.link import Link
 from examples.beamline.machine import BeamLost, Design, NoReading, response_matrix
-from reverie.export.experience_arrays import Experience
 from reverie.export.experience_file import csv_bytes
+from reverie.logs.experience_arrays import Experience
 
 GAIN = 0.4  # of the correction that the wrong matrix asks for
 WRONG = 0.3  # relative standard deviation of the matrix's errors

@@ -12,7 +12,7 @@ from examples.beamline import books
 from examples.beamline.alignment import ALIGNED, SHOTS, Verification
 from reverie.experiments.analysis import run_page
 from reverie.experiments.analysis.run_data import runs_by_env
-from reverie.export.experience_arrays import experience_of
+from reverie.logs.experience_arrays import experience_of
 from reverie.report.document import Curves, Document, Level, Line, Section, Table
 from reverie.report.page import write_page
 from reverie.storage.run import RunDirectory
