@@ -72,9 +72,9 @@ def record(link: Link, points: int, seed: int = 0) -> Experience:
     return Experience(**{name: np.array([row[name] for row in rows]) for name in Experience._fields})
 
 
-def write(link: Link, points: int, output: Path) -> None:
+def write(link: Link, points: int, output: Path, seed: int = 0) -> None:
     """Record, and write the file."""
-    output.write_bytes(csv_bytes(record(link, points), specification(link.line)))
+    output.write_bytes(csv_bytes(record(link, points, seed), specification(link.line)))
 
 
 def main() -> None:
