@@ -26,25 +26,26 @@ def work(out: Path, points: int, earlier: int, speed: float) -> Path:
     with programs.machine(log, "--speed", str(speed)) as port:
         with Link(port) as link:
             earlier_shifts.write(link, earlier, out / "earlier.csv")
+        words = ("--earlier", str((out / "earlier.csv").resolve()))
         for shift in range(SHIFTS):
-            until = str(points * (shift + 1))
+            goal = ("--until", str(points * (shift + 1)))
             with Link(port) as link:
                 link.wait(NIGHT if shift else 0)
             if shift == KILLED:
-                kill_half_way(port, run, log, points, until)
-            programs.finish(programs.control(port, run, "--until", until))
+                kill_half_way(port, run, log, points, goal)
+            programs.finish(programs.control(port, run, *goal, *words))
         with Link(port) as link:
             measured = response_matrix.measure(link)
             by_hand = verify(link, response_matrix.controller(link, measured.response))
     learnt = page.verifications(out / "learner-verified.csv")
-    page.write(run, log, learnt, page.ByHand(measured.points, by_hand), out / "page.html")
+    page.write(run, log, learnt, page.ByHand(measured.points, by_hand), earlier, out / "page.html")
     return out / "page.html"
 
 
-def kill_half_way(port: int, run: Path, log: Path, points: int, until: str) -> None:
+def kill_half_way(port: int, run: Path, log: Path, points: int, goal: tuple[str, str]) -> None:
     """Start a shift, and kill its program (SIGKILL) after half of its points."""
     due = books.acknowledged(log) + points // 2
-    program = programs.control(port, run, "--until", until)
+    program = programs.control(port, run, *goal)
     if not programs.kill_when(program, lambda: books.acknowledged(log) >= due):
         raise RuntimeError("the control program ended before it could be killed")
     print("the control program was killed", flush=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from reverie.export.experience_arrays import experience_of
 
+from reverie.logs.experience_arrays import experience_of
 from reverie.storage.run import RunDirectory
 
 FOREIGN = -1  # in place of the number of a shot

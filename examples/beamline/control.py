@@ -63,12 +63,19 @@ def reward(reading: Reading) -> float:
     return -(rms(reading) ** 2)
 
 
-def open_learner(run: Path, line: Line, seed: int) -> rv.Learner:
-    """Continue the run, or begin it."""
+def open_learner(run: Path, line: Line, seed: int, earlier: Path | None = None) -> rv.Learner:
+    """Continue the run, or begin it.  earlier: the log of earlier shifts, to learn from before the first shot."""
     if (run / "config.json").exists():
         return rv.Learner.load(run)
-    clock = rv.Clock(period=line.period)  # learning fits into what the machine leaves of each tick
-    return rv.Learner(AGENT, spec=specification(line), limits=limits(line), clock=clock, seed=seed, out=run)
+    return rv.Learner(
+        AGENT,
+        spec=specification(line),
+        limits=limits(line),
+        clock=rv.Clock(period=line.period),  # learning fits into what the machine leaves of each tick
+        experience=earlier,
+        seed=seed,
+        out=run,
+    )
 
 
 def align_once(learner: rv.Learner, link: Link) -> None:
@@ -127,9 +134,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="of the machine's server")
     parser.add_argument("--run", type=Path, required=True, help="run directory: begun, or continued where it is there")
     parser.add_argument("--until", type=int, default=160, help="real points of the run at which the shift ends")
+    parser.add_argument("--earlier", type=Path, help="FILE.csv of earlier shifts, for a new run to learn from too")
     parser.add_argument("--seed", type=int, default=0, help="of a new run")
     options = parser.parse_args()
-    with Link(options.port) as link, open_learner(options.run, link.line, options.seed) as learner:
+    with Link(options.port) as link, open_learner(options.run, link.line, options.seed, options.earlier) as learner:
         print(f"shift begins at {learner.steps} points", flush=True)
         shift(learner, link, options.until)
         learner.save()

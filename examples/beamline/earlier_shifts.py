@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reverie.export.experience_arrays import Experience
 
 from examples.beamline.alignment import ALIGNED, SHOTS, rms
 from examples.beamline.control import observe, reward, specification
 from examples.beamline.link import Link
 from examples.beamline.machine import BeamLost, Design, NoReading, response_matrix
 from reverie.export.experience_file import csv_bytes
+from reverie.logs.experience_arrays import Experience
 
 GAIN = 0.4  # of the correction that the wrong matrix asks for
 WRONG = 0.3  # relative standard deviation of the matrix's errors
@@ -72,9 +72,9 @@ def record(link: Link, points: int, seed: int = 0) -> Experience:
     return Experience(**{name: np.array([row[name] for row in rows]) for name in Experience._fields})
 
 
-def write(link: Link, points: int, output: Path) -> None:
+def write(link: Link, points: int, output: Path, seed: int = 0) -> None:
     """Record, and write the file."""
-    output.write_bytes(csv_bytes(record(link, points), specification(link.line)))
+    output.write_bytes(csv_bytes(record(link, points, seed), specification(link.line)))
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from examples.beamline import books
 from examples.beamline.alignment import ALIGNED, SHOTS, Verification
 from reverie.experiments.analysis import run_page
 from reverie.experiments.analysis.run_data import runs_by_env
+from reverie.logs.experience_arrays import experience_of
 from reverie.report.document import Curves, Document, Level, Line, Section, Table
 from reverie.report.page import write_page
 from reverie.storage.run import RunDirectory
@@ -34,14 +35,20 @@ def verifications(file: Path) -> list[tuple[int, Verification]]:
     ]
 
 
-def write(run: Path, log: Path, learnt: Sequence[tuple[int, Verification]], by_hand: ByHand, output: Path) -> None:
-    """Write the page of a run: own sections first, then those of `reverie report`."""
+def write(
+    run: Path, log: Path, learnt: Sequence[tuple[int, Verification]], by_hand: ByHand, logged: int, output: Path
+) -> None:
+    """Write the page of a run: own sections first, then those of `reverie report`.
+
+    learnt: points and verification after each shift.  logged: points of the log of earlier shifts.
+    """
     count = books.compare(log, run)
     points, found = learnt[-1]
+    hand = by_hand.verification
     lead = (
-        f"NAF aligns the beam at {found.aligned} of {found.cases} settings after {points} real points; a response matrix "
-        f"does at {by_hand.verification.aligned} after {by_hand.points}. The control program was stopped twice and killed "
-        "once."
+        f"NAF aligns the beam at {found.aligned} of {found.cases} settings after {points} real points and {logged} of a poor "
+        f"controller's log; a response matrix does at {hand.aligned} after {by_hand.points}. The control program was "
+        "stopped twice and killed once."
     )
     sections = [
         Section("What came out", [_results(learnt, by_hand), _progress(learnt, by_hand), _orbits(run)]),
