@@ -14,7 +14,7 @@ from reverie.training.callbacks import Event, StepEnded
 from reverie.training.learner import Learner
 
 ENV = "reverie.bench.slow_env:SlowEnv"
-SETTINGS: dict[str, Any] = {"updates_per_step": 1, "warmup_steps": 100}
+SETTINGS: dict[str, Any] = {"hidden": (64, 64), "updates_per_step": 1, "warmup_steps": 100}  # so that updates fit
 FOUR = 4
 STEPS = 500  # of each collector in a round; the first half, while processes start, is not timed
 
