@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from reverie.export.experience_arrays import experience_of
 
 from examples.beamline import books
 from examples.beamline.alignment import ALIGNED, SHOTS, Verification

@@ -26,10 +26,13 @@ class Asked(NamedTuple):
 
 
 class PendingAsks:
-    """The actions without an outcome, the oldest first.  name: the environment's, for messages."""
+    """The actions without an outcome, the oldest first.
 
-    def __init__(self, name: str):
-        self._name = name
+    name: the environment's, for messages.  ordered: outcomes have to be told in the order of the asks.
+    """
+
+    def __init__(self, name: str, ordered: bool = False):
+        self._name, self._ordered = name, ordered
         self._asked: dict[str, Asked] = {}
         # The same in no two processes: a ticket of a run that was killed since is not taken for another one.
         self._prefix, self._count = secrets.token_hex(4), 0
@@ -65,6 +68,23 @@ class PendingAsks:
     def add(self, asked: Asked) -> None:
         """Remember an action."""
         self._asked[asked.ticket] = asked
+
+    def require_room(self, several: bool) -> None:
+        """Raise ConfigError where no other action may be without an outcome.  several: MOST of them may."""
+        if len(self._asked) >= (MOST if several else 1):
+            times = "twice" if len(self._asked) == 1 else f"{len(self._asked) + 1} times"
+            raise ConfigError(
+                f"{self._name}: ask() was called {times}; call tell() with the result of the last action first, or drop() "
+                "where there is none"
+            )
+
+    def require_order(self, asked: Asked) -> None:
+        """Raise ConfigError where the outcome of an older action has to be told first."""
+        if self._ordered and asked is not self.oldest:
+            raise ConfigError(
+                f"{self._name}: imagination and on-policy agents learn from steps in order; tell the outcome of the oldest "
+                "action first, or drop it"
+            )
 
     def find(self, ticket: str | None, call: str) -> Asked:
         """Return the action of a ticket, or without one the only action there is.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.errors import ConfigError, DivergedError, StorageError
+from reverie.core.errors import DivergedError, StorageError
 from reverie.core.limiter import Limiter
 from reverie.storage.config import Config
 from reverie.storage.events import ABORT, CLOCK, DROP
@@ -23,7 +23,7 @@ from reverie.training.health import Notice
 from reverie.training.machine_checks import MachineChecks
 from reverie.training.open_episodes import OpenEpisodes
 from reverie.training.owner import Owner, exclusive
-from reverie.training.pending_asks import MOST, Asked, PendingAsks
+from reverie.training.pending_asks import Asked, PendingAsks
 from reverie.training.pretraining import pretraining
 from reverie.training.run_identity import config_facts, identity
 from reverie.training.run_logger import RecordedStep, RunLogger
@@ -80,7 +80,8 @@ class RecordedTrainer:
         self.owner = Owner(self.spec.name)
         self.whole = True  # False while a step is in the journal but not yet learnt from
         self.limiter = Limiter(self.spec) if limiter is None else limiter
-        self.pending = PendingAsks(self.spec.name)
+        ordered = trainer.source is not None or bool(trainer.agent.requirements.rollout)
+        self.pending = PendingAsks(self.spec.name, ordered)
         self.ticks = None if clock is None else Ticks(clock)
         self.open = OpenEpisodes(self.env_count)
         self.aborted = False  # and no outcome was told since
@@ -114,12 +115,7 @@ class RecordedTrainer:
         Raises ConfigError where another thread, or a forked process, is using the learner.
         """
         self.require_usable()
-        if len(self.pending) >= (MOST if several else 1):
-            times = "twice" if len(self.pending) == 1 else f"{len(self.pending) + 1} times"
-            raise ConfigError(
-                f"{self.spec.name}: ask() was called {times}; call tell() with the result of the last action first, or "
-                "drop() where there is none"
-            )
+        self.pending.require_room(several)
         if self.ticks is not None:
             self.ticks.asked()
         self.trainer.go_live()
@@ -264,7 +260,7 @@ class RecordedTrainer:
         if self.ticks is not None:
             self.ticks.outcome()
         asked = self.pending.find(ticket, "tell()")
-        self._refuse_other_order(asked)
+        self.pending.require_order(asked)
         step = RecordedStep(
             self.trainer.steps + 1,
             time.time(),
@@ -316,14 +312,6 @@ class RecordedTrainer:
         if (text := ticks.too_short()) is not None:
             self.write_kept(Notice(step.step, step.episode, CLOCK, text))
         ticks.done(step.last)
-
-    def _refuse_other_order(self, asked: Asked) -> None:
-        ordered = self.trainer.source is not None or self.trainer.agent.requirements.rollout
-        if ordered and asked is not self.pending.oldest:
-            raise ConfigError(
-                f"{self.spec.name}: imagination and on-policy agents learn from steps in order; tell the outcome of the oldest "
-                "action first, or drop it"
-            )
 
     def learn(self, step: RecordedStep, latest: bool = True) -> dict[str, Any] | None:
         """Learn from a record, new or read back; return the row of the episode if it ended, else None.
