@@ -17,6 +17,7 @@ from reverie.storage.config import Call
 from reverie.storage.journal import TRUNCATED, Journal
 from reverie.storage.run import RunDirectory
 from reverie.storage.salvage import renumbered
+from reverie.storage.tables import read_rows
 from reverie.training.recovery import recover
 from worlds import Line
 
@@ -104,6 +105,29 @@ def test_records_round_damage_are_saved_and_the_gap_is_told(run, capsys):
     assert loaded(run.parent / "new") == 27
     evaluations = (run.parent / "new" / "evaluations.csv").read_text().splitlines()
     assert len(evaluations) == 2 and evaluations[1].startswith("10,")  # after step 12, of which 10 were kept
+
+
+def test_an_episode_that_was_aborted_stays_so_under_its_new_number(tmp_path):
+    spec, here = rv.EnvSpec(2, [-1.0], [1.0]), np.zeros(2)
+    with rv.Learner(SMALL, spec=spec, out=tmp_path / "run") as learner:
+        for step in range(1, 12):
+            learner.ask(here)
+            learner.tell(1.0, here + step, False, truncated=step in (3, 6))
+            if step == 9:
+                learner.abort("beam lost")
+    line, records = parts(tmp_path / "run")
+    damage(tmp_path / "run", line + b"".join([*records[:1], *records[2:]]))
+    recover(tmp_path / "run", tmp_path / "saved")
+    with rv.Learner.load(tmp_path / "saved"):
+        (event,) = read_rows(tmp_path / "saved" / "events.csv")
+        assert (event["step"], event["episode"], event["text"]) == ("8", "4", "beam lost")
+        rows = read_rows(tmp_path / "saved" / "episodes.csv")
+    assert [(row["episode"], row["length"], row["truncated"]) for row in rows] == [
+        ("1", "1", "1"),
+        ("2", "1", "1"),
+        ("3", "3", "1"),
+        ("4", "3", "1"),
+    ]
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -288,7 +312,7 @@ def test_whatever_else_can_be_read_is_copied(run, capsys):
         "experience/journal.bin.cut",
     ):
         assert (new / name).read_bytes() == before[name]
-    assert (new / "events.csv").read_text() == "step,episode,kind,text\n3,1,clipped,x\n23,5,value,y\n"
+    assert (new / "events.csv").read_text() == "step,episode,kind,text\n3,1,clipped,x\n23,6,value,y\n"
     assert RunDirectory(new).read_call() == Call(26, 10)
     for name in ("secret: a symbolic link", "folder: a symbolic link", "pipe: ", "1 row of events.csv"):
         assert f"left out: {name}" in told

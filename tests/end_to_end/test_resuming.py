@@ -14,6 +14,7 @@ from reverie.cli import main
 from reverie.core.errors import ReverieWarning
 from reverie.storage import journal, journal_format
 from reverie.storage.run import RunDirectory
+from reverie.storage.tables import read_rows
 from reverie.training import agent_config
 from reverie.training.saved_policy import SavedPolicy
 
@@ -340,6 +341,29 @@ def scaled(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.parametrize("high", [1 / 20, 1 / 6])
+def test_an_aborted_episode_stays_truncated_in_other_bounds(high, tmp_path):
+    def abort(learner, event):
+        if isinstance(event, rv.StepEnded) and event.step in (7, 25):
+            learner.abort("beam lost")
+
+    with rv.Learner(rv.NAF(**SMALL), Scaled(), out=tmp_path / "run") as learner:
+        learner.learn(40, callbacks=[abort])
+    before = journal.read(tmp_path / "run" / "experience" / "journal.bin")[1]
+    with (
+        pytest.warns(ReverieWarning, match="steps converted"),
+        rv.Learner.load(tmp_path / "run", env=lambda: Scaled(high), allow_new_bounds=True),
+    ):
+        after = journal.read(tmp_path / "run" / "experience" / "journal.bin")[1]
+        ends = [after["flags"][after["time"] == before["time"][step - 1]].tolist() for step in (7, 25)]
+        inside = [bool((np.abs(before["action"][step - 1] / 12) <= high).all()) for step in (7, 25)]
+        assert [[flag & journal.TRUNCATED for flag in end] for end in ends] == [
+            [2] if there else [] for there in inside
+        ]
+        assert read_rows(tmp_path / "run" / "events.csv") == []
+    assert len(read_rows(tmp_path / "run" / "checkpoint" / "before-relearn-1" / "events.csv")) == 2
+
+
 def test_other_bounds_are_refused_and_named(scaled):
     for load in (
         lambda: rv.Learner.load(scaled, env=lambda: Scaled(1 / 20)),
@@ -348,7 +372,7 @@ def test_other_bounds_are_refused_and_named(scaled):
         with pytest.raises(rv.ConfigError, match="has other action bounds") as caught:
             load() if load.__code__.co_names[0] == "rv" else SavedPolicy(scaled).env(lambda: Scaled(1 / 20))
         told = str(caught.value)
-        assert "actuator 0 was in [-0.0833333, 0.0833333] and is in [-0.05, 0.05] (and 1 more)" in told
+        assert "action 0 was in [-0.0833333, 0.0833333] and is in [-0.05, 0.05] (and 1 more)" in told
         assert "--allow-new-bounds" in told
     assert SavedPolicy(scaled).env(lambda: Scaled(1 / 20), allow_new_bounds=True).spec.action_high == (0.05, 0.05)
     with rv.Learner.load(
@@ -403,7 +427,7 @@ def test_other_bounds_of_a_sensor_are_told_and_go_on(scaled, range_):
         world.observation_space["speed"] = gym.spaces.Box(-range_, range_, (1,), np.float64)
         return world
 
-    said = rf"sensor 'speed' was in \[-9, 9\] and is in \[-{range_}, {range_}\]; nothing is scaled by them"
+    said = rf"sensor 2 \(speed\) was in \[-9, 9\] and is in \[-{range_}, {range_}\]; nothing is scaled by them"
     with pytest.warns(ReverieWarning, match=said), rv.Learner.load(scaled, env=made) as learner:
         assert learner.steps == 40
 

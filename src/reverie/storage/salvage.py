@@ -29,6 +29,7 @@ class Renumbered(NamedTuple):
 
     records: np.ndarray  # with new steps from 1, episodes from 1, and checksums
     kept: np.ndarray  # their old steps
+    episodes: np.ndarray  # their old episodes
     untouched: int  # number of records at the start that did not change at all
     cut_episodes: list[int]  # old numbers of episodes that end or begin at a gap
 
@@ -174,4 +175,5 @@ def _result(records: np.ndarray, original: np.ndarray, cut: set[int]) -> Renumbe
     records["crc"] = checksums(records.tobytes(), records)
     changed = np.flatnonzero(records["crc"] != original["crc"])
     untouched = int(changed[0]) if len(changed) else len(records)
-    return Renumbered(records, original["step"].astype(np.int64), untouched, sorted(cut))
+    steps, episodes = (original[name].astype(np.int64) for name in ("step", "episode"))
+    return Renumbered(records, steps, episodes, untouched, sorted(cut))

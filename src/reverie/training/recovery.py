@@ -243,7 +243,7 @@ def _now(step: int, found: Renumbered) -> int:
 
 
 def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, report: Recovery) -> None:
-    """Copy the rows that can be read, with their new steps.  episodes.csv is rebuilt when the run is opened."""
+    """Copy the rows that can be read, with their new steps and episodes.  episodes.csv is rebuilt when the run is opened."""
     for old, file, columns in (
         (run.evaluations_file, new.evaluations_file, evaluation.COLUMNS),
         (run.metrics_file, new.metrics_file, METRICS),
@@ -253,7 +253,11 @@ def _tables(run: RunDirectory, new: RunDirectory, found: Renumbered, report: Rec
         if rows and old == run.metrics_file:
             rows = [row for row in rows if int(row["step"]) <= found.untouched]
         for row in rows:
-            row["step"] = str(_now(int(row["step"]), found))
+            now = _now(int(row["step"]), found)
+            change = int(found.records["episode"][now - 1]) - int(found.episodes[now - 1]) if now else 0
+            if change and row.get("episode"):
+                row["episode"] = str(max(0, int(row["episode"]) + change))
+            row["step"] = str(now)
         if rows:
             write_whole(file, tables.table_of(rows[0], rows))
         if lost:

@@ -16,7 +16,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.core.words import count
-from reverie.storage import checkpoint, conversion
+from reverie.storage import checkpoint, conversion, events
 from reverie.storage.config import Agent, Call, Chapter, Config, WrittenClock, is_own
 from reverie.storage.episodes import are_mixed
 from reverie.storage.files import io_errors, make_folder, sync_folder
@@ -181,7 +181,8 @@ def _begin_chapter(
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
     config, call = held.changed(agent=new), allowed.call
     if moved:
-        kept, out = conversion.convert(run.journal_file, _next(run), held.env_spec or spec, spec)
+        aborted = events.aborted_in(run.events_file)
+        kept, out = conversion.convert(run.journal_file, _next(run), held.env_spec or spec, spec, aborted)
         taken = f"{count(kept, 'step')} converted to the new action bounds"
         text = f"{run.path}: {taken}; {out} left out, since their actions lie outside them"
         warnings.warn(text, ReverieWarning, stacklevel=2)
@@ -287,10 +288,12 @@ def _set_aside(run: RunDirectory, number: int) -> None:
             if exists(file):
                 os.replace(file, folder / file.name)
         if exists(_next(run)):
-            for file in (run.journal_file, run.evaluations_file):
+            tables = run.evaluations_file, run.events_file  # with steps and episodes of the old journal
+            for file in (run.journal_file, *tables):
                 if exists(file) and not exists(folder / file.name):
                     os.link(file, folder / file.name)
-            run.evaluations_file.unlink(missing_ok=True)
+            for file in tables:
+                file.unlink(missing_ok=True)
             os.replace(_next(run), run.journal_file)
         for touched in (folder, run.latest_file.parent, run.path, run.journal_file.parent):
             sync_folder(touched)

@@ -174,8 +174,7 @@ class RunLogger:
     @property
     def aborted(self) -> frozenset[tuple[int, int]]:
         """(last step, episode) of each episode that was aborted."""
-        rows = tables.read_table(self.events.path, events.COLUMNS, remedy=AFRESH)
-        return frozenset((row["step"], row["episode"]) for row in rows if row["kind"] == events.ABORT)
+        return events.aborted_in(self.events.path, AFRESH)
 
     @property
     def checkpoint_is_due(self) -> bool:
