@@ -336,6 +336,22 @@ def test_a_callback_may_abort_an_episode_of_learn(tmp_path):
 # ---- limits
 
 
+def test_environments_that_take_turns_are_aborted_in_the_order_of_their_steps(tmp_path):
+    def abort(learner, event):
+        if event == rv.StepEnded(7):
+            learner.abort("beam lost")
+
+    agent = rv.PPO(hidden=(8,), rollout=8, worlds=2, batch_size=16)
+    with rv.Learner(agent, "worlds:Line", out=tmp_path / "run") as learner:
+        learner.learn(20, callbacks=[abort])
+    rows = read_rows(tmp_path / "run" / "episodes.csv")
+    assert [(row["step"], row["episode"], row["truncated"]) for row in rows[:2]] == [("6", "2", "1"), ("7", "1", "1")]
+    with rv.Learner.load(tmp_path / "run"):
+        again = read_rows(tmp_path / "run" / "episodes.csv")
+    same = [{name: row[name] for name in row if name != "seconds"} for row in rows]  # which a rounding may change
+    assert [{name: row[name] for name in row if name != "seconds"} for row in again] == same
+
+
 def tight(**changes):
     limits = {"low": [-1.0, 1.0], "high": [1.5, 9.0], "slew": [0.2, 1.0], "region": ([0.0, 5.0], [1.2, 3.0])}
     return rv.Limits(**(limits | changes))

@@ -209,7 +209,8 @@ class RecordedTrainer:
             self.ticks.leave()
         self.forget_actions()
         rows = []
-        for turn in [turn for turn, is_open in enumerate(self.open.in_progress) if is_open]:
+        turns = [(self.turn + more) % self.env_count for more in range(self.env_count)]  # the oldest newest step first
+        for turn in [turn for turn in turns if self.open.in_progress[turn]]:
             if (row := self.open.close(turn, aborted=True)) is not None:
                 self.write_kept(Notice(row["step"], row["episode"], ABORT, reason))
                 self.end_episode(row)
