@@ -26,6 +26,7 @@ TOPICS = (
             "skipped": "updates that were undone, so far",
             "set_aside": "transitions set aside as outliers, so far",
             "dead_weights": "share of weights that the optimiser no longer moves",
+            "logged_share": "share of each minibatch that comes from logs",
         },
     ),
     Topic(
@@ -52,10 +53,12 @@ TOPICS = (
         },
     ),
     Topic(
-        "Missed ticks",
+        "Ticks and collectors",
         {
             "missed_ours": "ticks missed because learning or acting took too long",
             "missed_machine": "ticks missed because the machine took too long",
+            "owed": "steps whose updates have not run yet",
+            "staleness": "updates between the policy that acted and the one that learns",
         },
         ("missed_",),
     ),
