@@ -93,6 +93,25 @@ def test_slices_fit_until_the_reserve():
     assert not Ticks(rv.Clock(1.0), now=time).fits(), "before the first tick"
 
 
+@pytest.mark.parametrize("usual", [0.1, 2.0])
+def test_one_slow_slice_does_not_end_learning_within_ticks(usual):
+    time, ticks = ticks_of()
+    lengths, learnt = iter([2.0]), []
+    for turn in range(3000):
+        ticks.asked()
+        ticks.acted()
+        ticks.outcome()
+        while ticks.fits():
+            ticks.timed(lambda: time.pass_by(next(lengths, usual)))
+            learnt.append(turn)
+        ticks.done(False)
+        ticks.wait()
+    if usual < 1.0:
+        assert learnt[0] == 0 and learnt[1] == 21 and len(learnt) > 2000, "after 20 ticks without"
+    else:
+        assert len(learnt) <= 10, "a slice that never fits is tried at ever longer intervals"
+
+
 def test_the_reserve_learns_from_ticks_late_and_in_time():
     time, ticks = ticks_of()
     need = 0.4  # of the program, between tell and the next ask

@@ -12,6 +12,7 @@ RESERVED = 0.2  # of a period: what is left to the user's program at first, betw
 LEAST, MOST_RESERVED = 0.02, 0.9  # of a period
 RELAX = 0.995  # what the reserve is multiplied by after each tick in time
 SLICES = 50  # updates whose longest one is taken for the next one's time
+PATIENCE = 20, 1000  # ticks without a slice after which the longest one is tried again: at first, and at most
 LONGEST = 86_400.0  # seconds: a day; the system cannot wait for any number of them
 JUDGED = 50  # ticks after which a period that is too short is reported
 
@@ -59,6 +60,7 @@ class Ticks:
         self._acted = self._outcome = self._done = 0.0
         self._reserve = RESERVED * clock.period
         self._slices: deque[float] = deque(maxlen=SLICES)
+        self._without, self._patience = 0, PATIENCE[0]  # ticks without a slice, though there was some time
         self._moves: deque[float] | None = deque(maxlen=JUDGED)  # seconds that the machine took; None: reported
 
     def wait(self) -> None:
@@ -97,8 +99,15 @@ class Ticks:
         """Return whether another slice fits into the tick."""
         if self._start is None:
             return False
-        deadline = self._start + self.clock.period - self._reserve
-        return self._now() + max(self._slices, default=0.0) <= deadline
+        left = self._start + self.clock.period - self._reserve - self._now()
+        if max(self._slices, default=0.0) <= left:
+            self._without = 0
+            return True
+        self._without += left > 0
+        if self._without >= self._patience:  # one slow slice, such as the first, must not end learning within ticks
+            self._slices.remove(max(self._slices))
+            self._without, self._patience = 0, min(2 * self._patience, PATIENCE[1])
+        return False
 
     def timed(self, slice_of_learning: Callable[[], object]) -> None:
         """Run a slice, and remember how long it took."""
