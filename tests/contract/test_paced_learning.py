@@ -59,6 +59,20 @@ def test_a_clock_makes_time_of_step_and_is_recorded(tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["clock"]["period"] == 0.5
 
 
+def test_a_clock_that_comes_later_is_recorded_with_what_it_makes_of_the_settings(tmp_path):
+    with rv.Learner(naf(), spec=SPEC, out=tmp_path / "run") as learner:
+        driven(learner, 8)
+        learner.save()
+    with rv.Learner.load(tmp_path / "run", clock=rv.Clock(0.02)) as learner:
+        assert learner.config.update_after == "time"
+        driven(learner, 8)
+    found = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert found["agent"]["settings"]["update_after"] == "time"
+    assert [part["agent"]["settings"]["update_after"] for part in found["history"]] == ["step", "time"]
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.steps == 16 and learner.missed_ticks is not None
+
+
 @pytest.mark.parametrize("after", ["time", "background"])
 def test_a_run_goes_on_from_its_journal_with_all_updates_and_versions(after, tmp_path):
     agent = naf(update_after=after)

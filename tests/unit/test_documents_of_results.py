@@ -200,7 +200,7 @@ def test_films_are_of_finished_cells_and_say_whose(tmp_path):
     cells |= {("peg", "ddpg", 0): outcome([-9.0], film=b"bad", error="no")}
     (films,) = parts_of(sections_of(tmp_path, cells), Films)
     (film,) = films.films
-    assert film.mp4 == b"good" and film.title == "peg, naf"
+    assert film.content == b"good" and film.title == "peg, naf"
     assert film.text == "The final policy of NAF on peg, seed 0; its last score was -2.5."
 
 
@@ -307,7 +307,7 @@ def test_runs_that_differ_otherwise_are_told_apart_by_what_differs(tmp_path):
     assert [row[0] for row in table_of([section], "Runs").rows] == list(map(str, paths))
     assert all(len(line.low) == len(line.high) == 0 for line in curves.lines)  # a seed each
     (film,) = parts_of([section], Films)[0].films
-    assert film.title == str(paths[2]) and film.mp4 == b"mp4"
+    assert film.title == "dreaming: film.mp4" and film.content == b"mp4"
 
 
 def test_each_environment_has_its_section(tmp_path):
@@ -318,7 +318,7 @@ def test_each_environment_has_its_section(tmp_path):
         run(tmp_path / "d", env="worlds:Line", seed=1),
     ]
     found = runs_report.sections_of(paths)
-    assert [section.title for section in found] == ["worlds:LinearWorld", "worlds:Line", "one's own loop"]
+    assert [section.title for section in found] == ["worlds:LinearWorld", "worlds:Line", "world"]
     assert [row[0] for row in table_of(found[1:2], "Runs").rows] == [str(paths[1]), str(paths[3])]
 
 

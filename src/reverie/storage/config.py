@@ -175,7 +175,8 @@ class Config(msgspec.Struct, omit_defaults=True):
             raise ValueError(f"it has no change {number}")
         chapter = self.history[number - 1]
         spec = {} if chapter.world is None else {"world" if self.spec is None else "spec": chapter.world}
-        return self.changed(agent=chapter.agent, history=self.history[:number], moving=0, call=None, **spec)
+        then = {"agent": chapter.agent, "limits": chapter.limits, "history": self.history[:number]}
+        return self.changed(**then, moving=0, call=None, **spec)
 
     @property
     def relearnt(self) -> int:

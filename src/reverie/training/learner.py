@@ -348,13 +348,14 @@ class Learner(AskTell):
         run, config, go_back = RunDirectory(path), allowed.config, allowed.go_back
         held = run.read_config()
         trusted.require(run, held, allowed.trust, agent=config is None, env=env is None, veto=allowed.limits is None)
+        clock = allowed.clock or (None if held.clock is None else Clock(held.clock.period, held.clock.tolerance))
         algorithm = provenance.algorithm_of(held, run) if config is None else config
+        algorithm = learner_arguments.paced(algorithm, clock)
         source, header = env if env is not None else held.env, resuming.header_of(run)
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
             limits = limits_config.read(held, run) if allowed.limits is None else allowed.limits
-            clock = allowed.clock or (None if held.clock is None else Clock(held.clock.period, held.clock.tolerance))
             options = held.tensorboard, not go_back, limits, clock, allowed.hang_after, states, kept(run, held)
             given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))

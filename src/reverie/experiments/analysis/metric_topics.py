@@ -26,6 +26,7 @@ TOPICS = (
             "skipped": "updates that were undone, so far",
             "set_aside": "transitions set aside as outliers, so far",
             "dead_weights": "share of weights that the optimiser no longer moves",
+            "staleness": "updates between the policy that acted and the one that learns",
             "logged_share": "share of each minibatch that comes from logs",
         },
     ),
@@ -53,12 +54,11 @@ TOPICS = (
         },
     ),
     Topic(
-        "Ticks and collectors",
+        "Missed ticks",
         {
             "missed_ours": "ticks missed because learning or acting took too long",
             "missed_machine": "ticks missed because the machine took too long",
             "owed": "steps whose updates have not run yet",
-            "staleness": "updates between the policy that acted and the one that learns",
         },
         ("missed_",),
     ),

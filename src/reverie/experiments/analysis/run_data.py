@@ -45,7 +45,8 @@ class RunData:
     @property
     def env(self) -> str:
         """The environment, in words."""
-        return self.config.env or "one's own loop"
+        spec = self.config.spec
+        return self.config.env or ("own loop" if spec is None else spec.name)
 
     @functools.cached_property
     def episodes(self) -> Sample:
