@@ -250,7 +250,7 @@ def asked(path, share, steps=300):
     return np.array(found)
 
 
-@pytest.mark.filterwarnings("ignore:.*was executed otherwise than asked")
+@pytest.mark.filterwarnings("ignore:.*was executed otherwise than asked", "ignore:.*the reward has been")
 def test_what_was_executed_is_drawn_against_what_was_asked(tmp_path):
     wanted = asked(tmp_path / "one", share=0.5)
     _, sections = page(tmp_path / "one")
