@@ -52,7 +52,7 @@ def finished(tmp_path):
         (["train", "naf", "Pendulm-v1"], "unknown environment 'Pendulm-v1'; did you mean 'Pendulum-v1'?"),
         (["train", "naf", "Pendulum-v1", "--set", "discont=1"], "unknown setting 'discont'; did you mean 'discount'?"),
         (["train", "naf", "qqq"], "unknown environment 'qqq'; `reverie list` names the domains"),
-        (["check", "/"], "unknown environment '/'; `reverie list` names the domains"),
+        (["check", "/"], "/ holds no run (no config.json)"),
         (["bench", "act", "--against", "sb4"], "unknown peer 'sb4'; did you mean 'sbx'?"),
         (
             ["train", "naf", "worlds:make_falty"],

@@ -171,7 +171,7 @@ class Evil:
     ("changes", "says"),
     [
         ({"observations": None}, "lacks the array observations; it has actions, rewards, terminals"),
-        ({"actions": np.zeros(3)}, "actions has shape (3,); the 4 observations need one each"),
+        ({"actions": np.zeros(3)}, "actions has shape (3,); one is needed for each of the observations, which are 4"),
         ({"actions": np.array(["a", "b", "c", "d"])}, "actions holds <U1, not numbers"),
         ({"rewards": np.zeros((4, 2))}, "rewards has shape (4, 2); give one number for each of 4"),
         ({"observations": np.zeros((0, 2))}, "is empty"),

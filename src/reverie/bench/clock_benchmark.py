@@ -14,14 +14,14 @@ from reverie.training.clock import Clock
 from reverie.training.learner import Learner
 
 PERIOD = 0.02  # seconds: 50 Hz
-TICKS = 1000  # per round: 20 seconds
+TICKS = 100  # per round: 2 seconds
 EPISODE = 250  # ticks
 MODES = ("time", "background", "episode")
-QUICK_STEPS = 2000  # of `ask` and `tell` without learning, to time them alone
+QUICK_STEPS = 200  # per round, of `ask` and `tell` without learning, to time them alone
 
 
 def clock(peers: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Drive a learner at 50 Hz for `rounds` times 1,000 ticks in each mode, with the updates of the learning benchmark."""
+    """Drive a learner at 50 Hz for `rounds` times 100 ticks in each mode, with the updates of the learning benchmark."""
     rows = [_paced(mode, rounds) for mode in MODES]
     return {"unit": f"ticks of {1e3 * PERIOD:g} ms", "rows": rows, "ask_and_tell": _calls(rounds)}
 

@@ -11,6 +11,7 @@ from typing import IO, Annotated, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.storage.config import WrittenLimits
 from reverie.storage.reading import decode
@@ -73,7 +74,7 @@ class Request(NamedTuple):
     def of(cls, data: bytes) -> "Request":
         """Return the request in `data`.  Raises ValueError where it is too short."""
         if len(data) < _REQUEST.size:
-            raise ValueError(f"a request of {len(data)} bytes")
+            raise ValueError(f"a request of {words.count(len(data), 'byte')}")
         number, steps, random, version = _REQUEST.unpack_from(data)
         return cls(number, steps, random, version, data[_REQUEST.size :])
 
@@ -92,10 +93,10 @@ class Chunk(NamedTuple):
     def of(cls, data: bytes, dtype: np.dtype) -> "Chunk":
         """Return the chunk in `data`.  Raises ValueError where its size does not fit."""
         if len(data) < _CHUNK.size:
-            raise ValueError(f"a chunk of {len(data)} bytes")
+            raise ValueError(f"a chunk of {words.count(len(data), 'byte')}")
         number, count = _CHUNK.unpack_from(data)
         if len(data) != _CHUNK.size + count * dtype.itemsize:
-            raise ValueError(f"a chunk of {count} steps in {len(data)} bytes")
+            raise ValueError(f"a chunk of {words.count(count, 'step')} in {words.count(len(data), 'byte')}")
         return cls(number, np.frombuffer(data, dtype, count, _CHUNK.size))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from reverie.core.words import count
+
 
 def _erf(x: np.ndarray) -> np.ndarray:
     import scipy.special  # it takes long to import, and few agents need it
@@ -88,7 +90,7 @@ class NumpyPolicy:
     def take(self, weights: bytes) -> None:
         """Act by other weights from now on: the policy's leaves side by side.  Raises ValueError for another size."""
         if len(weights) != sum(self._sizes):
-            raise ValueError(f"weights of {len(weights)} bytes, not {sum(self._sizes)}")
+            raise ValueError(f"weights of {count(len(weights), 'byte')}, not {sum(self._sizes)}")
         offset = 0
         for register, ((kind, shape), size) in enumerate(zip(self._leaves, self._sizes, strict=True)):
             self._values[register] = np.frombuffer(weights, kind, math.prod(shape), offset).reshape(shape)

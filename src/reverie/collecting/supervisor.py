@@ -23,6 +23,7 @@ from reverie.core import errors
 from reverie.core.argument_checks import shown
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, ReverieError, WorldError
+from reverie.core.words import count
 from reverie.storage.experience import checks
 from reverie.storage.spec import Spec
 
@@ -269,7 +270,7 @@ class Supervisor:
         request, made = place.sent[0]
         taken = len(chunk.steps)
         if not 0 < taken <= request.steps:
-            raise ValueError(f"{taken} steps for {request.steps}")
+            raise ValueError(f"{count(taken, 'step')} for {request.steps}")
         if (chunk.steps["policy"] > request.version).any():
             raise ValueError(f"steps of a policy after {request.version}")
         for field, fit, _ in checks(chunk.steps, self._spec.actions):

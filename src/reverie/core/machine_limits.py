@@ -11,6 +11,7 @@ import numpy as np
 from reverie.core.argument_checks import finite, shown
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
+from reverie.core.words import count
 
 Values = float | Sequence[float | None] | Mapping[str, float] | None  # for all actuators, for each, or for those named
 Veto = Callable[[np.ndarray, np.ndarray], Any]
@@ -105,7 +106,9 @@ def _of_discrete(limits: Limits, spec: EnvSpec) -> ResolvedLimits:
     if limits.safe_action is not None:
         safe = _many(spec, "safe_action", limits.safe_action, np.nan)
         if safe % 1 or not 0 <= safe.item() - spec.first_action < spec.actions:
-            raise ConfigError(f"{spec.name}: safe_action is {safe.item():g}; give one of its {spec.actions} actions")
+            raise ConfigError(
+                f"{spec.name}: safe_action is {safe.item():g}; give one of its {count(spec.actions, 'action')}"
+            )
     return ResolvedLimits(np.zeros(0), np.zeros(0), None, safe)
 
 
@@ -140,7 +143,9 @@ def _safe(limits: Limits, spec: EnvSpec, low: np.ndarray, high: np.ndarray) -> n
     if limits.safe_action is None:
         return None
     if isinstance(limits.safe_action, int | float) and spec.action_dim > 1:
-        raise ConfigError(f"{spec.name}: safe_action is {shown(limits.safe_action)}; give {spec.action_dim} numbers")
+        raise ConfigError(
+            f"{spec.name}: safe_action is {shown(limits.safe_action)}; give {count(spec.action_dim, 'number')}"
+        )
     safe = _many(spec, "safe_action", limits.safe_action, np.nan)
     for i in np.flatnonzero(np.isnan(safe)).tolist():
         raise ConfigError(f"{spec.name}: safe_action says nothing of {spec.actuator(i)}; give all actuators")

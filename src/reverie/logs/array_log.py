@@ -89,7 +89,10 @@ def _array(path: Path, name: str, value: np.ndarray, size: int) -> np.ndarray:
     if value.dtype.kind not in "fiub":
         raise StorageError(f"{path}: {name} holds {value.dtype}, not numbers; {REMEDY}")
     if value.ndim == 0 or len(value) != size:
-        raise StorageError(f"{path}: {name} has shape {value.shape}; the {size} observations need one each; {REMEDY}")
+        raise StorageError(
+            f"{path}: {name} has shape {value.shape}; one is needed for each of the observations, which are {size}; "
+            f"{REMEDY}"
+        )
     flat = value.reshape(size, -1).astype(float)
     if name in WIDE:
         return flat

@@ -24,7 +24,7 @@ def fitted(data: LogData, spec: EnvSpec, columns: Columns) -> LogData:
     seen, one = _order(data, data.observation_names, data.observations.shape[1], sensors, columns, "sensor")
     sent, two = _order(data, data.action_names, data.actions.shape[1], actuators, columns, "actuator")
     if data.bounds is not None and bool(data.bounds.actions) != bool(spec.actions):
-        kinds = [f"{'discrete' if found.actions else 'continuous'} actions" for found in (data.bounds, spec)]
+        kinds = ["discrete actions" if found.actions else "continuous actions" for found in (data.bounds, spec)]
         raise ConfigError(f"{data.name} has {kinds[0]}, and {spec.name} {kinds[1]}; give a log of the same machine")
     return data.changed(
         observations=_scaled(data.observations[:, seen], sensors, columns),

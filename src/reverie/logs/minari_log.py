@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError, StorageError, one_line
+from reverie.core.words import count
 from reverie.logs.log_data import LogData
 
 MINARI = "minari:"
@@ -85,7 +86,7 @@ def _episode(name: str, episode: Any) -> tuple[np.ndarray, ...]:
     actions = episode.actions.reshape(len(episode.actions), -1).astype(float)
     if len(seen) != len(actions) + 1:
         raise StorageError(
-            f"an episode of the Minari dataset {name} has {len(seen)} observations and {len(actions)} actions"
+            f"an episode of the Minari dataset {name} has {count(len(seen), 'observation')} and {count(len(actions), 'action')}"
         )
     ends = episode.terminations.astype(bool), episode.truncations.astype(bool)
     return seen[:-1], actions, episode.rewards.astype(float), *ends, seen[1:]

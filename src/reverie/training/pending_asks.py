@@ -96,7 +96,7 @@ class PendingAsks:
                 raise ConfigError(f"{self._name}: {call} was called without ask(); call ask() first")
             if len(self._asked) > 1:
                 raise ConfigError(
-                    f"{self._name}: {len(self._asked)} actions have no outcome yet; say which one {call} means: "
+                    f"{self._name}: several actions have no outcome yet ({len(self._asked)}); say which one {call} means: "
                     "ticket= what ask(observation, ticket=True) returned"
                 )
             return next(iter(self._asked.values()))

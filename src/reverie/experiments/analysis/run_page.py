@@ -37,7 +37,8 @@ def heading(groups: Mapping[str, Sequence[RunData]]) -> tuple[str, str]:
     (data,) = runs
     goal = "" if data.goal is None else f" of {data.goal:,}"
     ended = data.episodes.total
-    far = f"{data.steps:,}{goal} steps, {ended:,} episode{'' if ended == 1 else 's'}"
+    steps = "step" if data.steps == 1 and not goal else "steps"
+    far = f"{data.steps:,}{goal} " + steps + f", {ended:,} episode{'' if ended == 1 else 's'}"
     return f"Run {data.label}", f"{data.config.agent.name} on {data.env}: {far}."
 
 
@@ -47,7 +48,7 @@ def _sections(env: str, runs: Sequence[RunData]) -> list[Section]:
     over_seeds = curves_of(groups) if any(len(own) > 1 for _, own in groups) else []
     notes: list[Part] = [] if any(data.episodes.total for data in runs) else [Text([WAITING])]
     if len(runs) > len(drawn):
-        notes.append(Text([f"The other curves are those of the first {MOST_RUNS} of {len(runs)} runs."]))
+        notes.append(Text([f"The other curves are those of the first {MOST_RUNS}, of {count(len(runs), 'run')}."]))
     sections = [
         Section(env, [*notes, *over_seeds, table_of(groups)]),
         Section("Training", _training(drawn)),
