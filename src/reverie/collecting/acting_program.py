@@ -9,14 +9,13 @@ import string
 from typing import Any
 
 import jax
-import jax.extend.core as jex
 import numpy as np
 
 from reverie.collecting.numpy_policy import OPERATIONS, described_array
+from reverie.core import jaxpr
 from reverie.core.agent import Agent
 from reverie.core.errors import ConfigError, sentence
 
-CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat")
 SAME = ("stop_gradient", "copy", "copy_p")
 REDUCE = ("reduce_sum", "reduce_max", "reduce_min")
 WHOLE = ("inv",)  # functions of jax.numpy that are one operation of NumPy
@@ -39,7 +38,7 @@ def described(agent: Agent, name: str) -> dict[str, Any]:
     if len(results) != 2:
         raise ConfigError(f"collectors cannot act for {name}: its explore returns {len(results)} arrays, not 2")
     tracer = _Tracer(name, len(leaves))
-    action, after = map(tracer.register, tracer.run(closed.jaxpr, closed.consts, tracer.inputs))
+    action, after = map(tracer.register, jaxpr.run(closed.jaxpr, closed.consts, tracer.inputs, tracer.equation))
     return {
         "leaves": [[np.dtype(leaf.dtype).str, list(leaf.shape)] for leaf in leaves],
         "registers": tracer.registers,
@@ -49,8 +48,6 @@ def described(agent: Agent, name: str) -> dict[str, Any]:
         "each_time": tracer.each_time,
         "inputs": tracer.inputs[len(leaves) :],
         "results": [action, after],
-        "actions": agent.spec.actions,
-        "action_dim": m,
     }
 
 
@@ -93,33 +90,16 @@ class _Tracer:
         (self.at_first if of_weights else self.each_time).append([operation, numbers, outputs, attributes])
         return outputs
 
-    def run(self, jaxpr: Any, constants: Any, inputs: Any) -> list[Any]:
-        """Add the equations of a jaxpr; return its results."""
-        known: dict[Any, Any] = dict(zip(jaxpr.constvars, map(np.asarray, constants), strict=True))
-        known.update(zip(jaxpr.invars, inputs, strict=True))
-
-        def value(variable: Any) -> Any:
-            if isinstance(variable, jex.Literal):
-                return np.asarray(variable.val, getattr(variable.aval, "dtype", None))
-            return known[variable]
-
-        for equation in jaxpr.eqns:
-            results = self.equation(equation, [value(each) for each in equation.invars])
-            known.update(zip(equation.outvars, results, strict=True))
-        return [value(each) for each in jaxpr.outvars]
-
     def equation(self, equation: Any, inputs: list[Any]) -> list[Any]:
         """Return the results of one equation."""
         kind, given = equation.primitive.name, equation.params
-        if kind in CALLS and given.get("name") not in WHOLE:
-            inner = next(given[key] for key in ("jaxpr", "call_jaxpr") if key in given)
-            closed = hasattr(inner, "consts")
-            return self.run(inner.jaxpr if closed else inner, inner.consts if closed else (), inputs)
-        if not any(isinstance(each, int) for each in inputs) and kind not in CALLS:
+        if kind in jaxpr.CALLS and given.get("name") not in WHOLE:
+            return jaxpr.run(*jaxpr.called(equation), inputs, self.equation)
+        if not any(isinstance(each, int) for each in inputs) and kind not in jaxpr.CALLS:
             found = equation.primitive.bind(*inputs, **given)
             return list(map(np.asarray, found if equation.primitive.multiple_results else [found]))
         shapes = [tuple(each.aval.shape) for each in equation.invars]
-        if kind in CALLS:
+        if kind in jaxpr.CALLS:
             return self.add(given["name"], *inputs)
         if kind in SAME:
             return inputs

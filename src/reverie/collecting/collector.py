@@ -90,7 +90,7 @@ class Collector:
 
     def _action(self, observation: np.ndarray, random: bool) -> np.ndarray:
         if random:
-            return self._policy.random(self._generator)
+            return self._spec.random(self._generator)
         noise = self._generator.standard_normal(self._spec.action_dim, np.float32)
         action = self._policy.explore(observation, noise)
         if not all_finite(action):

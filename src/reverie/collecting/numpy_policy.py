@@ -80,7 +80,6 @@ class NumpyPolicy:
         self._at_first, self._memory = list(map(_step, acting["at_first"])), array_of(acting["memory"])
         self._each_time = list(map(_step, acting["each_time"]))
         self._inputs, self._results = acting["inputs"], acting["results"]
-        self.actions, self.action_dim = acting["actions"], acting["action_dim"]
         self.begin()
 
     def begin(self) -> None:
@@ -106,12 +105,6 @@ class NumpyPolicy:
         action, memory = self._results
         self.memory = np.asarray(values[memory])
         return np.asarray(values[action])
-
-    def random(self, generator: np.random.Generator) -> np.ndarray:
-        """Return a uniformly random action [m] (as `EnvSpec.random`)."""
-        if self.actions:
-            return generator.integers(self.actions, size=1).astype(np.float32)
-        return generator.uniform(-1.0, 1.0, self.action_dim).astype(np.float32)
 
 
 def _run(steps: Steps, values: list[Any]) -> None:

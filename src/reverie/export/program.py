@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 
+from reverie.core import jaxpr
 from reverie.core.errors import ConfigError, sentence
 from reverie.core.words import listed
 
@@ -53,7 +53,7 @@ def trace(function: Callable[..., Any], observation_dim: int, name: str, last_di
     except Exception as error:  # a user's function may raise anything
         raise ConfigError(f"{name} is no function of a batch of observations for JAX: {sentence(error)}") from error
     tracer = _Tracer(name)
-    (result,) = tracer.run(closed.jaxpr, closed.consts, list(widths))
+    (result,) = jaxpr.run(closed.jaxpr, closed.consts, list(widths), tracer.equation)
     return tracer.program(result)
 
 
@@ -63,7 +63,6 @@ EXPORTABLE = {
     **{"sin": "Sin", "cos": "Cos", "floor": "Floor", "erf": "Erf", "gt": "Greater", "lt": "Less"},
     **{"ge": "GreaterOrEqual", "le": "LessOrEqual", "eq": "Equal", "not": "Not", "and": "And", "or": "Or"},
 }
-CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat")
 
 
 class _Tracer:
@@ -108,29 +107,13 @@ class _Tracer:
             self.constants,
         )
 
-    def run(self, jaxpr: Any, constants: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        """Trace the equations of a jaxpr; return its results: names of steps' results, or constants."""
-        known = dict(zip(jaxpr.constvars, map(np.asarray, constants), strict=True))
-        known.update(zip(jaxpr.invars, inputs, strict=True))
-
-        def value(variable: Any) -> Any:
-            if isinstance(variable, jex.Literal):
-                return np.asarray(variable.val, getattr(variable.aval, "dtype", None))
-            return known[variable]
-
-        for equation in jaxpr.eqns:
-            results = self.equation(equation, [value(each) for each in equation.invars])
-            known.update(zip(equation.outvars, results, strict=True))
-        return [value(each) for each in jaxpr.outvars]
-
     def equation(self, equation: Any, inputs: list[Any]) -> list[Any]:
         """Return the results of one equation."""
         kind = equation.primitive.name
         if kind == "broadcast_in_dim":
             return [self.broadcast(equation, *inputs)]
-        if kind in CALLS:
-            inner = next(equation.params[key] for key in ("jaxpr", "call_jaxpr") if key in equation.params)
-            return self.run(inner.jaxpr, inner.consts, inputs)
+        if kind in jaxpr.CALLS:
+            return jaxpr.run(*jaxpr.called(equation), inputs, self.equation)
         if not any(isinstance(each, str) for each in inputs):
             return self.computed(equation, inputs)
         if kind in EXPORTABLE:
