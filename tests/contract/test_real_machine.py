@@ -16,8 +16,8 @@ from cases import CASES, those
 from reverie.core.limiter import Limiter
 from reverie.environments.env_factory import make_env
 from reverie.storage import journal, journal_format
+from reverie.storage.limits_json import read_file
 from reverie.storage.tables import read_rows
-from reverie.training.limits_config import read_file
 from reverie.training.saved_policy import SavedPolicy
 from worlds import Line
 

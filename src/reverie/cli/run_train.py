@@ -15,12 +15,12 @@ from reverie.core.words import count, mean_of_last, whole_number
 from reverie.report.progress import Progress
 from reverie.storage.config import Call, Config
 from reverie.storage.journal_format import records_in
+from reverie.storage.limits_json import read_file
 from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory, unused
 from reverie.training import trust
 from reverie.training.callbacks import usual_callbacks
 from reverie.training.collector_turns import require_backend, require_mixing, require_no_clock
-from reverie.training.limits_config import read_file
 from reverie.training.resume_commands import resume_line
 from reverie.training.resuming import ResumeOptions, facts_of, header_of
 from reverie.training.run_identity import require_as_begun

@@ -1,12 +1,16 @@
-"""`Limits` as JSON, and back."""
+"""`Limits` as JSON, in config.json or in a file of their own, and back."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
-from reverie.core.errors import ConfigError
+from reverie.core.argument_checks import shown
+from reverie.core.errors import ConfigError, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.environments.imports import imported
-from reverie.storage.config import WrittenLimits, WrittenRegion
+from reverie.storage.config import Config, WrittenLimits, WrittenRegion
+from reverie.storage.reading import convert, read_json
+from reverie.storage.run import RunDirectory
 
 UNNAMED = "a function of the program that began the run"
 
@@ -32,6 +36,31 @@ def limits_of(found: WrittenLimits) -> Limits:
         veto = imported(found.veto, "veto")
     region = None if found.region is None else (found.region.reference, found.region.distance)
     return Limits(found.low, found.high, found.slew, region, veto, found.safe_action)
+
+
+def read(config: Config, run: RunDirectory) -> Limits | None:
+    """Return the limits of a run.  Raises StorageError where its veto cannot be found again."""
+    try:
+        return None if config.limits is None else limits_of(config.limits)
+    except ConfigError as error:
+        raise StorageError(f"{run.config_file}: {error}") from error
+
+
+def read_file(path: Path) -> Limits:
+    """Return the limits in a JSON file.  Raises ConfigError where it holds something else."""
+    keys = "low, high, slew, region (reference, distance), veto, safe_action"
+    try:
+        facts: Any = read_json(path, dict, f"a file of limits is one JSON object with any of {keys}")
+        odd = set(facts) - set(WrittenLimits.__struct_fields__)
+        if odd:
+            raise ConfigError(f"{path}: {min(odd)!r} is no limit; there are {keys}")
+        found = convert(facts, WrittenLimits)
+        if found.veto is not None and ":" not in found.veto:
+            raise ConfigError(f"{path}: veto is {shown(found.veto)}; give 'package.module:function'")
+        return limits_of(found)
+    except (StorageError, ValueError) as error:
+        text = str(error) if isinstance(error, StorageError) else f"{path} does not hold limits: {error}"
+        raise ConfigError(text) from error
 
 
 def _name_of(veto: Any) -> str | None:

@@ -18,6 +18,7 @@ from reverie.core.machine_limits import Limits
 from reverie.environments.env_factory import EnvSource, make_env
 from reverie.imagination.settings import source_for
 from reverie.logs.log import Log
+from reverie.storage import limits_json
 from reverie.storage.config import Config
 from reverie.storage.copy import copy_run
 from reverie.storage.run import RunDirectory, folder
@@ -26,7 +27,6 @@ from reverie.training import (
     evaluation,
     hang_guard,
     learner_arguments,
-    limits_config,
     provenance,
     resource_estimates,
     resume_commands,
@@ -96,28 +96,27 @@ class Learner(AskTell):
         self._open(LearnerArguments(config, env, spec, seed, out, evaluation_env, *options))
 
     def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
-        config, env, spec, seed, out, evaluation_env, tensorboard, timed = given[:8]
-        limits, clock, hang_after, state_dim, experience = given[8:]
-        learner_arguments.require_possible(config, env, spec, seed, limits, hang_after)
-        config = learner_arguments.paced(config, clock)
-        if tensorboard:
+        learner_arguments.require_possible(given)
+        config, env = learner_arguments.paced(given.config, given.clock), given.env
+        if given.tensorboard:
             require_tensorboard()
-        self.seed = int(seed)
-        self._env, self._hang_after, self._evaluation_env = env, hang_after, EvaluationEnv(evaluation_env, env)
+        self.seed = int(given.seed)
+        self._env, self._hang_after = env, given.hang_after
+        self._evaluation_env = EvaluationEnv(given.evaluation_env, env)
         first = None if env is None else make_env(env)
-        self.spec: EnvSpec = spec if first is None else first.spec
-        limiter = Limiter(self.spec, limits)
+        self.spec: EnvSpec = given.spec if first is None else first.spec
+        limiter = Limiter(self.spec, given.limits)
         raise_if_interrupted()
         config, agent = resource_estimates.fitting(config, self.spec)
         self.config = config
         self._turns: EnvTurns | None = None
         others = learner_arguments.more_envs(self.spec.name, env, agent.requirements.worlds - 1)
         if first is not None:
-            reads_states = bool(state_dim) or agent.imagination is not None
+            reads_states = bool(given.state_dim) or agent.imagination is not None
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
         known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
         # Built before the directory is opened, so that settings that cannot work leave no run behind.
-        logged = None if experience is None else experience.for_agent(agent, self.seed)
+        logged = None if given.experience is None else given.experience.for_agent(agent, self.seed)
         self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit), logged)
         raise_if_interrupted()
 
@@ -130,16 +129,19 @@ class Learner(AskTell):
 
         # A run without a directory of its own gets a temporary one, so that all runs work alike.
         self._forget_passing: Callable[[], object] = bool  # does nothing
-        self._kept = out is not None
+        self._kept, out = given.out is not None, given.out
         if out is None:
             out, self._forget_passing = temporary_run(self)
         run = RunDirectory(out)
         try:
             run.open()
-            new = provenance.configuration(config, env, self.spec, self.seed, tensorboard, limits, clock)
+            new = provenance.configuration(
+                config, env, self.spec, self.seed, given.tensorboard, given.limits, given.clock
+            )
             self._written = provenance.begin(run, new, logged) if prepare is None else prepare(run, trainer)
-            self._session = RecordedTrainer(trainer, config.name, self._written, run, timed, state_dim, limiter, clock)
-            self._guard = hang_guard.around_run(hang_after, self.spec.name, self._session.records.journal)
+            options = given.timed_checkpoints, given.state_dim, limiter, given.clock
+            self._session = RecordedTrainer(trainer, config.name, self._written, run, *options)
+            self._guard = hang_guard.around_run(given.hang_after, self.spec.name, self._session.records.journal)
         except BaseException:
             run.close()
             self._forget_passing()
@@ -355,7 +357,7 @@ class Learner(AskTell):
         self = cls.__new__(cls)
         with resume_commands.diverging_with_line(held.changed(agent=agent_config.written(algorithm)), run.path):
             spec, states = provenance.spec_of(held, run, source), 0 if header is None else header.state_dim
-            limits = limits_config.read(held, run) if allowed.limits is None else allowed.limits
+            limits = limits_json.read(held, run) if allowed.limits is None else allowed.limits
             options = held.tensorboard, not go_back, limits, clock, allowed.hang_after, states, kept(run, held)
             given = LearnerArguments(algorithm, source, spec, held.seed, path, evaluation_env, *options)
             self._open(given, lambda run, trainer: resuming.prepare_run(run, held, algorithm, trainer, allowed))

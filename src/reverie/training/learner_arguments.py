@@ -43,11 +43,12 @@ class LearnerArguments(NamedTuple):
     experience: ExperienceArgument | None = None  # logged transitions
 
 
-def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = None, hang_after: Any = None) -> None:
+def require_possible(given: LearnerArguments) -> None:
     """Raise ConfigError unless these make a learner."""
+    config, spec, limits, hang_after = given.config, given.spec, given.limits, given.hang_after
     if isinstance(config, type) or not isinstance(config, Algorithm):
         raise ConfigError(f"the first argument is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
-    if (env is None) == (spec is None):
+    if (given.env is None) == (spec is None):
         raise ConfigError(
             "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
         )
@@ -57,8 +58,8 @@ def require_possible(config: Any, env: Any, spec: Any, seed: Any, limits: Any = 
         raise ConfigError(f"limits is {shown(limits)}; give rv.Limits(low=..., high=..., slew=...)")
     if hang_after is not None and finite("hang_after", hang_after) <= 0:
         raise ConfigError(f"hang_after is {shown(hang_after)}; give seconds above 0, or None for no limit")
-    if whole("seed", seed) >= 2**32:
-        raise ConfigError(f"seed is {shown(seed)}; give a whole number from 0 to 2**32 - 1")
+    if whole("seed", given.seed) >= 2**32:
+        raise ConfigError(f"seed is {shown(given.seed)}; give a whole number from 0 to 2**32 - 1")
 
 
 def paced(config: Any, clock: Any) -> Any:

@@ -15,10 +15,11 @@ from reverie.core.errors import ConfigError, SpaceError, StorageError, with_advi
 from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.environments.env_factory import EnvSource, describe
+from reverie.storage import limits_json
 from reverie.storage.config import FORMAT, RESTORE, Config, WrittenClock
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
-from reverie.training import agent_config, limits_config, trust
+from reverie.training import agent_config, trust
 from reverie.training.clock import Clock
 from reverie.training.logged_experience import LoggedExperience
 
@@ -72,7 +73,7 @@ def configuration(
         tensorboard=tensorboard,
         versions=versions(),
         command=command(),
-        limits=limits_config.written(limits),
+        limits=limits_json.written(limits),
         clock=None if clock is None else WrittenClock(clock.period, clock.tolerance),
     )
 

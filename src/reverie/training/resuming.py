@@ -16,7 +16,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.core.words import count
-from reverie.storage import checkpoint, conversion, events
+from reverie.storage import checkpoint, conversion, events, limits_json
 from reverie.storage.config import Agent, Call, Chapter, Config, WrittenClock, is_own
 from reverie.storage.episodes import are_mixed
 from reverie.storage.files import io_errors, make_folder, sync_folder
@@ -25,7 +25,7 @@ from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.storage.tables import read_rows
-from reverie.training import agent_config, limits_config, provenance, trust
+from reverie.training import agent_config, provenance, trust
 from reverie.training.clock import Clock
 from reverie.training.resume_commands import resume_line
 from reverie.training.run_identity import require_as_begun, require_same_env, require_same_run, warn_of_sensors
@@ -89,6 +89,7 @@ def prepare_run(
     warn_of_sensors(run.config_file, held.env_spec, spec)
     if header is not None and not moved:
         require_same_env(run.journal_file, header.world, spec, False)
+    before = held
     held = _with_limits(held, allowed.limits, 0 if header is None else records_in(run.journal_file))
     if allowed.clock is not None:
         held = held.changed(clock=WrittenClock(allowed.clock.period, allowed.clock.tolerance))
@@ -98,8 +99,7 @@ def prepare_run(
         if trainer.source is not None and header is not None:
             _refuse_mixed(run)
         return _begin_chapter(run, held, new, trainer, allowed, names, moved, 0 if facts is None else facts["steps"])
-    written = run.read_config()
-    if (written.limits, written.clock) != (held.limits, held.clock):
+    if (before.limits, before.clock) != (held.limits, held.clock):
         run.write_config(held, sign=bool(trust.foreign_code(held)) and sign)
     elif allowed.trust and trust.foreign_code(held) and not is_own(held):
         run.write_config(held, sign=True)
@@ -115,7 +115,7 @@ def _may_sign(held: Config, allowed: ResumeOptions) -> bool:
 
 def _with_limits(held: Config, limits: Limits | None, steps: int) -> Config:
     """Return the config with other limits from step `steps` on, if they differ; a chapter of its history says so."""
-    new = limits_config.written(limits)
+    new = limits_json.written(limits)
     if limits is None or new == held.limits:
         return held
     config = held.changed(limits=new)

@@ -15,7 +15,7 @@ from reverie.core.limiter import Limiter
 from reverie.core.words import count, listed
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import make_env
-from reverie.storage import checkpoint
+from reverie.storage import checkpoint, limits_json
 from reverie.storage.config import Config
 from reverie.storage.episodes import COLUMNS
 from reverie.storage.journal_format import read_header
@@ -23,7 +23,7 @@ from reverie.storage.reading import exists
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.storage.tables import table_at
-from reverie.training import limits_config, provenance
+from reverie.training import provenance
 from reverie.training import trust as trusted
 from reverie.training.checkpoint_facts import Facts
 from reverie.training.evaluation import limit_for
@@ -74,7 +74,7 @@ class SavedPolicy:
 
         spec: of the environment.  Raises ConfigError where the limits do not fit it.
         """
-        return Limiter(spec, limits_config.read(self.written, self.run))
+        return Limiter(spec, limits_json.read(self.written, self.run))
 
     def limit(self, env: EnvAdapter) -> int:
         """Return the number of steps after which a greedy episode of `env` is cut (`limit_for`)."""
