@@ -239,8 +239,12 @@ class EnvSpec:
             )
         if self.actions:
             return (np.asarray(action) - self.first_action).astype(np.float32)
+        return self.scaled(action).clip(-1.0, 1.0)
+
+    def scaled(self, action: Array) -> np.ndarray:
+        """Map actions [..., m] from the environment's bounds to [-1, 1], and what is outside them to beyond."""
         low, _, half = self._range
-        return ((np.asarray(action, dtype=float) - low) / half - 1.0).clip(-1.0, 1.0)
+        return (np.asarray(action, dtype=float) - low) / half - 1.0
 
 
 def texts(name: str, field: str, given: object, size: int) -> tuple[str, ...]:

@@ -29,11 +29,8 @@ class Limiter:
         self._widths = np.subtract(spec.action_high, spec.action_low) if not spec.actions else np.ones(1)
         self._step: np.ndarray | None = None  # the slew, in the agent's units
         if not spec.actions:
-            low, high = np.array(spec.action_low), np.array(spec.action_high)
-            half = 0.5 * (high - low)
-            self._low = _inward((self.values.low - low) / half - 1.0, 1)
-            self._high = _inward((self.values.high - low) / half - 1.0, -1)
-            self._step = None if self.values.slew is None else self.values.slew / half
+            self._low, self._high = inward(spec.scaled(self.values.low), 1), inward(spec.scaled(self.values.high), -1)
+            self._step = None if self.values.slew is None else self.values.slew / (0.5 * self._widths)
             self._require_room()
             if self.safe_action is not None:  # rounding must not take it out of the box
                 self.safe_action = self.safe_action.clip(self._low, self._high)
@@ -93,11 +90,11 @@ class Limiter:
         if self._step is None or last is None:
             return action
         # From outside the box, where a readback may be, the way back is as fast as the slew allows.
-        low, high = _inward(last - self._step, 1), _inward(last + self._step, -1)
+        low, high = inward(last - self._step, 1), inward(last + self._step, -1)
         return np.where(low <= high, action.clip(low, high), last).astype(np.float32)
 
 
-def _inward(bounds: np.ndarray, towards: int) -> np.ndarray:
+def inward(bounds: np.ndarray, towards: int) -> np.ndarray:
     """Return bounds [m] as float32, rounded up (1) or down (-1), so that what is within them is within `bounds`."""
     near = bounds.astype(np.float32)
     wrong = near < bounds if towards > 0 else near > bounds

@@ -9,6 +9,7 @@ import numpy as np
 
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, DivergedError
+from reverie.core.limiter import inward
 from reverie.core.machine_limits import ResolvedLimits
 from reverie.core.words import count
 from reverie.export import array_file, onnx_file
@@ -90,7 +91,7 @@ def in_units(greedy: Callable[[Any], Any], spec: EnvSpec, limits: ResolvedLimits
         return lambda x: greedy(x) + np.float32(spec.first_action)
     low, high = np.asarray(spec.action_low), np.asarray(spec.action_high)
     # Limits are rounded towards the inside: an action never leaves them, even by the rounding of float32.
-    inner_low, inner_high = _rounded(limits.low, 1), _rounded(limits.high, -1)
+    inner_low, inner_high = inward(limits.low, 1), inward(limits.high, -1)
     half, middle = np.float32(0.5 * (high - low)), np.float32(0.5 * (high + low))
 
     def within(x: Any) -> Any:
@@ -99,7 +100,7 @@ def in_units(greedy: Callable[[Any], Any], spec: EnvSpec, limits: ResolvedLimits
     if limits.slew is None:
         return within
     largest = np.float32(np.finfo(np.float32).max)
-    slew = _rounded(np.minimum(limits.slew, 0.5 * largest), -1)
+    slew = inward(np.minimum(limits.slew, 0.5 * largest), -1)
 
     def slewed(x: Any, last: Any) -> Any:
         action = within(x)
@@ -133,18 +134,11 @@ def _require_resolved(spec: EnvSpec) -> None:
 
 def _require_room(spec: EnvSpec, limits: ResolvedLimits) -> None:
     """Raise ConfigError for limits between which float32 has no number."""
-    for i in np.flatnonzero(_rounded(limits.low, 1) > _rounded(limits.high, -1)).tolist():
+    for i in np.flatnonzero(inward(limits.low, 1) > inward(limits.high, -1)).tolist():
         raise ConfigError(
             f"{spec.name}: {spec.actuator(i)} has the limits [{limits.low[i]}, {limits.high[i]}], and a file's actions are "
             "float32, which has no number between them; give this actuator more room"
         )
-
-
-def _rounded(bounds: np.ndarray, towards: int) -> np.ndarray:
-    """Return bounds as float32, rounded up (1) or down (-1)."""
-    near = bounds.astype(np.float32)
-    wrong = near < bounds if towards > 0 else near > bounds
-    return np.where(wrong, np.nextafter(near, np.float32(towards * np.inf)), near).astype(np.float32)
 
 
 def facts_of(saved: SavedPolicy, spec: EnvSpec, limits: ResolvedLimits) -> dict[str, Any]:

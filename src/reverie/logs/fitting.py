@@ -95,5 +95,4 @@ def in_bounds(actions: np.ndarray, spec: EnvSpec) -> np.ndarray:
 
 def outside(actions: np.ndarray, spec: EnvSpec) -> np.ndarray:
     """Return how far continuous actions [N, m] lie outside the bounds, in halves of the range; at most 0 within."""
-    low, high = np.array(spec.action_low), np.array(spec.action_high)
-    return np.abs((actions - low) / (0.5 * (high - low)) - 1.0) - 1.0
+    return np.abs(spec.scaled(actions)) - 1.0
