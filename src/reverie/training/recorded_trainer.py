@@ -140,8 +140,7 @@ class RecordedTrainer:
 
     def require_usable(self) -> None:
         """Raise StorageError where the directory is gone, or the last step is in the journal but was not learnt from."""
-        if self.records.lost is not None:
-            raise StorageError(self.records.lost)
+        self.records.require_not_lost()
         if not self.whole:
             raise StorageError(
                 f"{self.records.run.path}: the last step could not be finished; continue with Learner.load, which has it"
@@ -224,8 +223,7 @@ class RecordedTrainer:
 
     def write_kept(self, notice: Notice) -> None:
         """Write a notice that learning the journal again does not make again."""
-        if self.records.lost is not None:
-            raise StorageError(self.records.lost)
+        self.records.require_not_lost()
         self.noticed.append(notice)
         self.records.write_event(notice._asdict(), durable=True)
 
@@ -256,8 +254,7 @@ class RecordedTrainer:
         source: who chose it; None: who chose the one that was asked for.  ticket: of the action; None: the only one.
         Raises ConfigError where another thread, or a forked process, is using the learner.
         """
-        if self.records.lost is not None:
-            raise StorageError(self.records.lost)
+        self.records.require_not_lost()
         if self.ticks is not None:
             self.ticks.outcome()
         asked = self.pending.find(ticket, "tell()")
@@ -373,8 +370,7 @@ class RecordedTrainer:
         In the middle of a step nothing is written, since the journal has the step.  Raises DivergedError where learning
         diverged: numbers that are not finite are never written.
         """
-        if self.records.lost is not None:
-            raise StorageError(self.records.lost)
+        self.records.require_not_lost()
         with self.trainer.owed.paused():
             self._checkpoint(best)
 

@@ -146,6 +146,10 @@ class RunLogger:
         """
         if self.lost is None:
             self.lost = self._keeper.check()
+        self.require_not_lost()
+
+    def require_not_lost(self) -> None:
+        """Raise StorageError where the directory was found to be removed or replaced; does not look again."""
         if self.lost is not None:
             raise StorageError(self.lost)
 
