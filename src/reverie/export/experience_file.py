@@ -15,6 +15,7 @@ from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError, StorageError, one_line
 from reverie.export.array_file import npz_bytes
 from reverie.logs.experience_arrays import Experience, experience_of
+from reverie.logs.mapping import ASKED, NEXT, SOURCE
 from reverie.logs.minari_log import MINARI, library
 from reverie.storage.output_file import output_at, require_ending
 from reverie.storage.run import RunDirectory
@@ -60,7 +61,7 @@ def csv_bytes(found: Experience, spec: EnvSpec) -> bytes:
         with_units(spec.actuator_names, spec.action_units),
     )
     head = ("step", "time", "episode", *seen, *done, "reward", "terminated", "truncated")
-    columns = (*head, *(f"next {name}" for name in seen), *(f"asked {name}" for name in done), "source")
+    columns = (*head, *(NEXT + name for name in seen), *(ASKED + name for name in done), SOURCE)
     if len(set(columns)) < len(columns):
         raise ConfigError(f"{spec.name}: two columns have the same name; export to .npz, which has no names of columns")
     ends = found.terminated.astype(int), found.truncated.astype(int)

@@ -9,10 +9,8 @@ import numpy as np
 from reverie.core.errors import ConfigError
 from reverie.core.words import listed
 from reverie.logs.log_data import LogData, episodes_by_ends, joined
-from reverie.logs.mapping import NEXT, OWN, Columns, column_of
+from reverie.logs.mapping import ASKED, NEXT, OWN, SOURCE, Columns, column_of
 from reverie.storage.foreign_tables import ForeignTable
-
-ASKED, SOURCE = "asked ", "source"  # of `reverie export`: what the agent asked for, and who chose
 
 
 class Roles(NamedTuple):

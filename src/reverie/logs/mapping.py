@@ -13,6 +13,7 @@ from reverie.storage.reading import convert, read_json
 
 OWN = ("reward", "episode", "step", "time", "terminated", "truncated")  # besides sensors and actuators
 NEXT = "next "  # before a sensor's name: its value after the step
+ASKED, SOURCE = "asked ", "source"  # of `reverie export`: what the agent asked for, and who chose
 
 
 class Column(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ReverieError
 from reverie.core.words import count, listed
 from reverie.experiments.analysis.run_data import RunData
 from reverie.report.document import Curves, Line, Panels, Part, Text
 from reverie.report.reduction import MOST, reduced
-from reverie.storage.journal_format import Header
 from reverie.storage.journal_sample import newest, spread
 from reverie.storage.reading import exists
 
@@ -20,7 +20,8 @@ ACTIONS = "Executed minus asked"
 
 
 class _Differing(NamedTuple):
-    header: Header
+    discrete: bool
+    spec: EnvSpec | None  # None: an older journal does not describe the environment
     records: np.ndarray
     actuators: list[int]  # that differ, the largest mean difference first
 
@@ -50,21 +51,21 @@ def _differing(data: RunData) -> _Differing | None:
     apart = np.abs(records["action"] - records["asked"])
     size = apart.mean(0)
     order = [int(i) for i in np.argsort(-size, kind="stable") if apart[:, i].max() > SEEN]
-    return _Differing(header, records, order) if order else None
+    spec = None if header.world is None else header.world.value()
+    return _Differing(header.actions > 0, spec, records, order) if order else None
 
 
 def _difference(data: RunData, found: _Differing, is_alone: bool) -> Curves:
     """Return the difference over all steps, of the actuators that differ most."""
-    header, records, actuators = found
-    discrete = header.actions > 0
+    discrete, _, records, actuators = found
     scale = 1.0 if discrete else PERCENT
     apart = (records["action"] - records["asked"]) * scale
     steps, shown = records["step"].astype(int), actuators[:DRAWN]
-    lines = [Line(_name(header, i), *reduced(steps, apart[:, i])) for i in shown]
+    lines = [Line(_name(found.spec, i), *reduced(steps, apart[:, i])) for i in shown]
     ranged = len(steps) > MOST
     note = "Means of stretches of steps; the band is their range." if ranged else ""
     if len(actuators) > DRAWN:
-        note += f" The {DRAWN} that differ most; so do {listed(_name(header, i) for i in actuators[DRAWN:])}."
+        note += f" The {DRAWN} that differ most; so do {listed(_name(found.spec, i) for i in actuators[DRAWN:])}."
     unit = "number of the action" if discrete else "% of the actuator's range"
     title = ACTIONS if is_alone else f"{ACTIONS}: {data.label}"
     return Curves(title, "real steps", unit, lines, note=note.strip())
@@ -72,9 +73,8 @@ def _difference(data: RunData, found: _Differing, is_alone: bool) -> Curves:
 
 def _last_episode(data: RunData, found: _Differing) -> list[Part]:
     """Return asked and executed actions in the newest episode that has a difference, in the machine's units."""
-    header, records = newest(data.run.journal_file, MOST)
-    spec = None if header.world is None else header.world.value()
-    if spec is None or header.actions or not len(records):
+    spec, records = found.spec, newest(data.run.journal_file, MOST).records
+    if spec is None or found.discrete or not len(records):
         return []
     records = records[records["episode"] == records["episode"][-1]]
     executed, asked = spec.to_world(records["action"]), spec.to_world(records["asked"])
@@ -82,9 +82,9 @@ def _last_episode(data: RunData, found: _Differing) -> list[Part]:
     episode = int(records["episode"][-1])
     figures = [
         Curves(
-            _name(header, i),
+            _name(found.spec, i),
             "real steps",
-            _unit(header, i),
+            _unit(spec, i),
             [Line("asked", steps, asked[:, i].tolist()), Line("executed", steps, executed[:, i].tolist())],
         )
         for i in found.actuators[:DRAWN]
@@ -92,11 +92,10 @@ def _last_episode(data: RunData, found: _Differing) -> list[Part]:
     return [Text([f"The newest {count(len(steps), 'step')} of episode {episode}:"]), Panels(figures)]
 
 
-def _name(header: Header, index: int) -> str:
+def _name(spec: EnvSpec | None, index: int) -> str:
     """Return an actuator's index, with its name and unit where they are known."""
-    return f"action {index}" if header.world is None else header.world.value().actuator(index)
+    return f"action {index}" if spec is None else spec.actuator(index)
 
 
-def _unit(header: Header, index: int) -> str:
-    units = [] if header.world is None else header.world.action_units
-    return units[index] if units and units[index] else "the environment's units"
+def _unit(spec: EnvSpec, index: int) -> str:
+    return spec.action_units[index] if spec.action_units and spec.action_units[index] else "the environment's units"
