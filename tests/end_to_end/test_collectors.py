@@ -182,25 +182,23 @@ def test_an_environment_that_cannot_be_made_twice_alike_is_named(env, line):
         learner.learn(100, collectors=1)
 
 
-def test_a_collector_of_another_version_is_refused(monkeypatch):
-    code = (
-        "import reverie.collecting.collector as c; c.version = lambda: '9.9'; "
-        "import reverie.collecting.collector_process as p; p.main()"
-    )
+OF_ANOTHER_VERSION = (
+    "import reverie.collecting.collector as c; c.version = lambda: '9.9'; "
+    "import reverie.collecting.collector_process as p; p.main()"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (OF_ANOTHER_VERSION, r"and this collector 9\.9 .*same version"),
+        ("print('Hello, I am another program')", r"^collector 1: its messages have foreign"),
+    ],
+    ids=["another version", "another program"],
+)
+def test_what_is_no_collector_of_this_version_is_refused(code, line, monkeypatch):
     monkeypatch.setattr(local_collectors, "COMMAND", ("-c", code))
-    with (
-        learner_of("LoggedEnv") as learner,
-        pytest.raises(ConfigError, match=r"and this collector 9\.9 .*same version"),
-    ):
-        learner.learn(100, collectors=1)
-
-
-def test_what_is_no_collector_is_refused(monkeypatch):
-    monkeypatch.setattr(local_collectors, "COMMAND", ("-c", "print('Hello, I am another program')"))
-    with (
-        learner_of("LoggedEnv") as learner,
-        pytest.raises(ConfigError, match=r"^collector 1: its messages have foreign"),
-    ):
+    with learner_of("LoggedEnv") as learner, pytest.raises(ConfigError, match=line):
         learner.learn(100, collectors=1)
 
 

@@ -13,28 +13,25 @@ import threading
 import pytest
 
 import reverie as rv
-from cases import CASES
+import watched
 from commands import refusal
 from reverie.cli import run_watch
 from reverie.cli.run_watch import CurrentPage
 from reverie.report.live_server import LiveServer
+from watched import learn
 
 DEADLINE = 120  # seconds, against hanging
 
 
 @pytest.fixture
 def run(tmp_path):
-    """The directory of a run that has not begun."""
-    with rv.Learner(CASES["naf"].make(), CASES["naf"].line, out=tmp_path / "one"):
-        pass
-    return tmp_path / "one"
+    return watched.new_run(tmp_path / "one")
 
 
 @pytest.fixture
 def serve(monkeypatch):
     """Return a function that serves the page of runs; it is made anew for each question."""
-    monkeypatch.setattr(run_watch, "PAUSE", 0.0)
-    monkeypatch.setattr(run_watch, "SHARE", 1e9)
+    watched.make_at_once(monkeypatch)
     servers = []
 
     def serve(page):
@@ -58,11 +55,6 @@ def ask(server, path="/", method="GET", host=None, **headers):
     body = answer.read().decode()
     connection.close()
     return answer.status, answer.headers, body
-
-
-def learn(run, steps):
-    with rv.Learner.load(run) as own:
-        own.learn(steps)
 
 
 def test_the_page_follows_the_run_from_before_its_first_row(run, serve):

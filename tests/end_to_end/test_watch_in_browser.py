@@ -2,13 +2,12 @@
 
 import pytest
 
-import reverie as rv
-from cases import CASES
-from reverie.cli import run_watch
+import watched
 from reverie.cli.run_watch import CurrentPage
 from reverie.report.live_server import LiveServer
 from reverie.storage import events
 from reverie.storage.tables import Table
+from watched import learn
 
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 POINTS = "document.querySelector('.figure')?.data?.[0].x.length"
@@ -16,17 +15,13 @@ POINTS = "document.querySelector('.figure')?.data?.[0].x.length"
 
 @pytest.fixture
 def run(tmp_path):
-    """The directory of a run that has not begun."""
-    with rv.Learner(CASES["naf"].make(), CASES["naf"].line, out=tmp_path / "one"):
-        pass
-    return tmp_path / "one"
+    return watched.new_run(tmp_path / "one")
 
 
 @pytest.fixture
 def server(run, monkeypatch):
     pytest.importorskip("plotly", reason="the page needs: pip install 'reverie[report]'")
-    monkeypatch.setattr(run_watch, "PAUSE", 0.0)
-    monkeypatch.setattr(run_watch, "SHARE", 1e9)
+    watched.make_at_once(monkeypatch)
     server = LiveServer(CurrentPage([run]), 0)
     server.begin()
     yield server
@@ -56,11 +51,6 @@ def open_page(browser, server):
 
 def outside(url, server):
     return url != server.address and not url.startswith(("data:", "blob:"))
-
-
-def learn(run, steps):
-    with rv.Learner.load(run) as own:
-        own.learn(steps)
 
 
 def wait_for(page, expression, expected):
