@@ -14,9 +14,10 @@ from studies.study import Cell, Row, Study
 
 DATA = Path(__file__).parent / "data"
 TEXT = {"domain", "variant", "task", "method", "status", "name", "library", "model", "world", "source", "learner"}
-TEXT |= {"agent", "convex", "experiment"}
+TEXT |= {"agent", "convex", "experiment", "mode"}
 WHOLE = {"seed", "step", "steps", "episode", "episodes", "start", "horizon", "iteration", "run", "planning_steps"}
 WHOLE |= {"test_episodes", "seeds", "pairs", "failed", "repetitions", "actuator", "observation", "actions"}
+WHOLE |= {"ticks", "missed_ours", "missed_machine", "minute", "steps_per_minute", "open_files", "threads"}
 AGAIN = "finished cells are kept: correct this, and run the command again"
 
 

@@ -27,6 +27,8 @@ MODULES = {
     "startup": "analyses.startup",
     "overhead": "analyses.overhead",
     "logs": "catalogue.logs",
+    "clock": "catalogue.clock",
+    "soak": "catalogue.soak",
     "tour": "analyses.tour",
 }
 HEADER = ("study", "question", "command", "minutes", "quoted in")

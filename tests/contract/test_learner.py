@@ -135,9 +135,8 @@ def test_nothing_is_compiled_after_the_first_question(name, tmp_path, capsys):
         assert not capsys.readouterr().err
     with rv.Learner.load(tmp_path) as learner:
         learner.compile()
-        drive(learner, 1, OBSERVATIONS[0])  # its own small programs: folding keys
         COMPILED.clear()
-        drive(learner, 30, OBSERVATIONS[0])
+        drive(learner, 31, OBSERVATIONS[0])
         assert not COMPILED and "compiling" not in capsys.readouterr().err
 
 

@@ -41,6 +41,7 @@ def test_all_updates_have_run_when_an_episode_has_ended(after, period, tmp_path)
     with rv.Learner(naf(update_after=after), spec=SPEC, out=tmp_path / "run", clock=rv.Clock(period)) as learner:
         driven(learner, 40)
         assert learner.trainer.owed.count == 0 and learner.trainer.updates == 37
+        assert learner.trainer._flat is None, "nor does the next `ask` wait for one"
         assert learner.missed_ticks is not None and learner.missed_ticks["owed"] == 0
 
 

@@ -22,7 +22,7 @@ QUICK_STEPS = 200  # per round, of `ask` and `tell` without learning, to time th
 
 def clock(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     """Drive a learner at 50 Hz for `rounds` times 100 ticks in each mode, with the updates of the learning benchmark."""
-    rows = [_paced(mode, rounds) for mode in MODES]
+    rows = [paced(mode, rounds) for mode in MODES]
     return {"unit": f"ticks of {1e3 * PERIOD:g} ms", "rows": rows, "ask_and_tell": _calls(rounds)}
 
 
@@ -30,7 +30,8 @@ def _learner(**changes: Any) -> Learner:
     return Learner(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 200} | changes)), spec=CHEETAH)
 
 
-def _paced(mode: str, rounds: int) -> dict[str, Any]:
+def paced(mode: str, rounds: int) -> dict[str, Any]:
+    """Drive a learner at 50 Hz for `rounds` times 100 ticks; return what was missed, and how long `ask` took."""
     generator, asks = np.random.default_rng(0), []
     with Learner(
         ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 200, "update_after": mode})), spec=CHEETAH, clock=Clock(PERIOD)

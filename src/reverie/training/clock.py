@@ -10,7 +10,9 @@ from reverie.core.errors import ConfigError
 
 RESERVED = 0.2  # of a period: what is left to the user's program at first, between `tell` and the next `ask`
 LEAST, MOST_RESERVED = 0.02, 0.9  # of a period
-RELAX = 0.995  # what the reserve is multiplied by after each tick in time
+RELAX = 0.995  # what the reserve is multiplied by after each tick in time, once none was missed by us for a while
+CALM = 100, 10_000  # ticks without one until then: after the first tick missed by us, and at most; doubled by each one
+PAUSES = 50  # ticks whose shortest pause, from `tell` to the next `ask`, is what the program needs at most
 SLICES = 50  # updates whose longest one is taken for the next one's time
 PATIENCE = 20, 1000  # ticks without a slice after which the longest one is tried again: at first, and at most
 LONGEST = 86_400.0  # seconds: a day; the system cannot wait for any number of them
@@ -59,6 +61,8 @@ class Ticks:
         self._start: float | None = None  # of the tick in progress; None before the first one of an episode
         self._acted = self._outcome = self._done = 0.0
         self._reserve = RESERVED * clock.period
+        self._calm, self._relaxes_in = CALM[0], 0  # ticks in time until the reserve may shrink; how many are left
+        self._pauses: deque[float] = deque(maxlen=PAUSES)
         self._slices: deque[float] = deque(maxlen=SLICES)
         self._without, self._patience = 0, PATIENCE[0]  # ticks without a slice, though there was some time
         self._moves: deque[float] | None = deque(maxlen=JUDGED)  # seconds that the machine took; None: reported
@@ -129,18 +133,25 @@ class Ticks:
         )
 
     def _judge(self, now: float, total: float) -> None:
-        period = self.clock.period
-        if total <= (1.0 + self.clock.tolerance) * period:
-            self._reserve = max(RELAX * self._reserve, LEAST * period)
-            return
-        moved, after = max(0.0, self._outcome - self._acted), max(0.0, now - self._done)
+        period, late = self.clock.period, (1.0 + self.clock.tolerance) * self.clock.period
+        moved, pause = max(0.0, self._outcome - self._acted), max(0.0, now - self._done)
         assert self._start is not None
-        told = self._done >= self._start
-        # Ours where our calls alone used up the tick, or where the rest would have been in time without them.
-        ours = told and moved <= period and (self._done - self._start > period or moved + after <= period)
+        told, until_told = self._done >= self._start, self._done - self._start
+        if told:
+            self._pauses.append(pause)
+        if total <= late:
+            self._relaxes_in = max(0, self._relaxes_in - 1)
+            if not self._relaxes_in:
+                self._reserve = max(RELAX * self._reserve, LEAST * period)
+            return
+        # Ours where our calls alone used up the tick.  Also where the rest would have been in time without them, unless
+        # they left the program the time that it needs: then it woke up late.
+        left_enough = until_told + min(self._pauses, default=pause) <= late
+        ours = told and moved <= period and (until_told > period or (moved + pause <= period and not left_enough))
         missed = max(1, int(total / period) - 1)
         if ours:
             self.ours += missed
             self._reserve = min(1.5 * self._reserve + LEAST * period, MOST_RESERVED * period)
+            self._relaxes_in, self._calm = self._calm, min(2 * self._calm, CALM[1])
         else:
             self.machine += missed

@@ -108,7 +108,7 @@ def _programs(agent: _Functions, sizes: tuple[int, int], lead: tuple[int, int], 
 class CompiledPrograms:
     """Programs by name, each with the function that compiles it."""
 
-    def __init__(self, programs: Mapping[str, Callable[[], None]]):
+    def __init__(self, programs: Mapping[str, Callable[[], object]]):
         self._compile = dict(programs)
         self._done: set[str] = set()
 
@@ -138,14 +138,15 @@ def compilers(
 ) -> dict[str, Callable[[], None]]:
     """Return, by name, the functions that compile updates and the diagnosis of metrics.
 
+    They run each program once, on zeros: the first call of a compiled program takes several times as long as the next.
     root: data of the root key.  state: () -> the agent's.  minibatches_per_real: minibatches of an update for each real
     one, that included.  diagnosed: transitions in a diagnosis.
     """
     requirements = agent.requirements
     width = row_width(agent.spec.observation_dim, agent.spec.action_dim)
 
-    def rows_of(*lead: int) -> Any:
-        return jax.ShapeDtypeStruct((*lead, width), jnp.float32)
+    def rows_of(*lead: int) -> np.ndarray:
+        return np.zeros((*lead, width), np.float32)
 
     def compile_updates() -> None:
         """Compile updates on real minibatches alone, and on those with the source's minibatches."""
@@ -154,9 +155,9 @@ def compilers(
             count, size = requirements.updates_per_step, requirements.batch_size
             shapes = [(times * count, size) for times in dict.fromkeys((1, minibatches_per_real))]
         for shape in shapes:
-            programs.update.lower(root, state(), rows_of(*shape), np.uint32(0)).compile()
+            jax.block_until_ready(programs.update(root, state(), rows_of(*shape), np.uint32(0)))
 
     def compile_diagnosis() -> None:
-        programs.diagnose.lower(state(), rows_of(diagnosed)).compile()
+        jax.block_until_ready(programs.diagnose(state(), rows_of(diagnosed)))
 
     return {"update": compile_updates, "diagnosis": compile_diagnosis}

@@ -35,6 +35,11 @@ class OwedUpdates:
         self._background = BackgroundUpdates(self.run_slice, lambda: self.count) if after == "background" else None
 
     @property
+    def _paced(self) -> bool:
+        """Whether updates run between the ticks of a clock, or between episodes."""
+        return self.live and self._after != "step"
+
+    @property
     def in_background(self) -> bool:
         """Whether a thread runs them, now."""
         return self._background is not None and self.live
@@ -57,9 +62,11 @@ class OwedUpdates:
         if self._background is not None and self.live and self.count:
             self._background.wake()
             self._background.wait()
-        while self.count:
+        while self.count > 1 or (self.count and not self._paced):
             self._trainer.run_update()
             self.owe(-1)
+        if self.count:
+            self.run_slice()  # the next `ask`, which begins a tick, must not wait for it
 
     def run_slice(self) -> None:
         """Run those of one step, and wait for their end."""

@@ -85,6 +85,7 @@ class Trainer:
         self.owed = OwedUpdates(requirements.update_after, self)
         each = 1 if source is None else 1 + source.minibatches_per_real
         own = compilers(programs, self._root_data, lambda: self.state, agent, each, self._diagnosed)
+        own["episode"] = lambda: self._memory_at_first(0)
         self.programs = CompiledPrograms(own | dict({} if source is None else source.programs()))
 
     @property
@@ -167,7 +168,7 @@ class Trainer:
     def programs_called(self, step: float, diagnosed: bool) -> list[str]:
         """Return the names of the programs that steps up to `step` may call; diagnosed: whether metrics are written."""
         learns = bool(self.agent.requirements.updates_per_step) and step >= self.first_update
-        called = {"update": learns, "diagnosis": diagnosed}
+        called = {"update": learns, "diagnosis": diagnosed, "episode": learns}
         if self.source is not None:
             called |= dict.fromkeys(self.source.programs(), step >= self.source.first_fit)
         return [name for name, needed in called.items() if needed]
@@ -190,10 +191,14 @@ class Trainer:
             self.source.end_episode()  # closes an episode that was cut off
             self._note_what_source_noticed()
         self.episodes += 1
-        key = episode_key(self._root_data, self.episodes, self._key_kind)
-        self.memory = np.asarray(self.agent.begin(self.state, key))
+        self.memory = self._memory_at_first(self.episodes)
         if self.source is not None:
             self.source.begin_episode(self.episodes)
+
+    def _memory_at_first(self, episode: int) -> np.ndarray:
+        """Return the memory of the exploration noise with which an episode begins."""
+        key = episode_key(self._root_data, episode, self._key_kind)
+        return np.asarray(self.agent.begin(self.state, key))
 
     @property
     def actor(self) -> str:
