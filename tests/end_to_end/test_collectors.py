@@ -112,6 +112,18 @@ def test_a_dqn_learns_with_collectors_and_an_update_after_episodes_runs_once_for
         assert learner.trainer.updates + learner.trainer.owed.count == 280
 
 
+@pytest.mark.filterwarnings("ignore:.*column observation.0. never changes")  # it names the process
+def test_beside_a_log_no_collector_acts_at_random(tmp_path):
+    with learner_of("LoggedEnv", tmp_path / "earlier") as earlier:
+        earlier.learn(100)
+    with rv.Learner(
+        rv.NAF(**SMALL), "logged_env:LoggedEnv", out=tmp_path / "run", experience=tmp_path / "earlier"
+    ) as learner:
+        learner.learn(60, collectors=2)
+    chosen = {source_of(int(flags)) for flags in records_of(tmp_path / "run")["flags"]}
+    assert chosen == {"policy"}
+
+
 def test_other_seeds_and_other_sessions_meet_other_starts(tmp_path):
     starts = set()
     for _ in range(2):

@@ -168,8 +168,8 @@ def test_what_was_told_survives_kills_and_the_run_ends_as_if_never_killed(tmp_pa
 
 
 @pytest.mark.slow
-def test_what_was_told_survives_twenty_kills(tmp_path):
-    told_steps_survive(tmp_path, 20, 1500, np.random.default_rng(4))
+def test_what_was_told_survives_a_hundred_kills(tmp_path):
+    told_steps_survive(tmp_path, 100, 5000, np.random.default_rng(4))
 
 
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="needs signals")

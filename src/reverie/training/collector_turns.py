@@ -56,7 +56,7 @@ class CollectorTurns:
             seed = [trainer.seed, COLLECTED, begun, place, start]
             return Setup(PROTOCOL, version(), env, list(sys.path), seed, acting, limits)
 
-        wanted = wanted._replace(random=max(0, trainer.agent.requirements.warmup_steps - begun))
+        wanted = wanted._replace(random=max(0, trainer.warmup_steps - begun))
         self._supervisor = Supervisor(_backend(backend, wanted.collectors), wanted, setup, self._weights, session.spec)
 
     def _weights(self) -> Weights:
