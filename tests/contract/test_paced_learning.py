@@ -57,7 +57,9 @@ def test_a_clock_makes_time_of_step_and_is_recorded(tmp_path):
         driven(learner, 8)
     with rv.Learner.load(tmp_path / "run", clock=rv.Clock(0.5)) as learner:
         driven(learner, 1)
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["clock"]["period"] == 0.5
+    found = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert found["clock"]["period"] == 0.5
+    assert [(part["step"], part["clock"]["period"]) for part in found["history"]] == [(0, 0.02), (16, 0.5)]
 
 
 def test_a_clock_that_comes_later_is_recorded_with_what_it_makes_of_the_settings(tmp_path):

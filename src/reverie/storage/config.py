@@ -108,6 +108,7 @@ class Chapter(msgspec.Struct, omit_defaults=True):
     world: Spec | None = None
     limits: WrittenLimits | None = None  # that held
     evaluations: Count = 0  # rows of evaluations.csv before; after relearning they belong to another policy
+    clock: WrittenClock | None = None  # that was kept
 
 
 class Call(msgspec.Struct):
@@ -175,7 +176,8 @@ class Config(msgspec.Struct, omit_defaults=True):
             raise ValueError(f"it has no change {number}")
         chapter = self.history[number - 1]
         spec = {} if chapter.world is None else {"world" if self.spec is None else "spec": chapter.world}
-        then = {"agent": chapter.agent, "limits": chapter.limits, "history": self.history[:number]}
+        clock = chapter.clock or self.clock  # older versions wrote the present one alone
+        then = {"agent": chapter.agent, "limits": chapter.limits, "clock": clock, "history": self.history[:number]}
         return self.changed(**then, moving=0, call=None, **spec)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from reverie.core.argument_checks import finite
 from reverie.core.errors import ConfigError
+from reverie.storage.config import WrittenClock
 
 RESERVED = 0.2  # of a period: what is left to the user's program at first, between `tell` and the next `ask`
 LEAST, MOST_RESERVED = 0.02, 0.9  # of a period
@@ -42,6 +43,15 @@ class Clock:
             raise ConfigError(f"Clock(period) is {self.period}; it must be at most {LONGEST:,.0f} seconds, a day")
         if not 0 <= finite("Clock(tolerance)", self.tolerance) <= 1:
             raise ConfigError(f"Clock(tolerance) is {self.tolerance}; it must lie in [0, 1]")
+
+    @classmethod
+    def of(cls, written: WrittenClock) -> "Clock":
+        """Return the clock that a configuration describes."""
+        return cls(written.period, written.tolerance)
+
+    def written(self) -> WrittenClock:
+        """Return what config.json says of it."""
+        return WrittenClock(self.period, self.tolerance)
 
 
 class Ticks:

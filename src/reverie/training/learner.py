@@ -350,7 +350,7 @@ class Learner(AskTell):
         run, config, go_back = RunDirectory(path), allowed.config, allowed.go_back
         held = run.read_config()
         trusted.require(run, held, allowed.trust, agent=config is None, env=env is None, veto=allowed.limits is None)
-        clock = allowed.clock or (None if held.clock is None else Clock(held.clock.period, held.clock.tolerance))
+        clock = allowed.clock or (None if held.clock is None else Clock.of(held.clock))
         algorithm = provenance.algorithm_of(held, run) if config is None else config
         algorithm = learner_arguments.paced(algorithm, clock)
         source, header = env if env is not None else held.env, resuming.header_of(run)

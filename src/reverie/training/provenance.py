@@ -16,7 +16,7 @@ from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.environments.env_factory import EnvSource, describe
 from reverie.storage import limits_json
-from reverie.storage.config import FORMAT, RESTORE, Config, WrittenClock
+from reverie.storage.config import FORMAT, RESTORE, Config
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
 from reverie.training import agent_config, trust
@@ -74,7 +74,7 @@ def configuration(
         versions=versions(),
         command=command(),
         limits=limits_json.written(limits),
-        clock=None if clock is None else WrittenClock(clock.period, clock.tolerance),
+        clock=None if clock is None else clock.written(),
     )
 
 

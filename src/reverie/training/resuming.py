@@ -17,7 +17,7 @@ from reverie.core.errors import ConfigError, ReverieWarning, StorageError
 from reverie.core.machine_limits import Limits
 from reverie.core.words import count
 from reverie.storage import checkpoint, conversion, events, limits_json
-from reverie.storage.config import Agent, Call, Chapter, Config, WrittenClock, is_own
+from reverie.storage.config import Agent, Call, Chapter, Config, is_own
 from reverie.storage.episodes import are_mixed
 from reverie.storage.files import io_errors, make_folder, sync_folder
 from reverie.storage.journal_format import Header, read, read_header, records_in
@@ -89,17 +89,20 @@ def prepare_run(
     warn_of_sensors(run.config_file, held.env_spec, spec)
     if header is not None and not moved:
         require_same_env(run.journal_file, header.world, spec, False)
-    before = held
-    held = _with_limits(held, allowed.limits, 0 if header is None else records_in(run.journal_file))
-    if allowed.clock is not None:
-        held = held.changed(clock=WrittenClock(allowed.clock.period, allowed.clock.tolerance))
+    before, history = held, held.history or [_first_chapter(held)]
+    held = _on_other_machine(held, allowed)
     new = agent_config.written(algorithm)
     names = changed(held.agent, new)
     if names or moved or allowed.relearn:
         if trainer.source is not None and header is not None:
             _refuse_mixed(run)
-        return _begin_chapter(run, held, new, trainer, allowed, names, moved, 0 if facts is None else facts["steps"])
-    if (before.limits, before.clock) != (held.limits, held.clock):
+        learnt = 0 if facts is None else facts["steps"]
+        return _begin_chapter(run, held, history, new, trainer, allowed, names, moved, learnt)
+    if held != before:
+        if steps := 0 if header is None else records_in(run.journal_file):
+            evaluations = history[-1].evaluations
+            chapter = Chapter(steps, steps, held.agent, held.env_spec, held.limits, evaluations, held.clock)
+            held = held.changed(history=[*history, chapter])
         run.write_config(held, sign=bool(trust.foreign_code(held)) and sign)
     elif allowed.trust and trust.foreign_code(held) and not is_own(held):
         run.write_config(held, sign=True)
@@ -113,22 +116,15 @@ def _may_sign(held: Config, allowed: ResumeOptions) -> bool:
     return allowed.trust or is_own(held) or not trust.foreign_code(held)
 
 
-def _with_limits(held: Config, limits: Limits | None, steps: int) -> Config:
-    """Return the config with other limits from step `steps` on, if they differ; a chapter of its history says so."""
-    new = limits_json.written(limits)
-    if limits is None or new == held.limits:
-        return held
-    config = held.changed(limits=new)
-    if not steps:
-        return config
-    before = held.history or [_first_chapter(held)]
-    evaluations = before[-1].evaluations
-    chapter = Chapter(steps, steps, held.agent, held.env_spec, new, evaluations)
-    return config.changed(history=[*before, chapter])
+def _on_other_machine(held: Config, allowed: ResumeOptions) -> Config:
+    """Return the config with the limits and the clock that are asked for."""
+    limits = held.limits if allowed.limits is None else limits_json.written(allowed.limits)
+    clock = held.clock if allowed.clock is None else allowed.clock.written()
+    return held.changed(limits=limits, clock=clock)
 
 
 def _first_chapter(held: Config) -> Chapter:
-    return Chapter(0, 0, held.agent, held.env_spec, held.limits)
+    return Chapter(0, 0, held.agent, held.env_spec, held.limits, clock=held.clock)
 
 
 def facts_of(run: RunDirectory) -> dict[str, Any] | None:
@@ -154,6 +150,7 @@ def _flat(agent: Agent) -> dict[str, Any]:
 def _begin_chapter(
     run: RunDirectory,
     held: Config,
+    history: list[Chapter],
     new: Agent,
     trainer: Trainer,
     allowed: ResumeOptions,
@@ -161,7 +158,7 @@ def _begin_chapter(
     moved: bool,
     learnt: int,
 ) -> Config:
-    """Begin a chapter with other settings or bounds; return the new config."""
+    """Begin a chapter with other settings or bounds; return the new config.  history: the chapters before."""
     steps = records_in(run.journal_file) if exists(run.journal_file) else 0
     reason = "action bounds" if moved else _reason(held, new, trainer, names, run, allowed.trust)
     if reason and not allowed.relearn and not moved:
@@ -175,8 +172,7 @@ def _begin_chapter(
     if again:
         _refuse_what_cannot_learn_again(run, trainer)
     spec = Spec.of(trainer.agent.spec)
-    before = held.history or [_first_chapter(held)]
-    evaluations = before[-1].evaluations
+    evaluations = history[-1].evaluations
     if again:
         evaluations = 0 if moved else len(read_rows(run.evaluations_file))
     config, call = held.changed(agent=new), allowed.call
@@ -188,8 +184,8 @@ def _begin_chapter(
         warnings.warn(text, ReverieWarning, stacklevel=2)
         config = config.changed(**({"world": spec} if held.spec is None else {"spec": spec}))
         call = _from_end(call or run.read_call(), steps, kept)
-    chapter = Chapter(steps, 0 if again else learnt, new, config.env_spec, held.limits, evaluations)
-    config = config.changed(history=[*before, chapter], moving=len(before) if again else 0, call=call)
+    chapter = Chapter(steps, 0 if again else learnt, new, config.env_spec, held.limits, evaluations, held.clock)
+    config = config.changed(history=[*history, chapter], moving=len(history) if again else 0, call=call)
     sign = bool(trust.foreign_code(config)) and _may_sign(held, allowed)
     run.write_config(config, sign)
     return _finish_change(run, config, sign) if config.is_changing else config
