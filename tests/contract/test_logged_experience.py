@@ -259,6 +259,36 @@ def test_there_is_no_warm_up_beside_a_log(logged):
         assert learner.trainer.updates == 61
 
 
+@pytest.mark.parametrize(("share", "random"), [(0.5, 8), (0.2, 12), (1.0, 0)])
+def test_where_an_actuator_hardly_moves_a_part_of_warm_up_stays(tmp_path, share, random):
+    generator = np.random.default_rng(0)
+    log = {
+        "observations": (seen := generator.standard_normal((41, 3)))[:-1],
+        "actions": np.stack([generator.uniform(-2, 2, 40), np.full(40, 0.2) + generator.uniform(0, 0.003, 40)], 1),
+        "rewards": generator.standard_normal(40),
+        "next_observations": seen[1:],
+    }
+    log |= {"terminated": np.zeros(40, bool), "truncated": np.zeros(40, bool)}
+    np.savez(tmp_path / "log.npz", **log)
+    named = {"spec": rv.EnvSpec(3, [-2.0, 0.1], [2.0, 0.3], "line7"), "experience_share": share}
+    named["experience"] = tmp_path / "log.npz"
+    with (
+        pytest.warns(rv.ReverieWarning, match="action 1 hardly moves, so a part of warm-up stays"),
+        pytest.warns(rv.ReverieWarning, match="actions move in a small part of their range: action 1"),
+    ):
+        made = rv.Learner(rv.NAF(**SMALL), out=tmp_path / "run", **named)
+    with made as learner:
+        assert learner.trainer.warmup_steps == random and not pretraining_left(learner.trainer)
+    with rv.Learner.load(tmp_path / "run") as learner:
+        assert learner.trainer.warmup_steps == random
+    with (
+        pytest.warns(rv.ReverieWarning, match="hardly moves"),
+        pytest.warns(rv.ReverieWarning, match="small part"),
+        rv.Learner(rv.NAF(**SMALL), pretrain_updates=6, **named) as asked,
+    ):
+        assert pretraining_left(asked.trainer) == 3, "what is asked for is done"
+
+
 def test_an_interrupt_in_pretraining_loses_nothing(logged, tmp_path, monkeypatch):
     """It waits for the update under way; the next call goes on there."""
     update, calls = Trainer.run_update, []

@@ -167,9 +167,20 @@ def _worst(data: LogData, bounds: EnvSpec, inside: np.ndarray) -> str:
     return f"{value}, and the bounds are [{bounds.action_low[place]:.6g}, {bounds.action_high[place]:.6g}]"
 
 
+def moved_share(actions: np.ndarray, bounds: EnvSpec) -> np.ndarray:
+    """Return the share of its range [m] in which each actuator moves.  actions: [N, m] with N > 0, in their units."""
+    return np.ptp(actions, axis=0) / np.subtract(bounds.action_high, bounds.action_low)
+
+
+def still_actuators(actions: np.ndarray, bounds: EnvSpec) -> list[str]:
+    """Return the actuators that hardly move in actions [N, m], for messages."""
+    if bounds.actions or not len(actions):  # numbered actions are no range
+        return []
+    return [bounds.actuator(i) for i in np.flatnonzero(moved_share(actions, bounds) < NARROW).tolist()]
+
+
 def _narrow(data: LogData, bounds: EnvSpec) -> list[str]:
-    width = np.subtract(bounds.action_high, bounds.action_low)
-    share = np.ptp(data.actions, axis=0) / width
+    share = moved_share(data.actions, bounds)
     odd = np.flatnonzero((share > 0) & (share < NARROW)).tolist()
     named = listed([f"{data.actuator(i)} ({share[i]:.1%})" for i in odd], SHOWN)
     return [f"actions move in a small part of their range: {named}: are they in other units?"] if odd else []

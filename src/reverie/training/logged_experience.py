@@ -5,7 +5,9 @@ were taken as are logged, and fades as more come in.  A minibatch holds no more 
 first ones are not repeated many times over.  Before the first real step only logged transitions are learnt from
 (`pretrain_updates`).
 
-There is no warm-up beside a log: what random actions are for, a buffer to learn from, is there already.
+A log in which each actuator moves stands in for warm-up: what random actions are for is there already.  Where one hardly
+moves, the log says nothing about its effect.  Then warm-up is only shortened, by the share, and by default nothing is
+learnt before the first real step: a policy that was learnt from such a log alone does not explore what it lacks.
 """
 
 import math
@@ -18,10 +20,11 @@ from reverie.core.agent import Agent
 from reverie.core.argument_checks import finite, whole
 from reverie.core.errors import ConfigError, ReverieWarning
 from reverie.core.seeds import LOGGED, seed_of
-from reverie.core.words import count
+from reverie.core.words import count, listed
 from reverie.data.replay import Replay
 from reverie.logs import stored
 from reverie.logs.checked import checked
+from reverie.logs.checks import still_actuators
 from reverie.logs.log import Log, log_of
 from reverie.logs.stored import LoggedTransitions
 from reverie.storage.config import Config, Experience
@@ -41,7 +44,7 @@ class LoggedExperience:
         rows = found.rows(agent.spec)
         if not len(rows):
             raise ConfigError(f"no logged transition of {settings.source} has an action within the bounds")
-        self.settings, self._found = settings, found
+        self.settings, self._found, self._spec = settings, found, agent.spec
         self.replay = Replay(len(rows), rows.shape[1])
         self.replay.extend(rows)
         self.generator = np.random.default_rng(seed_of(seed, LOGGED))
@@ -51,6 +54,10 @@ class LoggedExperience:
 
     def __len__(self) -> int:
         return len(self.replay)
+
+    def warmup_steps(self, steps: int) -> int:
+        """Return the number of random actions at the start beside this log, of `steps` without one."""
+        return round((1 - self.settings.share) * steps) if still_actuators(self._found.actions, self._spec) else 0
 
     @property
     def rewards(self) -> np.ndarray:
@@ -126,11 +133,14 @@ class NewExperience:
         """Read and check the log; warn of what is odd about it."""
         _require_off_policy(agent)
         found, notes = checked(self._log, agent.spec)
+        still = still_actuators(found.actions, agent.spec)
+        if still:
+            notes = [*notes, f"{self._log.name}: {listed(still)} hardly moves, so a part of warm-up stays"]
         for note in notes:
             warnings.warn(note, ReverieWarning, stacklevel=4)
         pretrain = self._pretrain
         if pretrain is None:
-            pretrain = min(PRETRAINED, len(found) * agent.requirements.updates_per_step)
+            pretrain = 0 if still else min(PRETRAINED, len(found) * agent.requirements.updates_per_step)
         settings = Experience(self._log.name, len(found), 0, self._share, pretrain, self._log.reward_name)
         return LoggedExperience(found, settings, agent, seed)
 

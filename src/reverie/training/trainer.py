@@ -59,11 +59,10 @@ class Trainer:
         self.memory = self._looking_memory = np.asarray(agent.begin(self.state, self.root))
         self._looking_generator = np.random.default_rng(seed_of(seed, LOOK))
         self.source, self.logged = source, logged
-        self.warmup_steps = requirements.warmup_steps if logged is None else 0
-        self.health, self.outliers = (
-            Health(agent, () if logged is None else logged.rewards),
-            Outliers(self.replay, n, m),
-        )
+        usual = requirements.warmup_steps
+        self.warmup_steps = usual if logged is None else logged.warmup_steps(usual)
+        self.health = Health(agent, () if logged is None else logged.rewards)
+        self.outliers = Outliers(self.replay, n, m)
         self._diverged: str | None = None
         self.state_dim = 0 if source is None else source.state_dim
 
