@@ -32,6 +32,7 @@ AGENTS = {
     "naf without normalisation": rv.NAF(**SMALL, normalisation="none"),
     "naf with normalised observations": rv.NAF(**SMALL, observation_normalisation=True),
     "naf with batch normalisation": rv.NAF(**SMALL, normalisation="batch"),
+    "naf with normalised inputs": rv.NAF(**SMALL, normalisation="batch_inputs"),
     "naf with a hard bound": rv.NAF(**SMALL, mean_bound="clip"),
     "ddpg": rv.DDPG(**SMALL),
     "sac": rv.SAC(**SMALL),

@@ -13,7 +13,7 @@ from transcription import Adam, as_float32, as_float64, assert_close, gradient, 
 N, M, B, I = 3, 2, 4, 3
 
 
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch", "batch_inputs"])
 def test_three_updates_equal_the_equations(normalisation, generator):
     config = ALGORITHMS["ddpg"](
         hidden=(4, 3), learning_rate=1e-2, target_rate=0.1, normalisation=normalisation, reward_scale=0.5
@@ -39,7 +39,7 @@ def test_three_updates_equal_the_equations(normalisation, generator):
 
     def q(critic, x, u):
         # Every layer of the critic is behind the action, where batch normalisation has ended.
-        behind = "none" if normalisation == "batch" else normalisation
+        behind = "none" if normalisation.startswith("batch") else normalisation
         return mlp(critic, [None] * 2, np.concatenate([x, u], 1), behind, False)[0][:, 0]
 
     for i in range(I):
@@ -73,7 +73,7 @@ def test_three_updates_equal_the_equations(normalisation, generator):
 
 # ---- each equation alone
 
-each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", "batch", "batch_inputs"])
 
 
 def down(params, slope):
@@ -97,7 +97,7 @@ def exact_mu(actor, moments, x, normalisation, training):
 
 
 def exact_q(critic, x, u, normalisation):
-    behind = "none" if normalisation == "batch" else normalisation
+    behind = "none" if normalisation.startswith("batch") else normalisation
     return mlp(critic, [None] * 2, np.concatenate([np.float64(x), u], 1), behind, False)[0][:, 0]
 
 

@@ -112,7 +112,7 @@ def test_the_entries_of_actions_are_taken():
     np.testing.assert_array_equal(dqn.of_action(values, np.array([[2], [0]])), [3, 4])
 
 
-@pytest.mark.parametrize("normalisation", ["none", "batch"])
+@pytest.mark.parametrize("normalisation", ["none", "batch", "batch_inputs"])
 def test_the_next_value_is_the_targets_of_the_action_that_is_chosen(normalisation, generator):
     params, target, moments, x, _, _ = made(normalisation, generator)
     given = (params, target, moments, as_float32(x))
@@ -124,7 +124,7 @@ def test_the_next_value_is_the_targets_of_the_action_that_is_chosen(normalisatio
 
 
 @pytest.mark.parametrize("huber", [False, True])
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch", "batch_inputs"])
 def test_the_loss_and_its_gradient_equal_the_equation(normalisation, huber, generator):
     params, _, moments, x, u, y = made(normalisation, generator)
     exact, exact_moments = as_float64(params), as_float64(moments)

@@ -134,7 +134,7 @@ def test_the_temperature_falls_where_entropy_is_above_its_target_and_rises_below
 
 # ---- each equation alone
 
-each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+each_normalisation = pytest.mark.parametrize("normalisation", ["none", "layer", "batch", "batch_inputs"])
 FAR = ("actor", "critics", "moments", "target")
 ALPHA = 0.3
 

@@ -46,15 +46,21 @@ def mlp(layers, moments, x, normalisation, training):
 
 
 def hidden_layer(layer, running, x, normalisation, training):
+    if normalisation == "batch_inputs":
+        x, running = over_minibatch(layer, running, x, training)
     x = x @ layer["w"] + layer.get("b", 0.0)
     if normalisation == "layer":
         mu, var = x.mean(1, keepdims=True), x.var(1, keepdims=True)
         x = (x - mu) / np.sqrt(var + EPS) * layer["gain"] + layer["shift"]
     if normalisation == "batch":
-        if training:
-            running = {"mean": x.mean(0), "var": x.var(0)}
-        x = (x - running["mean"]) / np.sqrt(running["var"] + EPS) * layer["gain"] + layer["shift"]
+        x, running = over_minibatch(layer, running, x, training)
     return np.maximum(x, 0), running
+
+
+def over_minibatch(layer, running, x, training):
+    if training:
+        running = {"mean": x.mean(0), "var": x.var(0)}
+    return (x - running["mean"]) / np.sqrt(running["var"] + EPS) * layer["gain"] + layer["shift"], running
 
 
 def gradient(loss, params, h=1e-6):

@@ -46,9 +46,11 @@ def layers(normalisation):
     made = networks.init_network(jax.random.split(jax.random.key(0)), (N, 8, 8, 2), normalisation, small=False)
     for layer in made[:-1]:
         if normalisation != "none":
-            layer["gain"], layer["shift"] = jnp.linspace(0.5, 2, 8), jnp.linspace(-1, 1, 8)
-    moments = [{"mean": jnp.linspace(-1, 1, 8), "var": jnp.linspace(0.5, 2, 8)} for _ in made[:-1]]
-    return made, moments if normalisation == "batch" else [None, None]
+            size = layer["gain"].shape[0]
+            layer["gain"], layer["shift"] = jnp.linspace(0.5, 2, size), jnp.linspace(-1, 1, size)
+    sizes = [moment["mean"].shape[0] for moment in networks.init_moments(made[:-1])]
+    moments = [{"mean": jnp.linspace(-1, 1, size), "var": jnp.linspace(0.5, 2, size)} for size in sizes]
+    return made, moments if normalisation.startswith("batch") else [None, None]
 
 
 def network(normalisation):
@@ -56,7 +58,7 @@ def network(normalisation):
     return lambda x: networks.forward(made, moments, x, normalisation)[0]
 
 
-FUNCTIONS |= {f"a network, {kind}": network(kind) for kind in ("none", "layer", "batch")}
+FUNCTIONS |= {f"a network, {kind}": network(kind) for kind in ("none", "layer", "batch", "batch_inputs")}
 
 
 @pytest.fixture(params=[1, 7, 1000], ids="{} rows".format)

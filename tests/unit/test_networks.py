@@ -34,7 +34,7 @@ def test_hidden_equals_numpy(normalisation, generator):
     np.testing.assert_allclose(found, y, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("normalisation", ["none", "layer", "batch"])
+@pytest.mark.parametrize("normalisation", ["none", "layer", "batch", "batch_inputs"])
 def test_numpy_and_jax_agree_when_acting(normalisation, generator):
     layers, moments = parts(normalisation)
     x = generator.standard_normal((6, 3)).astype(np.float32)
@@ -44,11 +44,27 @@ def test_numpy_and_jax_agree_when_acting(normalisation, generator):
     np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-6)
 
 
-def test_batch_normalisation_acts_by_running_moments():
-    layers, moments = parts("batch")
+def test_inputs_are_normalised_before_the_matrix(generator):
+    layers, moments = parts("batch_inputs")
+    assert [moment["mean"].shape for moment in moments] == [(3,), (5,)]
+    x = generator.standard_normal((6, 3)).astype(np.float32)
+    found, used = networks.hidden(layers, moments, jnp.asarray(x), "batch_inputs", training=True)
+    y = x.astype(np.float64)
+    for layer, moment in zip(layers, used, strict=True):
+        w = {name: np.asarray(value, np.float64) for name, value in layer.items()}
+        np.testing.assert_allclose(moment["mean"], y.mean(0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(moment["var"], y.var(0), rtol=1e-4, atol=1e-6)
+        y = (y - y.mean(0)) / np.sqrt(y.var(0) + 1e-5) * w["gain"] + w["shift"]
+        y = np.maximum(y @ w["w"] + w["b"], 0)
+    np.testing.assert_allclose(found, y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "batch_inputs"])
+def test_batch_normalisation_acts_by_running_moments(normalisation):
+    layers, moments = parts(normalisation)
     one = jnp.ones((1, 3), jnp.float32)
-    alone, _ = networks.hidden(layers, moments, one, "batch")
-    among, _ = networks.hidden(layers, moments, jnp.concatenate([one, 5 * one]), "batch")
+    alone, _ = networks.hidden(layers, moments, one, normalisation)
+    among, _ = networks.hidden(layers, moments, jnp.concatenate([one, 5 * one]), normalisation)
     np.testing.assert_allclose(alone[0], among[0], rtol=1e-6)
 
 

@@ -90,7 +90,7 @@ def critic_normalisation(normalisation: Normalisation) -> Normalisation:
 
     Those of policies' actions are not those of replayed ones.  Lillicrap et al. 2016, section 3.
     """
-    return "none" if normalisation == "batch" else normalisation
+    return "none" if normalisation in ("batch", "batch_inputs") else normalisation
 
 
 def mu(

@@ -71,7 +71,7 @@ class OffPolicySettings(AlgorithmSettings):
     replay_capacity: int = 1_000_000
     """Transitions kept for learning; the journal on disk keeps all."""
     normalisation: Normalisation = "none"
-    """Of hidden layers: "none", "layer" or "batch"."""
+    """Of hidden layers: "none", "layer", "batch" (before each ReLU) or "batch_inputs" (of what enters each)."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -45,7 +45,8 @@ class NAF(DeterministicPolicySettings):
     """Settings of NAF.  `build(spec)` returns its pure functions."""
 
     normalisation: Normalisation = "layer"
-    """Of hidden layers: "layer" (without it tanh saturates more easily and μ stays stuck), "none" or "batch"."""
+    """Of hidden layers: "layer" (without it tanh saturates more easily and μ stays stuck), "none", "batch" or
+    "batch_inputs"."""
     trunk: Literal["separate", "shared"] = "separate"
     """V, μ and L as a network each (the paper's), or as heads of one."""
     mean_bound: Literal["tanh", "clip"] = "tanh"

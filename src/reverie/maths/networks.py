@@ -1,9 +1,16 @@
 """Multilayer perceptrons as plain lists of layers, with optional layer or batch normalisation.
 
-A layer is a dict with weight `w` [i, o] and bias `b` [o]. Normalised layers also have `gain` and `shift` [o]. Before
-batch normalisation there is no bias, because it would cancel. Running moments of batch normalisation are not
-parameters: they are separate, in one dict (`mean`, `var`, [o]) per normalised layer. `hidden` and `linear` take arrays
-of NumPy or JAX (array API standard).
+A layer is a dict with weight `w` [i, o] and bias `b` [o]. Normalised layers also have `gain` and `shift` [o].
+
+| normalisation | where |
+|---|---|
+| "layer" | before each ReLU of a hidden layer, over its units |
+| "batch" | before each ReLU of a hidden layer, over the minibatch; without the bias, which would cancel |
+| "batch_inputs" | what enters each hidden layer, the observation included, over the minibatch; `gain` and `shift` are [i] |
+
+The last is the place in Lillicrap et al. 2016, section 3, and in rllab++, later code of NAF's first author. Running
+moments of batch normalisation are not parameters: they are separate, in one dict (`mean`, `var`, as wide as `gain`) per
+normalised layer. `hidden` and `linear` take arrays of NumPy or JAX (array API standard).
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +24,7 @@ from jaxtyping import Float, PRNGKeyArray, Real
 from reverie.maths.array_arguments import array
 from reverie.maths.array_types import Array, Numbers
 
-Normalisation = Literal["none", "layer", "batch"]
+Normalisation = Literal["none", "layer", "batch", "batch_inputs"]
 MOMENTS_RATE = 0.01  # rate at which running moments of batch normalisation follow those of minibatches
 EPSILON = 1e-5  # added to variances, as in Ioffe & Szegedy 2015 and Ba et al. 2016
 
@@ -41,7 +48,8 @@ def init_layers(key: PRNGKeyArray, sizes: tuple[int, ...], normalisation: Normal
         if normalisation != "batch":
             layer["b"] = jax.random.uniform(kb, (o,), jnp.float32, -bound, bound)
         if normalisation != "none":
-            layer |= {"gain": jnp.ones(o, jnp.float32), "shift": jnp.zeros(o, jnp.float32)}
+            size = i if normalisation == "batch_inputs" else o
+            layer |= {"gain": jnp.ones(size, jnp.float32), "shift": jnp.zeros(size, jnp.float32)}
         layers.append(layer)
     return layers
 
@@ -86,7 +94,7 @@ def init_orthogonal(key: PRNGKeyArray, sizes: tuple[int, ...], gain: float) -> l
 
 def init_moments(layers: Layers) -> list[Moments]:
     """Return the first running moments (mean 0, variance 1) of each of `layers`."""
-    sizes = [layer["w"].shape[1] for layer in layers]
+    sizes = [layer["gain"].shape[0] if "gain" in layer else layer["w"].shape[1] for layer in layers]
     return [{"mean": jnp.zeros(o, jnp.float32), "var": jnp.ones(o, jnp.float32)} for o in sizes]
 
 
@@ -111,7 +119,7 @@ def hidden(
     normalisation: Normalisation = "none",
     training: bool = False,
 ) -> tuple[Real[Array, "... h"], list[Running]]:
-    """Return (features, moments used). Each layer is x ← relu(norm(x w + b)).
+    """Return (features, moments used). Each layer is x ← relu(norm(x w + b)), or relu(norm(x) w + b) ("batch_inputs").
 
     x: [..., i].  moments: running moments of each layer, which batch normalisation uses if not `training`. In training
     it uses the moments of the batch, over all leading axes, and they are returned. Without batch normalisation they are
@@ -121,15 +129,15 @@ def hidden(
     xp = features.__array_namespace__()
     used: list[Any] = []
     for layer, running in zip(layers, moments, strict=True):
+        if normalisation == "batch_inputs":
+            running = _moments(features, running, training)
+            features = _standardise(features, running["mean"], running["var"], layer)
         out = linear(layer, features)
         if normalisation == "layer":
             out = _standardise(out, out.mean(-1, keepdims=True), out.var(-1, keepdims=True), layer)
         elif normalisation == "batch":
-            axes = tuple(range(out.ndim - 1))
-            now: Moments | None = {"mean": out.mean(axes), "var": out.var(axes)} if training else running
-            assert now is not None
-            out = _standardise(out, now["mean"], now["var"], layer)
-            running = now
+            running = _moments(out, running, training)
+            out = _standardise(out, running["mean"], running["var"], layer)
         used.append(running)
         features = xp.maximum(out, 0.0)
     return features, used
@@ -145,6 +153,15 @@ def forward(
     """Return (output, moments used). The last layer is linear; all others are as in `hidden`."""
     features, used = hidden(layers[:-1], moments, x, normalisation, training)
     return linear(layers[-1], features), used
+
+
+def _moments(x: Array, running: Moments | None, training: bool) -> Moments:
+    """Return the moments of x over all leading axes in training, else the running ones."""
+    if training:
+        axes = tuple(range(x.ndim - 1))
+        return {"mean": x.mean(axes), "var": x.var(axes)}
+    assert running is not None
+    return running
 
 
 def _standardise(x: Array, mean: Array, var: Array, layer: Layer) -> Array:
