@@ -115,6 +115,7 @@ def _sentence(found: Sequence[Verdict], outcome: str) -> str:
     short = {claim.name: f"{claim.name} ({claim.short})" for claim in CLAIMS}
     settled = [short[v.claim] for v in found if v.outcome == outcome]
     so_far = [short[v.claim] for v in found if v.so_far == outcome]
-    words = f"{joined(settled)} {outcome}" if settled else f"No claim {'held' if outcome == 'held' else 'was refuted'}"
-    more = f"; by fewer than {DECIDING} seeds {joined(so_far)} {outcome} so far" if so_far else ""
+    none = f"No claim is settled as {'held' if outcome == 'held' else 'refuted'}"
+    words = f"{joined(settled)} {outcome}" if settled else none
+    more = f"; {joined(so_far)} {outcome} so far, with fewer than {DECIDING} seeds" if so_far else ""
     return f"{words}{more}."
