@@ -148,6 +148,11 @@ def test_a_short_run_that_has_not_learnt_is_no_flat_curve():
     assert judged("C4", resting(shares=0.1, length=0.4)).outcome == "undecided"
 
 
+def test_a_short_run_that_diverged_is_no_flat_curve():
+    found = {key: diverged(own) for key, own in resting(length=0.4).items()}
+    assert judged("C4", found).outcome == "undecided"
+
+
 def resting(shares=1.0, **rest):
     """Return curves on reacher in which NAF's arm comes to rest and DDPG's does not."""
     found = {}

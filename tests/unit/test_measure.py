@@ -205,6 +205,11 @@ def test_the_goal_of_times_sooner_is_drawn_too():
     assert found == (INF, 1.25, INF, 2)
 
 
+def test_a_goal_that_diverged_is_reached_at_once():
+    plain, other = curve([-3, -INF], [-3, -INF]), curve([-9, -9], [-9, -9])
+    assert times_sooner(plain, other) == times_sooner(plain, other, 0.05) == (1.0, 1.0, 1.0, 2)
+
+
 def test_a_score_may_count_as_reached_within_a_share_of_it():
     plain = curve([-10] * 9 + [-2], [-10] * 9 + [-2])
     other = curve(*[[-9, -2.1, -2.1, -2, -2, -2, -2, -2, -2, -2]] * 2)

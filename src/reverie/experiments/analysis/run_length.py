@@ -52,4 +52,5 @@ def is_flat(domain: str, curve: Curve) -> bool:
     means = interquartile_mean(curve.scores.T)
     third, fourth = means[count // 2 : 3 * count // 4].mean(), means[3 * count // 4 :].mean()
     paper = TABLE1[domain]
-    return bool(fourth >= paper.random + LEARNT * (paper.naf - paper.random) and abs(fourth - third) <= tie(domain))
+    learnt = fourth >= paper.random + LEARNT * (paper.naf - paper.random)  # not where it diverged, to -∞
+    return bool(learnt and abs(fourth - third) <= tie(domain))

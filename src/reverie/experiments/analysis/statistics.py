@@ -208,7 +208,7 @@ def times_sooner(plain: Curve, other: Curve, near: float = 0.0) -> Estimate:
 
     def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         last = interquartile_mean(plain.last[i])
-        return _times_to((last - near * np.abs(last))[..., None, None], plain, i, other, j)
+        return _times_to(_near(last, near)[..., None, None], plain, i, other, j)
 
     return _ratio(ratio, np.arange(len(plain.seeds)), np.arange(len(other.seeds)))
 
@@ -222,13 +222,19 @@ def times_to_common_goal(slow: Curve, fast: Curve) -> tuple[float, Estimate]:
 
     def goal(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         lower = np.minimum(interquartile_mean(slow.best[i]), interquartile_mean(fast.best[j]))
-        return lower - NEAR * np.abs(lower)
+        return _near(lower, NEAR)
 
     def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         return _times_to(goal(i, j)[..., None, None], slow, i, fast, j)
 
     seeds = np.arange(len(slow.seeds)), np.arange(len(fast.seeds))
     return float(goal(*seeds)), _ratio(ratio, *seeds)
+
+
+def _near(score: np.ndarray, share: float) -> np.ndarray:
+    """Return what is lower than a score by a share of it. -∞, of runs that diverged, stays."""
+    finite = np.where(np.isinf(score), 0.0, score)
+    return np.where(np.isinf(score), score, finite - share * np.abs(finite))
 
 
 def _times_to(goal: np.ndarray, slow: Curve, i: np.ndarray, fast: Curve, j: np.ndarray) -> np.ndarray:
