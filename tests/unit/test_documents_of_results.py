@@ -218,6 +218,18 @@ def test_films_are_of_finished_cells_and_say_whose(tmp_path):
     assert film.text == "The final policy of NAF on peg, seed 0; its last score was -2.5."
 
 
+def test_films_that_would_make_the_page_too_large_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_report, "LARGEST", 10)
+    sizes = {"ant": 4, "cheetah": 8, "peg": 5, "reacher": 2}
+    cells = {(domain, "naf", 0): outcome([-9.0], film=b"x" * bytes_) for domain, bytes_ in sizes.items()}
+    sections = sections_of(tmp_path, cells)
+    (films,) = parts_of(sections, Films)
+    assert [film.title for film in films.films] == ["ant, naf", "reacher, naf"]  # the smallest, in their order
+    (section,) = [s for s in sections if s.title == "Films"]
+    (said,) = section.parts[1].paragraphs
+    assert "cheetah--naf--0.mp4 (8 bytes), " in said and "peg--naf--0.mp4 (5 bytes)." in said
+
+
 def test_contenders_with_the_same_words_are_told_apart_by_their_names(tmp_path):
     cells = {("reacher", name, 0): outcome([-3.0], film=b"mp4") for name in ("naf", "true-naf")}
     sections = sections_of(tmp_path, cells)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError
-from reverie.core.words import count, joined
+from reverie.core.words import count, joined, listed, size
 from reverie.experiments.analysis.claims import verdicts
 from reverie.experiments.analysis.comparability import require_together
 from reverie.experiments.analysis.imagination_claims import plain_of
+from reverie.experiments.analysis.run_films import LARGEST
 from reverie.experiments.analysis.statistics import (
     Curve,
     banded,
@@ -23,7 +24,7 @@ from reverie.experiments.analysis.statistics import (
     pooled,
     times_sooner,
 )
-from reverie.experiments.execution.results_store import DONE, FAILED, ResultsStore
+from reverie.experiments.execution.results_store import DONE, FAILED, Key, ResultsStore
 from reverie.experiments.spec.hyperparameter_search import AGENTS, choose, configurations
 from reverie.experiments.spec.paper import EXPERIMENTS, TRUE
 from reverie.experiments.spec.paper_numbers import TABLE1, TABLE1_LONGEST, TABLE2
@@ -286,15 +287,33 @@ def _search(found: Found) -> list[Part]:
 
 
 def _films(folders: Sequence[ResultsStore]) -> list[Part]:
-    films = []
-    for results, key in [(folder, key) for folder in folders for key in sorted(folder.cells)]:
-        file = results.film_file(key)
-        if results.is_done(key) and exists(file):
-            domain, name, seed = key
-            last = number(results.scores[key][-1]["return_mean"])
-            words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
-            films.append(Film(f"{domain}, {name}", words, read_whole(file)))
-    return [Films("Final policies", films)] if films else []
+    """Return the films of final policies. If a page would become too large, the largest films are named instead."""
+    kept = {
+        (results, key): read_whole(results.film_file(key))
+        for results in folders
+        for key in sorted(results.cells)
+        if results.is_done(key) and exists(results.film_file(key))
+    }
+    films: list[Film] = []
+    left_out: list[str] = []
+    fitting: set[tuple[ResultsStore, Key]] = set()
+    room = LARGEST
+    for place in sorted(kept, key=lambda place: len(kept[place])):
+        room -= len(kept[place])
+        if room >= 0:
+            fitting.add(place)
+    for (results, key), content in kept.items():
+        domain, name, seed = key
+        if (results, key) not in fitting:
+            left_out.append(f"{results.film_file(key)} ({size(len(content))})")
+            continue
+        last = number(results.scores[key][-1]["return_mean"])
+        words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
+        films.append(Film(f"{domain}, {name}", words, content))
+    parts: list[Part] = [Films("Final policies", films)] if films else []
+    if left_out:
+        parts.append(Text([f"Left out, because the page would become too large: {listed(left_out)}."]))
+    return parts
 
 
 def _made(folders: Sequence[ResultsStore]) -> list[Part]:
