@@ -1,4 +1,4 @@
-"""`python -m studies list | run NAME | plot NAME | verdict NAME`."""
+"""`python -m studies list | run NAME | plot NAME | tables NAME | verdict NAME`."""
 
 import argparse
 import json
@@ -14,15 +14,17 @@ from reverie.core.errors import ConfigError, ReverieError, one_line, unknown
 from reverie.core.interrupts import EXIT_STATUS
 from reverie.storage.files import io_errors
 from studies.catalogue import find, table
+from studies.doc_tables import rewritten
 from studies.runner import environment, fill
 from studies.store import DATA, Store
-from studies.study import DOCS, Cell, Row, Study
+from studies.study import DOCS, ROOT, Cell, Row, Study
 from studies.worker import WRONG
 
 VERBS = {
     "list": "all studies: question, command, minutes, where they are quoted",
     "run": "compute the cells that the data lack",
     "plot": "draw a study's pictures in docs/ again, from its data",
+    "tables": "write a study's tables in the docs again, from its data",
     "verdict": "say what came out, from the data",
 }
 
@@ -46,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         made[verb].add_argument(
             "--data", type=Path, default=DATA, metavar="DIR", help="folder of the data (studies/data)"
         )
+    made["tables"].add_argument("name", metavar="NAME", help="of a study")
     run = made["run"]
     run.epilog = "example: python -m studies run imagine domain=reacher_single variant=plain,recent --seeds 2"
     run.add_argument("cells", nargs="*", metavar="COLUMN=VALUE", help="these cells alone, for instance seed=0,1")
@@ -133,6 +136,23 @@ def plot(options: argparse.Namespace) -> None:
         print(path, flush=True)
 
 
+def tables(options: argparse.Namespace) -> None:
+    """Write the tables of a study in the docs again."""
+    study = find(options.name)
+    if not study.tables:
+        raise ConfigError(
+            f"{study.name} has no tables in the docs; its figures: python -m studies verdict {study.name}"
+        )
+    for name in study.quoted:
+        path = ROOT / name
+        before = path.read_text()
+        after = rewritten(before, study)
+        if after != before:
+            with io_errors("write", path, "make it writable"):
+                path.write_text(after)
+            print(_short(path), flush=True)
+
+
 def verdict(options: argparse.Namespace) -> None:
     """Print what a study asked, and what came out."""
     study = find(options.name)
@@ -163,7 +183,7 @@ def _seeds(study: Study) -> str:
     return ", ".join(f"{name} {number}" for name, number in study.seeds.items())
 
 
-RUN: dict[str, Any] = {"list": list_studies, "run": run, "plot": plot, "verdict": verdict}
+RUN: dict[str, Any] = {"list": list_studies, "run": run, "plot": plot, "tables": tables, "verdict": verdict}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,6 +42,7 @@ class Study:
     facts: Callable[[list[Row]], dict[str, Any]] | None = None  # the same as figures, for the settings file
     settings: Callable[[str], dict[str, Any]] | None = None  # what decides the numbers of a file
     pictures: Mapping[str, Callable[[list[Row], Path], None]] = field(default_factory=dict)  # by path below docs/
+    tables: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)  # in `quoted`, as lines, by name
     commands: tuple[str, ...] = ()  # of `reverie`, which run the study if no cells do; each gets an --out
     measure: Callable[[], dict[str, Any]] | None = None  # figures of this machine, which no table keeps
 

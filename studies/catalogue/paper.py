@@ -6,10 +6,9 @@ from reverie.experiments.analysis.claims import verdicts
 from reverie.experiments.analysis.statistics import curves
 from reverie.experiments.execution.results_store import ResultsStore
 from reverie.experiments.spec.paper import EXPERIMENTS
-from studies.store import DATA
+from studies.paper_tables import FOLDER, TABLES
 from studies.study import Row, Study
 
-FOLDER = DATA / "paper"
 # What filled the committed folder.  Other episodes or seeds of the same cells would be refused there.
 COMMANDS = (
     "fig2 --domains reacher_single,gripper_single --variants small-naf,layer-naf,fitted,neural --seeds 5",
@@ -42,7 +41,8 @@ STUDY = Study(
     seeds=5,
     scored="the greedy return over 10 episodes, and whether things are at rest at the end",
     minutes=950,
-    quoted=("docs/reproduce.md",),
+    quoted=("docs/reproduce.md", "docs/naf.md", "docs/tour.md"),
     commands=tuple(f"reproduce {words}" for words in COMMANDS),
+    tables=TABLES,
     verdict=_verdict,
 )

@@ -29,16 +29,26 @@ def test_the_interquartile_mean_by_hand():
     ("values", "expected"),
     [
         ([3.0, 1.0, 2.0], 2.0),
-        ([4.0, 1.0, 3.0, 2.0], 2.0),  # the lower of the two in the middle
+        ([4.0, 1.0, 3.0, 2.0], 2.5),  # the mean of the two in the middle
         ([7.0], 7.0),
-        ([np.inf, 1.0], 1.0),
+        ([460.0, 750.0, 960.0, np.inf], 855.0),
+        ([np.inf, 1.0], np.inf),  # never is infinite
+        ([np.inf, np.inf, 1.0, 2.0], np.inf),
         ([np.inf, 1.0, np.inf], np.inf),
+        ([np.inf, np.inf], np.inf),
+        ([-np.inf, -np.inf], -np.inf),
         ([-np.inf, 5.0, 6.0], 5.0),
     ],
 )
-def test_the_median_is_a_value_that_occurs(values, expected):
+def test_the_median_is_the_middle(values, expected):
     assert median(np.array(values)) == expected
     assert median(np.array([values, values])).tolist() == [expected, expected]
+
+
+def test_the_median_is_numpys_where_all_is_finite(generator):
+    for n in (1, 2, 5, 8):
+        samples = generator.standard_normal((6, n))
+        np.testing.assert_allclose(median(samples), np.median(samples, axis=-1), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

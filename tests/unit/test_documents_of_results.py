@@ -63,16 +63,28 @@ def test_sections_without_anything_to_say_are_left_out(table1, tmp_path):
 
 def test_table_1_has_ours_beside_the_papers(table1):
     table = table_of(table1, "Best test scores")
-    assert (table.columns[0], table.columns[3], table.columns[7]) == ("domain", "DDPG", "NAF")
-    assert [i for i, name in enumerate(table.columns) if name == "paper"] == [2, 4, 6, 8, 10]
+    assert (table.columns[0], table.columns[3], table.columns[5]) == ("domain", "DDPG", "NAF")
+    assert [i for i, name in enumerate(table.columns) if name == "the paper"] == [2, 4, 6]
     reacher = table.rows[0]
     assert reacher[:3] == ["reacher", "-2.5", "-2.3"]  # at random, on the mean of seeds
-    assert reacher[3:7] == ["-2 [-2, -2]", "-0.509", "30", "1370"]
+    assert reacher[3:5] == ["-2 [-2, -2]", "-0.509"]
     # NAF's best scores are -.25 and three times -.5: the middle half is -.5, and three of four come there after 20 episodes.
-    assert reacher[7].startswith("-0.5 [-0.5, -0.") and reacher[8:11] == ["-0.331", "20", "1260"]
-    assert reacher[11] == "1 [1, 1]"
-    assert reacher[12] == "never"  # three of four never come to the paper's -.331
-    assert reacher[13] == "4 and 3"
+    assert reacher[5].startswith("-0.5 [-0.5, -0.") and reacher[6] == "-0.331"
+    table = table_of(table1, "Episodes to the best")
+    assert [name for name in table.columns if "median" in name] == [table.columns[i] for i in (1, 3, 5)]
+    # Three of four never come to the paper's -.331.
+    assert table.rows[0] == ["reacher", "30", "1370", "20", "1260", "never"]
+    table = table_of(table1, "NAF against DDPG")
+    gap, chance, *run = table.rows[0][1:]
+    assert gap.startswith("1.5 [1.5, 1.") and chance == "1 [1, 1]" and run == ["4 and 3", "30", "1370"]
+
+
+def test_the_median_of_episodes_is_the_middle(tmp_path):
+    """After 10, 20, 40 and 50 episodes they are at their best; one of two is never at the paper's NAF score."""
+    scores = [[-1.0, -9.0, -9.0, -9.0, -9.0], [-9.0, -1.0], [-9.0, -9.0, -9.0, -1.0], [-9.0, -9.0, -9.0, -9.0, -1.0]]
+    cells = {("peg", "naf", s): outcome(own + [own[-1]] * (5 - len(own))) for s, own in enumerate(scores)}
+    table = table_of(sections_of(tmp_path, cells), "Episodes to the best")
+    assert table.rows[0][3] == "30" and "the mean of the two in the middle" in table.note
 
 
 def test_both_agents_are_told_together_on_one_scale(table1):
@@ -86,10 +98,9 @@ def test_both_agents_are_told_together_on_one_scale(table1):
 def test_what_was_not_measured_is_none(table1):
     table = table_of(table1, "Best test scores")
     assert [row[0] for row in table.rows] == ["reacher", "peg"]  # of ant there is a failure alone
-    peg = table.rows[1]
-    assert peg[1] is None and peg[3:7] == ["-1.5", "-0.95", "20", "690"]
-    assert peg[7] is None and peg[8] == "-0.438" and peg[9] is None and peg[10] == "130"
-    assert peg[11] is None and peg[12] is None and peg[13] == "1"
+    assert table.rows[1] == ["peg", None, "-11", "-1.5", "-0.95", None, "-0.438"]
+    assert table_of(table1, "Episodes to the best").rows[1] == ["peg", "20", "690", None, "130", None]
+    assert table_of(table1, "NAF against DDPG").rows[1] == ["peg", None, None, "1", "20", "690"]
 
 
 def test_learning_curves_have_bands_and_the_papers_scores(table1):
@@ -134,9 +145,12 @@ def test_claims_come_first(table1):
     assert [verdict.claim for verdict in found.verdicts] == [f"C{i}" for i in range(1, 11)]
     c1, c7 = found.verdicts[0], found.verdicts[6]
     assert c1.outcome == "undecided"  # one domain, and DDPG has three seeds
-    count, reacher, few = c1.evidence
-    assert count == "On 1 of 10 domains:" and few == "Fewer than 4 seeds decide nothing."
-    assert reacher.startswith("reacher: NAF wins, 1.5 [1.5, 1.") and reacher.endswith("in best score (4 and 3 seeds).")
+    count, reacher, short, few = c1.evidence
+    assert count == "On 1 of 10 domains; the other 9 count as open:"
+    assert few == "Fewer than 6 seeds settle no ranking."
+    assert short == "Too short to count on reacher: fewer than half of the episodes, and scores still change."
+    assert reacher.startswith("reacher: NAF wins, 1.5 [1.5, 1.")
+    assert reacher.endswith("up to 0.0394 is a tie (4 and 3 seeds; 30 episodes, 1370 in the paper).")
     assert (c7.outcome, c7.evidence) == (
         "not measured",
         ["Needs at least 2 seeds of small-naf and fitted on one domain."],
@@ -151,15 +165,15 @@ def test_table_2_and_figure_2_compare_with_plain_naf(tmp_path):
     cells |= {("gripper_single", "fitted", s): outcome([1.0, 5.0, 5.0, 4.0]) for s in range(2)}
     cells |= {("reacher_single", "fitted", s): outcome([1.0, 4.0, 4.0, 4.0]) for s in range(2)}
     sections = sections_of(tmp_path, cells)
-    table = table_of(sections, "Imagination and MPC with the simulator's own physics")
-    assert [row[0] for row in table.rows] == ["reacher", "cheetah", "cheetah"]
-    assert table.rows[0][2:] == ["-0.5", "-0.448", "20", "450", None, "1"]  # no plain NAF to compare with
-    assert table.rows[1][1:] == ["NAF", "7 [7, 7]", "7", "20", "580", None, "2"]
-    assert table.rows[2][2:] == ["8 [8, 8]", "7.29", "10", "740", "1 [1, 1]", "3"]
+    reacher = table_of(sections, "reacher, with the simulator's own physics").rows
+    assert reacher == [["imagination", "-0.5", "-0.448", "20", "450", None, "1", "20"]]  # no plain NAF to compare with
+    cheetah = table_of(sections, "cheetah, with the simulator's own physics").rows
+    assert cheetah[0] == ["NAF", "7 [7, 7]", "7", "20", "580", None, "2", "20"]
+    assert cheetah[1][1:] == ["8 [8, 8]", "7.29", "10", "740", "1 [1, 1]", "3", "20"]
     gripper, reacher = table_of(sections, "gripper_single"), table_of(sections, "reacher_single")
     assert [row[0] for row in gripper.rows] == ["NAF", "imagination, linear models"]
-    assert gripper.rows[0][1:] == ["4 [4, 4]", "4 [4, 4]", "1 [1, 1]", "2"]
-    assert gripper.rows[1][1:] == ["4 [4, 4]", "5 [5, 5]", "2 [2, 2]", "2"]
+    assert gripper.rows[0][1:] == ["4 [4, 4]", "4 [4, 4]", "1 [1, 1]", "2", "40"]
+    assert gripper.rows[1][1:] == ["4 [4, 4]", "5 [5, 5]", "2 [2, 2]", "2", "40"]
     assert [row[3] for row in reacher.rows] == [None]
     assert [part.title for part in parts_of(sections, Curves)] == [
         "reacher",
@@ -204,6 +218,18 @@ def test_films_are_of_finished_cells_and_say_whose(tmp_path):
     assert film.text == "The final policy of NAF on peg, seed 0; its last score was -2.5."
 
 
+def test_films_that_would_make_the_page_too_large_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_report, "LARGEST", 10)
+    sizes = {"ant": 4, "cheetah": 8, "peg": 5, "reacher": 2}
+    cells = {(domain, "naf", 0): outcome([-9.0], film=b"x" * bytes_) for domain, bytes_ in sizes.items()}
+    sections = sections_of(tmp_path, cells)
+    (films,) = parts_of(sections, Films)
+    assert [film.title for film in films.films] == ["ant, naf", "reacher, naf"]  # the smallest, in their order
+    (section,) = [s for s in sections if s.title == "Films"]
+    (said,) = section.parts[1].paragraphs
+    assert "cheetah--naf--0.mp4 (8 bytes), " in said and "peg--naf--0.mp4 (5 bytes)." in said
+
+
 def test_contenders_with_the_same_words_are_told_apart_by_their_names(tmp_path):
     cells = {("reacher", name, 0): outcome([-3.0], film=b"mp4") for name in ("naf", "true-naf")}
     sections = sections_of(tmp_path, cells)
@@ -217,7 +243,7 @@ def test_a_run_that_diverged_is_a_result(tmp_path):
     cells |= {("peg", "ddpg", s): outcome([-np.inf, -np.inf]) for s in range(3)}
     sections = sections_of(tmp_path, cells)
     row = table_of(sections, "Best test scores").rows[0]
-    assert row[3] == "diverged [diverged, diverged]" and row[7].startswith("diverged [diverged, ")
+    assert row[3] == "diverged [diverged, diverged]" and row[5].startswith("diverged [diverged, ")
     assert parts_of(sections, Curves)[0].lines[1].y == [-np.inf, -np.inf]
 
 
@@ -229,7 +255,7 @@ def test_folders_are_told_together(tmp_path):
     two = read(tmp_path / "two", {("peg", "ddpg", s): outcome([-3.0]) for s in range(2)})
     sections = paper_report.sections_of([one, two])
     assert table_of(sections, "Best test scores").rows[0][3] == "-3 [-3, -3]"
-    assert table_of(sections, "Best test scores").rows[0][7] == "-2 [-2, -2]"
+    assert table_of(sections, "Best test scores").rows[0][5] == "-2 [-2, -2]"
     (commands,) = parts_of(sections, Commands)
     assert commands.lines[-1] == f"reverie report {tmp_path / 'one'} {tmp_path / 'two'} -o report.html"
 

@@ -240,7 +240,8 @@ def test_settings_are_what_a_file_gives_back():
         found == json.loads(json.dumps(found)) == settings_of([c._replace(seed=seed) for c in ALL for seed in (0, 7)])
     )
     assert len(found) == len(ALL) and list(found) == [f"{c.domain}/{c.variant.name}" for c in ALL]
-    assert found["reacher/random"].keys() == {"episodes", "every", "agent", "test_episodes", "test_seed"}
+    common = {"episodes", "every", "agent", "test_episodes", "test_seed", "domain_version"}
+    assert found["reacher/random"].keys() == common
     naf, fitted = found["peg/naf"], found["gripper_single/fitted"]
     assert naf["agent"] == "naf" and naf["hidden"] == [200, 200] and naf["episodes"] == 760 and naf["noise"] == "ou"
     assert fitted["model"] == "linear" and fitted["model.episodes"] == 5 and fitted["rollout_length"] == 5
@@ -264,7 +265,7 @@ def test_no_setting_hides_another_of_the_same_name():
     agent = worker.agent_of(one.variant, one.domain, one.length)
     parts = [agent.agent, agent.model]
     count = sum(len(dataclasses.fields(part)) for part in parts) + len(agent.numbers())
-    assert len(settings_of([one])["gripper_single/fitted"]) == count + len(("model", "agent")) + 4
+    assert len(settings_of([one])["gripper_single/fitted"]) == count + len(("model", "agent")) + 5
 
 
 def test_only_what_is_not_done_is_missing(tmp_path):

@@ -18,6 +18,7 @@ from reverie.experiments.analysis.statistics import (
     pooled,
     times_fewer,
     times_sooner,
+    times_to_common_goal,
 )
 
 INF = np.inf
@@ -175,8 +176,11 @@ def test_times_fewer_where_somebody_never_arrives():
     never, soon, mixed = np.full(3, INF), np.full(3, 50.0), np.array([50.0, 50.0, INF])
     assert times_fewer(soon, never) == (0.0, 0.0, 0.0, 3)
     assert times_fewer(never, soon) == (INF, INF, INF, 3)
-    assert times_fewer(never, never) == (0.0, 0.0, 0.0, 3)
+    found = times_fewer(never, never)
+    assert math.isnan(found.value) and found[1:] == (0.0, INF, 3)  # nobody knows who would have come first
     assert times_fewer(soon, mixed) == (1.0, 0.0, 1.0, 3)
+    found = times_fewer(mixed, mixed)  # both are never in 49 of 729 draws
+    assert found == (1.0, 0.0, INF, 3)
     assert times_fewer(mixed, soon) == (1.0, 1.0, INF, 3)
 
 
@@ -197,7 +201,30 @@ def test_the_goal_of_times_sooner_is_drawn_too():
     """Plain seeds come to -1 or to -3 at their end: the other is at -3 after 20 episodes, at -2 and -1 after 80."""
     plain = curve([-10] * 9 + [-1], [-10] * 9 + [-3])
     found = times_sooner(plain, curve(*[[-9, -3, -3, -3, -3, -3, -3, -1, -1, -1]] * 2))
-    assert found == (1.25, 1.25, 5.0, 2)
+    # Drawn twice, either comes to where it ends; of both, one never comes to -2, so the middle of both is never.
+    assert found == (INF, 1.25, INF, 2)
+
+
+def test_a_goal_that_diverged_is_reached_at_once():
+    plain, other = curve([-3, -INF], [-3, -INF]), curve([-9, -9], [-9, -9])
+    assert times_sooner(plain, other) == times_sooner(plain, other, 0.05) == (1.0, 1.0, 1.0, 2)
+
+
+def test_a_score_may_count_as_reached_within_a_share_of_it():
+    plain = curve([-10] * 9 + [-2], [-10] * 9 + [-2])
+    other = curve(*[[-9, -2.1, -2.1, -2, -2, -2, -2, -2, -2, -2]] * 2)
+    assert times_sooner(plain, other) == (2.5, 2.5, 2.5, 2)
+    assert times_sooner(plain, other, 0.05) == (5.0, 5.0, 5.0, 2)
+    assert times_sooner(curve([1, 2, 2]), curve([1.9, 2, 2]), 0.05).value == 2.0  # also above 0
+
+
+def test_the_common_goal_is_near_the_lower_of_both_bests():
+    low, high = curve(*[[-9, -4, -4, -4]] * 2), curve(*[[-4.2, -2, -1, -1]] * 2)
+    assert times_to_common_goal(low, high) == (-4.2, (2.0, 2.0, 2.0, 2))
+    goal, found = times_to_common_goal(high, low)
+    assert goal == -4.2 and found == (0.5, 0.5, 0.5, 2)
+    both = times_to_common_goal(curve([-INF] * 3), curve([-INF] * 3))
+    assert math.isnan(both[1].value) or both[1].value == 1.0
 
 
 def test_one_seed_has_no_interval():

@@ -236,6 +236,14 @@ def evidence_of(page):
     return inside, [page.elements[i]["around"][-2:] for i in at]
 
 
+def test_an_undecided_claim_says_how_it_stands_so_far(read):
+    rows = (("undecided", "held"), ("undecided", "did not hold"), ("undecided", ""), ("held", ""))
+    found = [Verdict("C1", "", "", outcome, ["one"], so_far) for outcome, so_far in rows]
+    document = Document("", "", [Section("", [Verdicts("", found)])])
+    words = [small["text"] for small in read(document).all("small")]
+    assert words == ["held so far", "did not hold so far"]
+
+
 def test_lines_of_evidence_are_items_of_a_list(read, page):
     inside, around = evidence_of(page)
     assert inside == [["3 [2, 4]", "Measured on it: 6 seeds."]] * 4 and around == [["li", "div"]] * 4

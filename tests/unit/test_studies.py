@@ -50,7 +50,9 @@ def test_a_study_is_declared_whole(name):
 @names
 def test_a_study_is_quoted_where_it_says(name):
     study = STUDIES[name]
-    own = rf"studies (?:run|plot|verdict) {name}\b|studies/data/{name}/|studies/(?:analyses|catalogue)/{name}\.py"
+    own = (
+        rf"studies (?:run|plot|tables|verdict) {name}\b|studies/data/{name}/|studies/(?:analyses|catalogue)/{name}\.py"
+    )
     pictures = "|".join(re.escape(picture) for picture in study.pictures)
     for file in study.quoted:
         text = (ROOT / file).read_text()
@@ -190,6 +192,7 @@ WRONG = [
     (["run", "imagin"], "unknown study 'imagin'; did you mean 'imagine'?"),
     (["plot", "nothing-like-it"], "`python -m studies list` names all"),
     (["plot", "tour", "ilgq"], "unknown picture of tour 'ilgq'; did you mean 'ilqg'?"),
+    (["tables", "trials"], "trials has no tables in the docs; its figures: python -m studies verdict trials"),
     (["plot", "trials"], "trials has no pictures; its figures: python -m studies verdict trials"),
     (["run", "tour"], "tour has pictures alone: python -m studies plot tour"),
     (["run", "paper", "seed=0"], "paper has no cells to choose from: leave out seed=0"),
@@ -222,7 +225,7 @@ def test_help_names_the_verbs(capsys):
         main(["--help"])
     assert ended.value.code == 0
     printed = capsys.readouterr().out
-    assert all(verb in printed for verb in ("list", "run", "plot", "verdict"))
+    assert all(verb in printed for verb in ("list", "run", "plot", "tables", "verdict"))
 
 
 @pytest.mark.parametrize("name", ["normalisation", "naf-paper", "imagine", "critique", "pilqr-halves", "dyna"])

@@ -15,7 +15,7 @@ from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError, unknown, with_advice
 from reverie.core.other_names import called_here
 from reverie.core.status import Status
-from reverie.core.words import count, either, listed, mean_of_last, number, size, whole_number
+from reverie.core.words import count, either, joined, listed, mean_of_last, number, size, whole_number
 from things import ROOT
 
 FILES = sorted((ROOT / "src" / "reverie").rglob("*.py"))
@@ -98,6 +98,11 @@ def test_what_is_no_whole_number_is_refused(text):
 
 def test_ways_to_write_either():
     assert [either("abc"[:n]) for n in (1, 2, 3)] == ["a", "a or b", "a, b or c"]
+
+
+def test_names_are_joined_as_in_a_sentence():
+    assert [joined("abc"[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert joined([4, 3]) == "4 and 3"
 
 
 ELSEWHERE = [

@@ -11,6 +11,7 @@ from reverie.core import words
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.experiments.analysis import paper_report, run_page, sweep_report
+from reverie.experiments.analysis.claims import summary
 from reverie.experiments.analysis.run_data import Damaged, refuse, runs_by_env
 from reverie.experiments.execution.results_store import ResultsStore
 from reverie.experiments.execution.sweep_store import SweepStore
@@ -80,9 +81,12 @@ def write(
     sections += sweep_report.sections_of(sweeps)
     runs = document_of_runs(directories)
     sections += runs.sections
+    parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
+    found = [verdict for part in parts for verdict in part.verdicts]
     if folders:
         done = sum(folder.is_done(key) for folder in folders for key in folder.cells)
-        lead = f"{paper_report.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}."
+        lead = f"{paper_report.PAPER}, run again with reverie {folders[0].version}: {words.count(done, 'cell')}. "
+        lead += summary(found)
         title = "The paper, reproduced"
     elif sweeps:
         number = len(directories) + sum(len(sweep.rows) for sweep in sweeps)
@@ -91,7 +95,5 @@ def write(
         title, lead = runs.title, runs.lead
     raise_if_interrupted()
     size = write_page(Document(title, lead, sections), output)
-    parts = [part for section in sections for part in section.parts if isinstance(part, Verdicts)]
-    found = [verdict for part in parts for verdict in part.verdicts]
     claims = {v.claim: {"outcome": v.outcome, "evidence": v.evidence} for v in found}
     return {"report": str(output), "claims": claims}, size

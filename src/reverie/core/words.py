@@ -50,6 +50,12 @@ def either(names: Iterable[object]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def joined(names: Iterable[object]) -> str:
+    """Return "a", "a and b", "a, b and c"."""
+    *others, last = map(str, names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def typed(value: Any) -> str:
     """Return a value as it is typed after `--set`."""
     if isinstance(value, bool):

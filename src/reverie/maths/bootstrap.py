@@ -2,8 +2,8 @@
 
 Source: Agarwal et al. 2021 (arXiv 2108.13264), *Deep reinforcement learning at the edge of the statistical precipice*.
 
-Scores may be infinite, if a run diverged or never reached a level. Therefore quantiles are values that occur, without
-interpolation. If a score is NaN, each statistic of it is NaN.
+Scores may be infinite, if a run diverged or never reached a level. Therefore the ends of intervals are values that occur,
+without interpolation. If a score is NaN, each statistic of it is NaN.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,9 +34,10 @@ def interquartile_mean(samples: Real[np.ndarray, "*b N"]) -> Float[np.ndarray, "
 
 @of_arrays
 def median(samples: Real[np.ndarray, "*b N"]) -> Real[np.ndarray, "*b"]:
-    """Return the lower median of samples, which is one of the samples. It may be infinite."""
+    """Return the median of N samples: the middle one, or the mean of the two in the middle. It may be infinite."""
     ordered = np.sort(samples, axis=-1)
-    return _known(ordered[..., (ordered.shape[-1] - 1) // 2], samples)
+    n = ordered.shape[-1]
+    return _known(ordered[..., (n - 1) // 2 : n // 2 + 1].mean(axis=-1), samples)
 
 
 def interval(

@@ -98,6 +98,9 @@ class Verdict(NamedTuple):
     where: str  # in the paper
     outcome: VerdictKind
     evidence: Sequence[str]  # numbers with intervals and counts of seeds, one per line
+    so_far: str = (
+        ""  # of an undecided claim that seeds alone would settle: "held" or "did not hold", by those there are
+    )
 
 
 class Verdicts(NamedTuple):
@@ -121,5 +124,5 @@ class Document(NamedTuple):
     """The whole page."""
 
     title: str
-    lead: str  # one or two sentences under the title
+    lead: str  # a few sentences under the title
     sections: Sequence[Section]

@@ -19,6 +19,7 @@ from reverie.report.document import (
     Section,
     Table,
     Text,
+    Verdict,
     Verdicts,
 )
 from reverie.report.page_figures import LineStyles, figure, looks_of
@@ -132,13 +133,18 @@ def _film(film: Film) -> str:
 def _verdicts(verdicts: Verdicts) -> str:
     counts = Counter(verdict.outcome for verdict in verdicts.verdicts)
     tally = "".join(f"<li><b>{counts[outcome]}</b> {_outcome(outcome)}</li>" for outcome in SYMBOLS if counts[outcome])
-    cards = "\n".join(
-        f'<li data-outcome="{outcome}"><p>{_outcome(outcome)}</p><div><p><b>{escape(claim)}</b> {escape(text)}</p>'
-        f'<ul class="evidence">{"".join(f"<li>{escape(line)}</li>" for line in evidence)}</ul>'
-        f'<p class="where">{escape(where)}</p></div></li>'
-        for claim, text, where, outcome, evidence in verdicts.verdicts
-    )
+    cards = "\n".join(map(_card, verdicts.verdicts))
     return f'{if_any(verdicts.title, "h3")}<ul class="tally">{tally}</ul>\n<ul class="verdicts">{cards}</ul>'
+
+
+def _card(verdict: Verdict) -> str:
+    claim, text, where, outcome, evidence, so_far = verdict
+    lines = "".join(f"<li>{escape(line)}</li>" for line in evidence)
+    return (
+        f'<li data-outcome="{outcome}"><p>{_outcome(outcome)}{if_any(so_far and f"{so_far} so far", "small")}</p>'
+        f'<div><p><b>{escape(claim)}</b> {escape(text)}</p><ul class="evidence">{lines}</ul>'
+        f'<p class="where">{escape(where)}</p></div></li>'
+    )
 
 
 def _outcome(outcome: str) -> str:

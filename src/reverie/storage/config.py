@@ -23,7 +23,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 # Settings that earlier versions did not write down: the setting that they came beside, and the value that acted then.
-ADDED = {"noise_theta": ("noise_scale", 0.15)}
+ADDED = {"noise_theta": ("noise_scale", 0.15), "domain_version": ("test_seed", 1)}
 
 
 def completed(settings: dict[str, Any]) -> dict[str, Any]:

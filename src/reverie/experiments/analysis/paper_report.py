@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from reverie.core.errors import ConfigError
-from reverie.core.words import count
+from reverie.core.words import count, joined, listed, size
 from reverie.experiments.analysis.claims import verdicts
 from reverie.experiments.analysis.comparability import require_together
 from reverie.experiments.analysis.imagination_claims import plain_of
+from reverie.experiments.analysis.run_films import LARGEST
 from reverie.experiments.analysis.statistics import (
     Curve,
     banded,
@@ -23,10 +24,10 @@ from reverie.experiments.analysis.statistics import (
     pooled,
     times_sooner,
 )
-from reverie.experiments.execution.results_store import DONE, FAILED, ResultsStore
+from reverie.experiments.execution.results_store import DONE, FAILED, Key, ResultsStore
 from reverie.experiments.spec.hyperparameter_search import AGENTS, choose, configurations
 from reverie.experiments.spec.paper import EXPERIMENTS, TRUE
-from reverie.experiments.spec.paper_numbers import TABLE1, TABLE2
+from reverie.experiments.spec.paper_numbers import TABLE1, TABLE1_LONGEST, TABLE2
 from reverie.maths.bootstrap import median
 from reverie.report.document import (
     Commands,
@@ -48,8 +49,11 @@ NAMES = {variant.name: variant.text for e in EXPERIMENTS.values() for panel in e
 PAPER = "Gu, Lillicrap, Sutskever and Levine, Continuous Deep Q-Learning with Model-based Acceleration (ICML 2016)"
 STATISTICS = (
     "Scores are returns of an episode, averaged over 10 greedy test episodes whose starts are the same for all. Across seeds "
-    "they are interquartile means, with 95 % bootstrap intervals in brackets (seeds resampled, 2,000 times). Episodes: until "
-    "a run first came within 5 % of its best score, the paper's measure; medians."
+    "they are interquartile means, with 95 % bootstrap intervals in brackets (seeds resampled, 2,000 times)."
+)
+MEDIANS = (
+    "Episodes until a run first came within 5 % of its best score, the paper's measure. The median is the middle seed, or the "
+    "mean of the two in the middle; a seed that never came counts as infinite."
 )
 
 
@@ -88,15 +92,34 @@ def _table1(found: Found) -> list[Part]:
     domains = [domain for domain in TABLE1 if (domain, "naf") in found or (domain, "ddpg") in found]
     if not domains:
         return []
-    columns = ("domain", "random", "paper", "DDPG", "paper", "episodes", "paper", "NAF", "paper", "episodes", "paper")
-    columns += ("P(NAF > DDPG)", "to the paper's NAF", "seeds")
-    note = STATISTICS + " P(NAF > DDPG): how often a seed of NAF beats one of DDPG in best score."
-    rows = [_row_of_table1(domain, found) for domain in domains]
-    tables = [Table("Best test scores", columns, rows, note), *_all_together(found, domains)]
-    return [*tables, *(_curves_of(found, domain, ("naf", "ddpg")) for domain in domains)]
+    parts = [*_tables_of_table1(found, domains), *_all_joined(found, domains)]
+    return [*parts, *(_curves_of(found, domain, ("naf", "ddpg")) for domain in domains)]
 
 
-def _all_together(found: Found, domains: Sequence[str]) -> list[Part]:
+def _tables_of_table1(found: Found, domains: Sequence[str]) -> list[Table]:
+    """Return the tables of scores, of episodes, and of both agents' difference."""
+    scores = ("domain", "random", "the paper", "DDPG", "the paper", "NAF", "the paper")
+    episodes = (
+        "domain",
+        "DDPG, median",
+        "the paper",
+        "NAF, median",
+        "the paper",
+        "NAF to the paper's NAF score, median",
+    )
+    gaps = ("domain", "NAF - DDPG", "P(NAF > DDPG)", "seeds", "episodes run", "in the paper")
+    chance = (
+        "The difference of best scores, how often a seed of NAF beats one of DDPG, and how long both learned. In the paper: "
+        "the larger of the numbers of episodes that it prints for a domain."
+    )
+    return [
+        Table("Best test scores", scores, [_scores_row(domain, found) for domain in domains], STATISTICS),
+        Table("Episodes to the best", episodes, [_episodes_row(domain, found) for domain in domains], MEDIANS),
+        Table("NAF against DDPG", gaps, [_gap_row(domain, found) for domain in domains], chance),
+    ]
+
+
+def _all_joined(found: Found, domains: Sequence[str]) -> list[Part]:
     """Return a table of both agents' scores over all domains that both have, on one scale."""
     both = [domain for domain in domains if (domain, "naf") in found and (domain, "ddpg") in found]
     if not both:
@@ -117,27 +140,43 @@ def _all_together(found: Found, domains: Sequence[str]) -> list[Part]:
     return [Table("All together", ("who", "score", "cells"), rows, note)]
 
 
-def _row_of_table1(domain: str, found: Found) -> list[str | None]:
+def _scores_row(domain: str, found: Found) -> list[str | None]:
     paper = TABLE1[domain]
     naf, ddpg, random = (found.get((domain, name)) for name in ("naf", "ddpg", "random"))
-    seeds = [str(len(curve.seeds)) for curve in (naf, ddpg) if curve is not None]
-    return [
-        domain,
-        None if random is None else number(float(random.scores.mean())),
-        number(paper.random),
-        *_score_and_episodes(ddpg, paper.ddpg, paper.ddpg_episodes),
-        *_score_and_episodes(naf, paper.naf, paper.naf_episodes),
-        None if naf is None or ddpg is None else str(improvement(naf.best, ddpg.best)),
-        None if naf is None else number(float(median(naf.to(paper.naf)))),
-        " and ".join(dict.fromkeys(seeds)),
-    ]
+    own = None if random is None else number(float(random.scores.mean()))
+    return [domain, own, number(paper.random), _best(ddpg), number(paper.ddpg), _best(naf), number(paper.naf)]
 
 
-def _score_and_episodes(curve: Curve | None, score: float, episodes: int) -> list[str | None]:
-    """Return four cells of a table: our score and the paper's, our episodes and the paper's."""
-    if curve is None:
-        return [None, number(score), None, str(episodes)]
-    return [str(mean_score(curve.best)), number(score), number(float(median(curve.to_best))), str(episodes)]
+def _episodes_row(domain: str, found: Found) -> list[str | None]:
+    paper = TABLE1[domain]
+    naf, ddpg = (found.get((domain, name)) for name in AGENTS)
+    there = None if naf is None else number(float(median(naf.to(paper.naf))))
+    return [domain, _to_best(ddpg), str(paper.ddpg_episodes), _to_best(naf), str(paper.naf_episodes), there]
+
+
+def _gap_row(domain: str, found: Found) -> list[str | None]:
+    curves = [found[domain, name] for name in AGENTS if (domain, name) in found]
+    gap = chance = None
+    if len(curves) == len(AGENTS):
+        naf, ddpg = (curve.best for curve in curves)
+        gap, chance = str(difference(naf, ddpg)), str(improvement(naf, ddpg))
+    return [domain, gap, chance, _seeds(curves), _episodes(curves), str(TABLE1_LONGEST[domain])]
+
+
+def _best(curve: Curve | None) -> str | None:
+    return None if curve is None else str(mean_score(curve.best))
+
+
+def _to_best(curve: Curve | None) -> str | None:
+    return None if curve is None else number(float(median(curve.to_best)))
+
+
+def _seeds(curves: Sequence[Curve]) -> str:
+    return joined(dict.fromkeys(len(curve.seeds) for curve in curves))
+
+
+def _episodes(curves: Sequence[Curve]) -> str:
+    return joined(dict.fromkeys(int(curve.episodes[-1]) for curve in curves))
 
 
 def _curves_of(found: Found, domain: str, names: Sequence[str]) -> Curves:
@@ -158,16 +197,30 @@ def _table2(found: Found) -> list[Part]:
     domains = [panel.domain for panel in EXPERIMENTS["table2"].panels if any((panel.domain, n) in found for n in names)]
     if not domains:
         return []
-    columns = ("domain", "who", "best score", "paper", "episodes to it", "paper", "above plain NAF", "seeds")
-    rows = [_row_of_table2(domain, name, found) for domain in domains for name in names if (domain, name) in found]
-    table = Table("Imagination and MPC with the simulator's own physics", columns, rows, STATISTICS)
-    return [table, *(_curves_of(found, domain, names) for domain in domains)]
+    columns = (
+        "who",
+        "best score",
+        "the paper",
+        "episodes to it, median",
+        "the paper",
+        "above plain NAF",
+        "seeds",
+        "run",
+    )
+    note = f"{STATISTICS} {MEDIANS} Run: the episodes of a run."
+    parts: list[Part] = []
+    for domain in domains:
+        rows = [_row_of_table2(domain, name, found) for name in names if (domain, name) in found]
+        parts += [Table(f"{domain}, with the simulator's own physics", columns, rows, note)]
+        parts += [_curves_of(found, domain, names)]
+    return parts
 
 
 def _row_of_table2(domain: str, name: str, found: Found) -> list[str | None]:
-    curve, plain, paper = found[domain, name], found.get((domain, "true-naf")), TABLE2[domain, name]
+    curve, plain, (score, episodes) = found[domain, name], found.get((domain, "true-naf")), TABLE2[domain, name]
     gap = None if plain is None or plain is curve else str(difference(curve.best, plain.best))
-    return [domain, NAMES[name], *_score_and_episodes(curve, *paper), gap, str(len(curve.seeds))]
+    ours = [NAMES[name], _best(curve), number(score), _to_best(curve), str(episodes), gap]
+    return [*ours, _seeds([curve]), _episodes([curve])]
 
 
 def _figure2(found: Found) -> list[Part]:
@@ -176,16 +229,34 @@ def _figure2(found: Found) -> list[Part]:
         names = [variant.name for variant in panel.variants if (panel.domain, variant.name) in found]
         if not names:
             continue
-        columns = ("who", "last score", "best score", "times fewer episodes to plain NAF's last score", "seeds")
+        columns = (
+            "who",
+            "last score",
+            "best score",
+            "times fewer episodes to plain NAF's last score (1)",
+            "seeds",
+            "run",
+        )
+        note = (
+            "(1) The median of plain NAF's episodes, divided by that of this row; below 1, it takes more. 0: half of its seeds "
+            "or more never come there. ∞: as many of plain NAF's do not. –: both. Run: the episodes of a run."
+        )
         rows = [_row_of_figure2(panel.domain, name, found) for name in names]
-        parts += [Table(panel.domain, columns, rows), _curves_of(found, panel.domain, names)]
+        parts += [Table(panel.domain, columns, rows, note), _curves_of(found, panel.domain, names)]
     return parts
 
 
 def _row_of_figure2(domain: str, name: str, found: Found) -> list[str | None]:
     curve, plain = found[domain, name], plain_of(found, domain)
     sooner = None if plain is None else str(times_sooner(found[domain, plain], curve))
-    return [NAMES[name], str(mean_score(curve.last)), str(mean_score(curve.best)), sooner, str(len(curve.seeds))]
+    return [
+        NAMES[name],
+        str(mean_score(curve.last)),
+        str(mean_score(curve.best)),
+        sooner,
+        _seeds([curve]),
+        _episodes([curve]),
+    ]
 
 
 def _figure3(found: Found) -> list[Part]:
@@ -216,15 +287,33 @@ def _search(found: Found) -> list[Part]:
 
 
 def _films(folders: Sequence[ResultsStore]) -> list[Part]:
-    films = []
-    for results, key in [(folder, key) for folder in folders for key in sorted(folder.cells)]:
-        file = results.film_file(key)
-        if results.is_done(key) and exists(file):
-            domain, name, seed = key
-            last = number(results.scores[key][-1]["return_mean"])
-            words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
-            films.append(Film(f"{domain}, {name}", words, read_whole(file)))
-    return [Films("Final policies", films)] if films else []
+    """Return the films of final policies. If a page would become too large, the largest films are named instead."""
+    kept = {
+        (results, key): read_whole(results.film_file(key))
+        for results in folders
+        for key in sorted(results.cells)
+        if results.is_done(key) and exists(results.film_file(key))
+    }
+    films: list[Film] = []
+    left_out: list[str] = []
+    fitting: set[tuple[ResultsStore, Key]] = set()
+    room = LARGEST
+    for place in sorted(kept, key=lambda place: len(kept[place])):
+        room -= len(kept[place])
+        if room >= 0:
+            fitting.add(place)
+    for (results, key), content in kept.items():
+        domain, name, seed = key
+        if (results, key) not in fitting:
+            left_out.append(f"{results.film_file(key)} ({size(len(content))})")
+            continue
+        last = number(results.scores[key][-1]["return_mean"])
+        words = f"The final policy of {NAMES.get(name, name)} on {domain}, seed {seed}; its last score was {last}."
+        films.append(Film(f"{domain}, {name}", words, content))
+    parts: list[Part] = [Films("Final policies", films)] if films else []
+    if left_out:
+        parts.append(Text([f"Left out, because the page would become too large: {listed(left_out)}."]))
+    return parts
 
 
 def _made(folders: Sequence[ResultsStore]) -> list[Part]:

@@ -172,26 +172,71 @@ def improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
 def times_fewer(slow: np.ndarray, fast: np.ndarray) -> Estimate:
     """Return the median of `slow` [S] divided by that of `fast` [R]: how many times fewer episodes `fast` needs.
 
-    slow, fast: numbers of episodes until a score. The ratio is 0 if the median of `fast` is infinite, and infinite if
-    only that of `slow` is.
+    slow, fast: numbers of episodes until a score. The ratio is 0 if only the median of `fast` is infinite, infinite if
+    only that of `slow` is, and NaN if both are.
     """
-    return estimate(_times, slow, fast)
+    return _ratio(_times, slow, fast)
 
 
 def _times(slow: np.ndarray, fast: np.ndarray) -> np.ndarray:
     above, below = median(slow), median(fast)
     with np.errstate(invalid="ignore"):
-        return np.where(np.isinf(below), 0.0, above / below)
+        known = np.where(np.isinf(below), 0.0, above / below)
+    return np.where(np.isinf(above) & np.isinf(below), np.nan, known)
 
 
-def times_sooner(plain: Curve, other: Curve) -> Estimate:
+def _ratio(statistic: Statistic, *groups: np.ndarray) -> Estimate:
+    """Return a ratio that may be NaN, with its interval. A bootstrap sample whose ratio is NaN may be any ratio: 0 or ∞."""
+
+    def replaced(value: float) -> Statistic:
+        def known(*samples: np.ndarray) -> np.ndarray:
+            found = statistic(*samples)
+            return np.where(np.isnan(found), value, found)
+
+        return known
+
+    low, high = estimate(replaced(0.0), *groups), estimate(replaced(np.inf), *groups)
+    return low._replace(value=float(statistic(*groups)), high=high.high)
+
+
+def times_sooner(plain: Curve, other: Curve, near: float = 0.0) -> Estimate:
     """Return how many times fewer episodes `other` needs than `plain` to reach the last score of `plain`.
 
     That score is an interquartile mean over seeds. The bootstrap resamples both this score and the seeds that reach it.
+    near: the score counts as reached within this share of it.
     """
 
     def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        goal = interquartile_mean(plain.last[i])[..., None, None]
-        return _times(first(plain.episodes, plain.scores[i] >= goal), first(other.episodes, other.scores[j] >= goal))
+        last = interquartile_mean(plain.last[i])
+        return _times_to(_near(last, near)[..., None, None], plain, i, other, j)
 
-    return estimate(ratio, np.arange(len(plain.seeds)), np.arange(len(other.seeds)))
+    return _ratio(ratio, np.arange(len(plain.seeds)), np.arange(len(other.seeds)))
+
+
+def times_to_common_goal(slow: Curve, fast: Curve) -> tuple[float, Estimate]:
+    """Return a score, and how many times fewer episodes `fast` needs than `slow` to reach it.
+
+    The score is within `NEAR` of the lower of both best scores, which are interquartile means over seeds. The bootstrap
+    resamples both this score and the seeds that reach it.
+    """
+
+    def goal(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        lower = np.minimum(interquartile_mean(slow.best[i]), interquartile_mean(fast.best[j]))
+        return _near(lower, NEAR)
+
+    def ratio(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        return _times_to(goal(i, j)[..., None, None], slow, i, fast, j)
+
+    seeds = np.arange(len(slow.seeds)), np.arange(len(fast.seeds))
+    return float(goal(*seeds)), _ratio(ratio, *seeds)
+
+
+def _near(score: np.ndarray, share: float) -> np.ndarray:
+    """Return what is lower than a score by a share of it. -∞, of runs that diverged, stays."""
+    finite = np.where(np.isinf(score), 0.0, score)
+    return np.where(np.isinf(score), score, finite - share * np.abs(finite))
+
+
+def _times_to(goal: np.ndarray, slow: Curve, i: np.ndarray, fast: Curve, j: np.ndarray) -> np.ndarray:
+    """Return how many times fewer episodes seeds j of `fast` need than seeds i of `slow` to reach a score."""
+    return _times(first(slow.episodes, slow.scores[i] >= goal), first(fast.episodes, fast.scores[j] >= goal))

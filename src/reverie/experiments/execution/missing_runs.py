@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from reverie.core.errors import ConfigError, unknown
-from reverie.experiments.analysis.comparability import require_as_long
+from reverie.domains import DOMAINS
+from reverie.experiments.analysis.comparability import is_older, require_as_long, require_current
 from reverie.experiments.execution import local_backend, ray_backend
 from reverie.experiments.execution.cells import OnRow
 from reverie.experiments.execution.results_store import ResultsStore, RunResult
@@ -56,14 +57,21 @@ def settings_of(cells: Sequence[RunSpec]) -> dict[str, dict[str, Any]]:
             continue
         found[name] = {"episodes": cell.episodes, "every": cell.every, "agent": cell.variant.agent}
         found[name] |= {"test_episodes": TEST_EPISODES, "test_seed": TEST_SEED}
+        found[name] |= {"domain_version": DOMAINS[cell.domain].version}
         if cell.variant.agent != RANDOM:
             found[name] |= written(agent_of(cell.variant, cell.domain, cell.length)).flat()
     return msgspec.json.decode(msgspec.json.encode(found))  # tuples as the lists that a file gives back
 
 
 def prepare(results: ResultsStore, cells: Sequence[RunSpec]) -> list[RunSpec]:
-    """Return the cells that are not done.  Raises ConfigError where the folder's have other settings."""
+    """Return the cells that are not done.
+
+    Raises ConfigError where the folder's have other settings, or are of older versions of their domains.
+    """
     settings = settings_of(cells)
+    require_current(
+        results, "would be made anew", f"delete their rows from {results.cells_file}, or choose another --out"
+    )
     results.require(str(versions()["reverie"]), settings)
     require_as_long(results.settings | settings, "choose another --out, or the same --episodes")
     return [cell for cell in cells if not results.is_done(cell.key)]
@@ -76,6 +84,7 @@ def fill(
 
     backend: "local", with `jobs` processes, or "ray".
     """
+    _forget_older_work(results, cells)
     results.declare(str(versions()["reverie"]), settings_of(cells), command())
     run = ray_backend.run(cells, on_row) if backend == "ray" else local_backend.run(cells, results.work, jobs, on_row)
     with contextlib.closing(run):  # at once: whatever ends this, nobody may work on when the folder is given back
@@ -84,3 +93,11 @@ def fill(
             if not outcome.error:  # what failed continues from its last score, once its cause is removed
                 shutil.rmtree(results.work / cell.folder_name, ignore_errors=True)
             yield cell, outcome
+
+
+def _forget_older_work(results: ResultsStore, cells: Sequence[RunSpec]) -> None:
+    """Remove what an older version of a domain has left of cells: unfinished learners, and films."""
+    for cell in cells:
+        if is_older(results.settings, f"{cell.domain}/{cell.variant.name}"):
+            shutil.rmtree(results.work / cell.folder_name, ignore_errors=True)
+            results.film_file(cell.key).unlink(missing_ok=True)

@@ -139,9 +139,11 @@ class ResultsStore:
             raise ConfigError(
                 f"{self.path} was filled by reverie {self.version}, and this is {version}: choose another --out"
             )
+        kept = {f"{domain}/{variant}" for domain, variant, _ in self.cells}
         for name, wanted in settings.items():
             held, wanted = completed(self.settings.get(name, wanted)), completed(wanted)
-            for key in sorted({*held, *wanted}):
+            free = set() if name in kept else {"domain_version"}  # that of cells which were taken out says nothing
+            for key in sorted({*held, *wanted} - free):
                 if held.get(key) != wanted.get(key):
                     raise ConfigError(
                         f"{self.path} holds {name} with {key}={held.get(key)}, not {wanted.get(key)}: "

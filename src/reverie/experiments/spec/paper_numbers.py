@@ -26,6 +26,7 @@ TABLE1 = {
     "walker2d": Published(0.3, 2.96, 850, 1.85, 1530),
 }
 PAPER_DOMAINS = tuple(TABLE1)
+TABLE1_LONGEST = {domain: max(row.ddpg_episodes, row.naf_episodes) for domain, row in TABLE1.items()}
 
 # Table 2, with true dynamics: (domain, variant) -> (score, episodes). Names of variants are those of `paper`.
 TABLE2 = {
@@ -45,3 +46,4 @@ TABLE2 = {
     ("cheetah", "true-both"): (7.29, 740),
     ("cheetah", "true-all-mpc"): (6.43, 390),
 }
+TABLE2_LONGEST = {domain: max(n for (own, _), (_, n) in TABLE2.items() if own == domain) for domain, _ in TABLE2}
