@@ -102,6 +102,7 @@ class Domain:
     edit: Callable[[Any], None] | None = None  # changes the model, an mujoco.MjSpec
     horizon: int = 150  # control steps of an episode
     target_axes: tuple[int, int] = (0, 1)  # axes (0: x, 1: y, 2: z) along which the two numbers of the target are
+    version: int = 1  # one more whenever the task changes, so that scores before and after it are not compared
 
     @functools.cached_property
     def nq(self) -> int:
