@@ -10,6 +10,7 @@ MODULES = {
     "normalisation": "catalogue.naf",
     "naf-paper": "catalogue.naf",
     "baseline-scores": "catalogue.domains",
+    "grasp": "catalogue.grasp",
     "reach": "catalogue.reach",
     "baselines": "catalogue.baselines",
     "imagine": "catalogue.imagine",

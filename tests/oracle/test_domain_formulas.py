@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reverie.domains import DOMAINS, batched
-from reverie.domains.domain import SCALAR
+from reverie.domains import gripper as gripper_domain
+from reverie.domains.domain import SCALAR, ops_of
 from reverie.domains.mujoco_model import MujocoModel
 
 EVERY = pytest.mark.parametrize("name", DOMAINS)
@@ -110,20 +111,22 @@ OBSERVATIONS = {
 }
 
 
-def to_object(s, at):
+def grip(s, target, at):
+    """Distances from the object to the pinch point and to its target, and how far it is held there."""
     thing = s.q[at + 6 : at + 8]
-    return norm(thing - s.site("hand/pinch")), thing
+    away, gap = norm(thing - target), np.mean([norm(thing - s.site(f"hand/{side}_pad")) for side in ("left", "right")])
+    gap -= s.model.geom("object").size[0] + s.model.geom("hand/left_far").size[0]
+    return norm(thing - s.site("hand/pinch")), away, math.exp(-((away / 0.05) ** 2) - (gap / 0.005) ** 2)
 
 
 def gripper_reward(old, u, s, target):
-    near, thing = to_object(s, 0)
-    away = norm(thing - [0.2, 0.4])
-    return -0.35 * near - 0.2 * away + 0.05 * math.exp(-((away / 0.05) ** 2)) - 0.0002 * u @ u
+    near, away, held = grip(s, [0.2, 0.4], 0)
+    return -0.35 * near - 0.2 * away + 0.05 * held - 0.0002 * u @ u
 
 
 def gripper_m_reward(old, u, s, target):
-    near, thing = to_object(s, 2)
-    return -0.85 * near - 0.56 * norm(thing - [0.35, 0.45]) - 0.0002 * u @ u
+    near, away, held = grip(s, [0.35, 0.45], 2)
+    return -0.75 * near - 0.5 * away - 0.08 * (1 - held) - 0.0002 * u @ u
 
 
 def walker_reward(old, u, s, target):
@@ -206,6 +209,20 @@ def test_reward_differentiates(name, plants):
         by_x, by_u = jax.jit(jax.grad(reward, (0, 1)))(jnp.asarray(x), jnp.asarray(0.9 * u))
         np.testing.assert_allclose(by_x, slopes(lambda x: reward(jnp.asarray(x), jnp.asarray(0.9 * u)), x), atol=1e-7)
         np.testing.assert_allclose(by_u, slopes(lambda u: reward(jnp.asarray(x), jnp.asarray(u)), 0.9 * u), atol=1e-7)
+
+
+@pytest.mark.parametrize(("name", "angle"), [("gripper", 0.1), ("gripper_m", 0.1), ("gripper", -0.3)])
+def test_the_bonus_of_a_gripper_is_what_mujoco_sees(name, angle, plants):
+    """Random states are too far from a grasp to have one."""
+    plant = plants[name]
+    q, target = np.zeros(plant.model.nq), (0.63, 0.02)
+    q[-5:] = angle, angle, 0.635, 0.0, 0.0
+    x = np.concatenate([q, np.zeros(plant.model.nv)])
+    seen = Seen(plant, x)
+    *_, held = grip(seen, target, len(q) - 9)
+    assert (held > 0.5) if angle > 0 else (held < 1e-9)
+    found = plant.domain.features(batched.split(plant.domain, x), target, ops_of(x))
+    np.testing.assert_allclose(gripper_domain.held(found, ops_of(x)), held, atol=1e-9)
 
 
 def test_reward_has_finite_derivatives_on_the_target(plants):
