@@ -15,6 +15,7 @@ MODULES = {
     "imagine": "catalogue.imagine",
     "critique": "catalogue.critique",
     "priors": "catalogue.priors",
+    "varying": "catalogue.varying",
     "plan": "catalogue.plan",
     "pilqr-halves": "catalogue.pilqr",
     "dyna": "catalogue.dyna",
