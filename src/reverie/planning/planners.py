@@ -60,6 +60,11 @@ class PlannerSettings(Protocol):
         ...
 
     @property
+    def plan_search(self) -> Literal["thorough", "quick"]:
+        """How MPC searches for a plan."""
+        ...
+
+    @property
     def plan_noise(self) -> float:
         """σ of the noise on MPC's actions."""
         ...
@@ -287,7 +292,8 @@ class MpcPlanner:
 
         self.settings, self._horizon, self._action_dim = settings, known.domain.horizon, action_dim
         self._start = lambda: known.domain.start(np.random.default_rng(0))
-        self._plan_for = lambda context: PlanningProblem(DomainSimulator(known.domain, tuple(context)))
+        self._quick = quick = settings.plan_search == "quick"
+        self._plan_for = lambda context: PlanningProblem(DomainSimulator(known.domain, tuple(context), not quick))
         self._first = lambda: mpc.begin(policies.first_actions(settings.plan_horizon, action_dim, seed=0))
         self._replan = policies.replan
         self._receding = mpc.MPCOptions(
@@ -313,7 +319,7 @@ class MpcPlanner:
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return the action [m] in [-1, 1] for state x [n].  noise: standard normal [m]."""
         steps = max(self._horizon, self._t + 1)
-        step = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
+        step = self._replan(self._receding, self._planning, x, self._t, steps, self._memory, self._quick)
         self._t, self._memory, self.status = self._t + 1, step.memory, step.status
         self.failures += step.plan is None
         return (step.action + self.settings.plan_noise * noise).clip(-1.0, 1.0)
