@@ -17,6 +17,7 @@ MODULES = {
     "priors": "catalogue.priors",
     "varying": "catalogue.varying",
     "plan": "catalogue.plan",
+    "mpc-speed": "catalogue.mpc_speed",
     "pilqr-halves": "catalogue.pilqr",
     "dyna": "catalogue.dyna",
     "trials": "catalogue.trials",

@@ -113,7 +113,7 @@ class Imagination(KnownNames):
     """Number of iterations of the MPC planner at each step."""
     plan_search: Literal["thorough", "quick"] = "thorough"
     """How the MPC planner searches. "quick" takes the first step that brings half of the predicted fall, and one-sided
-    derivatives: with `plan_iterations` = 2 an episode costs about a quarter of the time (study `mpc-speed`)."""
+    derivatives: with `plan_iterations` = 2 an episode costs about a third of the time (study `mpc-speed`)."""
     plan_noise: float = 0.1
     """σ of the Gaussian noise on the MPC planner's actions. iLQG's controller has noise of its own."""
 
