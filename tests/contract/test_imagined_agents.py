@@ -88,6 +88,7 @@ AHEAD = [  # models of sizes that no other test has
     (rv.LinearGaussian(episodes=2), "ilqg", "worlds:brief_reacher"),
     (rv.Exact(), "ilqg", "worlds:brief_reacher"),
     (rv.Exact(), "mpc", "worlds:brief_reacher"),
+    (rv.Exact(), "mpc quick", "worlds:brief_reacher"),
     (rv.Neural(episodes=2, updates=50, hidden=(9,), batch_size=13), "ilqg", "worlds:brief_reacher"),
 ]
 
@@ -97,7 +98,9 @@ def test_no_fit_and_no_plan_compiles_in_mid_episode(model, plan, world, monkeypa
     """All that the first and later fits and plans call is compiled before the first step."""
     monkeypatch.setattr(recorded_trainer, "METRICS_EVERY", 5)
     jax.clear_caches()
+    plan, _, search = plan.partition(" ")
     settings = {"rollout_length": 2, "rollouts": 8, "plan": plan, "plan_horizon": 4, "plan_iterations": 1}
+    settings |= {"plan_search": search} if search else {}
     config = rv.Imagination(CASES["naf"].make(updates_per_step=1, warmup_steps=4), model, mixture=0.0, **settings)
     counts = []
     with rv.Learner(config, world) as learner:

@@ -487,11 +487,13 @@ def test_the_line_of_a_refused_change_keeps_the_steps_that_were_asked_for(run, c
 
 @pytest.mark.parametrize("imagined", [False, True])
 def test_a_run_from_before_a_setting_was_written_down_goes_on_without_a_word(imagined, tmp_path, monkeypatch, recwarn):
-    """Nothing that an older version wrote names `noise_theta`: config.json, journal and checkpoint."""
+    """Nothing that an older version wrote names `noise_theta` or `plan_search`: config.json, journal and checkpoint."""
 
     def as_once(algorithm):
         agent = written(algorithm)
         agent.settings.pop("noise_theta", None)  # what is wrapped in imagination comes by here twice
+        if agent.imagination is not None:
+            agent.imagination.settings.pop("plan_search")
         return agent
 
     agent, written = rv.NAF(**SMALL), agent_config.written

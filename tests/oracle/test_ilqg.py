@@ -156,6 +156,54 @@ def test_both_drivers_take_the_same_steps(plan):
     assert [row["cost"] for row in rows] == list(host.trace[:, 0])
 
 
+def counted(problem):
+    """Return the problem, and a list that gets the number of step lengths of each of its rollouts."""
+    lengths = []
+
+    def roll(x_hat, u_hat, K, k, alphas):
+        lengths.append(len(alphas))
+        return problem.rollout(x_hat, u_hat, K, k, alphas)
+
+    return problem._replace(rollout=roll), lengths
+
+
+def test_a_quick_search_finds_the_optimum_of_a_regulator_with_one_rollout_a_step():
+    thorough, quick = (counted(simple()) for _ in range(2))
+    found, same = planned(thorough[0]), planned(quick[0], quick=True)
+    np.testing.assert_allclose(same.actions, found.actions, atol=1e-6)
+    assert same.cost == pytest.approx(found.cost, rel=1e-6)
+    assert same.status.good
+    assert set(thorough[1]) == {11}
+    assert quick[1] == [1] * (1 + same.iterations)
+
+
+def test_a_quick_search_tries_shorter_steps_where_the_longest_is_no_good():
+    def roll(*rest):
+        X, U, J = simple().rollout(*rest)
+        return X, U, np.where((rest[-1] > 0.4) & np.any(rest[2]), np.nan, J)
+
+    problem, lengths = counted(simple(rollout=roll))
+    plan = planned(problem, quick=True)
+    assert set(lengths) == {1}
+    assert 2 * plan.iterations < len(lengths) < 11 * plan.iterations  # 1, .5 and .25 are tried, and no shorter one
+    assert plan.status.good
+    assert plan.trace[:, ilqg_step.TRACE.index("alpha")].max() < 0.4
+    np.testing.assert_allclose(plan.actions, planned(simple(rollout=roll)).actions, atol=1e-6)
+
+
+def test_a_quick_search_begins_with_smaller_actions_where_first_ones_diverge():
+    plan = ilqg.solve_on_host(simple(), np.ones(1), np.full((SHORT, 1), 1e8), Options(iterations=40), quick=True)
+    assert plan.status.good
+    endless = simple(rollout=lambda *rest: (*simple().rollout(*rest)[:2], np.full(len(rest[-1]), np.nan)))
+    assert planned(endless, quick=True).status == Status.INITIAL_DIVERGED
+
+
+def test_a_quick_search_swings_up_too(plan):
+    quick = ilqg.solve_on_host(on_host(SWING_UP), HANGING, controls(4), quick=True)
+    assert quick.status.good
+    assert quick.cost < 1.05 * plan.cost
+
+
 def test_narrow_bounds_hold_and_wide_bounds_change_nothing():
     wide = planned(simple(), Options(low=-1e3, high=1e3, iterations=40))
     np.testing.assert_allclose(wide.actions, planned(simple()).actions, atol=1e-12)

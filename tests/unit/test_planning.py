@@ -4,13 +4,16 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import reverie as rv
 from reverie.control import ilqg
 from reverie.core.errors import ConfigError
 from reverie.domains import DOMAINS
 from reverie.environments.env_adapter import EnvAdapter
 from reverie.environments.env_factory import make_env
+from reverie.environments.exact_dynamics import known_dynamics_of
 from reverie.environments.simulator import DomainSimulator, GymnasiumSimulator, simulate, state_of
 from reverie.planning.costs import SMOOTHING, cost_derivatives, smooth_costs
+from reverie.planning.planners import MpcPlanner
 from reverie.planning.policies import EpisodeStart, FeedbackPolicy, first_actions, plan_episode
 from reverie.planning.problem import PlanningProblem, counting
 from reverie.training.evaluation import play
@@ -49,6 +52,18 @@ class Reached:
 def reached(request):
     steps = 2 if request.param == "ant" else 6  # then it touches the ground, where nothing is smooth
     return request.param, Reached(request.param, steps)
+
+
+@pytest.mark.parametrize("name", ["cartpole", "reacher", "ant"])
+def test_one_sided_derivatives_are_nearly_the_central_ones(name):
+    domain, generator = DOMAINS[name], np.random.default_rng(0)
+    start = domain.start(generator)
+    central, sided = (DomainSimulator(domain, start.target, centred) for centred in (True, False))
+    x = np.array([*start.q, *start.v])
+    u = generator.uniform(-0.8, 0.8, central.action_dim)
+    for exact, near in zip(central.derivatives(x, u), sided.derivatives(x, u), strict=True):
+        np.testing.assert_allclose(near, exact, atol=1e-3 * np.abs(exact).max())
+        assert not np.array_equal(near, exact)
 
 
 def test_expansions_have_the_derivatives_of_rollouts(reached):
@@ -201,3 +216,28 @@ def test_simulators_leave_the_running_world_alone():
     sim.begin(before)
     sim.advance(np.ones(3))
     np.testing.assert_array_equal(state_of(world), before)
+
+
+def flown(steps=8, **settings):
+    """Return (sum of rewards, calls of the physics) of the MPC planner's first steps on reacher_single."""
+    world = make_env("reacher_single")
+    known, calls = known_dynamics_of(world), []
+    agent = rv.Imagination(rv.NAF(), rv.Exact(), plan="mpc", plan_horizon=12, **settings)
+    planner = MpcPlanner(agent, known, world.spec.action_dim)
+    world.reset(0)
+    planner.begin(np.array(world.env.unwrapped.target, float))
+    advance = planner._planning.simulator.advance
+    planner._planning.simulator.advance = lambda u: calls.append(u) or advance(u)
+    total, still = 0.0, np.zeros(world.spec.action_dim)
+    for t in range(steps):
+        total += world.step(world.spec.to_world(planner.act(state_of(world), still).astype(np.float32)), t + 1)[0]
+    world.close()
+    return total, len(calls)
+
+
+def test_a_quick_planner_acts_as_well_with_a_fraction_of_the_steps():
+    """The full figures, over whole episodes and with their times, are the study `mpc-speed`'s."""
+    thorough, calls = flown()
+    quick, fewer = flown(plan_search="quick", plan_iterations=2)
+    assert quick == pytest.approx(thorough, rel=0.02)
+    assert 0 < fewer < calls / 3

@@ -183,6 +183,8 @@ def _plan(
     )
 
 
+QUICK = 0.5  # share of the predicted fall of J from which a quick search takes a step, and tries no shorter one
+
 _localise_d = double(steps.localise, static_argnums=1)
 _sweep_d = double(steps.sweep, static_argnums=3)
 _judge_d = double(steps.judge, static_argnums=3)
@@ -201,35 +203,88 @@ def solve_on_host(
     iterations: int | None = None,
     clock: Callable[[], float] | None = None,
     seconds: float = float("inf"),
+    quick: bool = False,
 ) -> Plan:
     """Return a plan as `solve` does, for a problem of any functions. These are called from Python.
 
     watch: called with each row of the trace, as a dict by name.  clock: returns the time in seconds. If it is given,
-    the search ends with status TIME_BUDGET after `seconds`. The other arguments and errors are those of `solve`.
+    the search ends with status TIME_BUDGET after `seconds`.  quick: fewer rollouts and expansions. The first step
+    that brings half of the predicted fall of J is taken, so shorter ones are not tried. The returned gains are those of
+    the last pass, about the trajectory before the last step. The other arguments and errors are those of `solve`.
     """
     first, limit = _first_and_limit(options, regularisation, iterations)
     x0, U0 = _begun("ilqg.solve_on_host", x0, U0, options)
     end = float("inf") if clock is None else clock() + seconds
     n = x0.shape[0] if problem.tangent is None else problem.tangent
     local, gains = steps.nothing_yet(len(U0), n, U0.shape[1], np.float64)
-    X, U, J = _arrays(problem.rollout(*_first(U0, gains, x0, options)))
-    search, trace = _start_d(X, U, J, first, limit, options), []
+    search, trace = _begin_search(problem, x0, U0, gains, first, limit, options, quick), []
     while not search.finished:
         if search.needs_expansion:
             local = _localise_d(_arrays(problem.expand(search.states, search.actions)), options)
         gains = _sweep_d(local, search.actions, search.regularisation, options)
         search = _judge_d(search, local, gains, options)
         if gains.positive and not search.finished:
-            found = problem.rollout(search.states, search.actions, gains.K, gains.k, np.asarray(options.alphas))
-            X, U, J = _arrays(found)
-            search, row = _choose_d(search, gains, X, U, J, options)
+            search, row = _line_search(problem, search, gains, options, quick)
             trace.append(row)
             if watch is not None:
                 watch(dict(zip(TRACE, map(float, row), strict=True)))
         if clock is not None and search.status == RUNNING and clock() >= end:
             search = search._replace(status=np.int32(Status.TIME_BUDGET))
+        if quick and search.iterations and search.status != RUNNING:
+            break
     Quu = _definite_d(gains.Quu, search.regularisation)
     return _plan(search, gains.K, gains.k, Quu, np.array(trace).reshape(-1, len(TRACE)))
+
+
+def _begin_search(
+    problem: Problem,
+    x0: Float[np.ndarray, "x"],
+    U0: Float[np.ndarray, "T m"],
+    gains: steps.Gains,
+    regularisation: float,
+    limit: int,
+    options: Options,
+    quick: bool,
+) -> SearchState:
+    """Return the search that begins with first actions.  quick: shorter ones are rolled out only if these diverge."""
+    x_hat, u_hat, K, k, alphas = _first(U0, gains, x0, options)
+    if quick:
+        X, U, J = _filled(_arrays(problem.rollout(x_hat, u_hat, K, k, alphas[:1])), len(alphas))
+        begun = _start_d(X, U, J, regularisation, limit, options)
+        if not begun.finished:
+            return begun
+    X, U, J = _arrays(problem.rollout(x_hat, u_hat, K, k, alphas))
+    return _start_d(X, U, J, regularisation, limit, options)
+
+
+def _filled(found: Any, number: int) -> Any:
+    """Return (X, U, J) of some rollouts as those of `number`. Those added have no finite cost, so none is chosen."""
+    X, U, J = found
+    more = number - len(J)
+    X, U = (np.concatenate([part, np.repeat(part[:1], more, axis=0)]) for part in (X, U))
+    return X, U, np.concatenate([J, np.full(more, np.inf)])
+
+
+def _line_search(
+    problem: Problem, search: SearchState, gains: steps.Gains, options: Options, quick: bool
+) -> tuple[SearchState, Float[Array, "6"]]:
+    """Return (the search after a line search, its row of the trace).  quick: as in `solve_on_host`."""
+    alphas = np.asarray(options.alphas)
+
+    def roll(alphas: Float[np.ndarray, "S"]) -> Any:
+        return _arrays(problem.rollout(search.states, search.actions, gains.K, gains.k, alphas))
+
+    if not quick:
+        X, U, J = roll(alphas)
+        return _choose_d(search, gains, X, U, J, options)
+    tried: list[Any] = []
+    for alpha in alphas:
+        tried.append(roll(np.array([alpha])))
+        fall, expected = search.cost - tried[-1][2][0], -alpha * (gains.linear + alpha * gains.quadratic)
+        if expected > 0 and fall >= QUICK * expected:  # NaN compares false
+            break
+    X, U, J = _filled([np.concatenate(parts) for parts in zip(*tried, strict=True)], len(alphas))
+    return _choose_d(search, gains, X, U, J, options)
 
 
 __all__ = ["Expansion", "Options", "Plan", "Problem", "optimise", "padded", "problem", "solve", "solve_on_host"]

@@ -124,10 +124,13 @@ class MujocoModel:
         """Return state x moved by dx [2 nv]. It is the inverse of `difference`."""
         return shift(self.model, x, dx)
 
-    def derivatives(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return A = ∂f/∂x [2 nv, 2 nv] and B = ∂f/∂u [2 nv, m] of one control step, in terms of `difference`."""
+    def derivatives(self, x: np.ndarray, u: np.ndarray, centred: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return A = ∂f/∂x [2 nv, 2 nv] and B = ∂f/∂u [2 nv, m] of one control step, in terms of `difference`.
+
+        centred: by central differences; else one-sided, in half the time.
+        """
         if self.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:  # mjd_transitionFD does not support it
-            return self._differences(x, u)
+            return self._differences(x, u) if centred else self._one_sided_differences(x, u)
         n = 2 * self.model.nv
         total_a, total_b = np.eye(n), np.zeros((n, self.action_dim))
         a, b = np.empty((n, n)), np.empty((n, self.action_dim))
@@ -135,7 +138,7 @@ class MujocoModel:
         self._ctrl[:] = np.clip(u, -1.0, 1.0)
         self._warm.fill(0.0)
         for _ in range(self.domain.frame_skip):
-            mujoco.mjd_transitionFD(self.model, self.data, STEP, True, a, b, None, None)
+            mujoco.mjd_transitionFD(self.model, self.data, STEP, centred, a, b, None, None)
             mujoco.mj_step(self.model, self.data)
             total_a, total_b = a @ total_a, a @ total_b + b
         return total_a, total_b
@@ -153,3 +156,15 @@ class MujocoModel:
             columns.append(self.difference(low, high) / float((ends[1] - ends[0]).sum()))
         both = np.stack(columns, axis=1)
         return both[:, : 2 * self.model.nv], both[:, 2 * self.model.nv :]
+
+    def _one_sided_differences(self, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return A and B by one-sided differences of the whole control step, away from the nearer bound of actions."""
+        u, n = np.clip(u, -1.0, 1.0), 2 * self.model.nv
+        here = self.step(x, u)
+        columns = [self.difference(here, self.step(self.shift(x, move), u)) / STEP for move in STEP * np.eye(n)]
+        for i, way in enumerate(np.where(u > 0.0, -STEP, STEP)):
+            moved = u.copy()
+            moved[i] += way
+            columns.append(self.difference(here, self.step(x, moved)) / way)
+        both = np.stack(columns, axis=1)
+        return both[:, :n], both[:, n:]

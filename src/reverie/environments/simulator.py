@@ -4,6 +4,7 @@ A simulator can be set to any state, and steps from there. A state x is (qpos, q
 Differences of states, and derivatives, are in tangent coordinates [n] with n = 2 nv: in these a quaternion has three.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,13 +25,16 @@ Scores = tuple[np.ndarray, np.ndarray]  # rewards [T], and whether each step led
 
 
 class DomainSimulator:
-    """Simulator of a domain with a given target: its MuJoCo model and its formulas."""
+    """Simulator of a domain with a given target: its MuJoCo model and its formulas.
 
-    def __init__(self, domain: Domain, target: np.ndarray | Sequence[float]):
+    centred: derivatives by central differences; else one-sided, in half the time.
+    """
+
+    def __init__(self, domain: Domain, target: np.ndarray | Sequence[float], centred: bool = True):
         self.domain, self.target, self.plant = domain, target, MujocoModel(domain)
         self.tangent_dim, self.action_dim = 2 * self.plant.model.nv, self.plant.action_dim
         self.difference, self.shift = self.plant.difference, self.plant.shift
-        self.derivatives = self.plant.derivatives
+        self.derivatives = functools.partial(self.plant.derivatives, centred=centred)
 
     def begin(self, x: np.ndarray) -> None:
         """Set the state to x."""

@@ -1,5 +1,8 @@
 """An ensemble of networks that predict x' - x from [x; u], trained on the last episodes.
 
+Whole episodes are held out for validation. They give the end of training and the noise, and no fit that goes on from
+this one trains on them (`validation`).
+
 The dynamics are the same at all times. Training is compiled once for each size of networks and minibatches. It does not
 depend on the amount of data, because minibatches are drawn outside of it. Prediction and linearisation run on NumPy.
 """
@@ -21,11 +24,12 @@ from reverie.core.errors import ConfigError
 from reverie.core.status import Status
 from reverie.maths import gaussian, networks
 from reverie.maths.array_types import Array
-from reverie.models import samples
+from reverie.models import samples, validation
+from reverie.models.validation import NO_SIDES, Sides
 
 CHUNK = 25  # updates between two evaluations of the validation error
 PATIENCE = 4  # evaluations without an improvement after which training ends
-VALIDATION = 0.1  # share of samples used for validation only
+FEWEST = 20  # samples
 
 
 class NeuralDynamics(NamedTuple):
@@ -38,6 +42,8 @@ class NeuralDynamics(NamedTuple):
     mean_out: Float[np.ndarray, "n"]  # of x' - x
     std_out: Float[np.ndarray, "n"]  # of x' - x
     noise: Float[np.ndarray, "n n"]  # lower Cholesky factor of the residuals' covariance
+    held_out: Int[np.ndarray, "_held"]  # fingerprints of the episodes that validation used
+    trained_on: Int[np.ndarray, "_trained"]  # of those that were trained on
 
     @property
     def horizon(self) -> None:
@@ -149,13 +155,18 @@ class Neural(Settings):
         episodes = history or batch
         if wrong := samples.unfit(episodes):
             return FitResult(None, wrong)
-        if sum(map(len, episodes)) < 2 / VALIDATION:
+        if sum(map(len, episodes)) < FEWEST:
             return FitResult(None, Status.TOO_FEW_SAMPLES)
         generator = np.random.default_rng(seed)
-        z, d = generator.permutation(samples.pool(episodes)), episodes[0].states.shape[1] + episodes[0].actions.shape[1]
+        d = episodes[0].states.shape[1] + episodes[0].actions.shape[1]
+        z = samples.pool(episodes)
         scale = samples.scale_of(z)
         dynamics = _rescaled(previous, scale, d) if self._continues(previous, scale, d) else self._begin(scale, d, seed)
-        held, kept = np.split(z, [int(VALIDATION * len(z))])
+        sides = validation.take_sides(episodes, Sides(dynamics.held_out, dynamics.trained_on))
+        if not len(sides.held_out):  # these networks have seen every episode
+            dynamics, sides = self._begin(scale, d, seed), validation.take_sides(episodes, NO_SIDES)
+        held, kept = _parted(episodes, sides)
+        dynamics = dynamics._replace(**sides._asdict())
         dynamics = self._train(dynamics, ((kept - scale.mean) / scale.std).astype(np.float32), held, generator)
         dynamics = _stilled(dynamics, np.ptp(z[:, d:], axis=0) > 0)
         dynamics = dynamics._replace(noise=_noise(dynamics, held, scale.std[d:]))
@@ -171,16 +182,19 @@ class Neural(Settings):
         """Return the dynamics whose `arrays` were saved."""
         layers = range(sum(name.startswith("weight") for name in arrays))
         weights, biases = (tuple(arrays[f"{kind}{i}"] for i in layers) for kind in ("weight", "bias"))
-        return NeuralDynamics(weights, biases, **{name: arrays[name] for name in NeuralDynamics._fields[2:]})
+        known = NO_SIDES._asdict() | arrays  # older checkpoints do not say which episodes were held out
+        return NeuralDynamics(weights, biases, **{name: known[name] for name in NeuralDynamics._fields[2:]})
 
     def _sizes(self, scale: samples.Scale, d: int) -> tuple[int, ...]:
         return (d, *self.hidden, len(scale.std) - d)
 
     def _continues(self, previous: object, scale: samples.Scale, d: int) -> TypeGuard[NeuralDynamics]:
-        """Return whether `previous` holds networks of the right sizes."""
+        """Return whether `previous` holds networks of the right sizes, and says what they were trained on."""
         sizes = self._sizes(scale, d)
         wanted = [(self.members, i, o) for i, o in itertools.pairwise(sizes)]
-        return isinstance(previous, NeuralDynamics) and [w.shape for w in previous.weights] == wanted
+        if not isinstance(previous, NeuralDynamics) or not len(previous.trained_on):
+            return False
+        return [w.shape for w in previous.weights] == wanted
 
     def _begin(self, scale: samples.Scale, d: int, seed: int) -> NeuralDynamics:
         """Return untrained networks."""
@@ -192,7 +206,7 @@ class Neural(Settings):
         )
         n = len(scale.std) - d
         return NeuralDynamics(
-            weights, biases, scale.mean[:d], scale.std[:d], scale.mean[d:], scale.std[d:], np.zeros((n, n))
+            weights, biases, scale.mean[:d], scale.std[:d], scale.mean[d:], scale.std[d:], np.zeros((n, n)), *NO_SIDES
         )
 
     def _train(
@@ -254,6 +268,17 @@ def _updates(
     return jax.lax.scan(update, (parameters, state), picks)[0]
 
 
+def _parted(episodes: list[Episode], sides: Sides) -> tuple[Float[np.ndarray, "_held D"], Float[np.ndarray, "_kept D"]]:
+    """Return the samples z that are held out, and those to train on. Of a single episode the last tenth is held out."""
+    if not len(sides.held_out):
+        z = samples.pool(episodes)
+        last = len(z) - int(validation.SHARE * len(z))
+        return z[last:], z[:last]
+    held = [validation.fingerprint(episode) in sides.held_out for episode in episodes]
+    own = [[episode for episode, out in zip(episodes, held, strict=True) if out == side] for side in (True, False)]
+    return samples.pool(own[0]), samples.pool(own[1])
+
+
 def _residuals(dynamics: NeuralDynamics, held: Float[np.ndarray, "P D"]) -> Float[np.ndarray, "P n"]:
     """Return the standardised errors of the mean on samples z `held`."""
     n, d = len(dynamics.mean_out), len(dynamics.mean_in)
@@ -291,4 +316,6 @@ def _rescaled(dynamics: NeuralDynamics, scale: samples.Scale, d: int) -> NeuralD
     weights[-1] = weights[-1] * (dynamics.std_out / std_out)
     biases[-1] = (biases[-1] * dynamics.std_out + dynamics.mean_out - mean_out) / std_out
     weights, biases = (tuple(a.astype(np.float32) for a in arrays) for arrays in (weights, biases))
-    return NeuralDynamics(weights, biases, mean_in, std_in, mean_out, std_out, dynamics.noise)
+    return dynamics._replace(
+        weights=weights, biases=biases, mean_in=mean_in, std_in=std_in, mean_out=mean_out, std_out=std_out
+    )

@@ -3,17 +3,18 @@
 Source: Gu et al. 2016, Algorithm 2, π_iLQG.
 
 `IlqgPlanner` improves its time-varying controller by one step after each fit. If there is no controller yet, one is
-estimated from the episodes. `MpcPlanner` makes a new plan at each step of an episode, with exact physics, as in table 2
+estimated from the episodes. In an episode with another context (a target), it acts with the controller of the same step
+taken for that context. `MpcPlanner` makes a new plan at each step of an episode, with exact physics, as in table 2
 of the paper.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from reverie.control.controller import Controller
-from reverie.control.kl_step import one_step
+from reverie.control.kl_step import ImprovementStep, one_step
 from reverie.control.kl_step_per_time import start_of
 from reverie.control.lqr import QuadraticCost
 from reverie.core.dynamics import Episode, Linear, Model
@@ -24,6 +25,7 @@ from reverie.models.reward import RewardModel
 from reverie.planning.costs import quadratic_cost
 
 FLOOR = 1e-4  # added to the variance of actions in `read_controller`, and ridge of their regression on states
+STEP_PREFIX = "step/"  # in a checkpoint, of what a step was taken with
 NEVER = -1.0  # in metrics: nothing has been measured yet
 # Attributes of a planner that are saved in a checkpoint, besides its controller.
 REPORTED = ("status", "failures", "repairs", "kl", "predicted", "eta")
@@ -55,6 +57,11 @@ class PlannerSettings(Protocol):
     @property
     def plan_iterations(self) -> int:
         """Number of iterations of MPC at each step."""
+        ...
+
+    @property
+    def plan_search(self) -> Literal["thorough", "quick"]:
+        """How MPC searches for a plan."""
         ...
 
     @property
@@ -111,6 +118,41 @@ class Planner(Protocol):
         ...
 
 
+class StepInputs(NamedTuple):
+    """What a step of `IlqgPlanner` was taken with, so that it can be taken again for another context."""
+
+    F: np.ndarray  # [T, n, n + m], of the linear dynamics
+    f: np.ndarray  # [T, n]
+    covariance: np.ndarray  # [T, n, n]
+    states: np.ndarray  # [T + 1, n], means of the batch
+    actions: np.ndarray  # [T, m]
+    context: np.ndarray  # [k], for which the step was taken
+    start_mean: np.ndarray  # [n]
+    start_covariance: np.ndarray  # [n, n]
+    K: np.ndarray  # [T, m, n], of the controller that the step started from
+    k: np.ndarray  # [T, m]
+    chol: np.ndarray  # [T, m, m]
+
+    @property
+    def dynamics(self) -> Linear:
+        """The linear dynamics."""
+        return Linear(self.F, self.f, self.covariance)
+
+    @property
+    def old(self) -> Controller:
+        """The controller that the step started from."""
+        return Controller(self.K, self.k, self.chol)
+
+    def check(self) -> None:
+        """Raise ValueError where a shape does not fit."""
+        T, m, n = self.K.shape
+        wanted = {"F": (T, n, n + m), "f": (T, n), "covariance": (T, n, n), "states": (T + 1, n), "actions": (T, m)}
+        wanted |= {"start_mean": (n,), "start_covariance": (n, n), "k": (T, m), "chol": (T, m, m)}
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} of the planner's step has shape {getattr(self, name).shape}, not {shape}")
+
+
 class IlqgPlanner:
     """A linear-Gaussian controller that is improved by one step at each fit.
 
@@ -122,6 +164,8 @@ class IlqgPlanner:
         self._known, self._action_dim, self._bound = known, action_dim, bound
         self._mode: Literal["kl", "plain"] = mode
         self.controller: Controller | None = None
+        self._inputs: StepInputs | None = None  # of the step that gave `controller`
+        self._acting: Controller | None = None  # in the current episode
         self.eta, self.kl, self.predicted, self.failures, self.repairs = 1.0, NEVER, 0.0, 0, 0
         self.status = Status.DONE
         self._t = 0
@@ -147,17 +191,29 @@ class IlqgPlanner:
         start = start_of(np.array([episode.states[0] for episode in batch]))
         step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
         self.status, self.repairs = step.status, self.repairs + step.repairs
-        # A step that stays within the bound without reaching it (BOUND_UNMET) is used as well.
-        parts = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
-        if not (step.status.good or step.status == Status.BOUND_UNMET) or not all(
-            np.isfinite(part).all() for part in parts
-        ):
+        if not _usable(step):
             self.failures += 1
             return
-        self.controller = Controller(*map(np.asarray, step.controller))
+        self.controller = self._acting = Controller(*map(np.asarray, step.controller))
+        covariance = np.zeros((length, *[states.shape[1]] * 2)) if model.covariance is None else model.covariance
+        linear = model.F, model.f, covariance
+        self._inputs = StepInputs(*map(np.asarray, (*linear, states, actions, batch[-1].context, *start, *old)))
         self.eta = step.eta if np.isfinite(step.eta) and step.eta > 0 else 1.0
         self.kl = NEVER if step.kl is None else float(np.mean(step.kl))
         self.predicted = -step.expected_new
+
+    def _for(self, context: np.ndarray) -> Controller | None:
+        """Return the controller for an episode: that of the last step, taken for `context`. It changes no state.
+
+        If the step fails, the controller for the last episode of the fit is returned.
+        """
+        inputs = self._inputs
+        if inputs is None or np.array_equal(context, inputs.context):
+            return self.controller
+        model, old, start = inputs.dynamics, inputs.old, (inputs.start_mean, inputs.start_covariance)
+        cost = self._cost(model, inputs.states, inputs.actions, context, None)
+        step = one_step(model, cost, old, self._mode, *start, bound=self._bound, eta=self.eta)
+        return Controller(*map(np.asarray, step.controller)) if _usable(step) else self.controller
 
     def _cost(
         self,
@@ -177,28 +233,43 @@ class IlqgPlanner:
         return QuadraticCost(np.broadcast_to(C, (T, d, d)), np.broadcast_to(c, (T, d)), np.full(T, c0), *end)
 
     def begin(self, context: np.ndarray) -> None:
-        """Start an episode."""
-        del context
-        self._t = 0
+        """Start an episode.  context: [k], for which the planner acts."""
+        self._t, self._acting = 0, self._for(np.asarray(context, float))
 
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return the action [m] in [-1, 1] for state x [n], with the controller's noise.  noise: standard normal."""
-        assert self.controller is not None
-        t = min(self._t, len(self.controller.k) - 1)
+        controller = self._acting or self.controller
+        assert controller is not None
+        t = min(self._t, len(controller.k) - 1)
         self._t += 1
-        return self.controller.act(t, x, noise).clip(-1.0, 1.0)
+        return controller.act(t, x, noise).clip(-1.0, 1.0)
 
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return (the controller's arrays, the figures of `metrics`), for a checkpoint."""
-        return {} if self.controller is None else self.controller._asdict(), reported(self)
+        """Return (the controller's arrays and what its step was taken with, the figures of `metrics`).
+
+        The latter only if there are contexts, so that the next episode can have another.
+        """
+        arrays = {} if self.controller is None else self.controller._asdict()
+        if self._inputs is not None and self._known.context_dim:
+            arrays |= {STEP_PREFIX + name: value for name, value in self._inputs._asdict().items()}
+        return arrays, reported(self)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Restore the state that `snapshot` returned.  Raises ValueError where shapes do not fit."""
-        self.controller = controller = Controller(**arrays) if arrays else None
+        inputs = {k.removeprefix(STEP_PREFIX): v for k, v in arrays.items() if k.startswith(STEP_PREFIX)}
+        arrays = {name: value for name, value in arrays.items() if not name.startswith(STEP_PREFIX)}
+        self.controller = self._acting = controller = Controller(**arrays) if arrays else None
+        self._inputs = StepInputs(**inputs) if inputs else None  # older checkpoints have none
         if controller is not None:
             acted = controller.act(0, np.zeros(self._known.state_dim), np.zeros(self._action_dim))
             if acted.shape != (self._action_dim,) or len({len(part) for part in controller}) > 1:
                 raise ValueError(f"a controller of shapes {[part.shape for part in controller]}")
+        if self._inputs is not None:
+            self._inputs.check()
+            if controller is None or self._inputs.K.shape != controller.K.shape:
+                raise ValueError("the planner's step is not that of its controller")
+            if self._inputs.context.shape != (self._known.context_dim,):
+                raise ValueError(f"the planner's step has a context of shape {self._inputs.context.shape}")
         restore_reported(self, facts)
 
 
@@ -221,7 +292,8 @@ class MpcPlanner:
 
         self.settings, self._horizon, self._action_dim = settings, known.domain.horizon, action_dim
         self._start = lambda: known.domain.start(np.random.default_rng(0))
-        self._plan_for = lambda context: PlanningProblem(DomainSimulator(known.domain, tuple(context)))
+        self._quick = quick = settings.plan_search == "quick"
+        self._plan_for = lambda context: PlanningProblem(DomainSimulator(known.domain, tuple(context), not quick))
         self._first = lambda: mpc.begin(policies.first_actions(settings.plan_horizon, action_dim, seed=0))
         self._replan = policies.replan
         self._receding = mpc.MPCOptions(
@@ -247,7 +319,7 @@ class MpcPlanner:
     def act(self, x: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return the action [m] in [-1, 1] for state x [n].  noise: standard normal [m]."""
         steps = max(self._horizon, self._t + 1)
-        step = self._replan(self._receding, self._planning, x, self._t, steps, self._memory)
+        step = self._replan(self._receding, self._planning, x, self._t, steps, self._memory, self._quick)
         self._t, self._memory, self.status = self._t + 1, step.memory, step.status
         self.failures += step.plan is None
         return (step.action + self.settings.plan_noise * noise).clip(-1.0, 1.0)
@@ -272,6 +344,13 @@ def restore_reported(planner: Planner, facts: dict[str, Any]) -> None:
     for name in REPORTED:
         setattr(planner, name, facts.get(name, getattr(planner, name)))
     planner.status = Status(planner.status)
+
+
+def _usable(step: ImprovementStep) -> bool:
+    """Return whether a step can be used. One that stays within the bound without reaching it (BOUND_UNMET) can."""
+    parts = (*step.controller, step.expected_new, *([] if step.kl is None else [step.kl]))
+    good = step.status.good or step.status == Status.BOUND_UNMET
+    return good and all(bool(np.isfinite(part).all()) for part in parts)
 
 
 def _ilqg(settings: PlannerSettings, known: KnownDynamics, action_dim: int) -> IlqgPlanner:

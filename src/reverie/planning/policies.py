@@ -1,6 +1,7 @@
 """Policies that follow plans in real environments: one plan for the whole episode, or a new plan at each step."""
 
 import collections
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -106,11 +107,18 @@ class FeedbackPolicy(PlanPolicy):
 
 
 def replan(
-    settings: mpc.MPCOptions, planning: PlanningProblem, x: np.ndarray, t: int, steps: int, memory: mpc.Memory
+    settings: mpc.MPCOptions,
+    planning: PlanningProblem,
+    x: np.ndarray,
+    t: int,
+    steps: int,
+    memory: mpc.Memory,
+    quick: bool = False,
 ) -> mpc.MPCStep:
     """Return the step of model predictive control in state x, at step t of an episode of `steps`.
 
     settings: of MPC.  planning: the problem to plan with.  memory: what the previous step returned.
+    quick: search with fewer rollouts, as `ilqg.solve_on_host` does.
     """
 
     def problem_at(t: int, length: int) -> ilqg.Problem:
@@ -120,7 +128,7 @@ def replan(
     def away(x: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
         return planning.simulator.difference(x_hat, x)
 
-    return mpc.act(settings, ilqg.solve_on_host, problem_at, x, t, steps, memory, away)
+    return mpc.act(settings, functools.partial(ilqg.solve_on_host, quick=quick), problem_at, x, t, steps, memory, away)
 
 
 class MPCPolicy(PlanPolicy):

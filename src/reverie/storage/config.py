@@ -23,7 +23,11 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 # Settings that earlier versions did not write down: the setting that they came beside, and the value that acted then.
-ADDED = {"noise_theta": ("noise_scale", 0.15), "domain_version": ("test_seed", 1)}
+ADDED = {
+    "noise_theta": ("noise_scale", 0.15),
+    "plan_search": ("plan_iterations", "thorough"),
+    "domain_version": ("test_seed", 1),
+}
 
 
 def completed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +63,7 @@ class Agent(msgspec.Struct, omit_defaults=True):
         found = completed(self.settings)
         if self.imagination is not None:
             model = self.imagination.model
-            found |= self.imagination.settings | {"model": model.name}
+            found |= completed(self.imagination.settings) | {"model": model.name}
             found |= {f"model.{name}": value for name, value in model.settings.items()}
         return found
 
