@@ -116,11 +116,10 @@ def _reverie(*words: str) -> None:
 
 
 def plot(options: argparse.Namespace) -> None:
-    """Draw the pictures of a study.  The paper's page is that of `reverie report`."""
+    """Draw the pictures of a study.  The paper also has a page, that of `reverie report`."""
     study = find(options.name)
-    if study.commands:
+    if study.commands and not options.pictures:
         _reverie("report", str(options.data / study.name), "-o", "report.html")
-        return
     known = {Path(name).stem: name for name in study.pictures}
     if not known:
         raise ConfigError(f"{study.name} has no pictures; its figures: python -m studies verdict {study.name}")

@@ -116,18 +116,6 @@ def draw_kettle(rows: list[Row], path: Path) -> None:
     plots.save(axes, path)
 
 
-def draw_paper(rows: list[Row], path: Path) -> None:
-    """Draw NAF with the paper's settings on three of the paper's tasks."""
-    panels = plots.panels(3, 10.0)
-    for axes, domain in zip(panels, ("peg", "reacher", "cartpole"), strict=True):
-        for seed, curve in sorted(curves(rows, x="step", experiment=f"paper-{domain}").items()):
-            axes.plot([step / HORIZON for step in curve], list(curve.values()), label=f"seed {seed}")
-        axes.axhline(TABLE1[domain].naf, color=plots.GREY, linestyle="--", linewidth=1, label="the paper's NAF")
-        axes.legend(frameon=False, fontsize=7)
-        plots.label(axes, "episodes", "greedy return", domain)
-    plots.save(panels[0], path)
-
-
 NORMALISATION_STUDY = Study(
     name="normalisation",
     question="Does NAF learn standard tasks, and what does layer normalisation bring?",
@@ -155,7 +143,7 @@ PAPER_STUDY = Study(
     seeds={name: curve.seeds for name, curve in PAPER.items()},
     scored=SCORED,
     minutes=120,
-    quoted=("docs/domains.md", "docs/tour.md"),
+    quoted=("docs/domains.md",),
     columns=COLUMNS,
     key=("experiment", "seed"),
     cells=tuple((name, seed) for name, curve in PAPER.items() for seed in range(curve.seeds)),
@@ -163,5 +151,4 @@ PAPER_STUDY = Study(
     run=_run,
     settings=_settings,
     verdict=lambda rows: _verdict(rows, PAPER),
-    pictures={"tour/paper.png": draw_paper},
 )

@@ -1,20 +1,21 @@
 """The paper's tables and figures: the cells of `reverie reproduce`, its results folder, and its page."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from reverie.experiments.analysis.claims import verdicts
 from reverie.experiments.analysis.statistics import curves
 from reverie.experiments.execution.results_store import ResultsStore
 from reverie.experiments.spec.paper import EXPERIMENTS
+from studies import paper_pictures
 from studies.paper_tables import FOLDER, TABLES
 from studies.study import Row, Study
 
 # What filled the committed folder.  Other episodes or seeds of the same cells would be refused there.
 COMMANDS = (
-    "fig2 --domains reacher_single,gripper_single --variants small-naf,layer-naf,fitted,neural --seeds 5",
+    "fig2 --domains reacher_single --variants small-naf,layer-naf,fitted,neural --seeds 5",
     "table1 --domains peg,cartpole,reacher,swimmer6 --seeds 4",
     "table1 --domains canada2d --variants naf,random --seeds 4",
-    "table1 --domains gripper --variants naf,random --seeds 2",
     "table1 --domains cheetah --seeds 4 --episodes 1000",
     "table2 --domains reacher,canada2d --variants true-naf,true-imagined,true-mpc --seeds 4 --episodes 80",
     "fig3 --domains cartpole,peg --variants naf-p --seeds 4",
@@ -45,4 +46,9 @@ STUDY = Study(
     commands=tuple(f"reproduce {words}" for words in COMMANDS),
     tables=TABLES,
     verdict=_verdict,
+    pictures={
+        "tour/precision.png": partial(paper_pictures.draw, paper_pictures.PRECISION),
+        "tour/locomotion.png": partial(paper_pictures.draw, paper_pictures.LOCOMOTION),
+        "tour/models.png": partial(paper_pictures.draw, paper_pictures.MODELS),
+    },
 )
