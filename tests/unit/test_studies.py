@@ -228,12 +228,17 @@ def test_help_names_the_verbs(capsys):
     assert all(verb in printed for verb in ("list", "run", "plot", "tables", "verdict"))
 
 
-@pytest.mark.parametrize("name", ["normalisation", "naf-paper", "imagine", "critique", "pilqr-halves", "dyna"])
+@pytest.mark.parametrize("name", ["normalisation", "imagine", "critique", "pilqr-halves", "dyna"])
 def test_plot_draws_every_picture_from_the_data(name, tmp_path, capsys):
     assert main(["plot", name, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.split()
     assert [Path(line) for line in printed] == [tmp_path / picture for picture in STUDIES[name].pictures]
     assert all(Path(line).read_bytes().startswith(b"\x89PNG") for line in printed)
+
+
+def test_the_papers_pictures_are_drawn_by_name(tmp_path, capsys):
+    assert main(["plot", "paper", "precision", "models", "--out", str(tmp_path)]) == 0
+    assert [Path(line).name for line in capsys.readouterr().out.split()] == ["precision.png", "models.png"]
 
 
 def test_the_setting_files_say_what_the_variants_are():
