@@ -171,7 +171,7 @@ def test_table_2_and_figure_2_compare_with_plain_naf(tmp_path):
     assert cheetah[0] == ["NAF", "7 [7, 7]", "7", "20", "580", None, "2", "20"]
     assert cheetah[1][1:] == ["8 [8, 8]", "7.29", "10", "740", "1 [1, 1]", "3", "20"]
     gripper, reacher = table_of(sections, "gripper_single"), table_of(sections, "reacher_single")
-    assert [row[0] for row in gripper.rows] == ["NAF", "imagination, linear models"]
+    assert [row[0] for row in gripper.rows] == ["NAF", "imagination, linear models, pooled prior of strength 10"]
     assert gripper.rows[0][1:] == ["4 [4, 4]", "4 [4, 4]", "1 [1, 1]", "2", "40"]
     assert gripper.rows[1][1:] == ["4 [4, 4]", "5 [5, 5]", "2 [2, 2]", "2", "40"]
     assert [row[3] for row in reacher.rows] == [None]
