@@ -135,7 +135,7 @@ def compilers(
     agent: Agent,
     minibatches_per_real: int,
     diagnosed: int,
-) -> dict[str, Callable[[], None]]:
+) -> dict[str, Callable[[], object]]:
     """Return, by name, the functions that compile updates and the diagnosis of metrics.
 
     They run each program once, on zeros: the first call of a compiled program takes several times as long as the next.
