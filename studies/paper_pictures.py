@@ -61,7 +61,7 @@ def draw(panels: Sequence[Panel], rows: list[Row], path: Path) -> None:
             axes.set_xscale("log")  # the paper's runs are many times longer
         axes.legend(frameon=False, fontsize=7)
         plots.label(axes, "real episodes", "greedy return", panel.title or panel.domain)
-    plots.save(all_axes[0], path)
+    plots.save(all_axes[0], path, dpi=80)
 
 
 def _curve(axes: plots.Axes, curve: Curve, label: str, colour: str) -> None:
