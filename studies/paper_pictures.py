@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reverie.experiments.analysis.statistics import Curve, banded, curves
-from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.analysis.statistics import Curve, banded
 from reverie.experiments.spec.paper_numbers import TABLE1, TABLE2
 from studies import plots
-from studies.store import DATA
+from studies.paper_tables import found
 from studies.study import Row
 
 PANEL = 3.5  # inches
@@ -49,12 +48,11 @@ def draw(panels: Sequence[Panel], rows: list[Row], path: Path) -> None:
     Dashed lines are the paper's scores of table 1.  Crosses are those of table 2, at the paper's numbers of episodes.
     """
     del rows
-    found = curves(ResultsStore(DATA / "paper"))
-    shown = [panel for panel in panels if any((panel.domain, name) in found for name in panel.variants)]
+    shown = [panel for panel in panels if any((panel.domain, name) in found() for name in panel.variants)]
     all_axes = plots.panels(len(shown), PANEL * len(shown))
     for axes, panel in zip(all_axes, shown, strict=True):
         for name, (label, colour) in panel.variants.items():
-            if (curve := found.get((panel.domain, name))) is not None:
+            if (curve := found().get((panel.domain, name))) is not None:
                 _curve(axes, curve, label, colour)
             _paper(axes, panel.domain, name, label, colour)
         if any((panel.domain, name) in TABLE2 for name in panel.variants):

@@ -1,7 +1,7 @@
 """What verdicts calculate from a study's rows."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,20 @@ def finite(facts: Any) -> Any:
     if isinstance(facts, list | tuple):
         return [finite(value) for value in facts]
     return None if isinstance(facts, float) and not math.isfinite(facts) else facts
+
+
+def medians(name: str, found: Sequence[tuple[float, bool]]) -> Row:
+    """Return the median (in the column `name`) and quartiles of errors, and how many failed.  found: (error, failed)."""
+    values = np.percentile([error for error, _ in found], (50, 25, 75), method="nearest")
+    columns = zip((name, "lower_quartile", "upper_quartile"), values, strict=True)
+    row: Row = {column: float(f"{value:.4g}") for column, value in columns}
+    return row | {"failed": sum(failed for _, failed in found), "repetitions": len(found)}
+
+
+def by_episodes(rows: Iterable[Row], column: str) -> str:
+    """Return the values of a column after fits to more and more episodes, in words."""
+    found = {row["episodes"]: row[column] for row in rows}
+    return ", ".join(f"{found[n]:g} from {n}" for n in sorted(found))
 
 
 def spread(values: Iterable[float]) -> str:

@@ -18,7 +18,7 @@ from reverie.models.linear_gaussian import LinearGaussian
 from reverie.models.neural import Neural
 from reverie.models.prediction_errors import report
 from studies.study import Row, Study
-from studies.summaries import where
+from studies.summaries import by_episodes, medians, where
 
 STEPS, HISTORY, HELD_OUT, REPETITIONS = 150, 20, 10, 10
 EPISODES, LENGTHS = (3, 5, 10, 20), (1, 5, 10)
@@ -105,10 +105,7 @@ def _run(task: str) -> Iterator[Row]:
         for name, episodes, steps, error, failed in repeat(task, seed):
             by_case.setdefault((name, episodes, steps), []).append((error, failed))
     for (model, episodes, steps), found in sorted(by_case.items()):
-        low, middle, high = np.percentile([error for error, _ in found], (25, 50, 75), method="nearest")
-        row = {"model": model, "episodes": episodes, "steps": steps, "nrmse": float(f"{middle:.4g}")}
-        row |= {"lower_quartile": float(f"{low:.4g}"), "upper_quartile": float(f"{high:.4g}")}
-        yield row | {"failed": sum(failed for _, failed in found), "repetitions": len(found)}
+        yield {"model": model, "episodes": episodes, "steps": steps} | medians("nrmse", found)
 
 
 def _settings(stem: str) -> dict[str, Any]:
@@ -124,8 +121,7 @@ def _verdict(rows: list[Row]) -> Iterator[str]:
         mine = where(rows, world=task, steps=5)
         yield f"{task}:"
         for model in dict.fromkeys(row["model"] for row in mine):
-            errors = {row["episodes"]: row["nrmse"] for row in where(mine, model=model)}
-            yield f"  {model:28} " + ", ".join(f"{errors[n]:g} from {n}" for n in sorted(errors))
+            yield f"  {model:28} {by_episodes(where(mine, model=model), 'nrmse')}"
 
 
 STUDY = Study(

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.linalg import expm
 
 from reverie.core.dynamics import Episode
 from reverie.models.linear_gaussian import LinearGaussian
 from studies.study import Row, Study
-from studies.summaries import where
+from studies.summaries import by_episodes, medians, where
 
 STATES, ACTIONS, STEPS, HISTORY, REPETITIONS = 4, 2, 40, 20, 10
 EPISODES = (3, 5, 10, 20)
@@ -31,14 +32,8 @@ def plant(generator: np.random.Generator) -> np.ndarray:
         return np.sin(phase + generator.uniform(0, 2 * np.pi, shape)) * generator.normal(0, 1, shape)
 
     root = wave(STATES, STATES)
-    A = np.array([_turned(TURN * (each - each.T) / 2) for each in root])
+    A = expm(TURN * (root - root.swapaxes(1, 2)) / 2)  # rotations, since their generators are skew-symmetric
     return np.concatenate([0.95 * A, wave(STATES, ACTIONS)], axis=2)
-
-
-def _turned(skew: np.ndarray) -> np.ndarray:
-    """Return the rotation exp(S) of a skew-symmetric S [n, n]."""
-    values, vectors = np.linalg.eig(skew)
-    return np.real(vectors @ np.diag(np.exp(values)) @ np.linalg.inv(vectors))
 
 
 def drive(F: np.ndarray, generator: np.random.Generator) -> Episode:
@@ -84,10 +79,7 @@ def _run(task: str) -> Iterator[Row]:
         for name, episodes, error, failed in repeat(seed):
             by_case.setdefault((name, episodes), []).append((error, failed))
     for (model, episodes), found in by_case.items():
-        low, middle, high = np.percentile([error for error, _ in found], (25, 50, 75), method="nearest")
-        row = {"model": model, "episodes": episodes, "error": float(f"{middle:.4g}")}
-        row |= {"lower_quartile": float(f"{low:.4g}"), "upper_quartile": float(f"{high:.4g}")}
-        yield row | {"failed": sum(failed for _, failed in found), "repetitions": len(found)}
+        yield {"model": model, "episodes": episodes} | medians("error", found)
 
 
 def _settings(stem: str) -> dict[str, Any]:
@@ -100,8 +92,7 @@ def _settings(stem: str) -> dict[str, Any]:
 def _verdict(rows: list[Row]) -> Iterator[str]:
     yield f"Error of F over the best constant's, median of {REPETITIONS} plants, by episodes of the fit"
     for model in dict.fromkeys(row["model"] for row in rows):
-        errors = {row["episodes"]: row["error"] for row in where(rows, model=model)}
-        yield f"  {model:22} " + ", ".join(f"{errors[n]:g} from {n}" for n in sorted(errors))
+        yield f"  {model:22} {by_episodes(where(rows, model=model), 'error')}"
 
 
 STUDY = Study(
