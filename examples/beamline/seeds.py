@@ -24,6 +24,7 @@ from examples.beamline.alignment import Verification, verify
 from examples.beamline.link import Link
 from examples.beamline.machine import Machine
 from examples.beamline.server import Service, serve
+from reverie.maths.bootstrap import interval
 
 POINTS = (100, 200, 300, 400, 500)
 SPEED = 20.0
@@ -66,15 +67,18 @@ def needed(rows: list[dict[str, str]], logged: str, level: int) -> np.ndarray:
 
 def summary(rows: list[dict[str, str]]) -> Iterator[str]:
     """Yield, for each log of a table, how many real points were needed beside those without one, seed by seed."""
-    generator = np.random.default_rng(0)
     for logged in sorted({row["logged"] for row in rows} - {"0"}, key=int):
         for level in LEVELS:
             without, with_log = needed(rows, "0", level), needed(rows, logged, level)
-            drawn = generator.integers(0, len(without), (10_000, len(without)))
-            low, high = np.percentile(with_log[drawn].mean(1) / without[drawn].mean(1), (2.5, 97.5))
+
+            def ratio(seeds: np.ndarray, one: np.ndarray = with_log, other: np.ndarray = without) -> np.ndarray:
+                return one[seeds].mean(-1) / other[seeds].mean(-1)
+
+            seeds = np.arange(len(without))
+            low, high = interval(ratio, [seeds], np.random.default_rng(0))
             yield (
                 f"{level} aligned: {without.mean():.0f} points without a log, {with_log.mean():.0f} with {logged} logged "
-                f"ones; ratio {with_log.mean() / without.mean():.2f} ({low:.2f} ... {high:.2f})"
+                f"ones; ratio {ratio(seeds):.2f} ({low:.2f} ... {high:.2f})"
             )
 
 
