@@ -26,16 +26,14 @@ def clock(peers: Sequence[str], rounds: int) -> dict[str, Any]:
     return {"unit": f"ticks of {1e3 * PERIOD:g} ms", "rows": rows, "ask_and_tell": _calls(rounds)}
 
 
-def _learner(**changes: Any) -> Learner:
-    return Learner(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 200} | changes)), spec=CHEETAH)
+def _learner(clock: Clock | None = None, **changes: Any) -> Learner:
+    return Learner(ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 200} | changes)), spec=CHEETAH, clock=clock)
 
 
 def paced(mode: str, rounds: int) -> dict[str, Any]:
     """Drive a learner at 50 Hz for `rounds` times 100 ticks; return what was missed, and how long `ask` took."""
     generator, asks = np.random.default_rng(0), []
-    with Learner(
-        ALGORITHMS["naf"](**(SETTINGS | {"warmup_steps": 200, "update_after": mode})), spec=CHEETAH, clock=Clock(PERIOD)
-    ) as learner:
+    with _learner(Clock(PERIOD), update_after=mode) as learner:
         learner.compile()
         observation, start = generator.standard_normal(N), time.perf_counter()
         for tick in range(rounds * TICKS):

@@ -44,7 +44,8 @@ class LoggedExperience:
         rows = found.rows(agent.spec)
         if not len(rows):
             raise ConfigError(f"no logged transition of {settings.source} has an action within the bounds")
-        self.settings, self._found, self._spec = settings, found, agent.spec
+        self.settings, self._found = settings, found
+        self._replaces_warmup = not still_actuators(found.actions, agent.spec)
         self.replay = Replay(len(rows), rows.shape[1])
         self.replay.extend(rows)
         self.generator = np.random.default_rng(seed_of(seed, LOGGED))
@@ -57,7 +58,7 @@ class LoggedExperience:
 
     def warmup_steps(self, steps: int) -> int:
         """Return the number of random actions at the start beside this log, of `steps` without one."""
-        return round((1 - self.settings.share) * steps) if still_actuators(self._found.actions, self._spec) else 0
+        return 0 if self._replaces_warmup else round((1 - self.settings.share) * steps)
 
     @property
     def rewards(self) -> np.ndarray:
