@@ -1,5 +1,7 @@
 """What is left of a tick, which ticks were missed and by whom, with a clock of the test's own."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,24 @@ def tick(time, ticks, move=0.2, learn=0.0, pause=None, last=False):
     time.pass_by(learn)
     ticks.done(last)
     time.pass_by(max(0.0, began + ticks.clock.period - time.now) if pause is None else pause)
+
+
+def full_tick(time, ticks, slices, move=0.0, need=0.0):
+    """One turn in which learning uses all that is left; return whether it began late.
+
+    slices: lengths of the next ones.  need: what the program needs after it was told.
+    """
+    before, began = sum(missed(ticks)), time.now
+    ticks.asked()
+    late = sum(missed(ticks)) > before
+    ticks.acted()
+    time.pass_by(move)
+    ticks.outcome()
+    while ticks.fits():
+        ticks.timed(lambda: time.pass_by(next(slices)))
+    ticks.done(False)
+    time.pass_by(max(need, began + ticks.clock.period - time.now))
+    return late
 
 
 def missed(ticks):
@@ -115,38 +135,17 @@ def test_one_slow_slice_does_not_end_learning_within_ticks(usual):
 
 def test_the_reserve_learns_from_ticks_late_and_in_time():
     time, ticks = ticks_of()
-    need = 0.4  # of the program, between tell and the next ask
-    late = []
-    for _ in range(400):
-        before, began = ticks.ours, time.now
-        ticks.asked()
-        late.append(ticks.ours > before)
-        ticks.acted()
-        time.pass_by(0.1)
-        ticks.outcome()
-        while ticks.fits():
-            ticks.timed(lambda: time.pass_by(0.01))
-        ticks.done(False)
-        time.pass_by(max(need, began + 1.0 - time.now))
+    late = [full_tick(time, ticks, itertools.repeat(0.01), move=0.1, need=0.4) for _ in range(400)]
     assert sum(late[:20]) >= 1, "it cannot know at first"
     assert sum(late[20:]) <= 4, "then it leaves the time that is needed"
-    assert time.now < 400 * 1.05
+    assert ticks.machine == 0 and time.now < 400 * 1.05
 
 
 def test_the_reserve_tries_to_shrink_ever_more_rarely():
     time, ticks = ticks_of()
-    generator = np.random.default_rng(0)
-    lengths = iter(generator.uniform(0.08, 0.1, 10**6))
-    for _ in range(100_000):  # the program needs .33 after each `tell`, and learning would use all that is left
-        tick_began = time.now
-        ticks.asked()
-        ticks.acted()
-        time.pass_by(0.1)
-        ticks.outcome()
-        while ticks.fits():
-            ticks.timed(lambda: time.pass_by(next(lengths)))
-        ticks.done(False)
-        time.pass_by(max(0.33, tick_began + 1.0 - time.now))
+    slices = iter(np.random.default_rng(0).uniform(0.08, 0.1, 10**6))
+    for _ in range(100_000):
+        full_tick(time, ticks, slices, move=0.1, need=0.33)
     assert 1 <= ticks.ours <= 50 and ticks.machine == 0, "at most one tick in 2,000"
 
 
@@ -161,17 +160,8 @@ def test_a_program_that_wakes_up_late_is_not_ours():
 
 def test_a_program_that_comes_to_need_more_time_gets_it():
     time, ticks = ticks_of()
-    late = []
-    for turn in range(1000):
-        began, before = time.now, ticks.ours + ticks.machine
-        ticks.asked()
-        late.append(ticks.ours + ticks.machine > before)
-        ticks.acted()
-        ticks.outcome()
-        while ticks.fits():
-            ticks.timed(lambda: time.pass_by(0.02))
-        ticks.done(False)
-        time.pass_by(max(0.5 if turn >= 500 else 0.0, began + 1.0 - time.now))
+    slices = itertools.repeat(0.02)
+    late = [full_tick(time, ticks, slices, need=0.5 if turn >= 500 else 0.0) for turn in range(1000)]
     assert sum(late[:500]) == 0 and 1 <= sum(late[500:600]) <= 60 and sum(late[600:]) <= 4
 
 
