@@ -221,6 +221,15 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_cost(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("variants", "cells"),
+    [("naf", 1 + 18), ("random,ddpg", 2 + 18), ("naf-0.001-none-0.3", 1), ("naf-0.01-none-1,ddpg", 1 + 1 + 18)],
+)
+def test_a_search_is_of_the_agents_and_configurations_that_are_named(tmp_path, variants, cells):
+    search = ["reproduce", "table1", "--search", "--dry-run", "--domains", "peg", "--seeds", "1", "--out", tmp_path]
+    assert one_object(*search, "--first-seed", "100", "--variants", variants)["cells"] == cells
+
+
 @pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX's, of Ray's processes: they exec at once
 def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(whole, tmp_path):
     ray = pytest.importorskip("ray")

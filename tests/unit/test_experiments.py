@@ -49,6 +49,11 @@ def test_episodes_can_be_fewer_and_who_acts_at_random_is_scored_once():
     assert [c.episodes for c in cells_of(PANELS, 1, episodes=20)] == [20, 20, 10, 20]
 
 
+def test_seeds_may_begin_anywhere():
+    found = cells_of(PANELS, 2, first_seed=100)
+    assert [c._replace(seed=c.seed - 100) for c in found] == cells_of(PANELS, 2)
+
+
 def test_figures_share_the_cells_of_tables():
     table1, table2 = cells("table1"), cells("table2")
     assert len(table1) == 30 and len(table2) == 15

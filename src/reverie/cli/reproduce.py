@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--domains", type=types.names, default=[], metavar="reacher,peg", help="only these (all)")
     parser.add_argument("--variants", type=types.names, default=[], metavar="naf,ddpg", help="only these (all)")
     parser.add_argument(
-        "--seeds", type=types.up_to(10_000, least=1), default=5, metavar="N", help="seeds 0 to N - 1 (5)"
+        "--seeds", type=types.up_to(10_000, least=1), default=5, metavar="N", help="number of seeds (5)"
+    )
+    parser.add_argument(
+        "--first-seed", type=types.up_to(2**32 - 10_001), default=0, metavar="N", help="the first of the seeds (0)"
     )
     parser.add_argument(
         "--episodes", type=types.up_to(10**8, least=1), metavar="N", help="real episodes of a cell (as in the paper)"

@@ -18,7 +18,7 @@ from reverie.experiments.execution.results_store import Key, ResultsStore, RunRe
 from reverie.experiments.execution.time_estimates import estimates
 from reverie.experiments.execution.worker import episodes_done
 from reverie.experiments.spec.declaration import RunSpec, cells_of
-from reverie.experiments.spec.hyperparameter_search import searched
+from reverie.experiments.spec.hyperparameter_search import AGENTS, configurations, searched
 from reverie.experiments.spec.paper import EXPERIMENTS
 from reverie.report.multi_progress import MultiProgress, duration
 
@@ -56,15 +56,15 @@ def reproduce(options: Any) -> int:
 def _cells(options: Any) -> list[RunSpec]:
     names = list(EXPERIMENTS) if options.experiment == "all" else [options.experiment]
     panels = [panel for name in names for panel in EXPERIMENTS[name].panels]
-    panels = chosen(panels, options.domains, options.variants)
+    variants = list(options.variants)
     if options.search:
-        found = [panel for panel in map(searched, panels) if panel.variants]
-        if not found:
-            raise ConfigError(
-                "--search tries settings of naf and ddpg, and neither is among these cells; table1 has both"
-            )
-        panels += found
-    return cells_of(panels, options.seeds, options.episodes)
+        panels += [searched(panel) for panel in panels]
+        variants += [c.name for agent in AGENTS if agent in variants for c in configurations(agent)]
+    panels = chosen(panels, options.domains, variants)
+    tried = {c.name for agent in AGENTS for c in configurations(agent)}
+    if options.search and not any(variant.name in tried for panel in panels for variant in panel.variants):
+        raise ConfigError("--search tries settings of naf and ddpg, and neither is among these cells; table1 has both")
+    return cells_of(panels, options.seeds, options.episodes, options.first_seed)
 
 
 def _plan(

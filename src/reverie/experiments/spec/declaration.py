@@ -75,14 +75,16 @@ class RunSpec(NamedTuple):
         return WORKER
 
 
-def cells_of(panels: Iterable[DomainExperiment], seeds: int, episodes: int | None = None) -> list[RunSpec]:
-    """Return the cells of some panels. Each cell is returned once, because figures share them; seed 0 comes first.
+def cells_of(
+    panels: Iterable[DomainExperiment], seeds: int, episodes: int | None = None, first_seed: int = 0
+) -> list[RunSpec]:
+    """Return the cells of some panels. Each cell is returned once, because figures share them; the first seed comes first.
 
-    seeds: number of seeds.  episodes: number of real episodes instead of the panels' own.
+    seeds: number of seeds, from `first_seed` on.  episodes: number of real episodes instead of the panels' own.
     """
     found: dict[tuple[str, str, int], RunSpec] = {}
     panels = list(panels)
-    for seed in range(seeds):
+    for seed in range(first_seed, first_seed + seeds):
         for panel in panels:
             for variant in panel.variants:
                 length = panel.every if variant.agent == RANDOM else episodes or panel.episodes  # it does not learn
