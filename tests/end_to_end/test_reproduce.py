@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from commands import done, one_object, refusal, reverie
@@ -219,6 +220,25 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_cost(tmp_path):
     search = one_object("reproduce", "table1", "--search", "--dry-run", "--domains", "peg", "--out", tmp_path / "out")
     assert search["cells"] == 5 * (3 + 2 * 18)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_score_that_is_no_number_is_a_result(tmp_path):
+    """A walker that falls is never seen at the end of an episode, where rest is measured."""
+    facts = one_object(
+        "reproduce",
+        "table1",
+        "--domains",
+        "walker2d",
+        "--variants",
+        "random",
+        "--seeds",
+        "1",
+        "--out",
+        tmp_path / "out",
+    )
+    assert facts["done"] == facts["cells"] == 1
+    (row,) = ResultsStore(tmp_path / "out").scores["walker2d", "random", 0]
+    assert np.isnan(row["rest_speed"]) and np.isfinite(row["return_mean"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from reverie.core.interrupts import EXIT_STATUS, raise_if_interrupted
 from reverie.experiments.execution.cells import Cell, OnRow, worker_of
 from reverie.experiments.execution.process_pool import ProcessPool
 from reverie.experiments.spec.declaration import PINNED
-from reverie.storage.reading import decode
+from reverie.storage.reading import loose
 
 RETRIES = 2  # of a cell whose process was killed
 LOOK = 0.2  # seconds between looks for an interrupt
@@ -60,7 +60,7 @@ def _work(pool: ProcessPool, cell: Cell, folder: Path, put: _Put) -> None:
         error, tries = "", 1 + RETRIES
         while tries and not pool.is_closed:
             command = [sys.executable, "-m", cell.worker, str(folder)]
-            status, error = pool.run(command, os.environ | PINNED, lambda line: put(cell, decode(line, dict[str, Any])))
+            status, error = pool.run(command, os.environ | PINNED, lambda line: put(cell, loose(line)))
             tries = tries - 1 if status < 0 or status == EXIT_STATUS else 0
         if not pool.is_closed:
             put(cell, _Ended(worker.collect(folder, error)))
