@@ -71,7 +71,7 @@ def run(domain: str) -> Iterator[Row]:
                 for actuator in range(len(mean)):
                     tries = np.tile(mean, (len(GRID), 1))
                     tries[:, actuator] = GRID
-                    values = np.array([value(simulator, policy, x, u, left, agent.discount) for u in tries])
+                    values = np.array([value(simulator, policy, x, u, left, agent.discount_factor) for u in tries])
                     explained, lost, convex = fitted(values)
                     row = {"start": start, "step": step, "actuator": actuator, "span": round(float(np.ptp(values)), 6)}
                     yield row | {"explained": explained, "lost": lost, "convex": str(convex)}

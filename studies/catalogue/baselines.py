@@ -72,7 +72,7 @@ def _theirs(contest: Contest, seed: int) -> tuple[Learn, Greedy]:
 
     def scaled() -> gym.Env:
         env = gym.make(contest.env)
-        return gym.wrappers.TransformReward(env, lambda r: config.reward_scale * r)
+        return gym.wrappers.TransformReward(env, lambda r: config.fixed_reward_scale * r)
 
     envs = make_vec_env(scaled, n_envs=config.requirements.worlds, seed=seed)
     settings = peer_settings(contest.algorithm, config) | {"device": "cpu", "seed": seed}

@@ -406,9 +406,9 @@ def test_a_crash_between_renames_leaves_one_that_is_whole(moment, go_back, tmp_p
 # ---- what is seen while learning
 
 
-def health(discount=0.9, scale=1.0):
+def health(discount=0.9):
     spec = EnvSpec(1, [-1.0], [1.0])
-    agent = rv.NAF(discount=discount, reward_scale=scale, hidden=(4,)).build(spec)
+    agent = rv.NAF(discount=discount, hidden=(4,)).build(spec)
     found = Health(agent)
     for reward in (-2.0, 3.0):
         found.see(np.array([0, 0, reward, 1, 0], np.float32))
@@ -433,23 +433,19 @@ WELL = Symptoms(0, 0.2, 0.0, 0.0)
 def test_what_lasts_is_said_once(value, now, kind):
     found = health()
     for row in range(3 * PATIENCE):
-        columns = found.judge({"step": 200 * row, "episode": row, "value_mean": value}, now)
+        columns = found.judge({"step": 200 * row, "episode": row, "value_mean": value}, now, 1.0)
         assert (columns["value_excess"] > 0.1) == (kind == "value")
     assert [notice.kind for notice in found.taken()] == [kind] * (kind is not None)
     assert found.problems() == [kind] * (kind is not None)
-    found.judge({"step": 1, "episode": 1, "value_mean": 0.0}, WELL)
+    found.judge({"step": 1, "episode": 1, "value_mean": 0.0}, WELL, 1.0)
     assert not found.problems()
 
 
 def test_an_entropy_bonus_is_no_excess():
     found = health()
-    assert (
-        found.judge({"step": 1, "episode": 1, "value_mean": 40.0, "entropy": 1.0, "temperature": 1.0}, WELL)[
-            "value_excess"
-        ]
-        == 0
-    )
-    assert found.judge({"step": 1, "episode": 1, "value_mean": 40.0, "entropy": 1.0}, WELL)["value_excess"] > 0.1
+    row = {"step": 1, "episode": 1, "value_mean": 40.0, "entropy": 1.0}
+    assert found.judge(row | {"temperature": 1.0}, WELL, 1.0)["value_excess"] == 0
+    assert found.judge(row, WELL, 1.0)["value_excess"] > 0.1
 
 
 @every_algorithm

@@ -72,7 +72,12 @@ def test_odd_but_usable_spaces_are_well():
             "note",
             "rewards reach 5e+03: set reward_scale",
         ),
-        (lambda: Probe(reward=lambda k, o, u: 1e-4 * u), "values", "note", "set reward_scale so that they are about 1"),
+        (
+            lambda: Probe(reward=lambda k, o, u: 1e-4 * u),
+            "values",
+            "note",
+            "set reward_scale so that they are about 1, or to auto",
+        ),
         (lambda: Probe(length=150), "values", "note", "observations reach 150: set observation_normalisation=true"),
         (lambda: Faulty("observation", at=7), "values", "wrong", "the observation of step 7 holds nan at index 1"),
         (lambda: Faulty("reward", at=7), "values", "wrong", "the reward of step 7 is inf"),

@@ -51,7 +51,7 @@ class DDPG(DeterministicPolicySettings):
     def build(self, spec: EnvSpec) -> Agent:
         """Return DDPG's pure functions for an environment of `spec`."""
         require_continuous(spec, "ddpg")
-        return _build(self, spec)
+        return _build(self.for_spec(spec), spec)
 
 
 class Target(TypedDict):
@@ -182,7 +182,7 @@ def update_once(
     kind = config.normalisation
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
     after = next_value(state.target, state.moments, x_next, kind)
-    y = updates.td_target(batch, after, config.discount, config.reward_scale)
+    y = updates.td_target(batch, after, config.discount_factor, config.fixed_reward_scale)
     critic, critic_optimiser, error, q_mean = update_critic(optimiser, state, x, batch.action, y, kind)
     actor, actor_optimiser, _, used = update_actor(optimiser, state, critic, x, kind)
     moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)

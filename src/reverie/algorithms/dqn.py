@@ -77,7 +77,7 @@ class DQN(OffPolicySettings):
     def build(self, spec: EnvSpec) -> Agent:
         """Return DQN's pure functions for an environment of `spec`."""
         require_discrete(spec, "dqn")
-        return _build(self, spec)
+        return _build(self.for_spec(spec), spec)
 
 
 class DQNState(NamedTuple):
@@ -165,7 +165,7 @@ def update_once(
     kind = config.normalisation
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
     after = next_value(state.params, state.target, state.moments, x_next, config.double, kind)
-    y = updates.td_target(batch, after, config.discount, config.reward_scale)
+    y = updates.td_target(batch, after, config.discount_factor, config.fixed_reward_scale)
     given = (state.moments, x, batch.action, y, config.huber, kind)
     params, opt_state, error, (used, q_mean) = updates.gradient_step(
         q_loss, optimiser, state.params, state.optimiser, *given

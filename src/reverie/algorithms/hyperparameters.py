@@ -1,15 +1,30 @@
 """Hyper-parameters that algorithms share, their meaning and their checks."""
 
 import dataclasses
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from reverie.algorithms.tuned import TUNED, TUNED_PER_AGENT
 from reverie.core.agent import DataRequirements, UpdateAfter
 from reverie.core.checked_settings import Settings
+from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
 from reverie.maths.exploration import Noise
 from reverie.maths.networks import Normalisation
 from reverie.maths.noises import NOISES
+
+DISCOUNT = 0.99  # where nothing limits an episode
+LEAST_DISCOUNT, MOST_DISCOUNT = 0.95, 0.995
+EPISODE_SHARE = 5  # the effective horizon 1/(1 - γ) is an episode's length over this number
+
+
+def discount_for(steps: int | None) -> float:
+    """Return a discount for episodes of at most so many steps.  Hansen et al. 2024, TD-MPC2, appendix H.
+
+    The effective horizon 1/(1 - γ) is a fifth of an episode, and γ is within [.95, .995].  None: .99.
+    """
+    if steps is None:
+        return DISCOUNT
+    return min(max(1.0 - EPISODE_SHARE / steps, LEAST_DISCOUNT), MOST_DISCOUNT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,27 +33,46 @@ class AlgorithmSettings(Settings):
 
     learning_rate: float = 1e-3
     """Adam's step size, for all networks."""
-    discount: float = 0.99
-    """γ, per step."""
+    discount: float | Literal["auto"] = DISCOUNT
+    """γ, per step.  "auto": 1 - 5/T for episodes of at most T steps, within [.95, .995]; .99 where nothing limits them."""
     hidden: tuple[int, ...] = (200, 200)
     """Units of each hidden layer."""
     observation_normalisation: bool = False
     """Standardise observations by running moments."""
-    reward_scale: float = 1.0
-    """Multiplies rewards inside the update only: stored and reported rewards stay as they are."""
+    reward_scale: float | Literal["auto"] = 1.0
+    """Multiplies rewards inside the update only: stored and reported rewards stay as they are.  "auto": 1 over the running
+    standard deviation of discounted returns."""
 
     def __post_init__(self):
         super().__post_init__()
-        self.require_positive("learning_rate", "reward_scale")
-        self.require_share("discount", zero=True)
+        scales = ("learning_rate",) if self.reward_scale == "auto" else ("learning_rate", "reward_scale")
+        self.require_positive(*scales)
+        if self.discount != "auto":
+            self.require_share("discount", zero=True)
         if any(units < 1 for units in self.hidden):
             raise ConfigError(f"hidden is {self.hidden}; every layer needs at least 1 unit")
 
     @property
+    def discount_factor(self) -> float:
+        """γ as a number.  "auto" is that of endless episodes here; `for_spec` knows better."""
+        return DISCOUNT if self.discount == "auto" else self.discount
+
+    @property
+    def fixed_reward_scale(self) -> float:
+        """What an update multiplies rewards by.  With "auto" they are scaled already when it gets them."""
+        return 1.0 if self.reward_scale == "auto" else self.reward_scale
+
+    def for_spec(self, spec: EnvSpec) -> Self:
+        """Return these settings with the discount that they have in an environment of `spec`."""
+        return self.replace(discount=discount_for(spec.max_episode_steps)) if self.discount == "auto" else self
+
+    @property
     def _for_checks(self) -> dict[str, Any]:
         """What checks of learning need to know, as named in `DataRequirements`."""
-        names = ("discount", "reward_scale", "learning_rate", "observation_normalisation")
-        return {name: getattr(self, name) for name in names}
+        names = ("learning_rate", "observation_normalisation")
+        scale = None if self.reward_scale == "auto" else self.reward_scale
+        known = {"discount": self.discount_factor, "reward_scale": scale}
+        return known | {name: getattr(self, name) for name in names}
 
     def require_positive(self, *names: str) -> None:
         """Raise ConfigError where a field is not above 0."""

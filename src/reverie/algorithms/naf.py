@@ -64,7 +64,7 @@ class NAF(DeterministicPolicySettings):
     def build(self, spec: EnvSpec) -> Agent:
         """Return NAF's pure functions for an environment of `spec`."""
         require_continuous(spec, "naf")
-        return _build(self, spec)
+        return _build(self.for_spec(spec), spec)
 
 
 Params: TypeAlias = Mapping[str, Layers]  # trunk (empty when separate), value, mean, lower
@@ -194,9 +194,9 @@ def update_once(
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
     rewards, next_value = state.rewards, value(state.target, state.moments, x_next, config.normalisation, training=True)
     if rewards is not None:  # `value_bound`
-        rewards = track_rewards(rewards, config.reward_scale * batch.reward)
-        next_value = clip_value(next_value, rewards, config.discount)
-    y = updates.td_target(batch, next_value, config.discount, config.reward_scale)
+        rewards = track_rewards(rewards, config.fixed_reward_scale * batch.reward)
+        next_value = clip_value(next_value, rewards, config.discount_factor)
+    y = updates.td_target(batch, next_value, config.discount_factor, config.fixed_reward_scale)
     params, opt_state, error, (used, q_mean) = updates.gradient_step(
         q_loss, optimiser, state.params, state.optimiser,
         state.moments, x, batch.action, y, config.normalisation, config.mean_bound,

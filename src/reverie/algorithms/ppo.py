@@ -98,7 +98,7 @@ class PPO(AlgorithmSettings):
     def build(self, spec: EnvSpec) -> Agent:
         """Return PPO's pure functions for an environment of `spec`."""
         require_continuous(spec, "ppo")
-        return _build(self, spec)
+        return _build(self.for_spec(spec), spec)
 
 
 class Params(TypedDict):
@@ -169,8 +169,8 @@ def rollout_samples(
     x, x_next = (updates.normalise_observation(moments, o) for o in (rollout.observation, rollout.next_observation))
     values = value(params, x)
     advantages = returns.gae(
-        config.reward_scale * rollout.reward,
-        config.discount * rollout.discount,
+        config.fixed_reward_scale * rollout.reward,
+        config.discount_factor * rollout.discount,
         values,
         value(params, x_next),
         goes_on(rollout),

@@ -65,7 +65,7 @@ class SAC(OffPolicySettings):
     def build(self, spec: EnvSpec) -> Agent:
         """Return SAC's pure functions for an environment of `spec`."""
         require_continuous(spec, "sac")
-        return _build(self, spec)
+        return _build(self.for_spec(spec), spec)
 
 
 class LayerMoments(TypedDict):
@@ -259,7 +259,7 @@ def update_once(
     kind, temperature = config.normalisation, jnp.exp(state.log_temperature)
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
     after = soft_value(state.actor, state.target, state.moments, temperature, x_next, k_next, kind)
-    y = updates.td_target(batch, after, config.discount, config.reward_scale)
+    y = updates.td_target(batch, after, config.discount_factor, config.fixed_reward_scale)
 
     critics, opt_critics, error, (used_critics, q_mean) = update_critics(optimiser, state, x, batch.action, y, kind)
     actor, opt_actor, _, (used_actor, log_density) = update_actor(optimiser, state, critics, x, k_actor, kind)

@@ -33,9 +33,14 @@ class DataRequirements(NamedTuple):
     rollout: int = 0
     worlds: int = 1  # E, for on-policy agents: environments that take turns
     discount: float | None = None  # γ; with the reward scale it says which values the rewards allow
-    reward_scale: float = 1.0
+    reward_scale: float | None = 1.0  # None: training scales rewards, by the spread of discounted returns
     learning_rate: float | None = None  # for the advice when learning diverges, as is the next one
     observation_normalisation: bool | None = None  # None: there is no such setting
+
+    @property
+    def first_update(self) -> int:
+        """The earliest step at which learning can begin, if nothing was logged before."""
+        return self.rollout * self.worlds if self.rollout else max(self.warmup_steps + 1, self.batch_size)
 
 
 class Init(Protocol):

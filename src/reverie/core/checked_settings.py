@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from reverie.core.argument_checks import shown
 from reverie.core.errors import ConfigError, unknown
@@ -47,10 +48,13 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
     if name not in hints:
         raise unknown("setting", name, hints)
     hint = hints[name]
+    words, other = _words_and_other(hint)
+    if isinstance(value, str) and value in words:
+        return value
+    if other is not None:
+        hint = other
     try:
-        if get_origin(hint) is Literal:
-            if value in get_args(hint):
-                return value
+        if other is None:
             raise ValueError
         if (known := registry_of(hint)) is not None:
             if isinstance(value, str) and (value in known or ":" in value):
@@ -64,7 +68,22 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
             return tuple(_whole(item) for item in (_parts(value) if isinstance(value, str) else value))
         return _whole(value) if hint is int else _finite(value)
     except Exception:  # a strange object may raise anything
-        raise ConfigError(f"{name} is {shown(value)}; it must be {_wanted(hint)}") from None
+        raise ConfigError(f"{name} is {shown(value)}; it must be {_wanted(hints[name])}") from None
+
+
+def _words_and_other(hint: Any) -> tuple[tuple[str, ...], Any]:
+    """Return the words that a setting may be, and what else it may be: None where it is one of the words.
+
+    hint: a type, a Literal of words, or "one or the other".
+    """
+    if get_origin(hint) is Literal:
+        return get_args(hint), None
+    if get_origin(hint) not in (Union, UnionType):
+        return (), hint
+    kinds = get_args(hint)
+    words = tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
+    (other,) = (kind for kind in kinds if get_origin(kind) is not Literal)
+    return words, other
 
 
 def _parts(text: str) -> list[str]:
@@ -98,8 +117,11 @@ def _finite(value: Any) -> float:
 
 
 def _wanted(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(repr, get_args(hint)))
+    words, other = _words_and_other(hint)
+    if other is None:
+        return "one of " + ", ".join(map(repr, words))
+    if words:
+        return f"{_wanted(other)} or {', '.join(map(repr, words))}"
     if (known := registry_of(hint)) is not None:
         return f"one of {', '.join(map(repr, known))}, or package.module:Class"
     if get_origin(hint) is tuple:

@@ -28,6 +28,7 @@ class EnvSpec:
     observation_low, observation_high: bounds of each number of an observation, if known; learning does not use them.
     observation_names, observation_units, action_names, action_units: a text for each number, for messages, tables and
         files; none, or one for each.  Discrete actions have one name and one unit.
+    max_episode_steps: most steps of an episode; None where nothing limits them, or it is not known.
     Raises SpaceError where there are too few or too many bounds, where a bound or the width of a range is not finite,
     where a range is empty, where there is only one action, or where names are not as many as numbers or not
     different.  Warns of a range a million times as wide as the others.
@@ -46,11 +47,13 @@ class EnvSpec:
     observation_units: Sequence[str] = ()
     action_names: Sequence[str] = ()
     action_units: Sequence[str] = ()
+    max_episode_steps: int | None = None
 
     def __post_init__(self):
         if not isinstance(self.name, str):
             raise SpaceError(f"name is {shown(self.name)}; give text")
-        for field, least in (("observation_dim", 1), ("actions", 0), ("first_action", -MOST)):
+        limit = {} if self.max_episode_steps is None else {"max_episode_steps": 1}
+        for field, least in ({"observation_dim": 1, "actions": 0, "first_action": -MOST} | limit).items():
             try:
                 object.__setattr__(self, field, whole(f"{self.name}: {field}", getattr(self, field), least))
             except ConfigError as error:

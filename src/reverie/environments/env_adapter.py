@@ -4,6 +4,7 @@ Learners see flat float32 observations. Actions that are sent are in the environ
 """
 
 import contextlib
+import dataclasses
 from typing import Any
 
 import gymnasium as gym
@@ -73,7 +74,7 @@ class EnvAdapter:
         else:
             assert discrete is not None
             spec = EnvSpec(size, (), (), name, int(discrete.n), int(discrete.start), parts, *seen)
-        self.spec = names_in(env, spec)
+        self.spec = names_in(env, dataclasses.replace(spec, max_episode_steps=self.time_limit))
         self._border = ClippedValues(name, self.spec.entry)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:

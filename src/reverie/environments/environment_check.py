@@ -168,7 +168,7 @@ def _values(first: _Rollout) -> Finding:
         entries = ", ".join(map(str, constant[:MANY].tolist())) + (", …" if len(constant) > MANY else "")
         notes.append(f"observation entries [{entries}] never change: leave them out")
     if span > EXTREME or (0 < span < 0.01):
-        notes.append(f"rewards reach {span:.3g}: set reward_scale so that they are about 1")
+        notes.append(f"rewards reach {span:.3g}: set reward_scale so that they are about 1, or to auto")
     if float(np.ptp(first.rewards)) == 0.0:
         notes.append(f"every reward is {first.rewards[0]:g}: random actions learn nothing from it")
     if notes:

@@ -222,7 +222,7 @@ def _rewards(data: LogData) -> Finding:
     if len(data) > 1 and float(np.ptp(data.rewards)) == 0.0:
         notes.append(f"every reward is {data.rewards[0]:g}: nothing can be learnt from it")
     elif largest > EXTREME or 0 < largest < 1 / EXTREME:
-        notes.append(f"rewards reach {largest:.3g}: set reward_scale so that they are about 1")
+        notes.append(f"rewards reach {largest:.3g}: set reward_scale so that they are about 1, or to auto")
     return _finding("rewards", notes, f"within ±{largest:.3g}")
 
 

@@ -39,6 +39,7 @@ class Spec(msgspec.Struct, omit_defaults=True):
     observation_units: list[str] = []
     action_names: list[str] = []
     action_units: list[str] = []
+    max_episode_steps: Annotated[int, msgspec.Meta(ge=1, lt=2**31)] | None = None
 
     def __post_init__(self):
         """Raise ValueError where there are too few or too many bounds; observation bounds may be missing."""
@@ -63,8 +64,11 @@ class Spec(msgspec.Struct, omit_defaults=True):
         parts = [Observed(name, kind, list(shape)) for name, kind, shape in spec.observations]
         bounds = list(spec.action_low), list(spec.action_high)
         seen = _finite(spec.observation_low), _finite(spec.observation_high)
-        names = [list(getattr(spec, name)) for name in NAMES]
-        return cls(spec.observation_dim, *bounds, spec.name, spec.actions, spec.first_action, parts, *seen, *names)
+        named = spec.name, spec.actions, spec.first_action
+        made = cls(spec.observation_dim, *bounds, *named, parts, *seen, max_episode_steps=spec.max_episode_steps)
+        for name in NAMES:
+            setattr(made, name, list(getattr(spec, name)))
+        return made
 
     def value(self) -> "EnvSpec":
         """Return the EnvSpec.  Raises SpaceError where the values are invalid."""
@@ -75,9 +79,9 @@ class Spec(msgspec.Struct, omit_defaults=True):
         low = [-math.inf if bound is None else bound for bound in self.observation_low]
         high = [math.inf if bound is None else bound for bound in self.observation_high]
         names = [getattr(self, name) for name in NAMES]
-        return EnvSpec(
-            self.observation_dim, *bounds, self.name, self.actions, self.first_action, parts, low, high, *names
-        )
+        named = self.name, self.actions, self.first_action
+        limit = self.max_episode_steps
+        return EnvSpec(self.observation_dim, *bounds, *named, parts, low, high, *names, max_episode_steps=limit)
 
 
 def _finite(bounds: Sequence[float]) -> list[float | None]:

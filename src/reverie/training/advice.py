@@ -15,13 +15,14 @@ def against_divergence(requirements: DataRequirements, rewards: float = 0.0, obs
     rewards, observations: the largest absolute values seen.  Of the two, only large ones are mentioned, if there are
         any.
     """
-    paid = rewards * requirements.reward_scale
+    scale = requirements.reward_scale
+    paid = 0.0 if scale is None else rewards * scale
     rate = "lower learning_rate" + (
         f" (it is {number(requirements.learning_rate)})" if requirements.learning_rate is not None else ""
     )
     scales = []
-    if paid > USUAL_SIZE or (requirements.reward_scale != 1.0 and observations <= USUAL_SIZE):
-        scales.append((paid, _for_rewards(requirements, rewards)))
+    if scale is not None and (paid > USUAL_SIZE or (scale != 1.0 and observations <= USUAL_SIZE)):
+        scales.append((paid, _for_rewards(scale, rewards)))
     if observations > USUAL_SIZE or paid <= USUAL_SIZE:
         scales.append((observations, for_observations(requirements, observations)))
     largest_first = [clause for _, clause in sorted(scales, key=lambda scale: -scale[0])]
@@ -29,9 +30,9 @@ def against_divergence(requirements: DataRequirements, rewards: float = 0.0, obs
     return f"{', '.join(first)}, or {last}"
 
 
-def _for_rewards(requirements: DataRequirements, largest: float) -> str:
+def _for_rewards(scale: float, largest: float) -> str:
     reach = f"; rewards reach {largest:.3g}" if largest else ""
-    return f"lower reward_scale (it is {number(requirements.reward_scale)}{reach}) or clip rewards"
+    return f"lower reward_scale (it is {number(scale)}{reach}) or clip rewards"
 
 
 def for_observations(requirements: DataRequirements, largest: float = 0.0) -> str:

@@ -89,6 +89,19 @@ class Logged(msgspec.Struct):
     generator: Generator
 
 
+class ReturnStatistics(msgspec.Struct):
+    """State of the scale of rewards."""
+
+    count: Count
+    mean: float
+    squares: Annotated[float, msgspec.Meta(ge=0)]
+    open: list[tuple[Count, float]]  # episodes in progress, and their discounted returns so far
+
+    def __post_init__(self):
+        if not all(map(math.isfinite, (self.mean, self.squares, *(gained for _, gained in self.open)))):
+            raise ValueError("return_scale is not finite")
+
+
 class Facts(msgspec.Struct):
     """What every checkpoint holds."""
 
@@ -111,6 +124,7 @@ class Facts(msgspec.Struct):
     health: Health | None = None
     set_aside: list[tuple[Count, Count]] = []
     logged: Logged | None = None
+    return_scale: ReturnStatistics | None = None
 
     def __post_init__(self):
         before = 0 if self.logged is None else self.logged.pretrained

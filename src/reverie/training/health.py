@@ -90,7 +90,7 @@ class Health:
     """
 
     def __init__(self, agent: Agent, logged: ArrayLike = ()):
-        self._discount, self._scale = agent.requirements.discount, agent.requirements.reward_scale
+        self._discount, self._scale = agent.requirements.discount, 1.0  # scale: of rewards in updates
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
         self._logged = _usual(np.asarray(logged, float))
@@ -158,8 +158,9 @@ class Health:
                 self._clipped.add(name)
                 self.new.append(Notice(step, episode, "clipped", f"{name} is too large to learn from, and clipped"))
 
-    def judge(self, row: dict[str, Any], now: Symptoms) -> dict[str, float]:
+    def judge(self, row: dict[str, Any], now: Symptoms, reward_scale: float) -> dict[str, float]:
         """Return this module's columns for a row of metrics; report what has lasted for PATIENCE rows."""
+        self._scale = reward_scale
         excess = self._excess(row)
         self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row))
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))

@@ -12,6 +12,7 @@ learnt before the first real step: a policy that was learnt from such a log alon
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +65,14 @@ class LoggedExperience:
     def rewards(self) -> np.ndarray:
         """The rewards of the transitions that are learnt from."""
         return self._found.rewards
+
+    @property
+    def rewards_and_ends(self) -> Iterator[tuple[float, bool]]:
+        """Each transition's reward, and whether the next one does not continue it."""
+        found = self._found
+        joined = np.all(found.next_observations[:-1] == found.observations[1:], axis=1)
+        ends = found.terminated | np.append(~joined, True)
+        return zip(found.rewards.tolist(), ends.tolist(), strict=True)
 
     @property
     def pretraining_left(self) -> int:

@@ -324,7 +324,7 @@ class RecordedTrainer:
             self.open.executed[turn] = step.action
         self.trainer.health.new.extend(self.machine_checks.see(*step.seen))
         try:
-            fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state)
+            fitted = self.trainer.learn(step.pack(), step.last, step.state, step.next_state, step.episode)
             if (fitted or step.step % METRICS_EVERY == 0) and (metrics := self.trainer.metrics()):
                 if self.ticks is not None:
                     counts = self.ticks.ours, self.ticks.machine, self.trainer.owed.count

@@ -26,6 +26,7 @@ from reverie.training.finite_checks import fault_of, finite_actions, within
 from reverie.training.health import NAMES, Health
 from reverie.training.logged_experience import LoggedExperience
 from reverie.training.owed_updates import OwedUpdates
+from reverie.training.reward_scaling import RewardScaling
 
 METRICS_EVERY = 200  # steps between rows of metrics.csv
 DIAGNOSED = 256  # transitions in a diagnosis; always the same number, so that one compiled program is enough
@@ -61,6 +62,7 @@ class Trainer:
         self.source, self.logged = source, logged
         usual = requirements.warmup_steps
         self.warmup_steps = usual if logged is None else logged.warmup_steps(usual)
+        self.reward_scaling = RewardScaling(agent, logged)
         self.health = Health(agent, () if logged is None else logged.rewards)
         self.outliers = Outliers(self.replay, n, m)
         self._diverged: str | None = None
@@ -93,7 +95,7 @@ class Trainer:
         others = () if self.source is None else self.source.metric_names
         own = (*self._metric_names, *self._diagnosis_names, "exploration", "episode")
         own = own if self.logged is None else (*own, "logged_share")
-        return ("step", "updates", *own, *NAMES, *others)
+        return ("step", "updates", *own, *self.reward_scaling.metrics, *NAMES, *others)
 
     @property
     def policy(self) -> Any:
@@ -175,14 +177,7 @@ class Trainer:
     @property
     def first_update(self) -> int:
         """The earliest step at which learning can begin."""
-        requirements = self.agent.requirements
-        if self.logged is not None:
-            return 1
-        return (
-            len(self.replay.rows)
-            if requirements.rollout
-            else max(requirements.warmup_steps + 1, requirements.batch_size)
-        )
+        return self.agent.requirements.first_update if self.logged is None else 1
 
     def begin_episode(self) -> None:
         """Start an episode: reset the exploration noise, and let the source decide who acts."""
@@ -236,15 +231,18 @@ class Trainer:
         """Return actions, or raise DivergedError where one is NaN: clipping would hide it."""
         return finite_actions(actions, self.agent.spec.name, self.steps, self.agent.requirements)
 
-    def learn(self, row: np.ndarray, last: bool, state: ArrayLike = (), next_state: ArrayLike = ()) -> bool:
+    def learn(
+        self, row: np.ndarray, last: bool, state: ArrayLike = (), next_state: ArrayLike = (), episode: int = 0
+    ) -> bool:
         """Store one packed transition and run the updates that are due; return whether a model was fitted.
 
         last: the episode ended, by termination or by time-out.  state, next_state: the environment's state [state_dim]
-            before and after the step, if it is recorded.
+            before and after the step, if it is recorded.  episode: its number.
         """
         requirements = self.agent.requirements
         with self._sharing:
             self.replay.add(row)
+            self.reward_scaling.see(row, last, episode)
         self.steps += 1
         self.health.see(row)
         if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
@@ -284,11 +282,11 @@ class Trainer:
         _ = self.policy  # accounts for the update before: counts its metrics, or undoes it
         requirements = self.agent.requirements
         if requirements.rollout:
-            rows = self.replay.rows.reshape(
-                requirements.rollout, requirements.worlds, -1
-            ).copy()  # a copy, since the next transitions arrive while it is used
+            # a copy, since the next transitions arrive while it is used
+            rows = self.replay.rows.reshape(requirements.rollout, requirements.worlds, -1).copy()
         else:
             rows = self._minibatches()
+        self.reward_scaling.apply(rows)
         self._before, self._updated_at = self.state, (self.steps, self.episodes)
         self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
         self.updates += 1
@@ -327,9 +325,11 @@ class Trainer:
         newest = self.replay.newest(METRICS_EVERY)
         others = {"exploration": exploration(self.agent, policy, newest), "episode": self.episodes}
         others |= {} if self.logged is None else {"logged_share": self.logged.share(self.steps)}
+        others |= self.reward_scaling.metrics
         row = counts | means | diagnosis | others
         now = symptoms(self.agent, policy, self.state, self.replay.rows[sampled], len(self.outliers.pairs))
-        row |= self.health.judge(row, now) | ({} if self.source is None else self.source.metrics())
+        row |= self.health.judge(row, now, self.reward_scaling.value)
+        row |= {} if self.source is None else self.source.metrics()
         return {name: value for name, value in row.items() if np.isfinite(value)}
 
     def sound(self, arrays: dict[str, Any]) -> bool:
@@ -364,7 +364,7 @@ class Trainer:
             "metric_count": self._count,
             "health": self.health.facts(),
             "set_aside": [list(pair) for pair in self.outliers.pairs],
-        }
+        } | self.reward_scaling.facts()
         if self.logged is not None:
             facts["logged"] = self.logged.snapshot()
         arrays = {"state": jax.tree.map(np.asarray, self.state), "memory": memory}
@@ -390,6 +390,7 @@ class Trainer:
         self.health.restore(facts.get("health"), rows)
         self.outliers.restore(facts.get("set_aside", []), rows)
         self.replay.extend(rows)
+        self.reward_scaling.restore(facts)
         if self.logged is not None:
             self.logged.restore(facts["logged"])
         if self.source is not None:
