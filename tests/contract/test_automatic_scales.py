@@ -174,6 +174,7 @@ def test_the_command_line_takes_the_word(tmp_path, capsys):
     assert main([*words, "--set", "discount=auto", "--set", "reward_scale=auto"]) == 0
     settings = json.loads((tmp_path / "config.json").read_text())["agent"]["settings"]
     assert (settings["discount"], settings["reward_scale"]) == ("auto", "auto")
+    assert "the discount is 0.99: nothing limits an episode" in capsys.readouterr().err
 
 
 def test_what_decides_values_does_not_change_unasked(tmp_path):

@@ -11,7 +11,7 @@ from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
 from reverie.cli.train import STEPS, usual_evaluate_every
 from reverie.core.errors import ConfigError, ReverieError, with_advice
-from reverie.core.words import count, mean_of_last, whole_number
+from reverie.core.words import count, mean_of_last, number, whole_number
 from reverie.report.progress import Progress
 from reverie.storage.config import Call, Config
 from reverie.storage.journal_format import records_in
@@ -70,6 +70,7 @@ def train(options: Any) -> None:
         more |= {} if options.experience_share is None else {"experience_share": options.experience_share}
         learner = rv.Learner(agent, options.env, **more)
         directory.write_call(Call(learner.steps, amount))
+    _tell_discount(learner)
     with learner:
         call = directory.read_call() or Call(learner.steps, 0)
         goal = call.start + call.steps
@@ -85,6 +86,15 @@ def train(options: Any) -> None:
         if options.resume and goal <= call.start:
             note("no more steps were asked for: --steps M learns M more")
         _report(options, learner)
+
+
+def _tell_discount(learner: rv.Learner) -> None:
+    """Say which discount "auto" is in this environment."""
+    if getattr(getattr(learner.config, "agent", learner.config), "discount", None) != "auto":
+        return
+    limit = learner.spec.max_episode_steps
+    why = "nothing limits an episode" if limit is None else f"an episode has at most {count(limit, 'step')}"
+    note(f"the discount is {number(learner.trainer.agent.requirements.discount or 0.0)}: {why}")
 
 
 def _named(options: Any) -> set[str]:
