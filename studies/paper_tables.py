@@ -4,9 +4,11 @@ import functools
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from reverie.algorithms import ALGORITHMS
 from reverie.core.words import joined
 from reverie.experiments.analysis import claims, imagination_claims
 from reverie.experiments.analysis.evidence import Curves, standing_of
@@ -14,6 +16,7 @@ from reverie.experiments.analysis.paper_report import together
 from reverie.experiments.analysis.run_length import IN_TABLE1, long_enough
 from reverie.experiments.analysis.statistics import Curve, difference, mean_score, number, times_sooner
 from reverie.experiments.execution.results_store import ResultsStore
+from reverie.experiments.spec.hyperparameter_search import AGENTS
 from reverie.experiments.spec.paper import EXPERIMENTS
 from reverie.experiments.spec.paper_numbers import TABLE1, TABLE1_LONGEST, TABLE2_LONGEST
 from reverie.maths.bootstrap import interquartile_mean, median
@@ -227,7 +230,26 @@ def swimmer6() -> list[str]:
     return table(("after episode", *map(str, SWIMMER6_AFTER)), rows)
 
 
+def settings() -> list[str]:
+    """Return the settings of table 1: those of the paper's 18 configurations, then those that it does not print."""
+    rows: list[Sequence[object]] = []
+    for domain in TABLE1:
+        own = {name: _settings(ALGORITHMS[name].paper(domain)) for name in AGENTS}
+        same = own["naf"] == own["ddpg"]
+        rows += [[domain, "both" if same else name.upper(), *own[name]] for name in AGENTS[: 1 if same else None]]
+    printed = "batch normalisation", "learning rate", "noise"
+    return table(("", "", *printed, "discount", "target rate", "minibatch", "reward scale", "observations"), rows)
+
+
+def _settings(agent: Any) -> list[object]:
+    values = [agent.normalisation, agent.learning_rate, agent.noise_scale]
+    values += [agent.discount, agent.target_rate, agent.batch_size, agent.reward_scale]
+    seen = "normalised" if agent.observation_normalisation else "as they are"
+    return [*(value if isinstance(value, str) else number(value) for value in values), seen]
+
+
 TABLES = {
+    "settings": settings,
     "cells": cells,
     "summary": summary,
     "verdicts": verdicts,
