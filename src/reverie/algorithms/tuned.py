@@ -8,7 +8,7 @@ those 18, and of what the paper does not print.  Reward scales bring the return 
 | reacher, cartpole, peg | NAF | `studies/catalogue/naf.py`; why cartpole's discount is not .99: `studies/analyses/values.py` |
 | gripper | NAF, on its single start | `studies/catalogue/imagine.py` |
 | swimmer6, cheetah | one seed of NAF | `studies/data/trials/trials.csv` |
-| ant, walker2d, canada2d | one seed of NAF and one of DDPG; 120 episodes | `studies/data/trials/trials.csv` |
+| ant, walker2d, canada2d (DDPG) | one seed of NAF and one of DDPG; 120 episodes | `studies/data/trials/trials.csv` |
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ ARM = {
     "target_rate": 0.005,
     "observation_normalisation": True,
 }
-# "batch_inputs" is the place of batch normalisation in DDPG's paper.  The cells of cheetah and swimmer6 in
+# "batch_inputs" is the place of batch normalisation in DDPG's paper.  The cells of cheetah, swimmer6 and canada2d in
 # `studies/data/paper` have "batch" still.
 WALKERS = {"normalisation": "batch_inputs", "discount": 0.97, "target_rate": 0.02, "reward_scale": 10.0}
 TUNED: Mapping[str, Mapping[str, Any]] = {
@@ -32,7 +32,6 @@ TUNED: Mapping[str, Mapping[str, Any]] = {
     "gripper": {**ARM, "reward_scale": 5.0},
     "gripper_single": {**ARM, "reward_scale": 5.0},
     "swimmer6": {"batch_size": 100, "target_rate": 0.005, "observation_normalisation": True, "reward_scale": 0.1},
-    "canada2d": {"target_rate": 0.005, "reward_scale": 5.0},
     "ant": WALKERS,
     "walker2d": WALKERS,
     "cheetah": {"batch_size": 100, "target_rate": 0.02, "observation_normalisation": True, "reward_scale": 10.0},
@@ -41,6 +40,11 @@ TUNED: Mapping[str, Mapping[str, Any]] = {
 # two of the 18 configurations'.  Why: docs/naf.md, docs/reproduce.md.
 TUNED_PER_AGENT: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("naf", "swimmer6"): {"learning_rate": 3e-3},
-    ("naf", "canada2d"): {"normalisation": "batch_inputs"},
-    ("ddpg", "canada2d"): {"normalisation": "none", "observation_normalisation": True, "discount": 0.95},
+    ("ddpg", "canada2d"): {
+        "normalisation": "none",
+        "observation_normalisation": True,
+        "discount": 0.95,
+        "target_rate": 0.005,
+        "reward_scale": 5.0,
+    },
 }

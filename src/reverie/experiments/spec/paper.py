@@ -90,15 +90,9 @@ def _everywhere(*variants: Variant) -> tuple[DomainExperiment, ...]:
     return tuple(DomainExperiment(domain, episodes, variants) for domain, episodes in TABLE1_EPISODES.items())
 
 
-def _untuned(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
-    """Return variants with the target rate of DDPG's paper, and rewards as they are."""
-    values = {"target_rate": 0.001, "reward_scale": 1.0}
-    return tuple(variant._replace(settings={**variant.settings, **values}) for variant in variants)
-
-
 REACHER, CANADA, CHEETAH = (
     DomainExperiment("reacher", 810, TRUE, length=10),
-    DomainExperiment("canada2d", 2170, _untuned(TRUE), length=10),
+    DomainExperiment("canada2d", 2170, TRUE, length=10),
     DomainExperiment("cheetah", 1190, TRUE),
 )
 ARM = DomainExperiment("reacher_single", 100, _fitted(), every=5, length=10)
