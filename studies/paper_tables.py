@@ -230,26 +230,36 @@ def swimmer6() -> list[str]:
     return table(("after episode", *map(str, SWIMMER6_AFTER)), rows)
 
 
-def settings() -> list[str]:
-    """Return the settings of table 1: those of the paper's 18 configurations, then those that it does not print."""
+def configurations() -> list[str]:
+    """Return the settings of table 1 that the paper searched for, and the discount."""
+    heads = "batch normalisation", "learning rate", "noise", "discount"
+    return _settings(("normalisation", "learning_rate", "noise_scale", "discount"), heads)
+
+
+def unprinted() -> list[str]:
+    """Return other settings of table 1 that the paper does not print."""
+    heads = "target rate", "minibatch", "reward scale", "observations normalised"
+    return _settings(("target_rate", "batch_size", "reward_scale", "observation_normalisation"), heads)
+
+
+def _settings(names: Sequence[str], heads: Sequence[str]) -> list[str]:
     rows: list[Sequence[object]] = []
     for domain in TABLE1:
-        own = {name: _settings(ALGORITHMS[name].paper(domain)) for name in AGENTS}
-        same = own["naf"] == own["ddpg"]
-        rows += [[domain, "both" if same else name.upper(), *own[name]] for name in AGENTS[: 1 if same else None]]
-    printed = "batch normalisation", "learning rate", "noise"
-    return table(("", "", *printed, "discount", "target rate", "minibatch", "reward scale", "observations"), rows)
+        agents = [ALGORITHMS[name].paper(domain) for name in AGENTS]
+        naf, ddpg = ([_shown(getattr(agent, name)) for name in names] for agent in agents)
+        rows += [[domain, *naf]] if naf == ddpg else [[f"{domain}: NAF", *naf], [f"{domain}: DDPG", *ddpg]]
+    return table(("", *heads), rows)
 
 
-def _settings(agent: Any) -> list[object]:
-    values = [agent.normalisation, agent.learning_rate, agent.noise_scale]
-    values += [agent.discount, agent.target_rate, agent.batch_size, agent.reward_scale]
-    seen = "normalised" if agent.observation_normalisation else "as they are"
-    return [*(value if isinstance(value, str) else number(value) for value in values), seen]
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else number(value)
 
 
 TABLES = {
-    "settings": settings,
+    "configurations": configurations,
+    "unprinted": unprinted,
     "cells": cells,
     "summary": summary,
     "verdicts": verdicts,

@@ -72,7 +72,12 @@ def run(name: str, discount: float, seed: int) -> Iterator[Row]:
             learner.learn(episodes=EVERY)
             observations, rewards = played(learner, env)
             said = expected(learner, observations.reshape(-1, observations.shape[-1]), config.fixed_reward_scale)
-            found = (rewards.sum(1).mean(), earned(rewards, config.discount_factor).mean(), said.mean(), (said > 0).mean())
+            found = (
+                rewards.sum(1).mean(),
+                earned(rewards, config.discount_factor).mean(),
+                said.mean(),
+                (said > 0).mean(),
+            )
             found = (*found, (learner.newest_metrics or {})["loss"])
             yield {"episode": episode} | {k: round(float(v), 4) for k, v in zip(FIGURES, found, strict=True)}
     env.close()

@@ -22,6 +22,7 @@ MODULES = {
     "pilqr-halves": "catalogue.pilqr",
     "dyna": "catalogue.dyna",
     "trials": "catalogue.trials",
+    "scales": "catalogue.scales",
     "values": "analyses.values",
     "exchange": "analyses.exchange",
     "shape": "analyses.shape",

@@ -177,7 +177,7 @@ def test_paper_settings_of_a_domain_are_ours_out_of_the_papers_18():
 
 
 def test_what_one_agent_has_alone_is_not_the_others():
-    assert all(agent in ("naf", "ddpg") and domain in TUNED for agent, domain in TUNED_PER_AGENT)
+    assert all(agent in ("naf", "ddpg") and domain in DOMAINS for agent, domain in TUNED_PER_AGENT)
     assert NAF.paper("swimmer6").learning_rate == 3e-3 and DDPG.paper("swimmer6").learning_rate == 1e-3
     assert NAF.paper("swimmer6", learning_rate=1e-2).learning_rate == 1e-2
 

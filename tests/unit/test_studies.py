@@ -192,7 +192,7 @@ WRONG = [
     (["run", "imagin"], "unknown study 'imagin'; did you mean 'imagine'?"),
     (["plot", "nothing-like-it"], "`python -m studies list` names all"),
     (["plot", "tour", "ilgq"], "unknown picture of tour 'ilgq'; did you mean 'ilqg'?"),
-    (["tables", "trials"], "trials has no tables in the docs; its figures: python -m studies verdict trials"),
+    (["tables", "dyna"], "dyna has no tables in the docs; its figures: python -m studies verdict dyna"),
     (["plot", "trials"], "trials has no pictures; its figures: python -m studies verdict trials"),
     (["run", "tour"], "tour has pictures alone: python -m studies plot tour"),
     (["run", "paper", "seed=0"], "paper has no cells to choose from: leave out seed=0"),
