@@ -4,7 +4,6 @@ Learners see flat float32 observations. Actions that are sent are in the environ
 """
 
 import contextlib
-import dataclasses
 from typing import Any
 
 import gymnasium as gym
@@ -67,14 +66,15 @@ class EnvAdapter:
                     f"{name}: {what} has {number:,} numbers, too many for a network; give at most {largest:,}"
                 )
         parts = layout_of(self._observations)
-        seen = bounds_of(self._observations)
+        seen, limit = bounds_of(self._observations), self._time_limit()
         if box is not None:
             bounds = box.low.ravel().tolist(), box.high.ravel().tolist()
-            spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen)
+            spec = EnvSpec(size, *bounds, name, 0, 0, parts, *seen, max_episode_steps=limit)
         else:
             assert discrete is not None
-            spec = EnvSpec(size, (), (), name, int(discrete.n), int(discrete.start), parts, *seen)
-        self.spec = names_in(env, dataclasses.replace(spec, max_episode_steps=self.time_limit))
+            numbered = int(discrete.n), int(discrete.start)
+            spec = EnvSpec(size, (), (), name, *numbered, parts, *seen, max_episode_steps=limit)
+        self.spec = names_in(env, spec)
         self._border = ClippedValues(name, self.spec.entry)
 
     def flatten(self, observation: Any, where: str = "observation") -> np.ndarray:
@@ -167,9 +167,8 @@ class EnvAdapter:
             raise self._failed("raised in safe", error) from error
         return True
 
-    @property
-    def time_limit(self) -> int | None:
-        """Most steps of an episode, from the environment, a wrapper or its registration.
+    def _time_limit(self) -> int | None:
+        """Return the most steps of an episode, by the environment, a wrapper or its registration.
 
         None if none of them has a limit of at most LONGEST_LIMIT steps.
         """

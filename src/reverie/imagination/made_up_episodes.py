@@ -17,13 +17,13 @@ SHORT = 25  # least number of steps of a made-up episode; used where the length 
 class MadeUpEpisodes:
     """Random episodes with the sizes of an environment.
 
-    known: the environment's dynamics.  spec: its spaces.  time_limit: the steps of an episode, or None if not known.
-    `length`: the time limit, else the domain's horizon, else None.
+    known: the environment's dynamics.  spec: its spaces.
+    `length`: the most steps of an episode, else the domain's horizon, else None.
     """
 
-    def __init__(self, known: KnownDynamics, spec: EnvSpec, time_limit: int | None):
+    def __init__(self, known: KnownDynamics, spec: EnvSpec):
         self._known, self._spec = known, spec
-        self.length: int | None = time_limit or (None if known.domain is None else known.domain.horizon)
+        self.length: int | None = spec.max_episode_steps or (None if known.domain is None else known.domain.horizon)
 
     def _episodes(self, count: int, length: int) -> list[Episode]:
         generator, spec = np.random.default_rng(0), self._spec

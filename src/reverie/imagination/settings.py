@@ -200,16 +200,13 @@ class Imagination(KnownNames):
         return float(np.clip((self.error_high - error) / (self.error_high - self.error_low), 0.0, 1.0))
 
 
-def source_for(
-    agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None
-) -> "ImaginationSource | None":
+def source_for(agent: Agent, known: KnownDynamics | None, seed: int) -> "ImaginationSource | None":
     """Return the `ImaginationSource` that the agent's settings ask for, or None if the agent does not imagine.
 
     known: what the environment shows of its dynamics.  seed: seed of the run.
-    time_limit: the steps of an episode, or None if not known.
     """
     if agent.imagination is None:
         return None
     from reverie.imagination.source import ImaginationSource  # imported late: few runs need models and planners
 
-    return ImaginationSource(agent, known, seed, time_limit)
+    return ImaginationSource(agent, known, seed)

@@ -23,17 +23,16 @@ class ImaginationSource:
 
     agent: an agent built from `rv.Imagination`.  seed: seed of the run.
     known: what the environment shows of its dynamics. None: its observations are its state.
-    time_limit: the steps of an episode, or None if not known.
     """
 
-    def __init__(self, agent: Agent, known: KnownDynamics | None, seed: int, time_limit: int | None = None):
+    def __init__(self, agent: Agent, known: KnownDynamics | None, seed: int):
         dynamics = KnownDynamics.of_observations(agent.spec.observation_dim) if known is None else known
         self.state_dim = 0 if known is None else known.state_dim + known.context_dim
         self.replay = ImaginedReplay(agent, dynamics, seed)
         self.planner: Planner | None = self._new_planner()
         self.planner_acts = False  # in the current episode
         self._planner_has_begun = False  # in the current episode
-        self._agent, self._seed, self._time_limit = agent, seed, time_limit
+        self._agent, self._seed = agent, seed
 
     def _new_planner(self) -> Planner | None:
         settings, known, spec = self.replay.settings, self.replay.known, self.replay.agent.spec
@@ -132,7 +131,7 @@ class ImaginationSource:
 
         Each runs once on made-up episodes, with objects of its own whose results are not kept.
         """
-        made_up = MadeUpEpisodes(self.replay.known, self._agent.spec, self._time_limit)
+        made_up = MadeUpEpisodes(self.replay.known, self._agent.spec)
         found: dict[str, Callable[[], None]] = {}
         if hasattr(self.replay.model, "rehearse"):
             found["fit"] = lambda: made_up.rehearse_fit(self.replay.model)

@@ -25,7 +25,6 @@ class EnvTurns:
 
     def __init__(self, envs: list[EnvAdapter], seed: int, reads_states: bool):
         self.envs, self._seed = envs, seed
-        self.time_limit = envs[0].time_limit
         self.known: KnownDynamics | None = known_dynamics_of(envs[0]) if reads_states else None
         self._observations: list[np.ndarray | None] = [None] * len(envs)  # None where no episode is in progress
         self._steps = [0] * len(envs)  # of each environment's episode

@@ -60,7 +60,7 @@ def limit_for(env: EnvAdapter, lengths: Iterable[int] = (), truncated: bool = Fa
     may last longer.  It is never below the environment's own time limit.
     """
     longest = max(lengths, default=0)
-    return max(env.time_limit or 0, longest if truncated else max(longest, LONGEST))
+    return max(env.spec.max_episode_steps or 0, longest if truncated else max(longest, LONGEST))
 
 
 def evaluate(

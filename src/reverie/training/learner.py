@@ -114,10 +114,10 @@ class Learner(AskTell):
         if first is not None:
             reads_states = bool(given.state_dim) or agent.imagination is not None
             self._turns = EnvTurns([first, *others], self.seed, reads_states)
-        known, limit = (None, None) if self._turns is None else (self._turns.known, self._turns.time_limit)
+        known = None if self._turns is None else self._turns.known
         # Built before the directory is opened, so that settings that cannot work leave no run behind.
         logged = None if given.experience is None else given.experience.for_agent(agent, self.seed)
-        self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed, limit), logged)
+        self.trainer = trainer = Trainer(agent, self.seed, source_for(agent, known, self.seed), logged)
         raise_if_interrupted()
 
         self._units = Units(self.spec, first, limiter)
