@@ -90,7 +90,7 @@ class Health:
     """
 
     def __init__(self, agent: Agent, logged: ArrayLike = ()):
-        self._discount, self._scale = agent.requirements.discount, 1.0  # scale: of rewards in updates
+        self._discount = agent.requirements.discount
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
         self._logged = _usual(np.asarray(logged, float))
@@ -159,10 +159,12 @@ class Health:
                 self.new.append(Notice(step, episode, "clipped", f"{name} is too large to learn from, and clipped"))
 
     def judge(self, row: dict[str, Any], now: Symptoms, reward_scale: float) -> dict[str, float]:
-        """Return this module's columns for a row of metrics; report what has lasted for PATIENCE rows."""
-        self._scale = reward_scale
-        excess = self._excess(row)
-        self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row))
+        """Return this module's columns for a row of metrics; report what has lasted for PATIENCE rows.
+
+        reward_scale: what the rewards of updates are multiplied by now.
+        """
+        excess = self._excess(row, reward_scale)
+        self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row, reward_scale))
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))
         text = "the greedy action is at its bound in every state: lower reward_scale, or try more noise"
         self._last(row, "mean stuck", now.stuck > 0.0, lambda: text)
@@ -172,24 +174,24 @@ class Health:
         """Return the kinds of problem that exist now."""
         return [kind for kind, rows in self._lasting.items() if rows >= PATIENCE]
 
-    def _allowed(self, row: dict[str, Any]) -> tuple[float, float]:
+    def _allowed(self, row: dict[str, Any], scale: float) -> tuple[float, float]:
         """Return the lowest and highest value that the rewards so far allow, if each were repeated for ever."""
         assert self._discount is not None
         # An entropy bonus comes on top of rewards: nats times the temperature.
         bonus = max(0.0, row.get("entropy", 0.0) * row.get("temperature", 0.0))
         ahead = 1.0 / (1.0 - self._discount)
-        return self._scale * self.low * ahead, (self._scale * self.high + bonus) * ahead
+        return scale * self.low * ahead, (scale * self.high + bonus) * ahead
 
-    def _excess(self, row: dict[str, Any]) -> float:
+    def _excess(self, row: dict[str, Any], scale: float) -> float:
         """Return how far the mean value lies outside the allowed range, as a share of its width; 0 if within."""
         if self._discount is None or self._discount >= 1.0 or "value_mean" not in row:
             return 0.0
-        low, high = self._allowed(row)
+        low, high = self._allowed(row, scale)
         outside = max(low - row["value_mean"], row["value_mean"] - high, 0.0)
         return outside / max(high - low, 1e-3)
 
-    def _of_value(self, row: dict[str, Any]) -> str:
-        low, high = self._allowed(row)
+    def _of_value(self, row: dict[str, Any], scale: float) -> str:
+        low, high = self._allowed(row, scale)
         text = f"values are {row['value_mean']:.3g} on average, but the rewards so far allow {low:.3g} to {high:.3g}"
         return f"{text}: lower learning_rate, target_rate or updates_per_step"
 
