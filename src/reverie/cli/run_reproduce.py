@@ -61,8 +61,8 @@ def _cells(options: Any) -> list[RunSpec]:
         panels += [searched(panel) for panel in panels]
         variants += [c.name for agent in AGENTS if agent in variants for c in configurations(agent)]
     panels = chosen(panels, options.domains, variants)
-    tried = {c.name for agent in AGENTS for c in configurations(agent)}
-    if options.search and not any(variant.name in tried for panel in panels for variant in panel.variants):
+    there = [variant for panel in panels for variant in panel.variants]
+    if options.search and not any(c in there for agent in AGENTS for c in configurations(agent)):
         raise ConfigError("--search tries settings of naf and ddpg, and neither is among these cells; table1 has both")
     return cells_of(panels, options.seeds, options.episodes, options.first_seed)
 

@@ -47,14 +47,11 @@ def coerce(config_type: type, name: str, value: Any) -> Any:
     hints = _hints(config_type)
     if name not in hints:
         raise unknown("setting", name, hints)
-    hint = hints[name]
-    words, other = _words_and_other(hint)
+    words, hint = _words_and_other(hints[name])
     if isinstance(value, str) and value in words:
         return value
-    if other is not None:
-        hint = other
     try:
-        if other is None:
+        if hint is None:
             raise ValueError
         if (known := registry_of(hint)) is not None:
             if isinstance(value, str) and (value in known or ":" in value):
