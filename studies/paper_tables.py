@@ -1,7 +1,6 @@
 """The tables of docs/reproduce.md and others that come from the cells of `reverie reproduce`, as lines of Markdown."""
 
 import functools
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from reverie.experiments.spec.hyperparameter_search import AGENTS
 from reverie.experiments.spec.paper import EXPERIMENTS
 from reverie.experiments.spec.paper_numbers import TABLE1, TABLE1_LONGEST, TABLE2_LONGEST
 from reverie.maths.bootstrap import interquartile_mean, median
+from studies.doc_tables import short, table
 from studies.store import DATA
 
 FOLDER = DATA / "paper"
@@ -46,18 +46,6 @@ MOST_SEEDS = 8  # shown one by one
 def found() -> Curves:
     """Return the curves of the committed cells."""
     return together([ResultsStore(FOLDER)])
-
-
-def short(text: object) -> str:
-    """Return figures as the docs write them: .5 for 0.5, and 1,000 for 1000."""
-    bare = re.sub(r"(?<![\d.])0(?=\.\d)", "", str(text))
-    return re.sub(r"(?<![\d.])\d{4,}(?![\d.])", lambda m: f"{int(m[0]):,}", bare)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return a table in Markdown.  None: an empty cell."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return ["|" + "|".join(f" {short(c)} " if c not in (None, "") else " " for c in row) + "|" for row in lines]
 
 
 def _domains(*names: str) -> list[str]:

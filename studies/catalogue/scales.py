@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import reverie as rv
+from studies.doc_tables import table
 from studies.learning import tested_by_steps
+from studies.store import Store
 from studies.study import Row, Study, product
 from studies.summaries import where
 
@@ -14,6 +16,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tenth": {"reward_scale": 0.1},
     "scale": {"reward_scale": "auto"},
     "scale-and-discount": {"reward_scale": "auto", "discount": "auto"},
+}
+NAMES = {
+    "numbers": "defaults: scale 1, discount .99",
+    "tenth": "scale .1",
+    "scale": "scale `auto`",
+    "scale-and-discount": "scale and discount `auto`",
 }
 ENVS = {"Pendulum-v1": (2000, 500)}  # steps, and steps between tests
 EPISODES = 10  # of a test
@@ -45,6 +53,13 @@ def _verdict(rows: list[Row]) -> Iterator[str]:
         yield f"{variant}: of {SEEDS} seeds at {SWUNG_UP:g} or more: {counts} steps; the lowest at the end {found['lowest']:g}"
 
 
+def _table() -> list[str]:
+    """Return the same as a table."""
+    found = _facts(Store(STUDY).rows())
+    rows = [[NAMES[name], *own["held"].values(), f"{own['lowest']:.0f}"] for name, own in found.items()]
+    return table(("NAF with", *(f"{step:,} steps" for step in found["numbers"]["held"]), "lowest seed then"), rows)
+
+
 STUDY = Study(
     name="scales",
     question="Does NAF need a scale of rewards and a discount that are set by hand?",
@@ -62,4 +77,5 @@ STUDY = Study(
     settings=lambda stem: {"variants": VARIANTS},
     verdict=_verdict,
     facts=_facts,
+    tables={"held": _table},
 )

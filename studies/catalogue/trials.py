@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from reverie.experiments.analysis.statistics import number
 from reverie.experiments.execution.worker import learn
 from reverie.experiments.spec.declaration import RunSpec, Variant
-from studies.paper_tables import table
+from studies.doc_tables import table
 from studies.store import DATA, Store
 from studies.study import Row, Study
 from studies.summaries import where

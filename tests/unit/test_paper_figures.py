@@ -9,8 +9,8 @@ import pytest
 from reverie.experiments.analysis.statistics import difference, mean_score, number, times_to_common_goal
 from reverie.maths.bootstrap import interquartile_mean
 from studies.catalogue import MODULES, find
-from studies.doc_tables import BLOCK, rewritten
-from studies.paper_tables import FOLDER, TABLES, found, short
+from studies.doc_tables import BLOCK, rewritten, short
+from studies.paper_tables import FOLDER, TABLES, found
 from studies.store import DATA, Store
 from studies.study import ROOT
 
