@@ -117,6 +117,8 @@ def reproduce():
     *_, early, late = sorted(CELLS["canada2d", "naf"].to(-6), reverse=True)
     yield f"Two seeds of NAF pass -6, after {late:.0f} and {early:.0f} episodes."
     yield f"all four are between {span(CELLS['canada2d', 'naf'].last).replace(' to ', ' and ')}"
+    yield f"NAF's best minus DDPG's: {gap('canada2d', 'naf', 'ddpg')}"
+    yield f"DDPG's cells are between {span(CELLS['canada2d', 'ddpg'].last).replace(' to ', ' and ')}"
     best, own = (f"{max(c.best, key=abs):.3f}".replace("0.", ".") for c in (plain, shaped))
     yield f"it reaches {best} to {short(f'{max(plain.best):.3f}')}, and the paper's"
     yield f"paper's -.331 after {span(plain.to(-0.331))} episodes; with"
@@ -150,7 +152,7 @@ def test_sentences_on_naf_have_the_figures_of_the_cells(phrase):
 
 # Figures of the section that are no results of these cells: settings, the paper's, and those of other data.
 OTHERS = {
-    *("-.331", "-.438", "-6.23", ".05", ".003", ".001", ".02"),
+    *("-.331", "-.438", "-6.23", "-4.21", "discount .95", ".05", ".003", ".001", ".02"),
     *("3.3 [1.7, 5.0]", "-189 [-219, -176]"),  # studies/data/imagine; cells of an earlier version
     *("4.0", "3.8", "6.3", "8.3", "4.8", "8.6", "6.0", "9.8"),
     *("-3.7", "-11.5", "-6.4"),

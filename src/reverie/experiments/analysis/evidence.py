@@ -120,7 +120,7 @@ def _times_text(ratio: float, what: str = "") -> str:
 
 
 def standing_of(domain: str, gap: Estimate) -> str:
-    """Return how a difference of scores stands: "wins", "ties" or "loses", two of them, or "is open".
+    """Return how a difference of scores stands: "wins", "ties" or "loses", two of them, or "may win or lose".
 
     A difference of at most a tie matters neither way.
     """
@@ -128,7 +128,7 @@ def standing_of(domain: str, gap: Estimate) -> str:
     no_worse, no_better = gap.low > -small, gap.high < small
     if no_worse:
         return "ties" if no_better else "wins" if gap.low > small else "wins or ties"
-    return "loses" if gap.high < -small else "ties or loses" if no_better else "is open"
+    return "loses" if gap.high < -small else "ties or loses" if no_better else "may win or lose"
 
 
 def helps(domain: str, gap: Estimate, ratio: Estimate, near: Estimate) -> bool | None:
