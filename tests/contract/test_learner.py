@@ -28,6 +28,7 @@ every_one_with_noise = pytest.mark.parametrize("name", those(setting="noise_scal
 every_one_with_replay = pytest.mark.parametrize("name", those(setting="update_after"))
 SCHEDULES = [(name, {}) for name in those(worlds=1)]
 SCHEDULES += [(name, {"update_after": "episode"}) for name in those(setting="update_after")]
+SCHEDULES += [(name, {"recent_share": 0.5, "recent_steps": 7}) for name in those(setting="recent_share")]
 
 
 @pytest.fixture(autouse=True)

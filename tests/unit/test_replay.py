@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,3 +60,29 @@ def test_the_newest_rows_come_first():
     for number in range(5):
         replay.add(np.array([number], np.float32))
     assert replay.newest(2)[:, 0].tolist() == [4, 3] and replay.newest(9)[:, 0].tolist() == [4, 3, 2]
+
+
+def test_a_part_of_each_minibatch_is_drawn_from_the_newest_rows(generator):
+    """Evenly, and the rest evenly from all rows, the newest too; replay is full and began again."""
+    replay = Replay(8, 1, recent_share=0.25, recent_steps=3)
+    replay.extend(np.arange(12, dtype=np.float32)[:, None])
+    drawn = replay.sample(generator, (3000, 8))[..., 0].astype(int)
+    recent, others = (np.bincount(part.ravel(), minlength=12) for part in (drawn[:, :2], drawn[:, 2:]))
+    assert recent[:9].sum() == others[:4].sum() == 0
+    assert np.abs(recent[9:] - 2000).max() < 200 and np.abs(others[4:] - 2250).max() < 250
+
+
+def test_while_there_are_few_rows_all_are_recent(generator):
+    replay = Replay(100, 1, recent_share=1.0, recent_steps=50)
+    replay.extend(np.arange(4, dtype=np.float32)[:, None])
+    assert set(replay.sample(generator, (20, 10)).ravel().astype(int)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.04])
+def test_a_share_of_no_row_draws_what_no_share_does(share):
+    """So runs of before there was a share go on as they were."""
+    drawn = []
+    for kept in (Replay(50, 1), Replay(50, 1, recent_share=share, recent_steps=2)):
+        kept.extend(np.arange(40, dtype=np.float32)[:, None])
+        drawn.append([kept.sample(np.random.default_rng(3), (2, 10)) for _ in range(2)])
+    np.testing.assert_array_equal(*drawn)

@@ -104,13 +104,18 @@ class OffPolicySettings(AlgorithmSettings):
     """Real steps of uniformly random actions before the first update."""
     replay_capacity: int = 1_000_000
     """Transitions kept for learning; the journal on disk keeps all."""
+    recent_share: float = 0.0
+    """Share of each minibatch that is drawn from the last `recent_steps` transitions alone; the rest is drawn from all."""
+    recent_steps: int = 200
+    """Transitions that count as recent."""
     normalisation: Normalisation = "none"
     """Of hidden layers: "none", "layer", "batch" (before each ReLU) or "batch_inputs" (of what enters each)."""
 
     def __post_init__(self):
         super().__post_init__()
-        self.require(batch_size=1, updates_per_step=0, warmup_steps=0, replay_capacity=1)
+        self.require(batch_size=1, updates_per_step=0, warmup_steps=0, replay_capacity=1, recent_steps=1)
         self.require_share("target_rate", zero=False)
+        self.require_share("recent_share", zero=True)
 
     @property
     def requirements(self) -> DataRequirements:
@@ -121,6 +126,8 @@ class OffPolicySettings(AlgorithmSettings):
             self.warmup_steps,
             self.replay_capacity,
             self.update_after,
+            recent_share=self.recent_share,
+            recent_steps=self.recent_steps,
             **self._for_checks,
         )
 

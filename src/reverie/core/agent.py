@@ -36,6 +36,8 @@ class DataRequirements(NamedTuple):
     reward_scale: float | None = 1.0  # None: training scales rewards, by the spread of discounted returns
     learning_rate: float | None = None  # for the advice when learning diverges, as is the next one
     observation_normalisation: bool | None = None  # None: there is no such setting
+    recent_share: float = 0.0  # of each minibatch: drawn from the newest transitions alone
+    recent_steps: int = 1  # how many are the newest
 
     @property
     def first_update(self) -> int:

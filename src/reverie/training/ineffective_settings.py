@@ -3,7 +3,7 @@
 from typing import Any
 
 from reverie.core.agent import Agent
-from reverie.core.words import count
+from reverie.core.words import count, number
 from reverie.training.memory_needs import setting_text
 
 NEVER_REACHED = 10**9  # steps or episodes; no run has so many
@@ -21,6 +21,11 @@ def ineffective_settings(config: Any, agent: Agent) -> list[str]:
         found.append(
             f"replay_capacity={requirements.replay_capacity} is less than batch_size={requirements.batch_size}: each "
             "minibatch holds the same transitions many times; set replay_capacity higher"
+        )
+    if requirements.recent_share and requirements.recent_steps >= requirements.replay_capacity:
+        found.append(
+            f"recent_steps={setting_text(requirements.recent_steps)} is all of replay, so recent_share="
+            f"{number(requirements.recent_share)} changes nothing: set recent_steps lower"
         )
     if imagined is not None and imagined.model.episodes > NEVER_REACHED:
         found.append(

@@ -51,9 +51,8 @@ class Trainer:
         # Not jitted: as one program, deep networks take minutes to compile, since each layer's draws are unrolled.
         self.state = agent.init(jax.random.fold_in(self.root, INIT))
         # On-policy agents keep one rollout of all their environments in order of time; it is full when they update.
-        self.replay = Replay(
-            requirements.rollout * requirements.worlds or requirements.replay_capacity, row_width(n, m)
-        )
+        rows = requirements.rollout * requirements.worlds or requirements.replay_capacity
+        self.replay = Replay(rows, row_width(n, m), requirements.recent_share, requirements.recent_steps)
         self.noise_generator = np.random.default_rng(seed_of(seed, NOISE))
         self.sample_generator = np.random.default_rng(seed_of(seed, SAMPLE))
         self.steps = self.episodes = self.updates = self.minibatches = 0
