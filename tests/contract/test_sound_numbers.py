@@ -411,7 +411,7 @@ def health(discount=0.9):
     agent = rv.NAF(discount=discount, hidden=(4,)).build(spec)
     found = Health(agent)
     for reward in (-2.0, 3.0):
-        found.see(np.array([0, 0, reward, 1, 0], np.float32))
+        found.see(np.array([0, 0, reward, 1, 0], np.float32), False, 1)
     return found
 
 

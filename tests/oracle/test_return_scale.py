@@ -10,7 +10,8 @@ import reverie as rv
 import worlds
 from cases import CASES, those
 from reverie.data.outliers import FAR_REWARD
-from reverie.data.return_scale import MOST, MOST_OPEN, ReturnScale
+from reverie.data.return_scale import MOST, ReturnScale
+from reverie.data.running_returns import MOST_OPEN
 
 DISCOUNT = 0.9
 every_one_in_one_world = pytest.mark.parametrize("name", those(worlds=1))

@@ -7,9 +7,9 @@ import math
 from typing import Any
 
 from reverie.data.outliers import FAR_REWARD
+from reverie.data.running_returns import RunningReturns
 
 MOST = 1e12  # the largest scale: a smaller spread of returns counts as none
-MOST_OPEN = 256  # episodes in progress; of more, the oldest were aborted
 
 
 class ReturnScale:
@@ -19,19 +19,14 @@ class ReturnScale:
     """
 
     def __init__(self, discount: float):
-        self._discount = discount
         self._count, self._mean, self._squares = 0, 0.0, 0.0  # Welford 1962: squares of deviations from the mean
-        self._open: dict[int, float] = {}  # G of episodes in progress
+        self._returns = RunningReturns(discount)
 
     def see(self, reward: float, last: bool, episode: int = 0) -> None:
         """Account for a step.  last: the episode ended.  episode: its number, since those of several machines mix."""
         if not -FAR_REWARD < reward < FAR_REWARD:  # an outlier, which nothing is learnt from
             reward = 0.0
-        gained = reward + self._discount * self._open.pop(episode, 0.0)
-        if not last:
-            self._open[episode] = gained
-            if len(self._open) > MOST_OPEN:
-                del self._open[next(iter(self._open))]
+        gained = self._returns.see(reward, last, episode)
         self._count += 1
         apart = gained - self._mean
         self._mean += apart / self._count
@@ -51,10 +46,10 @@ class ReturnScale:
             "count": self._count,
             "mean": self._mean,
             "squares": self._squares,
-            "open": [[episode, gained] for episode, gained in self._open.items()],
+            "open": self._returns.facts(),
         }
 
     def restore(self, facts: dict[str, Any]) -> None:
         """Restore what `facts` returned."""
         self._count, self._mean, self._squares = facts["count"], facts["mean"], facts["squares"]
-        self._open = {episode: gained for episode, gained in facts["open"]}
+        self._returns.restore(facts["open"])

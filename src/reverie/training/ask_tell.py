@@ -45,7 +45,7 @@ class AskTell:
 
     @property
     def problems(self) -> list[str]:
-        """Problems with learning now, as kinds of events.csv: "value", "dead weights", "mean stuck"."""
+        """Problems with learning now, as kinds of events.csv: "value", "mean stuck", "no improvement" and others."""
         return self.trainer.health.problems()
 
     @property

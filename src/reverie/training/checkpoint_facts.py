@@ -73,6 +73,24 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
     status: int = 0
 
 
+OpenReturns = list[tuple[Count, float]]  # episodes in progress, and their returns so far
+
+
+class Improvement(msgspec.Struct):
+    """Returns of random actions and of the newest episodes."""
+
+    steps: Count
+    open: OpenReturns
+    random_open: list[Count]
+    random: tuple[Count, float]
+    newest: list[float]
+
+    def __post_init__(self):
+        returns = (*(gained for _, gained in self.open), self.random[1], *self.newest)
+        if not all(map(math.isfinite, returns)):
+            raise ValueError("improvement is not finite")
+
+
 class Health(msgspec.Struct):
     """Counters of learning problems."""
 
@@ -80,6 +98,7 @@ class Health(msgspec.Struct):
     in_a_row: Count
     lasting: dict[str, Count]
     clipped: list[str]
+    improvement: Improvement | None = None
 
 
 class Logged(msgspec.Struct):
@@ -95,7 +114,7 @@ class ReturnStatistics(msgspec.Struct):
     count: Count
     mean: float
     squares: Annotated[float, msgspec.Meta(ge=0)]
-    open: list[tuple[Count, float]]  # episodes in progress, and their discounted returns so far
+    open: OpenReturns  # discounted
 
     def __post_init__(self):
         if not all(map(math.isfinite, (self.mean, self.squares, *(gained for _, gained in self.open)))):

@@ -3,6 +3,7 @@
 All counters are in `facts`, so that a resumed run reports the same problems at the same steps.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -13,11 +14,13 @@ from numpy.typing import ArrayLike
 from reverie.core.agent import Agent
 from reverie.data.outliers import FAR_REWARD, ReplacedOutliers
 from reverie.environments.clipped_values import LARGEST
+from reverie.training.improvement import Improvement
 
 ROW_OF_SKIPS = 3  # so many undone updates in a row end learning
 OUTSIDE = 0.1  # how far values may lie outside the range that rewards allow, as a share of that range
 LEAST_STEP = 1e-6  # of Adam's step size: a weight with a smaller step counts as still
 STUCK = 0.98
+SATURATED = 0.95  # share of greedy actions at a bound that is reported
 DEAD, FROZEN = 0.9, 0.1  # largest shares of still weights, and of weights stopped by a large gradient
 # times the mean square of the layer's first moments; in healthy runs at most one still weight in 10,000 is above it
 ABOVE = 1e6
@@ -78,6 +81,13 @@ def stuck_share(actions: np.ndarray) -> float:
     return float(np.mean(np.abs(actions.mean(axis=0)) > STUCK))
 
 
+def _of_saturation(share: float) -> str:
+    return (
+        f"{share:.0%} of the greedy actions are at a bound: right where only full power one way or the other is, else "
+        "set reward_scale=auto, or observation_normalisation=true"
+    )
+
+
 def _usual(rewards: np.ndarray) -> np.ndarray:
     """Return rewards without outliers by their size alone."""
     return rewards[np.abs(rewards) < FAR_REWARD]
@@ -86,11 +96,14 @@ def _usual(rewards: np.ndarray) -> np.ndarray:
 class Health:
     """Counters of problems.  `new` holds the notices that have not been taken yet.
 
-    logged: rewards [N] of logged transitions, which count like those of real steps.
+    logged: rewards [N] of logged transitions, which count like those of real steps.  warmup_steps: random actions at the
+        start.
     """
 
-    def __init__(self, agent: Agent, logged: ArrayLike = ()):
+    def __init__(self, agent: Agent, logged: ArrayLike = (), warmup_steps: int = 0):
+        self._requirements = agent.requirements
         self._discount = agent.requirements.discount
+        self.improvement = Improvement(warmup_steps)
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
         self._logged = _usual(np.asarray(logged, float))
@@ -102,9 +115,13 @@ class Health:
         self._clipped: set[str] = set()  # names of the numbers already reported as clipped
         self.new: list[Notice] = []
 
-    def see(self, row: np.ndarray) -> None:
-        """Account for the reward of a packed transition, unless it is an outlier by its size alone."""
+    def see(self, row: np.ndarray, last: bool, episode: int) -> None:
+        """Account for the reward of a packed transition, unless it is an outlier by its size alone.
+
+        last: the episode ended.  episode: its number.
+        """
         reward = row.item(sum(self._sizes))
+        self.improvement.see(reward, last, episode)
         if not -FAR_REWARD < reward < FAR_REWARD:
             return
         if reward < self.low:
@@ -168,6 +185,11 @@ class Health:
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))
         text = "the greedy action is at its bound in every state: lower reward_scale, or try more noise"
         self._last(row, "mean stuck", now.stuck > 0.0, lambda: text)
+        saturated = row.get("mean_saturated", 0.0)
+        text_of = functools.partial(_of_saturation, saturated)
+        self._last(row, "mean saturated", saturated > SATURATED and now.stuck == 0.0, text_of)
+        text_of = functools.partial(self.improvement.text, self._requirements)
+        self._last(row, "no improvement", self.improvement.absent, text_of)
         return dict(zip(NAMES, (self.skipped, now.set_aside, excess, now.dead, now.stuck), strict=True))
 
     def problems(self) -> list[str]:
@@ -212,7 +234,8 @@ class Health:
     def facts(self) -> dict[str, Any]:
         """Return all counters as JSON values; the rewards are in the journal."""
         counts = {"skipped": self.skipped, "in_a_row": self.in_a_row}
-        return counts | {"lasting": dict(self._lasting), "clipped": sorted(self._clipped)}
+        counters = {"lasting": dict(self._lasting), "clipped": sorted(self._clipped)}
+        return counts | counters | {"improvement": self.improvement.facts()}
 
     def restore(self, facts: dict[str, Any] | None, rows: np.ndarray) -> None:
         """Restore what `facts` returned, after transitions `rows` [N, width].
@@ -224,3 +247,5 @@ class Health:
         if facts is not None:
             self.skipped, self.in_a_row = facts["skipped"], facts["in_a_row"]
             self._lasting, self._clipped = dict(facts["lasting"]), set(facts["clipped"])
+            if (known := facts.get("improvement")) is not None:
+                self.improvement.restore(known)

@@ -62,7 +62,7 @@ class Trainer:
         usual = requirements.warmup_steps
         self.warmup_steps = usual if logged is None else logged.warmup_steps(usual)
         self.reward_scaling = RewardScaling(agent, logged)
-        self.health = Health(agent, () if logged is None else logged.rewards)
+        self.health = Health(agent, () if logged is None else logged.rewards, self.warmup_steps)
         self.outliers = Outliers(self.replay, n, m)
         self._diverged: str | None = None
         self.state_dim = 0 if source is None else source.state_dim
@@ -243,7 +243,7 @@ class Trainer:
             self.replay.add(row)
             self.reward_scaling.see(row, last, episode)
         self.steps += 1
-        self.health.see(row)
+        self.health.see(row, last, episode)
         if self.outliers.is_large(row) or (self.outliers.large and self._looks_again):
             with self.owed.paused():
                 self._look_for_outliers(row)

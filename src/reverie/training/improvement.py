@@ -1,0 +1,85 @@
+"""Whether learning has brought anything: returns of the newest episodes beside those of random actions."""
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from reverie.core.agent import DataRequirements
+from reverie.data.outliers import FAR_REWARD
+from reverie.data.running_returns import RunningReturns
+
+NEWEST = 10  # episodes that are compared with those of warm-up
+
+
+class Improvement:
+    """Returns of the episodes that began in warm-up, and of the newest ones.
+
+    warmup_steps: random actions at the start.  Without any nothing can be compared.
+    """
+
+    def __init__(self, warmup_steps: int):
+        self._warmup_steps = warmup_steps
+        self._returns = RunningReturns()
+        self._steps = 0
+        self._random: list[int] = []  # numbers of the open episodes that began with random actions
+        self._random_count, self._random_sum = 0, 0.0
+        self._newest: deque[float] = deque(maxlen=NEWEST)
+
+    def see(self, reward: float, last: bool, episode: int) -> None:
+        """Account for a step.  last: the episode ended.  episode: its number."""
+        self._steps += 1
+        if self._steps <= self._warmup_steps and episode not in self._random:
+            self._random.append(episode)
+        gained = self._returns.see(reward if abs(reward) < FAR_REWARD else 0.0, last, episode)
+        if last and episode in self._random:
+            self._random.remove(episode)
+            self._random_count, self._random_sum = self._random_count + 1, self._random_sum + gained
+        elif last:
+            self._newest.append(gained)
+
+    @property
+    def newest(self) -> float:
+        """The mean return of the newest episodes."""
+        return float(np.mean(self._newest))
+
+    @property
+    def random(self) -> float:
+        """The mean return of episodes that began with random actions."""
+        return self._random_sum / self._random_count
+
+    @property
+    def absent(self) -> bool:
+        """Whether the newest episodes are, on average, no better than random ones."""
+        return bool(self._random_count) and len(self._newest) == NEWEST and self.newest <= self.random
+
+    def text(self, requirements: DataRequirements) -> str:
+        """Return what to say where improvement is absent."""
+        remedies = ["set reward_scale=auto"] if requirements.reward_scale is not None else []
+        remedies += ["set observation_normalisation=true"] if requirements.observation_normalisation is False else []
+        *others, last = [*remedies, "explore more, first at random (warmup_steps)"]
+        advice = f"{', '.join(others)} or {last}" if others else last
+        return (
+            f"nothing has improved since warm-up: the last {NEWEST} episodes returned {self.newest:.3g} on average, "
+            f"random actions {self.random:.3g}; {advice}"
+        )
+
+    # ---- saving
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "steps": self._steps,
+            "open": self._returns.facts(),
+            "random_open": list(self._random),
+            "random": [self._random_count, self._random_sum],
+            "newest": list(self._newest),
+        }
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """Restore what `facts` returned."""
+        self._steps, self._random = facts["steps"], list(facts["random_open"])
+        self._returns.restore(facts["open"])
+        self._random_count, self._random_sum = facts["random"]
+        self._newest.clear()
+        self._newest.extend(facts["newest"])
