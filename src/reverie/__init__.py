@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reverie.algorithms.naf import NAF
     from reverie.algorithms.ppo import PPO
     from reverie.algorithms.sac import SAC
+    from reverie.algorithms.xqc import XQC
     from reverie.core.env_spec import EnvSpec
     from reverie.core.errors import (
         ConfigError,
@@ -60,6 +61,7 @@ _HOMES = {
     "reverie.algorithms.dqn": ("DQN",),
     "reverie.algorithms.ppo": ("PPO",),
     "reverie.algorithms.sac": ("SAC",),
+    "reverie.algorithms.xqc": ("XQC",),
     "reverie.imagination.settings": ("Imagination",),
     "reverie.core.errors": (
         "ConfigError",
@@ -103,6 +105,7 @@ __all__ = [
     "NAF",
     "PPO",
     "SAC",
+    "XQC",
     "Began",
     "Clock",
     "Compiling",

@@ -36,6 +36,8 @@ AGENTS = {
     "naf with a hard bound": rv.NAF(**SMALL, mean_bound="clip"),
     "ddpg": rv.DDPG(**SMALL),
     "sac": rv.SAC(**SMALL),
+    "xqc": rv.XQC(**SMALL, actor_hidden=(8, 8)),
+    "xqc with normalised observations": rv.XQC(**SMALL, actor_hidden=(8,), observation_normalisation=True),
     "ppo": rv.PPO(**ROLLED_OUT),
     "dqn": rv.DQN(**SMALL),
     "imagination": rv.Imagination(rv.NAF(**SMALL), rv.LinearGaussian()),

@@ -20,6 +20,7 @@ from reverie.core.status import Status
 from reverie.maths import (
     bootstrap,
     bounded_gaussian,
+    categorical,
     exploration,
     gaussian,
     linalg,
@@ -27,6 +28,7 @@ from reverie.maths import (
     normalise,
     quadratic,
     returns,
+    unit_networks,
 )
 from reverie.maths.array_arguments import of_arrays
 from reverie.maths.noises import NOISES
@@ -81,6 +83,7 @@ JOINT = gaussian.Joint(np.ones(D), Q)
 PRIOR = gaussian.Prior(np.zeros(D), np.eye(D), 1.0, 1.0)
 NET = networks.init_network(jax.random.split(jax.random.key(0)), (N, 4, M))
 LAYERS = networks.init_layers(jax.random.key(1), (N, 4), "batch")
+UNIT = unit_networks.init(jax.random.key(2), (N, 4, M))
 MOMENTS = {"mean": np.zeros(N), "var": np.ones(N), "count": np.float64(0)}
 NOISE, GAUSSIAN = (NOISES[name](scale=0.2).process() for name in ("ou", "gaussian"))
 MATHS = {
@@ -112,7 +115,19 @@ MATHS = {
         lambda x: networks.hidden(LAYERS, networks.init_moments(LAYERS), x, "batch")[0],
         {"x": np.ones((5, N))},
     ),
+    "networks.minibatch_moments": (networks.minibatch_moments, {"x": RANDOM.random((5, N))}),
+    "networks.standardise": (lambda x: networks.standardise(x, np.ones(N), np.ones(N)), {"x": RANDOM.random((5, N))}),
     "networks.forward": (lambda x: networks.forward(NET, [{}], x)[0], {"x": np.ones(N)}),
+    "unit_networks.forward": (lambda x: unit_networks.forward(UNIT, x)[0], {"x": RANDOM.random((5, N))}),
+    "categorical.project": (
+        categorical.project,
+        {"values": RANDOM.random((5, N)), "probabilities": np.ones((5, N)) / N, "atoms": np.linspace(-1, 1, 7)},
+    ),
+    "categorical.mean": (categorical.mean, {"logits": RANDOM.random((5, N)), "atoms": np.arange(N)}),
+    "categorical.cross_entropy": (
+        categorical.cross_entropy,
+        {"target": np.ones((5, N)) / N, "logits": RANDOM.random((5, N))},
+    ),
     "normalise.update": (normalise.update, {"moments": MOMENTS, "observations": RANDOM.random((5, N))}),
     "normalise.apply": (lambda x: normalise.apply(MOMENTS, x), {"x": np.ones(N)}),
     "quadratic.lower_triangle": (lambda flat: quadratic.lower_triangle(flat, M), {"flat": np.ones(3)}),
@@ -135,6 +150,7 @@ NO_ARRAYS = {
     *(f"ilqg_step.{name}" for name in ("choose", "judge", "localise", "lowered", "nothing_yet", "raised", "start", "sweep")),
     *(f"shapes.{name}" for name in ("alike", "fit", "matrices", "number", "positive", "real", "share")),
     *(f"networks.init_{name}" for name in ("head", "layers", "moments", "network", "orthogonal")), "networks.move_towards",
+    "unit_networks.init", "unit_networks.with_unit_columns",
     "linalg.finite_flag",
     *("array_arguments.array", "array_arguments.of_arrays", "array_arguments.real", "kl_step.adapted", "normalise.init"),
     *("precision.double", "ilqg_problem.padded", "quadratic.entries"),

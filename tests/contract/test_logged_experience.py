@@ -106,13 +106,14 @@ def test_what_is_exported_is_read_back(tmp_path, monkeypatch, name, ending):
         (rv.NAF(**SMALL), WORLD),
         (rv.DDPG(**SMALL), WORLD),
         (rv.SAC(**SMALL), WORLD),
+        (rv.XQC(**SMALL, actor_hidden=(8,)), WORLD),
         (rv.DQN(**SMALL), "worlds:Switched"),
         (
             rv.Imagination(rv.NAF(**SMALL), rv.LinearGaussian(episodes=1), rollout_length=2, until_episode=10),
             WORLD,
         ),
     ],
-    ids=["naf", "ddpg", "sac", "dqn", "imagination"],
+    ids=["naf", "ddpg", "sac", "xqc", "dqn", "imagination"],
 )
 def test_a_run_that_was_stopped_goes_on_as_one_that_was_not(tmp_path, logged, agent, env):
     """Also when the log is gone: the run keeps a copy."""

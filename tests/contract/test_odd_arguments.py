@@ -139,7 +139,18 @@ def test_whether_to_explore(learner, value):
 
 SETTINGS = [
     (type_, field.name)
-    for type_ in (rv.NAF, rv.SAC, rv.PPO, rv.DQN, rv.LinearGaussian, rv.Neural, rv.Recent, QLearningSettings, PILQR)
+    for type_ in (
+        rv.NAF,
+        rv.SAC,
+        rv.XQC,
+        rv.PPO,
+        rv.DQN,
+        rv.LinearGaussian,
+        rv.Neural,
+        rv.Recent,
+        QLearningSettings,
+        PILQR,
+    )
     for field in dataclasses.fields(type_)
 ] + [(functools.partial(rv.Imagination, NET, rv.Recent()), name) for name in rv.Imagination.numbers()]
 

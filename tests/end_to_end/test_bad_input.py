@@ -114,11 +114,11 @@ def finished(tmp_path):
                 ["train", name, "CartPole-v1"],
                 f"CartPole-v1: the action space is Discrete(2); {name} needs a continuous Box: use dqn",
             )
-            for name in ("naf", "ddpg", "sac", "ppo")
+            for name in ("naf", "ddpg", "sac", "xqc", "ppo")
         ),
         (
             ["train", "dqn", "Pendulum-v1"],
-            "Pendulum-v1: the action space is a continuous Box of 1; dqn needs a Discrete one: use naf, ddpg, sac or ppo",
+            "Pendulum-v1: the action space is a continuous Box of 1; dqn needs a Discrete one: use naf, ddpg, sac, xqc or ppo",
         ),
         (["train", "ppo", "Pendulum-v1", "--imagine", "linear"], "ppo learns on-policy, and imagined steps are not"),
         (["train", "dqn", "CartPole-v1", "--imagine", "linear", "--plan", "mpc"], "actions are discrete; plan 'mpc'"),
@@ -128,6 +128,12 @@ def finished(tmp_path):
         ),
         (["train", "ppo", "Pendulum-v1", "--set", "warmup_steps=9"], "unknown setting 'warmup_steps'"),
         (["train", "sac", "Pendulum-v1", "--set", "temperature=0"], "temperature is 0.0; it must be positive"),
+        (["train", "xqc", "Pendulum-v1", "--set", "value_limit=0"], "value_limit is 0.0; it must be positive"),
+        (["train", "xqc", "Pendulum-v1", "--set", "atoms=1"], "atoms is 1; it must be at least 2"),
+        (["train", "xqc", "Pendulum-v1", "--set", "atoms=1001"], "atoms is 1001; it must be at most 1000"),
+        (["train", "xqc", "Pendulum-v1", "--set", "policy_delay=0"], "policy_delay is 0; it must be at least 1"),
+        (["train", "xqc", "Pendulum-v1", "--set", "actor_hidden=8,0"], "actor_hidden is (8, 0); every layer needs"),
+        (["train", "xqc", "Pendulum-v1", "--set", "normalisation=batch"], "unknown setting 'normalisation'"),
         (["train", "dqn", "CartPole-v1", "--set", "epsilon_end=2"], "epsilon_end is 2.0; it must lie in [0, 1]"),
         (["train", "naf", "Pendulum-v1", "--set", "discount=2"], "discount is 2.0; it must lie in [0, 1]"),
         (

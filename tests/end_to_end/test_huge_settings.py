@@ -40,11 +40,11 @@ def test_a_huge_setting_is_refused_with_what_it_takes_and_what_fits(tmp_path, mo
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("agent", ["sac", "naf", "ddpg"])
+@pytest.mark.parametrize("agent", ["sac", "xqc", "naf", "ddpg"])
 def test_pictures_are_counted_too(monkeypatch, agent):
     monkeypatch.setattr(free_memory, "available", lambda: 21e9)
     spec = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "CarRacing-v3")
-    config = {"sac": rv.SAC, "naf": rv.NAF, "ddpg": rv.DDPG}[agent]
+    config = {"sac": rv.SAC, "xqc": rv.XQC, "naf": rv.NAF, "ddpg": rv.DDPG}[agent]
     with pytest.raises(
         rv.ConfigError, match=r"replay_capacity=1000000 with 27648 observations needs 221 GB \(replay\); 18.9"
     ):
@@ -117,6 +117,7 @@ SPEC = rv.EnvSpec(3, [-1.0], [1.0])
 ADVISED = [
     rv.NAF(hidden=(10**5, 10**5)),
     rv.SAC(hidden=(10**7,)),
+    rv.XQC(hidden=(10**5, 10**5)),
     rv.NAF(hidden=(64, 10**9, 3)),
     rv.NAF(replay_capacity=10**12),
     rv.NAF(batch_size=10**10),
@@ -175,7 +176,9 @@ def test_a_default_is_lowered_to_what_there_is_room_for(free, imagined, monkeypa
 PICTURES = rv.EnvSpec(96 * 96 * 3, [-1.0] * 3, [1.0] * 3, "camera")
 
 
-@pytest.mark.parametrize("config", [rv.SAC(), rv.NAF(), rv.DDPG()], ids=lambda config: config.name)
+@pytest.mark.parametrize(
+    "config", [rv.SAC(), rv.XQC(actor_hidden=(8,)), rv.NAF(), rv.DDPG()], ids=lambda config: config.name
+)
 @pytest.mark.parametrize("free", [1e9, 3e9])
 def test_a_trial_on_pictures_is_not_refused_for_a_replay_that_nobody_asked_for(config, free, monkeypatch):
     monkeypatch.setattr(free_memory, "available", lambda: free)

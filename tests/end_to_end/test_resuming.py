@@ -189,6 +189,17 @@ def test_settings_that_change_what_was_learnt_ask_for_a_word(run, name, capsys):
     assert main(["evaluate", str(run), "--episodes", "1"]) == 0
 
 
+def test_atoms_of_other_values_ask_for_a_word_and_a_rarer_actor_does_not(tmp_path):
+    """The probabilities that XQC has learnt would be those of other values."""
+    config = rv.XQC(hidden=(8,), actor_hidden=(8,), atoms=11, warmup_steps=4, batch_size=4)
+    with rv.Learner(config, "worlds:Line", out=tmp_path / "run") as learner:
+        learner.learn(20)
+    with pytest.raises(rv.ReverieError, match="a change of value_limit requires learning again from the start"):
+        rv.Learner.load(tmp_path / "run", config=config.replace(value_limit=10.0))
+    with rv.Learner.load(tmp_path / "run", config=config.replace(policy_delay=5)) as learner:
+        assert learner.steps == 20
+
+
 def test_learning_again_with_the_same_settings_learns_the_same(run):
     before = policy_of(run)
     episodes = (run / "episodes.csv").read_text()

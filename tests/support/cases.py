@@ -21,6 +21,7 @@ ROLLOUT = {"rollout": 4, "batch_size": 4, "epochs": 2}
 ROLLED_OUT = {"hidden": (8,), **ROLLOUT, "learning_rate": 1e-2}
 PROBING = {"target_rate": 0.05, "updates_per_step": 4, "warmup_steps": 100}
 CALM = {"learn_temperature": False, "temperature": 1e-3}  # then a soft value is a value
+FIXED = {"reward_scale": 1.0, "value_limit": 10.0}  # then XQC's values are those of the rewards as they are
 
 
 class Case(NamedTuple):
@@ -76,6 +77,13 @@ CASES = {
         PROBING | CALM,
         variants=({}, {"normalisation": "batch"}),
         endless=({"target_rate": 0.1, **CALM}, 1),
+    ),
+    "xqc": Case(
+        "xqc",
+        REPLAYED | {"actor_hidden": (8,), "atoms": 11, "discount": 0.99},
+        PROBING | CALM | FIXED | {"actor_hidden": (32, 32), "policy_delay": 1},
+        variants=({"actor_hidden": (8, 8)}, {"actor_hidden": (8,), "policy_delay": 1, "atoms": 11}),
+        endless=({"target_rate": 0.1, "actor_hidden": (16,), **CALM, **FIXED}, 1),
     ),
     "ppo": Case(
         "ppo",

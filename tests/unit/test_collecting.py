@@ -40,6 +40,7 @@ AGENTS = {
     "naf plain": (rv.NAF(hidden=(8,), normalisation="none", observation_normalisation=True), CONTINUOUS),
     "ddpg": (rv.DDPG(hidden=(8, 8)), CONTINUOUS),
     "sac": (rv.SAC(hidden=(8, 8)), CONTINUOUS),
+    "xqc": (rv.XQC(hidden=(8, 8), actor_hidden=(8, 8)), CONTINUOUS),
     "dqn": (rv.DQN(hidden=(8, 8), epsilon_steps=10), DISCRETE),
 }
 

@@ -68,6 +68,16 @@ def test_batch_normalisation_acts_by_running_moments(normalisation):
     np.testing.assert_allclose(alone[0], among[0], rtol=1e-6)
 
 
+def test_standardised_values_have_mean_0_and_variance_1(generator):
+    x = 3 + 2 * generator.standard_normal((4, 500, 3))
+    moments = networks.minibatch_moments(x)
+    found = networks.standardise(x, **moments, epsilon=0.0)
+    np.testing.assert_allclose(moments["mean"], x.reshape(-1, 3).mean(0))
+    np.testing.assert_allclose(found.reshape(-1, 3).mean(0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(found.reshape(-1, 3).std(0), 1.0)
+    np.testing.assert_allclose(networks.standardise([1.0, 9.0], np.ones(2), np.full(2, 12.0), 4.0), [0.0, 2.0])
+
+
 def test_move_towards_takes_the_share_of_the_online_network():
     found = networks.move_towards({"a": jnp.asarray(1.0)}, {"a": jnp.asarray(3.0)}, 0.25)
     assert float(found["a"]) == 1.5

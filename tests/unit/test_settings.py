@@ -154,7 +154,7 @@ def test_paper_settings_are_the_papers_but_for_what_is_given(kind):
         paper.discount = 0.5
 
 
-@pytest.mark.parametrize(("name", "rate"), [("sac", 3e-4), ("ppo", 3e-4), ("dqn", 2.5e-4)])
+@pytest.mark.parametrize(("name", "rate"), [("sac", 3e-4), ("xqc", 3e-4), ("ppo", 3e-4), ("dqn", 2.5e-4)])
 def test_baselines_have_their_own_papers_settings(name, rate):
     kind = ALGORITHMS[name]
     paper = kind.paper(learning_rate=1e-2)

@@ -7,6 +7,7 @@ ALGORITHMS = Registry(
         "naf": "reverie.algorithms.naf:NAF",
         "ddpg": "reverie.algorithms.ddpg:DDPG",
         "sac": "reverie.algorithms.sac:SAC",
+        "xqc": "reverie.algorithms.xqc:XQC",
         "ppo": "reverie.algorithms.ppo:PPO",
         "dqn": "reverie.algorithms.dqn:DQN",
     }

@@ -89,7 +89,7 @@ class AlgorithmSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OffPolicySettings(AlgorithmSettings):
+class ReplaySettings(AlgorithmSettings):
     """Settings of algorithms that learn from replay."""
 
     target_rate: float = 0.005
@@ -108,8 +108,6 @@ class OffPolicySettings(AlgorithmSettings):
     """Share of each minibatch that is drawn from the last `recent_steps` transitions alone; the rest is drawn from all."""
     recent_steps: int = 200
     """Transitions that count as recent."""
-    normalisation: Normalisation = "none"
-    """Of hidden layers: "none", "layer", "batch" (before each ReLU) or "batch_inputs" (of what enters each)."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -130,6 +128,14 @@ class OffPolicySettings(AlgorithmSettings):
             recent_steps=self.recent_steps,
             **self._for_checks,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OffPolicySettings(ReplaySettings):
+    """Settings of algorithms that learn from replay, and whose networks may be normalised in several ways."""
+
+    normalisation: Normalisation = "none"
+    """Of hidden layers: "none", "layer", "batch" (before each ReLU) or "batch_inputs" (of what enters each)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

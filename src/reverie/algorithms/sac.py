@@ -23,9 +23,9 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
-from reverie.algorithms import updates
-from reverie.algorithms.acting import drawing
+from reverie.algorithms import soft_policy, updates
 from reverie.algorithms.hyperparameters import OffPolicySettings
+from reverie.algorithms.soft_policy import Policy, update_temperature
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
 from reverie.core.types import Transition
@@ -88,14 +88,6 @@ class SACState(NamedTuple):
     updates: Int[Array, ""]
 
 
-class Policy(NamedTuple):
-    """What acting reads."""
-
-    actor: Layers
-    moments: Sequence[Moments]
-    observations: normalise.Moments | None  # None where observations are not normalised
-
-
 # ---- the networks
 
 
@@ -111,8 +103,7 @@ def gaussian(
     x: [..., n].  training: normalise by the minibatch's own moments.
     """
     out, used = networks.forward(actor, moments, x, normalisation, training)
-    m = out.shape[-1] // 2
-    return out[..., :m], out[..., m:].clip(*LOG_STD), used
+    return *soft_policy.mean_and_log_std(out, LOG_STD), used
 
 
 def sample_action(
@@ -229,20 +220,6 @@ def update_actor(
     return updates.gradient_step(actor_loss, optimiser, state.actor, state.optimisers[0], *given)
 
 
-def update_temperature(
-    optimiser: optax.GradientTransformation,
-    log_temperature: Float[Array, ""],
-    optimiser_state: optax.OptState,
-    log_density: Float[Array, ""],
-    target_entropy: float,
-) -> tuple[Float[Array, ""], optax.OptState]:
-    """Return (log α, its optimiser's state) after one step along -(mean log π + target entropy), both in nats.
-
-    Eq. 18 for log α: its gradient is α's times α, which Adam hardly sees.  log_density: mean log π(u|x) [].
-    """
-    return updates.apply_gradient(optimiser, -(log_density + target_entropy), optimiser_state, log_temperature)
-
-
 def update_once(
     config: SAC,
     optimiser: optax.GradientTransformation,
@@ -328,18 +305,10 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         seen = updates.moments_in_use(state.observations, config.observation_normalisation)
         return Policy(state.actor, state.moments["actor"], seen)
 
-    def act_with(
-        policy: Policy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"] | float
-    ) -> Float[Array, "*b m"]:
-        x = updates.normalise_observation(policy.observations, observation)
+    def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
         mean, log_std, _ = gaussian(policy.actor, policy.moments, x, config.normalisation)
-        xp = mean.__array_namespace__()
-        return xp.tanh(mean + xp.exp(log_std) * noise)
+        return mean, log_std
 
-    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
-        """Return the tanh of the policy's mean."""
-        return act_with(policy, observation, 0.0)
-
-    begin, act, explore = drawing(m, policy, act_with)
+    begin, act, explore, greedy = soft_policy.acting(m, policy, gaussian_of)
     diagnosis = functools.partial(diagnose, config)
     return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)

@@ -2,6 +2,7 @@
 
 NAF and DDPG: HalfCheetah-v5 (17 observations, 6 actions), batch 100, 2x200 units, I = 5.
 SAC: HalfCheetah-v5, batch 256, 2x256, I = 1.
+XQC: HalfCheetah-v5, batch 256, critics 4x512, actor 4x256, I = 2; no peer has it, and SAC stands beside it.
 PPO: HalfCheetah-v5, batch 64, 2x64, 10 epochs over 2048 steps.
 DQN: CartPole-v1 (4 observations, 2 actions), batch 100, 2x200, I = 1.
 """
@@ -45,7 +46,7 @@ class BenchmarkCase(NamedTuple):
     spec: EnvSpec
     calls: int  # updates per round, enough that idle threads of the entry before have gone to sleep
     steps: int  # environment steps per round
-    peer: str  # name of the peers' class
+    peer: str  # name of the peers' class, "" where they have none
     given: dict[str, Any]  # further arguments of it
 
     @property
@@ -69,6 +70,7 @@ BENCHMARK_CASES = {
     "naf": BenchmarkCase("naf", SETTINGS, ENV, CHEETAH, 20, 250, "DDPG", OFF_POLICY | DDPG),
     "ddpg": BenchmarkCase("ddpg", SETTINGS, ENV, CHEETAH, 20, 250, "DDPG", OFF_POLICY | DDPG),
     "sac": BenchmarkCase("sac", {"warmup_steps": 256}, ENV, CHEETAH, 50, 100, "SAC", OFF_POLICY | SAC),
+    "xqc": BenchmarkCase("xqc", {"warmup_steps": 256}, ENV, CHEETAH, 3, 10, "", {}),
     "ppo": BenchmarkCase("ppo", {}, ENV, CHEETAH, 1, 2048, "PPO", PPO),
     "dqn": BenchmarkCase(
         "dqn", {"warmup_steps": BATCH}, "CartPole-v1", EnvSpec(4, actions=2), 200, 500, "DQN", OFF_POLICY | DQN

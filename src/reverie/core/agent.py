@@ -207,5 +207,5 @@ def require_discrete(spec: EnvSpec, name: str) -> None:
     if not spec.actions:
         raise SpaceError(
             f"{spec.name}: the action space is a continuous Box of {spec.action_dim}; {name} needs a Discrete one: "
-            "use naf, ddpg, sac or ppo"
+            "use naf, ddpg, sac, xqc or ppo"
         )

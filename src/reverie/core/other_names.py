@@ -34,6 +34,10 @@ _OURS: Mapping[str, tuple[str, ...]] = {
         "units",
         "fcnet_hiddens",
     ),
+    "actor_hidden": ("hidden_dims_actor", "actor_hidden_sizes", "actor_hidden_dims", "actor_layers", "policy_hidden"),
+    "policy_delay": ("actor_delay", "policy_freq", "policy_frequency", "actor_update_interval"),
+    "atoms": ("n_atoms", "num_atoms", "n_bins", "num_bins"),
+    "value_limit": ("v_max", "vmax", "max_v"),
     "observation_normalisation": (
         "normalize_observations",
         "normalize_obs",

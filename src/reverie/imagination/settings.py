@@ -123,7 +123,7 @@ class Imagination(KnownNames):
         requirements = getattr(self.agent, "requirements", None)
         if requirements is not None and requirements.rollout:
             raise ConfigError(
-                f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac or dqn"
+                f"{self.agent.name} learns on-policy, and imagined steps are not its policy's: use naf, ddpg, sac, xqc or dqn"
             )
         if isinstance(self.model, type) or not dataclasses.is_dataclass(self.model):
             raise ConfigError(f"model is {shown(self.model)}; give a model's settings, such as rv.LinearGaussian()")

@@ -158,14 +158,28 @@ def forward(
 def _moments(x: Array, running: Moments | None, training: bool) -> Moments:
     """Return the moments of x over all leading axes in training, else the running ones."""
     if training:
-        axes = tuple(range(x.ndim - 1))
-        return {"mean": x.mean(axes), "var": x.var(axes)}
+        return minibatch_moments(x)
     assert running is not None
     return running
 
 
+def minibatch_moments(x: Numbers) -> Moments:
+    """Return mean and variance of x [..., i] over all leading axes."""
+    x = array("networks.minibatch_moments: x", x)
+    axes = tuple(range(x.ndim - 1))
+    return {"mean": x.mean(axes), "var": x.var(axes)}
+
+
 def _standardise(x: Array, mean: Array, var: Array, layer: Layer) -> Array:
-    return (x - mean) / (var + EPSILON) ** 0.5 * layer["gain"] + layer["shift"]
+    return standardise(x, mean, var) * layer["gain"] + layer["shift"]
+
+
+def standardise(
+    x: Numbers, mean: Real[Array, "..."], var: Real[Array, "..."], epsilon: float = EPSILON
+) -> Real[Array, "*b i"]:
+    """Return (x - mean)/√(var + ε).  x: [..., i], of NumPy or JAX."""
+    x = array("networks.standardise: x", x)
+    return (x - mean) / (var + epsilon) ** 0.5
 
 
 def move_towards(target: Tree, online: Tree, rate: Real[ArrayLike, ""]) -> Tree:

@@ -208,8 +208,8 @@ def require_mixing(name: str, imagines: bool, on_policy: bool) -> None:
         )
     if on_policy:
         raise ConfigError(
-            f"{name} learns from steps of its newest policy alone, and collectors act by older ones; use naf, ddpg, sac "
-            "or dqn, or leave out collectors"
+            f"{name} learns from steps of its newest policy alone, and collectors act by older ones; use naf, ddpg, "
+            "sac, xqc or dqn, or leave out collectors"
         )
 
 

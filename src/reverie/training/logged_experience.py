@@ -193,5 +193,5 @@ def _require_off_policy(agent: Agent) -> None:
     if agent.requirements.rollout:
         raise ConfigError(
             f"{agent.spec.name}: an on-policy agent learns only from steps of its own policy; to learn from logs use naf, "
-            "ddpg, sac or dqn"
+            "ddpg, sac, xqc or dqn"
         )

@@ -72,9 +72,9 @@ def require_fits(config: Any, agent: Agent) -> None:
     """Raise ConfigError where an agent's settings need more memory or time than there is.  Allocates nothing."""
     requirements, imagined = agent.requirements, agent.imagination
     own = getattr(config, "agent", config)
-    hidden = tuple(getattr(own, "hidden", ()))
-    if len(hidden) > LAYERS:
-        raise ConfigError(f"hidden has {len(hidden)} layers; at most {LAYERS} can be compiled in reasonable time")
+    for name in ("hidden", "actor_hidden"):
+        if (layers := len(tuple(getattr(own, name, ())))) > LAYERS:
+            raise ConfigError(f"{name} has {layers} layers; at most {LAYERS} can be compiled in reasonable time")
     if requirements.worlds > MOST_ENVS:
         raise ConfigError(
             f"worlds={requirements.worlds} needs {size_text(requirements.worlds * ENV_BYTES)} at least, since each is an "

@@ -40,6 +40,7 @@ MEANING = {
     "trunk",
     "mean_bound",
     "value_bound",
+    "value_limit",
 }
 MEANING |= {"temperature", "std"}  # they determine the first state
 MEANING |= {"fictional_capacity", "plan", "model"}  # settings of imagination
@@ -230,7 +231,7 @@ def _refuse_what_cannot_learn_again(run: RunDirectory, trainer: Trainer) -> None
     if trainer.agent.requirements.rollout:
         raise ConfigError(
             f"{run.path}: an on-policy agent can learn only from steps of its own policy; learn the journal again "
-            "with naf, ddpg, sac or dqn, or start another run"
+            "with naf, ddpg, sac, xqc or dqn, or start another run"
         )
     header = header_of(run)
     if header is not None and trainer.state_dim and not header.state_dim:

@@ -38,6 +38,8 @@ TOPICS = (
             "value_excess": "how far the mean value lies outside what the rewards allow, as a share of that range",
             "advantage_of_best": "mean of the best action's Q less the mean over all actions",
             "critics_apart": "mean difference between the two critics",
+            "reward_scale": "what updates multiply rewards by",
+            "target_beyond": "share of the targets' probability beyond the critics' range of values",
         },
     ),
     Topic(
