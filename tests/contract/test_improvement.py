@@ -123,10 +123,10 @@ def test_what_is_saved_goes_on_the_same():
 @pytest.mark.parametrize(
     ("scale", "normalised", "advice"),
     [
-        (1.0, False, "; set reward_scale=auto, set observation_normalisation=true or explore more"),
-        (None, False, "; set observation_normalisation=true or explore more"),
-        (None, True, "; explore more"),
-        (None, None, "; explore more"),
+        (1.0, False, ": set reward_scale=auto and observation_normalisation=true, or explore more"),
+        (None, False, ": set observation_normalisation=true, or explore more"),
+        (None, True, ": explore more"),
+        (None, None, ": explore more"),
     ],
 )
 def test_only_what_can_still_be_set_is_advised(scale, normalised, advice):

@@ -30,6 +30,13 @@ def against_divergence(requirements: DataRequirements, rewards: float = 0.0, obs
     return f"{', '.join(first)}, or {last}"
 
 
+def scales_to_set(requirements: DataRequirements, otherwise: str) -> str:
+    """Return which scales can still be left to training, and then `otherwise`, in one clause."""
+    settings = ["reward_scale=auto"] if requirements.reward_scale is not None else []
+    settings += ["observation_normalisation=true"] if requirements.observation_normalisation is False else []
+    return f"set {' and '.join(settings)}, or {otherwise}" if settings else otherwise
+
+
 def _for_rewards(scale: float, largest: float) -> str:
     reach = f"; rewards reach {largest:.3g}" if largest else ""
     return f"lower reward_scale (it is {number(scale)}{reach}) or clip rewards"

@@ -3,7 +3,6 @@
 All counters are in `facts`, so that a resumed run reports the same problems at the same steps.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike
 from reverie.core.agent import Agent
 from reverie.data.outliers import FAR_REWARD, ReplacedOutliers
 from reverie.environments.clipped_values import LARGEST
+from reverie.training.advice import scales_to_set
 from reverie.training.improvement import Improvement
 
 ROW_OF_SKIPS = 3  # so many undone updates in a row end learning
@@ -79,13 +79,6 @@ def stuck_share(actions: np.ndarray) -> float:
     actions: greedy ones [N, m] in [-1, 1], of many states.
     """
     return float(np.mean(np.abs(actions.mean(axis=0)) > STUCK))
-
-
-def _of_saturation(share: float) -> str:
-    return (
-        f"{share:.0%} of the greedy actions are at a bound: right where only full power one way or the other is, else "
-        "set reward_scale=auto, or observation_normalisation=true"
-    )
 
 
 def _usual(rewards: np.ndarray) -> np.ndarray:
@@ -183,13 +176,13 @@ class Health:
         excess = self._excess(row, reward_scale)
         self._last(row, "value", excess > OUTSIDE, lambda: self._of_value(row, reward_scale))
         self._last(row, "dead weights", now.dead > DEAD or now.frozen > FROZEN, lambda: self._of_weights(now))
-        text = "the greedy action is at its bound in every state: lower reward_scale, or try more noise"
+        text = f"the greedy action is at its bound in every state: {self._scales_or('try more noise')}"
         self._last(row, "mean stuck", now.stuck > 0.0, lambda: text)
         saturated = row.get("mean_saturated", 0.0)
-        text_of = functools.partial(_of_saturation, saturated)
-        self._last(row, "mean saturated", saturated > SATURATED and now.stuck == 0.0, text_of)
-        text_of = functools.partial(self.improvement.text, self._requirements)
-        self._last(row, "no improvement", self.improvement.absent, text_of)
+        self._last(
+            row, "mean saturated", saturated > SATURATED and now.stuck == 0.0, lambda: self._of_saturation(saturated)
+        )
+        self._last(row, "no improvement", self.improvement.absent, lambda: self.improvement.text(self._requirements))
         return dict(zip(NAMES, (self.skipped, now.set_aside, excess, now.dead, now.stuck), strict=True))
 
     def problems(self) -> list[str]:
@@ -217,11 +210,18 @@ class Health:
         text = f"values are {row['value_mean']:.3g} on average, but the rewards so far allow {low:.3g} to {high:.3g}"
         return f"{text}: lower learning_rate, target_rate or updates_per_step"
 
+    def _scales_or(self, otherwise: str) -> str:
+        return scales_to_set(self._requirements, otherwise)
+
+    def _of_saturation(self, share: float) -> str:
+        text = f"{share:.0%} of the greedy actions are at a bound, which only control at full power needs"
+        return f"{text}: {self._scales_or('lower learning_rate')}"
+
     def _of_weights(self, now: Symptoms) -> str:
         share, cause = now.dead, "their units are never active"
         if now.frozen > FROZEN:
             share, cause = now.frozen, "a very large gradient stopped them"
-        return f"{share:.0%} of the weights no longer change, since {cause}: scale observations and rewards, or start again"
+        return f"{share:.0%} of the weights no longer change, since {cause}: {self._scales_or('start again')}"
 
     def _last(self, row: dict[str, Any], kind: str, present: bool, text: Any) -> None:
         lasted = self._lasting.get(kind, 0) + 1 if present else 0

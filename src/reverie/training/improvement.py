@@ -8,6 +8,7 @@ import numpy as np
 from reverie.core.agent import DataRequirements
 from reverie.data.outliers import FAR_REWARD
 from reverie.data.running_returns import RunningReturns
+from reverie.training.advice import scales_to_set
 
 NEWEST = 10  # episodes that are compared with those of warm-up
 
@@ -55,13 +56,10 @@ class Improvement:
 
     def text(self, requirements: DataRequirements) -> str:
         """Return what to say where improvement is absent."""
-        remedies = ["set reward_scale=auto"] if requirements.reward_scale is not None else []
-        remedies += ["set observation_normalisation=true"] if requirements.observation_normalisation is False else []
-        *others, last = [*remedies, "explore more, first at random (warmup_steps)"]
-        advice = f"{', '.join(others)} or {last}" if others else last
+        newest, random = (f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}" for x in (self.newest, self.random))
         return (
-            f"nothing has improved since warm-up: the last {NEWEST} episodes returned {self.newest:.3g} on average, "
-            f"random actions {self.random:.3g}; {advice}"
+            f"nothing has improved since warm-up: the last {NEWEST} episodes returned {newest} on average, random actions "
+            f"{random}: {scales_to_set(requirements, 'explore more, first at random (warmup_steps)')}"
         )
 
     # ---- saving
