@@ -23,13 +23,13 @@ def test_observations_are_standardised_and_clipped_or_left_alone():
     x = np.float32([5, 2, -50])
     np.testing.assert_allclose(updates.normalise_observation(MOMENTS, x), [2, 0, -10], rtol=1e-6)
     assert updates.normalise_observation(None, x) is x
-    assert updates.moments_in_use(MOMENTS, True) is MOMENTS
-    assert updates.moments_in_use(MOMENTS, False) is None
+    assert updates.moments_in_use(MOMENTS, 1.0) is MOMENTS
+    assert updates.moments_in_use(MOMENTS, None) is None
 
 
 def test_a_minibatch_moves_the_moments_first_and_is_standardised_by_them(generator):
     batch = minibatch(generator)
-    moments, x, x_next = updates.normalise_batch(MOMENTS, as_float32(batch), True)
+    moments, x, x_next = updates.normalise_batch(MOMENTS, as_float32(batch), 1.0)
     mean = MOMENTS["mean"] + (batch.observation.mean(0) - MOMENTS["mean"]) / 2
     var = MOMENTS["var"] + (((batch.observation - mean) ** 2).mean(0) - MOMENTS["var"]) / 2
     assert_close(moments, {"mean": mean, "var": var, "count": 2.0})
@@ -37,9 +37,19 @@ def test_a_minibatch_moves_the_moments_first_and_is_standardised_by_them(generat
     assert_close(x_next, (batch.next_observation - mean) / np.sqrt(var + 1e-8))
 
 
+@pytest.mark.parametrize("size", [0.25, 3.0])
+def test_standardised_observations_get_the_size_that_is_asked_for(generator, size):
+    batch = minibatch(generator)
+    moments, x, x_next = updates.normalise_batch(MOMENTS, as_float32(batch), size)
+    kept, plain, plain_next = updates.normalise_batch(MOMENTS, as_float32(batch), 1.0)
+    assert_close(moments, kept)  # the running moments stay those of the observations
+    assert_close(x, np.clip(size * as_float64(plain), -10, 10))
+    assert_close(x_next, np.clip(size * as_float64(plain_next), -10, 10))
+
+
 def test_a_minibatch_is_left_alone_where_observations_are_not_normalised(generator):
     batch = as_float32(minibatch(generator))
-    moments, x, x_next = updates.normalise_batch(MOMENTS, batch, False)
+    moments, x, x_next = updates.normalise_batch(MOMENTS, batch, None)
     assert moments is MOMENTS and x is batch.observation and x_next is batch.next_observation
 
 

@@ -180,7 +180,7 @@ def update_once(
 ) -> tuple[DDPGState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the loop of Algorithm 1 without its acting."""
     kind = config.normalisation
-    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
     after = next_value(state.target, state.moments, x_next, kind)
     y = updates.td_target(batch, after, config.discount_factor, config.fixed_reward_scale)
     critic, critic_optimiser, error, q_mean = update_critic(optimiser, state, x, batch.action, y, kind)
@@ -193,7 +193,7 @@ def update_once(
 
 def diagnose(config: DDPG, state: DDPGState, batch: Transition) -> Metrics:
     """Return mean Q(x, μ(x)) and the share of saturated entries of μ, at states of `batch`."""
-    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    moments = updates.moments_in_use(state.observations, config.normalised_size)
     x = updates.normalise_observation(moments, batch.observation)
     u, _ = mu(state.actor, state.moments, x, config.normalisation)
     value = q_value(state.critic, x, u, critic_normalisation(config.normalisation))
@@ -226,7 +226,7 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
 
     def policy(state: DDPGState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+        seen = updates.moments_in_use(state.observations, config.normalised_size)
         return Policy(state.actor, state.moments, seen)
 
     def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:

@@ -163,7 +163,7 @@ def update_once(
 ) -> tuple[DQNState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the gradient step of Algorithm 1."""
     kind = config.normalisation
-    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
     after = next_value(state.params, state.target, state.moments, x_next, config.double, kind)
     y = updates.td_target(batch, after, config.discount_factor, config.fixed_reward_scale)
     given = (state.moments, x, batch.action, y, config.huber, kind)
@@ -178,7 +178,7 @@ def update_once(
 
 def diagnose(config: DQN, state: DQNState, batch: Transition) -> Metrics:
     """Return the mean value of the best action, how far it lies above the others' mean, and ε, at states of `batch`."""
-    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    moments = updates.moments_in_use(state.observations, config.normalised_size)
     x = updates.normalise_observation(moments, batch.observation)
     values, _ = q_values(state.params, state.moments, x, config.normalisation)
     best = jnp.max(values, axis=-1)
@@ -234,7 +234,7 @@ def _build(config: DQN, spec: EnvSpec) -> Agent:
         return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
 
     def policy(state: DQNState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+        seen = updates.moments_in_use(state.observations, config.normalised_size)
         return Policy(state.params, state.moments, seen, _epsilon(config, state))
 
     def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b 1"]:

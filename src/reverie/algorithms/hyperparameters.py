@@ -39,6 +39,9 @@ class AlgorithmSettings(Settings):
     """Units of each hidden layer."""
     observation_normalisation: bool = False
     """Standardise observations by running moments."""
+    observation_scale: float = 1.0
+    """What standardised observations are multiplied by.  Below 1 networks vary less from state to state, and follow noise
+    less."""
     reward_scale: float | Literal["auto"] = 1.0
     """Multiplies rewards inside the update only: stored and reported rewards stay as they are.  "auto": 1 over the running
     standard deviation of discounted returns."""
@@ -46,7 +49,12 @@ class AlgorithmSettings(Settings):
     def __post_init__(self):
         super().__post_init__()
         scales = ("learning_rate",) if self.reward_scale == "auto" else ("learning_rate", "reward_scale")
-        self.require_positive(*scales)
+        self.require_positive(*scales, "observation_scale")
+        if self.observation_scale != 1.0 and not self.observation_normalisation:
+            raise ConfigError(
+                f"observation_scale is {self.observation_scale:g}, but only normalised observations are scaled: set "
+                "observation_normalisation=true too"
+            )
         if self.discount != "auto":
             self.require_share("discount", zero=True)
         if any(units < 1 for units in self.hidden):
@@ -61,6 +69,11 @@ class AlgorithmSettings(Settings):
     def fixed_reward_scale(self) -> float:
         """What an update multiplies rewards by.  With "auto" they are scaled already when it gets them."""
         return 1.0 if self.reward_scale == "auto" else self.reward_scale
+
+    @property
+    def normalised_size(self) -> float | None:
+        """The standard deviation of normalised observations; None where they are not normalised."""
+        return self.observation_scale if self.observation_normalisation else None
 
     def for_spec(self, spec: EnvSpec) -> Self:
         """Return these settings with the discount that they have in an environment of `spec`."""

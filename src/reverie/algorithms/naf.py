@@ -191,7 +191,7 @@ def update_once(
     config: NAF, optimiser: optax.GradientTransformation, state: NAFState, batch: Transition
 ) -> tuple[NAFState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the innermost loop of Algorithm 1."""
-    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
     rewards, next_value = state.rewards, value(state.target, state.moments, x_next, config.normalisation, training=True)
     if rewards is not None:  # `value_bound`
         rewards = track_rewards(rewards, config.fixed_reward_scale * batch.reward)
@@ -214,7 +214,7 @@ def value_part(params: Params) -> Params:
 
 def diagnose(config: NAF, state: NAFState, batch: Transition) -> Metrics:
     """Return mean V, the median condition number of P, and the share of saturated entries of μ, at states of `batch`."""
-    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    moments = updates.moments_in_use(state.observations, config.normalised_size)
     x = updates.normalise_observation(moments, batch.observation)
     values, mean, lower, _ = heads(state.params, state.moments, x, config.normalisation, config.mean_bound)
     scales = jnp.linalg.svd(lower, compute_uv=False)  # κ(P) = κ(L)²
@@ -268,7 +268,7 @@ def _init(
 def _policy(config: NAF, state: NAFState) -> Policy:
     part = {name: (state.params[name], state.moments[name]) for name in state.params}
     lower = part["lower"] if config.shapes_noise else None
-    seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+    seen = updates.moments_in_use(state.observations, config.normalised_size)
     return Policy(part["trunk"], part["mean"], lower, seen)
 
 

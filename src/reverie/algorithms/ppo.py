@@ -165,7 +165,7 @@ def rollout_samples(
 
     params: of the policy that acted.  observations: moments from before the rollout.
     """
-    moments = updates.moments_in_use(observations, config.observation_normalisation)
+    moments = updates.moments_in_use(observations, config.normalised_size)
     x, x_next = (updates.normalise_observation(moments, o) for o in (rollout.observation, rollout.next_observation))
     values = value(params, x)
     advantages = returns.gae(
@@ -252,7 +252,7 @@ def _update(
 
 def diagnose(config: PPO, state: PPOState, batch: Transition) -> Metrics:
     """Return mean V, mean σ and the share of means beyond the bounds, at states of `batch`."""
-    moments = updates.moments_in_use(state.observations, config.observation_normalisation)
+    moments = updates.moments_in_use(state.observations, config.normalised_size)
     x = updates.normalise_observation(moments, batch.observation)
     mean = networks.tanh_network(state.params["mean"], x)
     return {
@@ -293,7 +293,7 @@ def _build(config: PPO, spec: EnvSpec) -> Agent:
         return _update(config, optimiser, state, rollout, key)
 
     def policy(state: PPOState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+        seen = updates.moments_in_use(state.observations, config.normalised_size)
         return Policy(state.params["mean"], state.params["log_std"], seen)
 
     def act_with(

@@ -234,7 +234,7 @@ def update_once(
     batch, key = given
     k_next, k_actor = jax.random.split(key)
     kind, temperature = config.normalisation, jnp.exp(state.log_temperature)
-    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
     after = soft_value(state.actor, state.target, state.moments, temperature, x_next, k_next, kind)
     y = updates.td_target(batch, after, config.discount_factor, config.fixed_reward_scale)
 
@@ -255,7 +255,7 @@ def update_once(
 
 def diagnose(config: SAC, state: SACState, batch: Transition) -> Metrics:
     """Return the lesser Q, how far the critics lie apart, mean σ and the share of saturated means, at states of `batch`."""
-    running = updates.moments_in_use(state.observations, config.observation_normalisation)
+    running = updates.moments_in_use(state.observations, config.normalised_size)
     x, kind = updates.normalise_observation(running, batch.observation), config.normalisation
     mean, log_std, _ = gaussian(state.actor, state.moments["actor"], x, kind)
     (one, two), _ = q_values(state.critics, state.moments["critics"], x, jnp.tanh(mean), kind)
@@ -302,7 +302,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
         return updates.over_minibatches(one, state, (batches, jax.random.split(key, batches.reward.shape[0])))
 
     def policy(state: SACState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+        seen = updates.moments_in_use(state.observations, config.normalised_size)
         return Policy(state.actor, state.moments["actor"], seen)
 
     def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:

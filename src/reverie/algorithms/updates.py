@@ -26,21 +26,24 @@ def normalise_observation(moments: normalise.Moments | None, observation: Float[
     return observation if moments is None else normalise.apply(moments, observation)
 
 
-def moments_in_use(moments: normalise.Moments, normalising: bool) -> normalise.Moments | None:
-    """Return the running moments that observations are standardised by: None where an agent does not normalise."""
-    return moments if normalising else None
+def moments_in_use(moments: normalise.Moments, size: float | None) -> normalise.Moments | None:
+    """Return the moments that observations are standardised by: None where an agent does not normalise.
+
+    size: the standard deviation that observations get; None: they stay as they are.
+    """
+    return None if size is None else normalise.to_size(moments, size)
 
 
 def normalise_batch(
-    moments: normalise.Moments, batch: Transition, normalising: bool
+    moments: normalise.Moments, batch: Transition, size: float | None
 ) -> tuple[normalise.Moments, Float[Array, "B n"], Float[Array, "B n"]]:
     """Return (moments, x [B, n], x' [B, n]): moments moved towards the minibatch's, and observations standardised by them.
 
-    All three are as they were where an agent does not normalise.
+    All three are as they were where an agent does not normalise.  size: as in `moments_in_use`.
     """
-    if normalising:
+    if size is not None:
         moments = normalise.update(moments, batch.observation)
-    used = moments_in_use(moments, normalising)
+    used = moments_in_use(moments, size)
     x, x_next = (normalise_observation(used, part) for part in (batch.observation, batch.next_observation))
     return moments, x, x_next
 

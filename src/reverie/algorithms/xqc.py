@@ -303,7 +303,7 @@ def update_once(
     """
     batch, key = given
     k_next, k_actor = jax.random.split(key)
-    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.observation_normalisation)
+    observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
     batch = batch._replace(observation=x, next_observation=x_next)
     state, metrics = update_critics(config, optimiser, state, batch, k_next)
     state, log_density = update_actor(config, optimiser, target_entropy, state, x, k_actor)
@@ -313,7 +313,7 @@ def update_once(
 
 def diagnose(config: XQC, state: XQCState, batch: Transition) -> Metrics:
     """Return the lesser Q, how far the critics lie apart, mean σ and the share of saturated means, at states of `batch`."""
-    running = updates.moments_in_use(state.observations, config.observation_normalisation)
+    running = updates.moments_in_use(state.observations, config.normalised_size)
     x = updates.normalise_observation(running, batch.observation)
     mean, log_std, _ = gaussian(state.actor, x, state.moments["actor"])
     atoms = jnp.asarray(config.support)
@@ -357,7 +357,7 @@ def _build(config: XQC, spec: EnvSpec) -> Agent:
         return updates.over_minibatches(one, state, (batches, jax.random.split(key, batches.reward.shape[0])))
 
     def policy(state: XQCState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.observation_normalisation)
+        seen = updates.moments_in_use(state.observations, config.normalised_size)
         return Policy(state.actor, state.moments["actor"], seen)
 
     def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Real
 from reverie.maths.array_arguments import array, of_arrays
 from reverie.maths.array_types import Array, Numbers
 
-CLIP = 10.0  # standard deviations: beyond it observations are clipped, as outliers
+CLIP = 10.0  # beyond it standardised observations are clipped, as outliers
 HORIZON = 10_000  # updates after which the average forgets old minibatches, so that it follows a changing policy
 
 Moments: TypeAlias = dict[str, Float[Array, "..."]]
@@ -37,6 +37,11 @@ def update(moments: Moments, observations: Real[Array, "B n"]) -> Moments:
     # The first minibatch replaces the initial variance of 1, because 1 - 1/count is 0 then.
     var = moments["var"] + (variance - moments["var"]) / count
     return {"mean": mean, "var": var, "count": count}
+
+
+def to_size(moments: Moments, size: float) -> Moments:
+    """Return moments by which `apply` gives observations the standard deviation `size`, not 1."""
+    return moments if size == 1.0 else {**moments, "var": moments["var"] / size**2}
 
 
 def apply(moments: Moments, observation: Numbers) -> Real[Array, "... n"]:
