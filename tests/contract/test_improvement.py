@@ -9,6 +9,8 @@ import pytest
 import reverie as rv
 from cases import CASES, those
 from reverie.core.agent import DataRequirements
+from reverie.storage import checkpoint
+from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer
 from reverie.training.health import PATIENCE, SATURATED, Health, Symptoms
@@ -58,7 +60,7 @@ def test_returns_that_stay_below_those_of_random_actions_are_told_once(name, sig
     assert kinds(tmp_path).count("no improvement") == (sign < 0)
 
 
-def told_at(out, stops):
+def told_at(out, stops, between=lambda out: None):
     """Return the steps of the warning in a run that is stopped after so many episodes each, with falling rewards."""
     spec = rv.EnvSpec(1, [-1.0], [1.0])
     rv.Learner(CASES["naf"].make(warmup_steps=10), spec=spec, out=out).close()
@@ -68,12 +70,23 @@ def told_at(out, stops):
                 for step in range(LENGTH):
                     learner.ask(np.zeros(1))
                     learner.tell(-float(learner.episodes), np.zeros(1), False, step == LENGTH - 1)
+            learner.save()
+        between(out)
     return [row["step"] for row in read_rows(out / "events.csv") if row["kind"] == "no improvement"]
 
 
+def forget_returns(out):
+    """Give a run the checkpoint that it would have from before returns were compared."""
+    file = RunDirectory(out).latest_file
+    arrays, facts = checkpoint.read(file)
+    del facts["health"]["improvement"]
+    checkpoint.save(file, arrays, facts)
+
+
+@pytest.mark.parametrize("between", [lambda out: None, forget_returns])
 @pytest.mark.parametrize("stop", [2, 11])  # in warm-up; before the warning
-def test_a_run_that_was_stopped_tells_it_at_the_same_step(stop, tmp_path):
-    whole, parts = told_at(tmp_path / "whole", [30]), told_at(tmp_path / "parts", [stop, 30])
+def test_a_run_that_was_stopped_tells_it_at_the_same_step(stop, between, tmp_path):
+    whole, parts = told_at(tmp_path / "whole", [30]), told_at(tmp_path / "parts", [stop, 30], between)
     assert len(whole) == 1 and parts == whole
 
 
@@ -106,6 +119,19 @@ def test_an_outlier_is_no_return():
     found = Improvement(1)
     found.see(1e30, True, 1)
     assert found.random == 0.0
+
+
+@pytest.mark.parametrize("steps", [2, 7, 30])  # in warm-up, with it over, and long after
+def test_returns_that_a_checkpoint_does_not_have_are_those_of_the_journal(steps, tmp_path):
+    with rv.Learner(CASES["naf"].make(warmup_steps=6), spec=rv.EnvSpec(1, [-1.0], [1.0]), out=tmp_path) as learner:
+        for step in range(1, steps + 1):
+            learner.ask(np.zeros(1))
+            learner.tell(-0.1 * step, np.zeros(1), step % LENGTH == 0, False)
+        known = learner.trainer.health.improvement.facts()
+        learner.save()
+    forget_returns(tmp_path)
+    with rv.Learner.load(tmp_path) as learner:
+        assert learner.trainer.health.improvement.facts() == known
 
 
 def test_what_is_saved_goes_on_the_same():

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+
 from reverie.core.errors import StorageError
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.storage import checkpoint
+from reverie.storage.experience import ENDS
 from reverie.storage.reading import short_text
 from reverie.training.recorded_trainer import UNFIT, RecordedTrainer
 from reverie.training.run_logger import RecordedStep, packed, seen
@@ -26,6 +29,8 @@ def resume(session: RecordedTrainer, go_back: bool) -> list[dict[str, Any]]:
         except UNFIT as error:  # a crafted file: its checksum is right, its content is not
             file, text = session.records.run.latest_file, short_text(error)
             raise StorageError(f"{file} does not fit this run ({text}); {checkpoint.REMEDY}") from error
+        if not (facts.get("health") or {}).get("improvement"):  # it was written before returns were compared
+            _compare_returns(session, records[:done])
         session.open.in_progress = facts["in_episode"]
     session.records.journal.cut()
     if go_back:
@@ -47,6 +52,13 @@ def resume(session: RecordedTrainer, go_back: bool) -> list[dict[str, Any]]:
     session.open.close_aborted(aborted)
     session.aborted = any(step == session.trainer.steps for step, _ in aborted)
     return evaluations
+
+
+def _compare_returns(session: RecordedTrainer, records: np.ndarray) -> None:
+    """Account for the returns of records [N], as while they were new."""
+    rewards, ends = records["reward"].astype(np.float32), records["flags"] & ENDS != 0
+    for step in zip(rewards.tolist(), ends.tolist(), records["episode"].tolist(), strict=True):
+        session.trainer.health.improvement.see(*step)
 
 
 def _learn_again(session: RecordedTrainer, step: RecordedStep) -> None:
