@@ -131,7 +131,20 @@ def finished(tmp_path):
         (["train", "xqc", "Pendulum-v1", "--set", "value_limit=0"], "value_limit is 0.0; it must be positive"),
         (["train", "xqc", "Pendulum-v1", "--set", "atoms=1"], "atoms is 1; it must be at least 2"),
         (["train", "xqc", "Pendulum-v1", "--set", "atoms=1001"], "atoms is 1001; it must be at most 1000"),
+        (
+            ["train", "xqc", "Pendulum-v1", "--set", "value_limit=1e-40"],
+            "value_limit is 1e-40; it must be at least 1e-12",
+        ),
+        (
+            ["train", "xqc", "Pendulum-v1", "--set", "value_limit=3e38"],
+            "value_limit is 3e+38; it must be at most 1e+12",
+        ),
         (["train", "xqc", "Pendulum-v1", "--set", "policy_delay=0"], "policy_delay is 0; it must be at least 1"),
+        (
+            ["train", "xqc", "Pendulum-v1", "--set", "policy_delay=1e12"],
+            "policy_delay is 1000000000000; it must be at most",
+        ),
+        (["train", "xqc", "Pendulum-v1", "--set", "batch_size=1"], "batch_size is 1; it must be at least 2"),
         (["train", "xqc", "Pendulum-v1", "--set", "actor_hidden=8,0"], "actor_hidden is (8, 0); every layer needs"),
         (["train", "xqc", "Pendulum-v1", "--set", "normalisation=batch"], "unknown setting 'normalisation'"),
         (["train", "dqn", "CartPole-v1", "--set", "epsilon_end=2"], "epsilon_end is 2.0; it must lie in [0, 1]"),

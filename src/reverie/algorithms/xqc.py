@@ -35,12 +35,15 @@ from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
 from reverie.core.types import Transition
+from reverie.core.words import number
 from reverie.maths import bounded_gaussian, categorical, networks, normalise, unit_networks
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers, Moments
 
 LOG_STD = (-10.0, 2.0)
 MOST_ATOMS = 1000  # the projection's cost grows with their square
+MOST_DELAY = 10**9  # minibatches are counted in int32
+MOST_VALUE = 1e12  # and its inverse the least: atoms and targets are float32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,9 +77,10 @@ class XQC(ReplaySettings):
     def __post_init__(self):
         super().__post_init__()
         self.require_positive("temperature", "value_limit")
-        self.require(policy_delay=1, atoms=2)
-        if self.atoms > MOST_ATOMS:
-            raise ConfigError(f"atoms is {self.atoms}; it must be at most {MOST_ATOMS}")
+        self.require(policy_delay=1, atoms=2, batch_size=2, value_limit=1.0 / MOST_VALUE)  # one row has no variance
+        for name, most in (("policy_delay", MOST_DELAY), ("atoms", MOST_ATOMS), ("value_limit", MOST_VALUE)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most {number(most)}")
         if any(units < 1 for units in self.actor_hidden):
             raise ConfigError(f"actor_hidden is {self.actor_hidden}; every layer needs at least 1 unit")
 
