@@ -15,6 +15,7 @@ TRAIN = ["train", "naf", "Pendulum-v1", "--quiet", "--out", "run"]
 DREAM = ["train", "naf", "Pendulum-v1", "--imagine", "linear", "--quiet", "--out", "run"]
 NEURAL = ["train", "naf", "Pendulum-v1", "--imagine", "neural", "--quiet", "--out", "run"]
 PPO = ["train", "ppo", "Pendulum-v1", "--quiet", "--out", "run"]
+XQC = ["train", "xqc", "Pendulum-v1", "--quiet", "--out", "run"]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,7 @@ PPO = ["train", "ppo", "Pendulum-v1", "--quiet", "--out", "run"]
         *((PPO, setting) for setting in ("rollout=64e9", "epochs=1e12", "worlds=64000000", "hidden=900000,900000")),
         *((DREAM, setting) for setting in ("fictional_capacity=1e13", "rollouts=1e12", "rollout_length=1e9")),
         *((DREAM, setting) for setting in ("minibatches=1e9", "updates_per_step=1e8")),
+        *((XQC, setting) for setting in ("hidden=100000,100000", "actor_hidden=100000,100000", "actor_hidden=1e12")),
         *((NEURAL, setting) for setting in ("members=1e9", "model.hidden=400000,400000")),
     ],
 )

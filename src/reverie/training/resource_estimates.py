@@ -8,6 +8,7 @@ machine reaches.
 import dataclasses
 import itertools
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -27,6 +28,7 @@ ACTIVATIONS = 10  # numbers kept per unit and row of a minibatch
 ENV_BYTES = 1_000_000  # at least, for one environment
 UPDATE_SECONDS, FLOPS = 1e-5, 2e11  # least time of a small update; speed of a large update, at most
 STEP_SECONDS = 600.0  # the longest that updates after one real step may take
+LAYER_SETTINGS = "hidden", "actor_hidden"
 LAYERS = 64  # so many layers of NAF, the slowest, compile in 31 to 34 s of processor time, of SAC in 14 s
 MOST_ENVS = 10_000
 
@@ -72,7 +74,7 @@ def require_fits(config: Any, agent: Agent) -> None:
     """Raise ConfigError where an agent's settings need more memory or time than there is.  Allocates nothing."""
     requirements, imagined = agent.requirements, agent.imagination
     own = getattr(config, "agent", config)
-    for name in ("hidden", "actor_hidden"):
+    for name in LAYER_SETTINGS:
         if (layers := len(tuple(getattr(own, name, ())))) > LAYERS:
             raise ConfigError(f"{name} has {layers} layers; at most {LAYERS} can be compiled in reasonable time")
     if requirements.worlds > MOST_ENVS:
@@ -109,11 +111,15 @@ def _with(config: Any, setting: str, value: Any) -> Any:
 def _needs(config: Any, agent: Agent) -> list[Need]:
     """Return the needs of settings; the agent's state comes first."""
     requirements, imagined, own = agent.requirements, agent.imagination, getattr(config, "agent", config)
-    hidden = tuple(getattr(own, "hidden", ()))
+    layers = {name: tuple(getattr(own, name, ())) for name in LAYER_SETTINGS}
     n, m = agent.spec.observation_dim, agent.spec.action_dim
-    row, state = 4.0 * row_width(n, m), _state_bytes(agent, hidden, n)
-    needs = [Need("hidden", hidden, COPIES * state, "parameters, targets, optimiser and an update's copies", 2.0)]
-    units = 4.0 * ACTIVATIONS * (sum(hidden) + row / 4)
+    row, state = 4.0 * row_width(n, m), _state_bytes(agent, layers.values(), n)
+    what, widest = (
+        "parameters, targets, optimiser and an update's copies",
+        max(layers, key=lambda name: sum(layers[name])),
+    )
+    needs = [Need(widest, layers[widest], COPIES * state, what, 2.0)]
+    units = 4.0 * ACTIVATIONS * (sum(map(sum, layers.values())) + row / 4)
     if requirements.rollout:
         needs += [
             Need(
@@ -141,15 +147,15 @@ def _needs(config: Any, agent: Agent) -> list[Need]:
     return needs if imagined is None else needs + _imagined(imagined, requirements, row, n + m)
 
 
-def _state_bytes(agent: Agent, hidden: tuple[int, ...], observations: int) -> float:
+def _state_bytes(agent: Agent, networks: Iterable[tuple[int, ...]], observations: int) -> float:
     """Return the bytes of an agent's state, computed from shapes alone."""
     try:
         shapes = jax.eval_shape(agent.init, jax.random.key(0))
         return float(sum(np.prod(leaf.shape, dtype=float) * 4 for leaf in jax.tree.leaves(shapes)))
     except (OverflowError, TypeError, ValueError, MemoryError):  # sizes too large for JAX
         outputs = float(max(agent.spec.actions, agent.spec.action_dim))
-        sizes = [float(observations), *map(float, hidden), outputs]
-        return 16.0 * sum(a * b for a, b in itertools.pairwise(sizes))
+        sizes = [[float(observations), *map(float, hidden), outputs] for hidden in networks if hidden]
+        return 16.0 * sum(a * b for one in sizes for a, b in itertools.pairwise(one))
 
 
 def _imagined(imagined: Any, requirements: Any, row: float, width: int) -> list[Need]:
