@@ -66,3 +66,15 @@ def test_a_share_of_all_of_replay_is_said_to_change_nothing(share, steps, warned
     texts = [str(warning.message) for warning in found]
     said = "recent_steps=500 is all of replay, so recent_share=0.5 changes nothing: set recent_steps lower"
     assert any(said in text for text in texts) is warned
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.06, True), (0.07, False), (0.0, False)])
+def test_a_share_of_less_than_a_transition_is_said_to_change_nothing(share, warned):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        rv.Learner(CASES["naf"].make(recent_share=share, recent_steps=5, batch_size=8), LinearWorld).close()
+    texts = [str(warning.message) for warning in found]
+    said = (
+        "recent_share=0.06 of batch_size=8 is less than one transition, so it changes nothing: set one of them higher"
+    )
+    assert any(said in text for text in texts) is warned

@@ -27,6 +27,11 @@ def ineffective_settings(config: Any, agent: Agent) -> list[str]:
             f"recent_steps={setting_text(requirements.recent_steps)} is all of replay, so recent_share="
             f"{number(requirements.recent_share)} changes nothing: set recent_steps lower"
         )
+    if requirements.recent_share and not round(requirements.recent_share * requirements.batch_size):
+        found.append(
+            f"recent_share={number(requirements.recent_share)} of batch_size={requirements.batch_size} is less than one "
+            "transition, so it changes nothing: set one of them higher"
+        )
     if imagined is not None and imagined.model.episodes > NEVER_REACHED:
         found.append(
             f"episodes={setting_text(imagined.model.episodes)} of the model: no run has so many, so it is never fitted"
