@@ -168,7 +168,10 @@ def test_an_actuator_that_stays_at_a_bound_is_told_once(at, word):
     def act(step):
         return [generator.uniform(-1, 1), at if step > 500 and step % 25 else 0.0]
 
-    (notice,) = Machine().run(2000, act=act)
+    machine = Machine()
+    machine.checks = MachineChecks(machine.spec, remedy="set reward_scale=auto, or try more noise")
+    (notice,) = machine.run(2000, act=act)
+    assert notice.text.endswith("check its sign and its bounds, or set reward_scale=auto, or try more noise")
     assert notice.kind == "pinned actuator" and notice.step == 600
     assert notice.text.startswith(f"action 1 was at its {word} bound in 96% of the steps 501 to 600")
 

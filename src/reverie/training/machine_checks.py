@@ -45,14 +45,15 @@ class _Block(NamedTuple):
 class MachineChecks:
     """Sees every real transition in order, from the first one on, and returns notices.
 
-    spec: of the environment.  worlds: environments that take turns.
+    spec: of the environment.  worlds: environments that take turns.  remedy: of learning that drives an actuator to its
+        bound, for the advice.
     """
 
-    def __init__(self, spec: EnvSpec, worlds: int = 1):
+    def __init__(self, spec: EnvSpec, worlds: int = 1, remedy: str = "try more noise"):
         n, m = spec.observation_dim, spec.action_dim
         self._n, self._m = n if n <= WIDEST else 0, m if m <= WIDEST else 0
         self._sensors = SensorChecks(spec, [spec.sensor(i) for i in range(n)], worlds) if self._n else None
-        self._episodes, self._actuators, self._rewards = _Episodes(worlds), _Actuators(spec), _Rewards()
+        self._episodes, self._actuators, self._rewards = _Episodes(worlds), _Actuators(spec, remedy), _Rewards()
         observations, actions = ((BLOCK, size) for size in (self._n, self._m))
         self._block = _Block(
             np.zeros(observations, np.float32),
@@ -175,8 +176,8 @@ class _Episodes:
 class _Actuators:
     """Where each actuator was in the last two blocks, and how far from what was asked."""
 
-    def __init__(self, spec: EnvSpec):
-        m = spec.action_dim
+    def __init__(self, spec: EnvSpec, remedy: str):
+        m, self._remedy = spec.action_dim, remedy
         self._spec, self._range = spec, spec.actions - 1 if spec.actions else 2
         self._apart: np.ndarray | None = None  # shares of the range between executed and asked, in the block before
         self._at_bound = np.zeros((2, m), np.int64)  # steps in the block before, at the lower and at the upper bound
@@ -200,7 +201,7 @@ class _Actuators:
             text = (
                 f"{self._spec.actuator(i)} was at its {('lower', 'upper')[bound]} bound in {shares[bound, i]:.0%} of the "
                 f"steps {first - BLOCK} to {first + BLOCK - 1}: that may be best; if not, check its sign and its bounds, or "
-                "lower reward_scale"
+                f"{self._remedy}"
             )
             found.append(("pinned actuator", text))
         return found

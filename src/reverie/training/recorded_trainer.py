@@ -17,6 +17,7 @@ from reverie.storage.events import ABORT, CLOCK, DROP
 from reverie.storage.experience import flags_of
 from reverie.storage.run import RunDirectory
 from reverie.storage.spec import Spec
+from reverie.training.advice import scales_to_set
 from reverie.training.clock import Clock, Ticks
 from reverie.training.experience_source import SOURCE_PREFIX
 from reverie.training.health import Notice
@@ -85,7 +86,9 @@ class RecordedTrainer:
         self.ticks = None if clock is None else Ticks(clock)
         self.open = OpenEpisodes(self.env_count)
         self.aborted = False  # and no outcome was told since
-        self.machine_checks = MachineChecks(self.spec, self.env_count)
+        self.machine_checks = MachineChecks(
+            self.spec, self.env_count, scales_to_set(trainer.agent.requirements, "try more noise")
+        )
         self._staleness: list[int] = []  # updates between the policy that acted and now, since the last row of metrics
 
     @property
