@@ -14,6 +14,8 @@ Differences (ours / the paper's):
  4. The actor's head is drawn as one orthogonal matrix / one for the mean and one for log σ.
  5. The normalisation of inputs has no shift / has one, which the next normalisation cancels.
  6. Where episodes have no limit, the discount is .99 / does not occur there.
+ 7. The returns whose spread scales rewards begin at an episode's first step / one step before, in the authors' code.
+ 8. A step that terminates and is truncated counts as terminated / as truncated, in the authors' code.
 """
 
 import dataclasses
