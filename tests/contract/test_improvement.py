@@ -161,6 +161,12 @@ def test_only_what_can_still_be_set_is_advised(scale, normalised, advice):
     assert advice in found.text(asked) and "returned -1 on average, random actions 0" in found.text(asked)
 
 
+def test_no_normalisation_is_advised_where_networks_normalise():
+    found = seen([0.0, *[-1.0] * NEWEST], 1)
+    assert ": explore more" in found.text(rv.XQC().requirements)
+    assert ": set observation_normalisation=true, or" in found.text(rv.NAF(reward_scale="auto").requirements)
+
+
 @pytest.mark.parametrize(("share", "stuck", "told"), [(1.0, 0.0, True), (SATURATED, 0.0, False), (1.0, 0.5, False)])
 def test_greedy_actions_that_are_all_at_some_bound_are_told_once(share, stuck, told):
     found = Health(rv.NAF(hidden=(4,)).build(rv.EnvSpec(1, [-1.0], [1.0])))

@@ -86,6 +86,10 @@ class XQC(ReplaySettings):
         if any(units < 1 for units in self.actor_hidden):
             raise ConfigError(f"actor_hidden is {self.actor_hidden}; every layer needs at least 1 unit")
 
+    @property
+    def _for_checks(self) -> dict[str, Any]:
+        return super()._for_checks | {"observation_normalisation": True}  # the networks do it in any case
+
     @classmethod
     def paper(cls, **changes: Any) -> Self:
         """Return the paper's settings: the defaults, and 5,000 uniform actions at first.  `changes` override."""

@@ -214,7 +214,7 @@ class Health:
         return scales_to_set(self._requirements, otherwise)
 
     def _of_saturation(self, share: float) -> str:
-        text = f"{share:.0%} of the greedy actions are at a bound, which only control at full power needs"
+        text = f"{share:.0%} of the greedy actions are at a bound, which only bang-bang control needs"
         return f"{text}: {self._scales_or('lower learning_rate')}"
 
     def _of_weights(self, now: Symptoms) -> str:

@@ -58,8 +58,8 @@ class Improvement:
         """Return what to say where improvement is absent."""
         newest, random = (f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}" for x in (self.newest, self.random))
         return (
-            f"nothing has improved since warm-up: the last {NEWEST} episodes returned {newest} on average, random actions "
-            f"{random}: {scales_to_set(requirements, 'explore more, first at random (warmup_steps)')}"
+            f"nothing has improved since warm-up (the last {NEWEST} episodes returned {newest} on average, random actions "
+            f"{random}): {scales_to_set(requirements, 'explore more, first at random (warmup_steps)')}"
         )
 
     # ---- saving
