@@ -1,5 +1,7 @@
 """XQC's update rule against NumPy float64, with the same normal draws; its networks and projection against plain loops."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -381,6 +383,12 @@ def test_projection_keeps_the_mean_of_what_lies_within(generator):
     values, probabilities = generator.uniform(-5, 5, (50, 101)), generator.dirichlet(np.ones(101), 50)
     found = categorical.project(*as_float32((values, probabilities, atoms)))
     np.testing.assert_allclose(np.float64(found) @ atoms, np.sum(values * probabilities, axis=1), atol=1e-5)
+
+
+def test_projection_of_plain_lists_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(categorical.project([0.5, 2.0], [0.5, 0.5], [0.0, 1.0, 2.0]), [0.25, 0.25, 0.5])
 
 
 @pytest.mark.parametrize("number", [2, 3, 101, 1000])

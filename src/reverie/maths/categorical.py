@@ -23,7 +23,7 @@ def project(
     last = atoms.shape[0] - 1
     spacing = (atoms[-1] - atoms[0]) / last
     place = ((values - atoms[0]) / spacing).clip(0.0, last)  # in atoms, so that the shares of a value add up to 1
-    shares = (1.0 - jnp.abs(place[..., None] - jnp.arange(last + 1, dtype=place.dtype))).clip(0.0)
+    shares = (1.0 - jnp.abs(place[..., None] - jnp.arange(last + 1))).clip(0.0)
     return jnp.sum(probabilities[..., None] * shares, axis=-2)
 
 
