@@ -14,7 +14,7 @@ from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer
 from reverie.training.health import PATIENCE, SATURATED, Health, Symptoms
-from reverie.training.improvement import NEWEST, Improvement
+from reverie.training.improvement import LEAST_RANDOM, NEWEST, Improvement
 
 WELL = Symptoms(0, 0.2, 0.0, 0.0)
 LENGTH = 4
@@ -54,7 +54,8 @@ def kinds(out):
 def test_returns_that_stay_below_those_of_random_actions_are_told_once(name, sign, tmp_path):
     if CASES[name].spec.actions:
         pytest.skip("its world has other actions")
-    with rv.Learner(CASES[name].make(), lambda: Paid(sign), out=tmp_path) as learner:
+    settings = CASES[name].make(warmup_steps=LEAST_RANDOM * LENGTH)
+    with rv.Learner(settings, lambda: Paid(sign), out=tmp_path) as learner:
         learner.learn(30 * LENGTH)
         assert ("no improvement" in learner.problems) is (sign < 0)
     assert kinds(tmp_path).count("no improvement") == (sign < 0)
@@ -102,11 +103,12 @@ def seen(returns, warmup_steps, length=1):
 
 
 def test_the_newest_are_compared_with_those_that_began_in_warmup():
-    random = [-3.0, -1.0]
-    assert seen([*random, *[-2.0] * NEWEST], 2).absent
-    assert not seen([*random, *[-1.9] * NEWEST], 2).absent
-    assert not seen([*random, *[-5.0] * (NEWEST - 1)], 2).absent  # too few yet
-    assert not seen([*random, *[-5.0] * 20, *[-1.9] * NEWEST], 2).absent  # what is long ago does not count
+    random = [-3.0, -1.0, -2.0]
+    assert seen([*random, *[-2.0] * NEWEST], 3).absent
+    assert not seen([*random, *[-1.9] * NEWEST], 3).absent
+    assert not seen([*random, *[-5.0] * (NEWEST - 1)], 3).absent  # too few yet
+    assert not seen([*random, *[-5.0] * 20, *[-1.9] * NEWEST], 3).absent  # what is long ago does not count
+    assert not seen([*random[:2], *[-5.0] * NEWEST], 2).absent  # too few to tell from luck
     assert not seen([-2.0] * 30, 0).absent  # nothing was random
 
 

@@ -11,6 +11,7 @@ from reverie.data.running_returns import RunningReturns
 from reverie.training.advice import scales_to_set
 
 NEWEST = 10  # episodes that are compared with those of warm-up
+LEAST_RANDOM = 3  # episodes of warm-up; the return of fewer is too often better by chance
 
 
 class Improvement:
@@ -52,7 +53,8 @@ class Improvement:
     @property
     def absent(self) -> bool:
         """Whether the newest episodes are, on average, no better than random ones."""
-        return bool(self._random_count) and len(self._newest) == NEWEST and self.newest <= self.random
+        enough = self._random_count >= LEAST_RANDOM and len(self._newest) == NEWEST
+        return enough and self.newest <= self.random
 
     def text(self, requirements: DataRequirements) -> str:
         """Return what to say where improvement is absent."""
