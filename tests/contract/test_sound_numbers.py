@@ -441,6 +441,15 @@ def test_what_lasts_is_said_once(value, now, kind):
     assert not found.problems()
 
 
+def test_while_all_rewards_are_0_no_value_is_in_excess():
+    found = Health(rv.NAF(hidden=(4,)).build(EnvSpec(1, [-1.0], [1.0])))
+    found.see(np.array([0, 0, 0, 1, 0], np.float32), False, 1)
+    for row in range(3 * PATIENCE):
+        columns = found.judge({"step": 200 * row, "episode": row, "value_mean": 0.01}, WELL, 1.0)
+        assert columns["value_excess"] == 0.0
+    assert not found.taken()
+
+
 def test_an_entropy_bonus_is_no_excess():
     found = health()
     row = {"step": 1, "episode": 1, "value_mean": 40.0, "entropy": 1.0}

@@ -198,8 +198,11 @@ class Health:
         return scale * self.low * ahead, (scale * self.high + bonus) * ahead
 
     def _excess(self, row: dict[str, Any], scale: float) -> float:
-        """Return how far the mean value lies outside the allowed range, as a share of its width; 0 if within."""
-        if self._discount is None or self._discount >= 1.0 or "value_mean" not in row:
+        """Return how far the mean value lies outside the allowed range, as a share of its width; 0 if within.
+
+        While all rewards are 0 they say nothing of values.
+        """
+        if self._discount is None or self._discount >= 1.0 or "value_mean" not in row or self.low == self.high:
             return 0.0
         low, high = self._allowed(row, scale)
         outside = max(low - row["value_mean"], row["value_mean"] - high, 0.0)
