@@ -22,7 +22,7 @@ MODULES = {
     "pilqr-halves": "catalogue.pilqr",
     "dyna": "catalogue.dyna",
     "trials": "catalogue.trials",
-    "scales": "catalogue.scales",
+    "samples": "catalogue.samples",
     "values": "analyses.values",
     "exchange": "analyses.exchange",
     "shape": "analyses.shape",
