@@ -153,6 +153,7 @@ NO_ARRAYS = {
     "unit_networks.init", "unit_networks.with_unit_columns",
     "linalg.finite_flag",
     *("array_arguments.array", "array_arguments.of_arrays", "array_arguments.real", "kl_step.adapted", "normalise.init"),
+    "normalise.to_size",
     *("precision.double", "ilqg_problem.padded", "quadratic.entries"),
 }  # fmt: skip
 ALIASES = {"controller.maximum_entropy": "maximum_entropy", "infinite_horizon.infinite": "lqr.infinite"}
