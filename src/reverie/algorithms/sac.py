@@ -14,22 +14,21 @@ Differences (ours / the paper's):
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self, TypedDict
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from reverie.algorithms import soft_policy, updates
+from reverie.algorithms import soft_actor_critic, updates
 from reverie.algorithms.hyperparameters import OffPolicySettings
-from reverie.algorithms.soft_policy import Policy, update_temperature
+from reverie.algorithms.soft_actor_critic import LayerMoments, Policy, State, update_temperature
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
 from reverie.core.types import Transition
-from reverie.maths import bounded_gaussian, networks, normalise
+from reverie.maths import bounded_gaussian, networks
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers, Moments, Normalisation
 
@@ -68,26 +67,6 @@ class SAC(OffPolicySettings):
         return _build(self.for_spec(spec), spec)
 
 
-class LayerMoments(TypedDict):
-    """Moments of batch normalisation, per hidden layer."""
-
-    actor: Sequence[Moments]
-    critics: Sequence[Sequence[Moments]]
-
-
-class SACState(NamedTuple):
-    """Everything SAC has learnt, and all it needs to go on."""
-
-    actor: Layers  # the last gives mean and log σ
-    critics: Sequence[Layers]  # two
-    log_temperature: Float[Array, ""]
-    moments: LayerMoments
-    target: Sequence[Layers]  # the critics that move slowly behind
-    optimisers: tuple[optax.OptState, optax.OptState, optax.OptState]  # of actor, critics, temperature
-    observations: normalise.Moments  # untouched where observations are not normalised
-    updates: Int[Array, ""]
-
-
 # ---- the networks
 
 
@@ -103,7 +82,7 @@ def gaussian(
     x: [..., n].  training: normalise by the minibatch's own moments.
     """
     out, used = networks.forward(actor, moments, x, normalisation, training)
-    return *soft_policy.mean_and_log_std(out, LOG_STD), used
+    return *soft_actor_critic.mean_and_log_std(out, LOG_STD), used
 
 
 def sample_action(
@@ -193,7 +172,7 @@ def actor_loss(
 
 def update_critics(
     optimiser: optax.GradientTransformation,
-    state: SACState,
+    state: State,
     x: Float[Array, "B n"],
     action: Float[Array, "B m"],
     y: Float[Array, "B"],
@@ -206,7 +185,7 @@ def update_critics(
 
 def update_actor(
     optimiser: optax.GradientTransformation,
-    state: SACState,
+    state: State,
     critics: Sequence[Layers],
     x: Float[Array, "B n"],
     key: Array,
@@ -224,9 +203,9 @@ def update_once(
     config: SAC,
     optimiser: optax.GradientTransformation,
     target_entropy: float,
-    state: SACState,
+    state: State,
     given: tuple[Transition, Array],
-) -> tuple[SACState, Metrics]:
+) -> tuple[State, Metrics]:
     """Return (state, metrics) after one minibatch: the gradient step of Algorithm 1.
 
     target_entropy: nats, of all actuators together.  given: (Transition [B, ...], key).
@@ -249,28 +228,23 @@ def update_once(
     moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
     target = networks.move_towards(state.target, critics, config.target_rate)
     optimisers = opt_actor, opt_critics, opt_temperature
-    new = SACState(actor, critics, log_temperature, moments, target, optimisers, observations, state.updates + 1)
+    new = State(actor, critics, log_temperature, moments, target, optimisers, observations, state.updates + 1)
     return new, {"loss": error, "q_mean": q_mean, "entropy": -log_density, "temperature": temperature}
 
 
-def diagnose(config: SAC, state: SACState, batch: Transition) -> Metrics:
+def diagnose(config: SAC, state: State, batch: Transition) -> Metrics:
     """Return the lesser Q, how far the critics lie apart, mean σ and the share of saturated means, at states of `batch`."""
     running = updates.moments_in_use(state.observations, config.normalised_size)
     x, kind = updates.normalise_observation(running, batch.observation), config.normalisation
     mean, log_std, _ = gaussian(state.actor, state.moments["actor"], x, kind)
     (one, two), _ = q_values(state.critics, state.moments["critics"], x, jnp.tanh(mean), kind)
-    return {
-        "value_mean": jnp.mean(jnp.minimum(one, two)),
-        "critics_apart": jnp.mean(jnp.abs(one - two)),
-        "std_mean": jnp.mean(jnp.exp(log_std)),
-        "mean_saturated": updates.saturated_share(jnp.tanh(mean)),
-    }
+    return soft_actor_critic.diagnosis(mean, log_std, one, two)
 
 
 # ---- the agent
 
 
-def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> SACState:
+def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> State:
     k_actor, *k_critics = jax.random.split(key, 3)
 
     def network(key: Array, inputs: int, outputs: int) -> Layers:
@@ -278,37 +252,18 @@ def _init(config: SAC, optimiser: optax.GradientTransformation, n: int, m: int, 
         return networks.init_network(jax.random.split(key), sizes, config.normalisation, small=False)
 
     actor, critics = network(k_actor, n, 2 * m), [network(k, n + m, 1) for k in k_critics]
-    moments: LayerMoments = {
-        "actor": networks.init_moments(actor[:-1]),
-        "critics": [networks.init_moments(critic[:-1]) for critic in critics],
-    }
-    log_temperature = jnp.asarray(np.log(config.temperature), jnp.float32)
-    optimisers = optimiser.init(actor), optimiser.init(critics), optimiser.init(log_temperature)
-    target, zero = updates.target_copy(critics), jnp.zeros((), jnp.int32)
-    return SACState(actor, critics, log_temperature, moments, target, optimisers, normalise.init(n), zero)
+    return soft_actor_critic.first_state(actor, critics, config.temperature, optimiser, n)
 
 
 @built_once
 def _build(config: SAC, spec: EnvSpec) -> Agent:
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
-    one = functools.partial(update_once, config, optimiser, config.target_entropy * m)
-
-    def init(key: Array) -> SACState:
-        return _init(config, optimiser, n, m, key)
-
-    def update(state: SACState, batches: Transition, key: Array) -> tuple[SACState, Metrics]:
-        """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
-        return updates.over_minibatches(one, state, (batches, jax.random.split(key, batches.reward.shape[0])))
-
-    def policy(state: SACState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.normalised_size)
-        return Policy(state.actor, state.moments["actor"], seen)
 
     def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
         mean, log_std, _ = gaussian(policy.actor, policy.moments, x, config.normalisation)
         return mean, log_std
 
-    begin, act, explore, greedy = soft_policy.acting(m, policy, gaussian_of)
-    diagnosis = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)
+    init = functools.partial(_init, config, optimiser, n, m)
+    one = functools.partial(update_once, config, optimiser, config.target_entropy * m)
+    return soft_actor_critic.agent_of(config, spec, init, one, gaussian_of, functools.partial(diagnose, config))

@@ -21,24 +21,24 @@ Differences (ours / the paper's):
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Self, TypedDict
+from typing import Any, Literal, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from reverie.algorithms import soft_policy, updates
+from reverie.algorithms import soft_actor_critic, updates
 from reverie.algorithms.hyperparameters import ReplaySettings
-from reverie.algorithms.soft_policy import Policy
+from reverie.algorithms.soft_actor_critic import Policy, State
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
 from reverie.core.types import Transition
 from reverie.core.words import number
-from reverie.maths import bounded_gaussian, categorical, networks, normalise, unit_networks
+from reverie.maths import bounded_gaussian, categorical, networks, unit_networks
 from reverie.maths.array_types import Array
 from reverie.maths.networks import Layers, Moments
 
@@ -107,26 +107,6 @@ class XQC(ReplaySettings):
         return _build(self.for_spec(spec), spec)
 
 
-class LayerMoments(TypedDict):
-    """Moments of batch normalisation, per normalised layer."""
-
-    actor: Sequence[Moments]
-    critics: Sequence[Sequence[Moments]]
-
-
-class XQCState(NamedTuple):
-    """Everything XQC has learnt, and all it needs to go on."""
-
-    actor: Layers  # the last gives mean and log σ
-    critics: Sequence[Layers]  # two; the last gives logits of the atoms
-    log_temperature: Float[Array, ""]
-    moments: LayerMoments
-    target: Sequence[Layers]  # the critics that move slowly behind; they normalise by minibatches alone
-    optimisers: tuple[optax.OptState, optax.OptState, optax.OptState]  # of actor, critics, temperature
-    observations: normalise.Moments  # untouched where observations are not normalised
-    updates: Int[Array, ""]
-
-
 # ---- the networks
 
 
@@ -138,7 +118,7 @@ def gaussian(
     x: [..., n].  moments: running ones; None: those of the minibatch.
     """
     out, used = unit_networks.forward(actor, x, moments)
-    return *soft_policy.mean_and_log_std(out, LOG_STD), used
+    return *soft_actor_critic.mean_and_log_std(out, LOG_STD), used
 
 
 def sample_action(
@@ -234,8 +214,8 @@ def actor_loss(
 
 
 def update_critics(
-    config: XQC, optimiser: optax.GradientTransformation, state: XQCState, batch: Transition, key: Array
-) -> tuple[XQCState, Metrics]:
+    config: XQC, optimiser: optax.GradientTransformation, state: State, batch: Transition, key: Array
+) -> tuple[State, Metrics]:
     """Return (state, metrics) after one step of the critics, of their moments and of the target.
 
     batch: with observations that are standardised already, where they are to be.
@@ -266,24 +246,24 @@ def update_actor(
     config: XQC,
     optimiser: optax.GradientTransformation,
     target_entropy: float,
-    state: XQCState,
+    state: State,
     x: Float[Array, "B n"],
     key: Array,
-) -> tuple[XQCState, Float[Array, ""]]:
+) -> tuple[State, Float[Array, ""]]:
     """Return (state, mean log π(u|x)) after a step of the actor and of the temperature, if this minibatch has one.
 
     The actor's moments follow in every minibatch.  target_entropy: nats, of all actuators together.
     """
     atoms, temperature = jnp.asarray(config.support), jnp.exp(state.log_temperature)
 
-    def step(state: XQCState, key: Array) -> tuple[XQCState, Sequence[Moments], Float[Array, ""]]:
+    def step(state: State, key: Array) -> tuple[State, Sequence[Moments], Float[Array, ""]]:
         given = state.critics, state.moments["critics"], temperature, x, key, atoms
         actor, optimised, _, (used, log_density) = updates.gradient_step(
             actor_loss, optimiser, state.actor, state.optimisers[0], *given
         )
         alpha = state.log_temperature, state.optimisers[2]
         if config.learn_temperature:
-            alpha = soft_policy.update_temperature(optimiser, *alpha, log_density, target_entropy)
+            alpha = soft_actor_critic.update_temperature(optimiser, *alpha, log_density, target_entropy)
         state = state._replace(
             actor=unit_networks.with_unit_columns(actor),
             log_temperature=alpha[0],
@@ -291,7 +271,7 @@ def update_actor(
         )
         return state, used, log_density
 
-    def rest(state: XQCState, key: Array) -> tuple[XQCState, Sequence[Moments], Float[Array, ""]]:
+    def rest(state: State, key: Array) -> tuple[State, Sequence[Moments], Float[Array, ""]]:
         _, log_density, used = sample_action(state.actor, x, key)
         return state, used, jnp.mean(log_density)
 
@@ -304,9 +284,9 @@ def update_once(
     config: XQC,
     optimiser: optax.GradientTransformation,
     target_entropy: float,
-    state: XQCState,
+    state: State,
     given: tuple[Transition, Array],
-) -> tuple[XQCState, Metrics]:
+) -> tuple[State, Metrics]:
     """Return (state, metrics) after one minibatch: first the critics' step, then the actor's.
 
     target_entropy: nats, of all actuators together.  given: (Transition [B, ...], key).
@@ -321,59 +301,35 @@ def update_once(
     return state, metrics | {"entropy": -log_density}
 
 
-def diagnose(config: XQC, state: XQCState, batch: Transition) -> Metrics:
+def diagnose(config: XQC, state: State, batch: Transition) -> Metrics:
     """Return the lesser Q, how far the critics lie apart, mean σ and the share of saturated means, at states of `batch`."""
     running = updates.moments_in_use(state.observations, config.normalised_size)
     x = updates.normalise_observation(running, batch.observation)
     mean, log_std, _ = gaussian(state.actor, x, state.moments["actor"])
     atoms = jnp.asarray(config.support)
     one, two = mean_values(state.critics, state.moments["critics"], x, jnp.tanh(mean), atoms)
-    return {
-        "value_mean": jnp.mean(jnp.minimum(one, two)),
-        "critics_apart": jnp.mean(jnp.abs(one - two)),
-        "std_mean": jnp.mean(jnp.exp(log_std)),
-        "mean_saturated": updates.saturated_share(jnp.tanh(mean)),
-    }
+    return soft_actor_critic.diagnosis(mean, log_std, one, two)
 
 
 # ---- the agent
 
 
-def _init(config: XQC, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> XQCState:
+def _init(config: XQC, optimiser: optax.GradientTransformation, n: int, m: int, key: Array) -> State:
     k_actor, *k_critics = jax.random.split(key, 3)
     actor = unit_networks.init(k_actor, (n, *config.actor_hidden, 2 * m))
     critics = [unit_networks.init(k, (n + m, *config.hidden, config.atoms)) for k in k_critics]
-    moments: LayerMoments = {
-        "actor": networks.init_moments(actor[:-1]),
-        "critics": [networks.init_moments(critic[:-1]) for critic in critics],
-    }
-    log_temperature = jnp.asarray(np.log(config.temperature), jnp.float32)
-    optimisers = optimiser.init(actor), optimiser.init(critics), optimiser.init(log_temperature)
-    target, zero = updates.target_copy(critics), jnp.zeros((), jnp.int32)
-    return XQCState(actor, critics, log_temperature, moments, target, optimisers, normalise.init(n), zero)
+    return soft_actor_critic.first_state(actor, critics, config.temperature, optimiser, n)
 
 
 @built_once
 def _build(config: XQC, spec: EnvSpec) -> Agent:
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
-    one = functools.partial(update_once, config, optimiser, config.target_entropy * m)
-
-    def init(key: Array) -> XQCState:
-        return _init(config, optimiser, n, m, key)
-
-    def update(state: XQCState, batches: Transition, key: Array) -> tuple[XQCState, Metrics]:
-        """Return the state after I minibatches [I, B, ...] in order, and the mean of each metric."""
-        return updates.over_minibatches(one, state, (batches, jax.random.split(key, batches.reward.shape[0])))
-
-    def policy(state: XQCState) -> Policy:
-        seen = updates.moments_in_use(state.observations, config.normalised_size)
-        return Policy(state.actor, state.moments["actor"], seen)
 
     def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
         mean, log_std, _ = gaussian(policy.actor, x, policy.moments)
         return mean, log_std
 
-    begin, act, explore, greedy = soft_policy.acting(m, policy, gaussian_of)
-    diagnosis = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)
+    init = functools.partial(_init, config, optimiser, n, m)
+    one = functools.partial(update_once, config, optimiser, config.target_entropy * m)
+    return soft_actor_critic.agent_of(config, spec, init, one, gaussian_of, functools.partial(diagnose, config))

@@ -6,7 +6,6 @@ Lee et al. 2025 (SimbaV2, arXiv 2502.15280), section 4.3, without its bound on t
 import math
 from typing import Any
 
-from reverie.data.outliers import FAR_REWARD
 from reverie.data.running_returns import RunningReturns
 
 MOST = 1e12  # the largest scale: a smaller spread of returns counts as none
@@ -24,8 +23,6 @@ class ReturnScale:
 
     def see(self, reward: float, last: bool, episode: int = 0) -> None:
         """Account for a step.  last: the episode ended.  episode: its number, since those of several machines mix."""
-        if not -FAR_REWARD < reward < FAR_REWARD:  # an outlier, which nothing is learnt from
-            reward = 0.0
         gained = self._returns.see(reward, last, episode)
         self._count += 1
         apart = gained - self._mean

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from reverie.data.outliers import FAR_REWARD
+
 MOST_OPEN = 256  # episodes in progress; of more, the oldest were aborted
 
 
@@ -16,7 +18,11 @@ class RunningReturns:
         self._open: dict[int, float] = {}
 
     def see(self, reward: float, last: bool, episode: int) -> float:
-        """Account for a step; return G.  last: the episode ended.  episode: its number."""
+        """Account for a step; return G.  last: the episode ended.  episode: its number.
+
+        An outlier, which nothing is learnt from, counts as 0.
+        """
+        reward = reward if -FAR_REWARD < reward < FAR_REWARD else 0.0
         gained = reward + self._discount * self._open.pop(episode, 0.0)
         if not last:
             self._open[episode] = gained

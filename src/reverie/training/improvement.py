@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from reverie.core.agent import DataRequirements
-from reverie.data.outliers import FAR_REWARD
 from reverie.data.running_returns import RunningReturns
 from reverie.training.advice import scales_to_set
 
@@ -33,7 +32,7 @@ class Improvement:
         self._steps += 1
         if self._steps <= self._warmup_steps and episode not in self._random:
             self._random.append(episode)
-        gained = self._returns.see(reward if abs(reward) < FAR_REWARD else 0.0, last, episode)
+        gained = self._returns.see(reward, last, episode)
         if last and episode in self._random:
             self._random.remove(episode)
             self._random_count, self._random_sum = self._random_count + 1, self._random_sum + gained

@@ -29,6 +29,7 @@ ENV_BYTES = 1_000_000  # at least, for one environment
 UPDATE_SECONDS, FLOPS = 1e-5, 2e11  # least time of a small update; speed of a large update, at most
 STEP_SECONDS = 600.0  # the longest that updates after one real step may take
 LAYER_SETTINGS = "hidden", "actor_hidden"
+STATE = "parameters, targets, optimiser and an update's copies"
 LAYERS = 64  # so many layers of NAF, the slowest, compile in 31 to 34 s of processor time, of SAC in 14 s
 MOST_ENVS = 10_000
 
@@ -114,11 +115,8 @@ def _needs(config: Any, agent: Agent) -> list[Need]:
     layers = {name: tuple(getattr(own, name, ())) for name in LAYER_SETTINGS}
     n, m = agent.spec.observation_dim, agent.spec.action_dim
     row, state = 4.0 * row_width(n, m), _state_bytes(agent, layers.values(), n)
-    what, widest = (
-        "parameters, targets, optimiser and an update's copies",
-        max(layers, key=lambda name: sum(layers[name])),
-    )
-    needs = [Need(widest, layers[widest], COPIES * state, what, 2.0)]
+    widest = max(layers, key=lambda name: sum(layers[name]))
+    needs = [Need(widest, layers[widest], COPIES * state, STATE, 2.0)]
     units = 4.0 * ACTIVATIONS * (sum(map(sum, layers.values())) + row / 4)
     if requirements.rollout:
         needs += [
