@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,26 @@ def tested_by_episodes(agent: Any, domain: str, seed: int, episodes: int) -> Ite
             }
 
 
-def tested_by_steps(agent: Any, env: str, seed: int, steps: int, every: int, episodes: int) -> Iterator[Row]:
-    """Yield mean and deviation of the greedy return over so many episodes, after every `every` steps."""
+def _nothing(learner: rv.Learner) -> Row:
+    return {}
+
+
+def tested_by_steps(
+    agent: Any,
+    env: Any,
+    seed: int,
+    steps: int,
+    every: int,
+    episodes: int,
+    besides: Callable[[rv.Learner], Row] = _nothing,
+) -> Iterator[Row]:
+    """Yield mean and deviation of the greedy return over so many episodes, after every `every` steps.
+
+    besides: further columns.
+    """
     with rv.Learner(agent, env=env, seed=seed) as learner:
         while learner.steps < steps:
             learner.learn(every)
             found = learner.evaluate(episodes)
-            yield {"step": learner.steps, "return_mean": round(found["mean"], 3), "return_std": round(found["std"], 3)}
+            scores = {"return_mean": round(found["mean"], 3), "return_std": round(found["std"], 3)}
+            yield {"step": learner.steps, **scores, **besides(learner)}

@@ -11,6 +11,7 @@ import numpy as np
 import reverie as rv
 from studies import alignment, plant
 from studies.doc_tables import table
+from studies.learning import tested_by_steps
 from studies.store import Store
 from studies.study import Cell, Row, Study
 from studies.summaries import curves, reached, where
@@ -110,13 +111,12 @@ def _solved(learner: rv.Learner, cases: Callable[[], gym.Env[Any, Any]]) -> int:
 
 def _run(name: str, variant: str, seed: int) -> Iterator[Row]:
     task = TASKS[name]
-    with rv.Learner(rv.NAF(**VARIANTS[variant]), env=task.env, seed=seed) as learner:
-        while learner.steps < task.steps:
-            learner.learn(task.every)
-            found = learner.evaluate(EPISODES)
-            scores = {"return_mean": round(found["mean"], 3), "return_std": round(found["std"], 3)}
-            solved = None if task.cases is None else _solved(learner, task.cases)
-            yield {"step": learner.steps, **scores, "solved": solved}
+
+    def verified(learner: rv.Learner) -> Row:
+        return {"solved": None if task.cases is None else _solved(learner, task.cases)}
+
+    agent = rv.NAF(**VARIANTS[variant])
+    yield from tested_by_steps(agent, task.env, seed, task.steps, task.every, EPISODES, verified)
 
 
 def _steps_to_goal(rows: Sequence[Row], name: str, variant: str) -> list[float]:
