@@ -13,7 +13,7 @@ from reverie.storage import checkpoint
 from reverie.storage.run import RunDirectory
 from reverie.storage.tables import read_rows
 from reverie.training import recorded_trainer
-from reverie.training.health import PATIENCE, SATURATED, Health, Symptoms
+from reverie.training.health import BEYOND, PATIENCE, SATURATED, Health, Symptoms
 from reverie.training.improvement import LEAST_RANDOM, NEWEST, Improvement
 
 WELL = Symptoms(0, 0.2, 0.0, 0.0)
@@ -161,6 +161,24 @@ def test_only_what_can_still_be_set_is_advised(scale, normalised, advice):
     found = seen([0.0, *[-1.0] * NEWEST], 1)
     asked = DataRequirements(1, 1, 1, 1, "step", reward_scale=scale, observation_normalisation=normalised)
     assert advice in found.text(asked) and "returned -1 on average, random actions 0" in found.text(asked)
+
+
+def test_returns_that_never_change_are_called_that():
+    text = seen([5.0] * (LEAST_RANDOM + NEWEST), LEAST_RANDOM).text(rv.NAF().requirements)
+    assert "each episode returned 5, whatever the actions were" in text and "reward_scale" not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [(rv.XQC(), ": raise value_limit"), (rv.XQC(reward_scale=1.0), ": set reward_scale=auto, or raise value_limit")],
+)
+@pytest.mark.parametrize(("share", "told"), [(BEYOND, 0), (0.5, 1)])
+def test_targets_beyond_the_atoms_are_told_once(settings, advice, share, told):
+    found = Health(settings.build(rv.EnvSpec(1, [-1.0], [1.0])))
+    for row in range(3 * PATIENCE):
+        found.judge({"step": row, "episode": 1, "target_beyond": share}, WELL, 1.0)
+    said = [notice for notice in found.taken() if notice.kind == "target beyond"]
+    assert len(said) == told and all(notice.text.endswith(advice) for notice in said)
 
 
 def test_no_normalisation_is_advised_where_networks_normalise():

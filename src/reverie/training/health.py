@@ -21,6 +21,7 @@ OUTSIDE = 0.1  # how far values may lie outside the range that rewards allow, as
 LEAST_STEP = 1e-6  # of Adam's step size: a weight with a smaller step counts as still
 STUCK = 0.98
 SATURATED = 0.95  # share of greedy actions at a bound that is reported
+BEYOND = 0.05  # share of a target distribution beyond its atoms that is reported
 DEAD, FROZEN = 0.9, 0.1  # largest shares of still weights, and of weights stopped by a large gradient
 # times the mean square of the layer's first moments; in healthy runs at most one still weight in 10,000 is above it
 ABOVE = 1e6
@@ -182,6 +183,8 @@ class Health:
         self._last(
             row, "mean saturated", saturated > SATURATED and now.stuck == 0.0, lambda: self._of_saturation(saturated)
         )
+        beyond = row.get("target_beyond", 0.0)
+        self._last(row, "target beyond", beyond > BEYOND, lambda: self._of_atoms(beyond))
         self._last(row, "no improvement", self.improvement.absent, lambda: self.improvement.text(self._requirements))
         return dict(zip(NAMES, (self.skipped, now.set_aside, excess, now.dead, now.stuck), strict=True))
 
@@ -219,6 +222,10 @@ class Health:
     def _of_saturation(self, share: float) -> str:
         text = f"{share:.0%} of the greedy actions are at a bound, which only bang-bang control needs"
         return f"{text}: {self._scales_or('lower learning_rate')}"
+
+    def _of_atoms(self, share: float) -> str:
+        scale = "" if self._requirements.reward_scale is None else "set reward_scale=auto, or "
+        return f"{share:.0%} of the targets lie beyond the atoms, where values cannot go: {scale}raise value_limit"
 
     def _of_weights(self, now: Symptoms) -> str:
         share, cause = now.dead, "their units are never active"

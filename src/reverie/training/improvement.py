@@ -57,6 +57,11 @@ class Improvement:
 
     def text(self, requirements: DataRequirements) -> str:
         """Return what to say where improvement is absent."""
+        if set(self._newest) == {self.random}:
+            return (
+                f"nothing has improved since warm-up (each episode returned {self.random:.3g}, whatever the actions were): "
+                "look whether rewards depend on actions (`reverie check ENV`)"
+            )
         newest, random = (f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}" for x in (self.newest, self.random))
         return (
             f"nothing has improved since warm-up (the last {NEWEST} episodes returned {newest} on average, random actions "
