@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from reverie.training.clock import Clock
     from reverie.training.learner import Learner
+    from reverie.training.recommendation import recommended
 
 _HOMES = {
     "reverie.algorithms.naf": ("NAF",),
@@ -95,6 +96,7 @@ _HOMES = {
     ),
     "reverie.training.clock": ("Clock",),
     "reverie.training.learner": ("Learner",),
+    "reverie.training.recommendation": ("recommended",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -135,6 +137,7 @@ __all__ = [
     "StorageError",
     "Transition",
     "WorldError",
+    "recommended",
 ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reverie.cli import run_report, stopping
+from reverie.cli import auto_agent, run_report, stopping
 from reverie.cli.agents import agent_of
 from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
@@ -93,6 +93,7 @@ def _planned(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> _Plan:
     store.require(verb, version, asked)
     cells = seeds_first(by_setting)
     _require_distinct(cells)
+    auto_agent.say(options)
     return _Plan(store, verb, version, asked, cells)
 
 

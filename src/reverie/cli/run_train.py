@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import reverie as rv
-from reverie.cli import stopping
+from reverie.cli import auto_agent, stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
 from reverie.cli.output import emit, note
 from reverie.cli.train import STEPS, usual_evaluate_every
@@ -35,6 +35,7 @@ def train(options: Any) -> None:
         require_backend(options.backend or "local")
         require_mixing(agent.name, options.imagine != "off", bool(getattr(agent, "rollout", 0)))
         require_no_clock(options.period is not None, getattr(agent, "update_after", None) == "background")
+    auto_agent.say(options)
     limits = None if options.limits is None else read_file(Path(options.limits))
     clock = None if options.period is None else rv.Clock(options.period)
     out = Path(options.out) if options.out else _new_directory(options)

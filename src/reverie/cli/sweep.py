@@ -6,7 +6,8 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
-from reverie.cli.train import STEPS, add_evaluation, add_imagination
+from reverie.cli.auto_agent import AUTO, explicit
+from reverie.cli.train import STEPS, add_budget, add_evaluation, add_imagination
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 
@@ -19,12 +20,12 @@ def run(options: Any) -> int:
     from reverie.cli.run_sweep import sweep
 
     raise_if_interrupted()
-    return sweep(options)
+    return sweep(explicit(options))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` reads."""
-    parser.add_argument("agent", metavar="AGENT", help=f"{either(ALGORITHMS)}, or package.module:Class")
+    parser.add_argument("agent", metavar="AGENT", help=f"{either([*ALGORITHMS, AUTO])}, or package.module:Class")
     parser.add_argument("env", metavar="ENV", help=groups.ENV)
     parser.add_argument(
         "--set",
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=types.up_to(MOST, least=1), default=SEEDS, metavar="N", help=f"seeds 0 to N - 1 ({SEEDS})"
     )
     parser.add_argument("--steps", type=types.whole, metavar="N", help=f"steps of each run ({STEPS})")
+    add_budget(parser)
     groups.add_backend(parser)
     parser.add_argument("--out", type=types.folder, metavar="DIR", help="the folder of the sweep (one under runs/)")
     add_imagination(parser)

@@ -6,6 +6,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
+from reverie.cli.auto_agent import AUTO, explicit
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 from reverie.models import MODELS
@@ -16,6 +17,7 @@ PLANNERS = ("ilqg", "mpc")  # that drive real episodes: those of `Imagination.pl
 
 def run(options: Any) -> int | None:
     """Learn as the options say; exit status 1 where some of several seeds failed."""
+    options = explicit(options)
     if options.seeds is not None:
         from reverie.cli.run_sweep import train_seeds
 
@@ -38,9 +40,10 @@ def usual_evaluate_every(env: str, steps: int) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` reads."""
-    parser.add_argument("agent", metavar="AGENT", help=f"{either(ALGORITHMS)}, or package.module:Class")
+    parser.add_argument("agent", metavar="AGENT", help=f"{either([*ALGORITHMS, AUTO])}, or package.module:Class")
     parser.add_argument("env", metavar="ENV", help=groups.ENV)
     parser.add_argument("--steps", type=types.whole, metavar="N", help=f"steps to learn for ({STEPS})")
+    add_budget(parser)
     groups.add_seed(parser, default=None)
     parser.add_argument(
         "--seeds",
@@ -78,11 +81,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add what `auto` chooses by."""
+    parser.add_argument(
+        "--budget", type=types.whole, metavar="N", help="with auto: real steps that you can spend (all are taken)"
+    )
+
+
 def add_imagination(parser: argparse.ArgumentParser) -> None:
     """Add what has an agent imagine and plan."""
     parser.add_argument(
         "--imagine",
-        default="off",
         metavar="MODEL",
         help=f"learn from imagined rollouts too, by the model {either(MODELS)}, or package.module:Class; "
         "recent: no model, the last real episodes again (off)",

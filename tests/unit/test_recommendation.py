@@ -1,0 +1,100 @@
+"""The agent that is recommended for a budget: it can learn there, and the command that names it means the same."""
+
+import gymnasium as gym
+import pytest
+
+import reverie as rv
+from reverie.cli import build_parser
+from reverie.cli.agents import agent_of
+from reverie.training.recommendation import FEWEST, recommendation
+
+PENDULUM = rv.EnvSpec(3, [-2.0], [2.0], name="pendulum", max_episode_steps=200)
+SPECS = {
+    "pendulum": PENDULUM,
+    "walker": rv.EnvSpec(17, [-1.0] * 6, [1.0] * 6, max_episode_steps=1000),
+    "beam": rv.EnvSpec(16, [-0.1] * 16, [0.1] * 16, max_episode_steps=50),
+    "endless": rv.EnvSpec(2, [0.0], [1.0]),
+    "discrete": rv.EnvSpec(4, actions=2, max_episode_steps=500),
+}
+BUDGETS = (FEWEST, 300, 2000, 20_000, 1_000_000)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", SPECS)
+def test_it_can_learn_there_and_begins_to_early(name, budget):
+    agent = rv.recommended(SPECS[name], budget).build(SPECS[name])
+    assert agent.requirements.warmup_steps <= budget / 2
+
+
+@pytest.mark.parametrize("imagination", [None, True, "neural"])
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", SPECS)
+def test_its_words_mean_the_same_on_the_command_line(name, budget, imagination):
+    found = recommendation(SPECS[name], budget, imagination)
+    agent, *rest = found.words.split()
+    options = build_parser().parse_args(["train", agent, "Env-v1", *rest])
+    options.imagine = options.imagine or "off"
+    assert agent_of(options)[0] == found.algorithm == rv.recommended(SPECS[name], budget, imagination)
+    assert found.reason and "\n" not in found.reason
+
+
+def test_discrete_actions_are_for_dqn():
+    assert isinstance(rv.recommended(SPECS["discrete"], 2000), rv.DQN)
+
+
+def test_imagination_is_there_where_it_is_asked_for():
+    assert not isinstance(rv.recommended(PENDULUM, 2000), rv.Imagination)
+    plain = rv.recommended(PENDULUM, 2000, imagination=False)
+    for asked, model in ((True, rv.LinearGaussian), ("linear", rv.LinearGaussian), ("neural", rv.Neural)):
+        agent = rv.recommended(PENDULUM, 2000, imagination=asked)
+        assert isinstance(agent, rv.Imagination) and isinstance(agent.model, model) and agent.agent == plain
+    assert rv.recommended(PENDULUM, 2000, imagination="off") == plain
+
+
+class Closing(gym.Wrapper):
+    """An environment that remembers whether it was closed."""
+
+    closed = 0
+
+    def close(self):
+        """Count."""
+        type(self).closed += 1
+        super().close()
+
+
+def test_an_environment_is_looked_at_in_place_of_a_spec():
+    assert rv.recommended("Pendulum-v1", 2000) == rv.recommended(PENDULUM, 2000)
+    own = Closing(gym.make("Pendulum-v1"))
+    assert rv.recommended(own, 2000) == rv.recommended(PENDULUM, 2000) and not Closing.closed
+    assert rv.recommended(lambda: own, 2000) == rv.recommended(PENDULUM, 2000) and Closing.closed == 1
+
+
+@pytest.mark.parametrize("budget", [0, 1, FEWEST - 1])
+def test_too_small_a_budget_is_refused_with_what_to_do_instead(budget):
+    with pytest.raises(rv.ConfigError, match=r"(?s)too small.*response matrix.*PyAT.*Bayesian optimisation.*Xopt"):
+        rv.recommended(PENDULUM, budget)
+
+
+@pytest.mark.parametrize("budget", [2000.0, "2000", None, True, -5, 2**70])
+def test_a_budget_is_a_whole_number(budget):
+    with pytest.raises(rv.ConfigError, match=r"^budget is .*; give a whole number of at"):
+        rv.recommended(PENDULUM, budget)
+
+
+@pytest.mark.parametrize(
+    ("imagination", "message"),
+    [
+        (3, "^imagination is 3; give True, False, or the name of a model: linear"),
+        (rv.LinearGaussian(), "^imagination is LinearGaussian"),
+        ("lineer", "^unknown model 'lineer'; did you mean 'linear'"),
+    ],
+)
+def test_a_model_that_does_not_exist_is_refused(imagination, message):
+    with pytest.raises(rv.ConfigError, match=message):
+        rv.recommended(PENDULUM, 2000, imagination=imagination)
+
+
+@pytest.mark.parametrize("spec", [None, 3, "Pendulm-v1"])
+def test_what_is_no_environment_is_refused(spec):
+    with pytest.raises(rv.ConfigError, match=r"^env is |^unknown environment"):
+        rv.recommended(spec, 2000)
