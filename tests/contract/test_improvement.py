@@ -163,9 +163,18 @@ def test_only_what_can_still_be_set_is_advised(scale, normalised, advice):
     assert advice in found.text(asked) and "returned -1 on average, random actions 0" in found.text(asked)
 
 
-def test_returns_that_never_change_are_called_that():
-    text = seen([5.0] * (LEAST_RANDOM + NEWEST), LEAST_RANDOM).text(rv.NAF().requirements)
-    assert "each episode returned 5, whatever the actions were" in text and "reward_scale" not in text
+@pytest.mark.parametrize("length", [1, 7, 200])
+@pytest.mark.parametrize("random", [LEAST_RANDOM, 5])
+@pytest.mark.parametrize("gained", [5.0, -0.7, -200.0, 0.0])
+def test_returns_that_never_change_are_called_that(gained, random, length):
+    found = seen([gained] * (random + NEWEST), random * length, length)
+    text = found.text(rv.NAF().requirements)
+    assert found.absent and f"each episode returned {gained:.3g}" in text and "reward_scale" not in text
+
+
+@pytest.mark.parametrize("returns", [[1.0, 2.0, 3.0, *[2.0] * NEWEST], [2.0, 2.0, 2.0, *[2.0] * (NEWEST - 1), 1.9]])
+def test_returns_that_change_a_little_are_not(returns):
+    assert "each episode" not in seen(returns, 3).text(rv.NAF().requirements)
 
 
 @pytest.mark.parametrize(

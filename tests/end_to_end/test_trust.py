@@ -151,6 +151,17 @@ def test_nothing_that_a_foreign_config_names_is_imported(run, what, signature, t
         rv.Learner.load(run, trust=True)
 
 
+@pytest.mark.parametrize("what", ["agent", "noise", "model"])
+def test_auto_does_not_name_what_it_takes_from_a_foreign_config(run, what, tmp_path, monkeypatch, capsys):
+    (tmp_path / "planted.py").write_text("raise SystemExit('planted code ran')")
+    monkeypatch.chdir(tmp_path)
+    edit(run, signature="0" * 64, **PLANTED[what])
+    assert main(["train", "auto", "worlds:make_faulty", "--resume", "--steps", "5", "--out", str(run)]) == 2
+    told = capsys.readouterr().err
+    assert "planted" not in sys.modules and told.count("\n") == 1
+    assert "'planted:" in told or "was changed since the run was begun" in told
+
+
 def test_ones_own_run_needs_no_word_and_its_copy_neither(run, tmp_path):
     with rv.Learner.load(run) as learner:
         learner.save(tmp_path / "copy")

@@ -1,5 +1,6 @@
 """What is not finite gets neither in nor out, and what float32 cannot square is clipped with one warning that names it."""
 
+import contextlib
 import warnings
 
 import gymnasium as gym
@@ -11,7 +12,7 @@ from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import DivergedError, ReverieWarning, SpaceError, WorldError
 from reverie.environments.clipped_values import LARGEST
 from reverie.environments.env_factory import make_env
-from worlds import Faulty, Line, Nested, Switched
+from worlds import Choosy, Faulty, Line, Nested, Switched
 
 CONTINUOUS, DISCRETE = EnvSpec(2, [-1.0, 0.0], [3.0, 10.0], "line7"), EnvSpec(2, name="line7", actions=3)
 NO_NUMBERS, WIDE = [np.nan, np.inf, -np.inf], np.finfo(np.float64).max
@@ -38,6 +39,14 @@ def test_an_action_that_is_no_number_never_reaches_the_world(world, value):
     with pytest.raises(DivergedError, match=r"the action of step 4 is .*, not finite; it was not sent"):
         world.step(np.full(world.spec.action_dim, value), 4)
     assert not stepped
+
+
+def test_a_discrete_action_is_sent_as_its_space_draws_it():
+    world, stepped = make_env(Choosy()), []
+    world.env.step = lambda action: stepped.append(action) or gym.Env.step
+    with contextlib.suppress(WorldError):
+        world.step(np.array([1]), 1)
+    assert type(stepped[0]) is type(world.env.action_space.sample())
 
 
 def test_an_action_that_its_dtype_makes_infinite_never_reaches_the_world():

@@ -1,10 +1,13 @@
 """The agent that AGENT, --imagine, --plan and --set describe."""
 
+import argparse
 import dataclasses
 from typing import Any
 
 import msgspec
 
+from reverie.algorithms import ALGORITHMS
+from reverie.cli.auto_agent import AUTO
 from reverie.core.agent import Algorithm
 from reverie.core.checked_settings import coerce
 from reverie.core.errors import ConfigError, unknown
@@ -19,11 +22,12 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     """Return the settings of the agent, and those that --set named, as `Agent.flat` has them.
 
     A name is looked for among the agent's settings, then imagination's, then the model's; "model.NAME" is the model's.
+    `options.chosen` may have settings of the agent that --set overrides.
     Raises ConfigError for what is unknown or cannot work.
     """
-    kind: Any = class_of(options.agent)
-    model = _model_of(options.imagine)
-    if model is None and options.plan != "off":
+    kind: Any = _class_of(options.agent)
+    model, plan = _model_of(options.imagine or "off"), options.plan or "off"
+    if model is None and plan != "off":
         raise ConfigError(
             "--plan needs a model: --imagine linear or exact (and --set rollout_length=0 to plan without imagining)"
         )
@@ -34,7 +38,8 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
         owners |= {f"model.{field.name}": (model, "model.") for field in dataclasses.fields(model)}
     owners |= {field.name: (kind, "") for field in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
-    parts: dict[Any, dict[str, Any]] = {kind: {}, Imagination: {"plan": options.plan}, model: {}}
+    before = {name: coerce(kind, name, text) for name, text in getattr(options, "chosen", {}).items()}
+    parts: dict[Any, dict[str, Any]] = {kind: before, Imagination: {"plan": plan}, model: {}}
     for name, text in options.settings:
         if name not in owners:
             raise unknown("setting", name, owners)
@@ -46,6 +51,13 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     if model is not None:
         agent = Imagination(agent, model(**parts[model]), **parts[Imagination])
     return agent, found
+
+
+def _class_of(name: str) -> type:
+    """Return the class that AGENT names."""
+    if ":" not in name and name not in ALGORITHMS:
+        raise unknown("agent", name, [*ALGORITHMS, AUTO])
+    return class_of(name)
 
 
 def _model_of(name: str) -> Any:
@@ -60,8 +72,10 @@ def _model_of(name: str) -> Any:
 def agent_to_go_on_with(options: Any, held: Agent) -> Algorithm:
     """Return the settings of a run, changed as --set says; another agent or imagination begins from its defaults.
 
-    Raises ConfigError as `agent_of` does.
+    `auto` is the agent that the run has.  Raises ConfigError as `agent_of` does.
     """
+    if options.agent == AUTO:
+        options = argparse.Namespace(**vars(options) | _names(held))
     agent, found = agent_of(options)
     if differences(options, held):
         return agent
@@ -78,7 +92,14 @@ def agent_to_go_on_with(options: Any, held: Agent) -> Algorithm:
 
 
 def differences(options: Any, held: Agent) -> dict[str, tuple[str, str]]:
-    """Return (there, asked) of agent, imagination and planner, where they differ."""
+    """Return (there, asked) of agent, imagination and planner, where they differ; with `auto`, where they were asked for."""
+    there, asked = _names(held), {name: getattr(options, name) for name in ("agent", "imagine", "plan")}
+    if options.agent == AUTO:
+        asked = {name: there[name] if value in (None, AUTO) else value for name, value in asked.items()}
+    return {name: (value, asked[name] or "off") for name, value in there.items() if (asked[name] or "off") != value}
+
+
+def _names(held: Agent) -> dict[str, str]:
+    """Return agent, imagination and planner of a run, by the names of the options."""
     flat = held.flat()
-    there = {"agent": held.name, "imagine": flat.get("model", "off"), "plan": flat.get("plan", "off")}
-    return {name: (value, getattr(options, name)) for name, value in there.items() if getattr(options, name) != value}
+    return {"agent": held.name, "imagine": flat.get("model", "off"), "plan": flat.get("plan", "off")}

@@ -1,68 +1,58 @@
-"""The agent `auto`: the command without it that means the same."""
+"""The agent `auto`: what is chosen for a budget of real steps, and the command without `auto` that means the same."""
 
 import argparse
-from pathlib import Path
-from typing import Any
+import shlex
+from typing import TYPE_CHECKING, Any
 
+from reverie.algorithms import ALGORITHMS
 from reverie.core.errors import ConfigError
 from reverie.core.words import typed
+
+if TYPE_CHECKING:
+    from reverie.core.env_spec import EnvSpec
 
 AUTO = "auto"
 
 
-def explicit(options: Any) -> Any:
-    """Return the options with an agent that has a name and settings, as if they had been typed.
+def refuse_budget(options: Any) -> None:
+    """Raise ConfigError where another agent than `auto` has a budget."""
+    is_other = options.agent in ALGORITHMS or ":" in options.agent
+    if is_other and options.budget is not None:
+        raise ConfigError(f"--budget is what `auto` chooses by: `reverie train auto …`; {options.agent} takes --steps")
 
-    `auto` becomes what `rv.recommended` gives for the environment and the budget; what --set, --imagine and --steps say
-    stays.  A run that is resumed keeps the agent that it has.
-    Raises ConfigError where a budget is missing, has no meaning, or is less than --steps.
-    """
-    options = argparse.Namespace(**vars(options))
+
+def require_budget(options: Any) -> None:
+    """Raise ConfigError where `auto` has no budget, or a smaller one than --steps."""
     if options.agent != AUTO:
-        if options.budget is not None:
-            raise ConfigError(
-                f"--budget is what `auto` chooses by: `reverie train auto …`; {options.agent} takes --steps"
-            )
-        options.imagine = options.imagine or "off"
-        return options
-    if getattr(options, "resume", False) and _take_on(options):
-        return options
+        return
     if options.budget is None:
         raise ConfigError("auto chooses by what you can spend: give --budget N, in real steps")
     if options.steps is not None and options.steps > options.budget:
         raise ConfigError(f"--steps {options.steps} is more than --budget {options.budget}; raise the budget")
-    return _recommended(options)
+
+
+def chosen(options: Any, env: "EnvSpec | str") -> Any:
+    """Return the options with the agent that `auto` stands for in an environment, for `say`.
+
+    env: its spec, or what makes it.  What --set gives has precedence over settings that are chosen.
+    """
+    from reverie.training.recommendation import recommendation
+
+    found = recommendation(env, options.budget, options.imagine or None)
+    named = {"agent": found.name, "imagine": found.model, "steps": steps_of(options), "budget": None}
+    named |= {"chosen": {name: typed(value) for name, value in found.settings.items()}, "reason": found.reason}
+    return argparse.Namespace(**vars(options) | named)
+
+
+def steps_of(options: Any) -> int:
+    """Return how many steps a command learns for: --steps, or else the whole budget."""
+    return options.budget if options.steps is None else options.steps
 
 
 def say(options: Any) -> None:
-    """Say which agent was chosen, and why; nothing where the command names one."""
+    """Say on stderr what was chosen, as the command that means the same, and why."""
     from reverie.cli.output import note
+    from reverie.training.train_command import train_words
 
-    for line in getattr(options, "chosen", ()):
-        note(line)
-
-
-def _take_on(options: Any) -> bool:
-    """Take the agent of the run that is to be resumed.  Returns False where there is none."""
-    from reverie.storage.run import RunDirectory
-
-    if options.out is None or not (directory := RunDirectory(Path(options.out))).holds_run:
-        return False
-    held = directory.read_config().agent
-    flat = held.flat()
-    options.agent, options.plan = held.name, flat.get("plan", "off")
-    options.imagine = flat.get("model", "off")
-    return True
-
-
-def _recommended(options: Any) -> Any:
-    """Choose the agent.  What was chosen and why is in `options.chosen`, for `say`."""
-    from reverie.training.recommendation import recommendation
-
-    found = recommendation(options.env, options.budget, options.imagine)
-    chosen = {name: typed(value) for name, value in found.settings.items()}
-    options.chosen = f"auto: {found.words}", f"auto: {found.reason}"
-    options.agent, options.imagine = found.name, found.model or "off"
-    options.settings = [*(chosen | dict(options.settings)).items()]
-    options.steps = options.budget if options.steps is None else options.steps
-    return options
+    note(f"auto: {shlex.join(train_words(vars(options), (options.chosen | dict(options.settings)).items()))}")
+    note(f"auto: {options.reason}")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reverie.cli import auto_agent, run_report, stopping
+from reverie.cli import run_report, stopping
 from reverie.cli.agents import agent_of
+from reverie.cli.auto_agent import AUTO, chosen, require_budget, say
 from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
@@ -83,6 +84,9 @@ class _Plan(NamedTuple):
 def _planned(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> _Plan:
     """Return the cells of a grid.  Raises ConfigError for settings that cannot work, or that the folder cannot take."""
     require_backend(options.backend or BACKENDS[0])
+    require_budget(options)
+    if options.agent == AUTO:
+        options = chosen(options, options.env)
     require_few(len(grid) * options.seeds)
     store = SweepStore(Path(options.out) if options.out else _usual_out(options, verb))
     asked = _asked(options)
@@ -93,7 +97,8 @@ def _planned(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> _Plan:
     store.require(verb, version, asked)
     cells = seeds_first(by_setting)
     _require_distinct(cells)
-    auto_agent.say(options)
+    if hasattr(options, "chosen"):
+        say(argparse.Namespace(**vars(options) | ({"settings": []} if verb == "sweep" else {})))
     return _Plan(store, verb, version, asked, cells)
 
 
@@ -142,8 +147,10 @@ def _asked(options: Any) -> dict[str, Any]:
         raise ConfigError(
             f"--evaluate-every {every} is more than a run's {count(steps, 'step')}: none would be evaluated"
         )
-    found = {"agent": options.agent, "env": options.env, "imagine": options.imagine, "plan": options.plan}
+    found = {"agent": options.agent, "env": options.env}
+    found |= {"imagine": options.imagine or "off", "plan": options.plan or "off"}
     found |= {"steps": steps, "evaluate_every": every, "evaluate_episodes": options.evaluate_episodes}
+    found |= {"chosen": options.chosen} if hasattr(options, "chosen") else {}
     return found | {"stop_at": options.stop_at}
 
 
@@ -157,7 +164,7 @@ def _cells(options: Any, pairs: list[Pair], asked: dict[str, Any], verb: Verb) -
     """Return the cells of one combination, one per seed.  Raises ConfigError where a setting refuses its value."""
     agent, found = agent_of(argparse.Namespace(**vars(options) | {"settings": pairs}))
     settings = {name: in_words(found[name]) for name in sorted(found)}
-    line, own = train_words(asked, pairs), written(agent)
+    line, own = train_words(asked, (getattr(options, "chosen", {}) | dict(pairs)).items()), written(agent)
     return [
         SweepCell(
             agent=own,

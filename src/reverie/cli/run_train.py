@@ -1,15 +1,18 @@
 """`reverie train`: its work."""
 
 import contextlib
+import functools
 import shlex
 from pathlib import Path
 from typing import Any
 
 import reverie as rv
-from reverie.cli import auto_agent, stopping
+from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
+from reverie.cli.auto_agent import AUTO, chosen, require_budget, say, steps_of
 from reverie.cli.output import emit, note
 from reverie.cli.train import STEPS, usual_evaluate_every
+from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, ReverieError, with_advice
 from reverie.core.words import count, mean_of_last, number, whole_number
 from reverie.report.progress import Progress
@@ -30,12 +33,13 @@ from reverie.training.train_command import resume_words
 def train(options: Any) -> None:
     """Train as the options say."""
     _refuse_without_resume(options)
-    agent, _ = agent_of(options)
+    is_auto = options.agent == AUTO
+    agent = functools.partial(_choose, options) if is_auto else agent_of(options)[0]
     if options.collectors is not None:  # so that no run is begun that cannot learn
         require_backend(options.backend or "local")
-        require_mixing(agent.name, options.imagine != "off", bool(getattr(agent, "rollout", 0)))
+        imagines, rollout = options.imagine not in (None, "off"), getattr(agent, "rollout", 0)
+        require_mixing(options.agent, imagines, bool(rollout))
         require_no_clock(options.period is not None, getattr(agent, "update_after", None) == "background")
-    auto_agent.say(options)
     limits = None if options.limits is None else read_file(Path(options.limits))
     clock = None if options.period is None else rv.Clock(options.period)
     out = Path(options.out) if options.out else _new_directory(options)
@@ -59,9 +63,10 @@ def train(options: Any) -> None:
             cut = count(learner.cut_bytes, "byte")
             note(f"cut {cut} of an incomplete record from the end of {directory.journal_file}; they are kept beside it")
     else:
+        require_budget(options)
         if options.resume:
             _begin_there(directory, options)
-        amount = STEPS if options.steps is None else options.steps
+        amount = steps_of(options) if is_auto else STEPS if options.steps is None else options.steps
         line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
         stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
@@ -89,6 +94,14 @@ def train(options: Any) -> None:
         _report(options, learner)
 
 
+def _choose(options: Any, spec: rv.EnvSpec) -> Algorithm:
+    """Return the settings of the agent that `auto` stands for in an environment."""
+    options = chosen(options, spec)
+    agent, _ = agent_of(options)
+    say(options)
+    return agent
+
+
 def _tell_discount(learner: rv.Learner) -> None:
     """Say which discount "auto" is in this environment."""
     if getattr(getattr(learner.config, "agent", learner.config), "discount", None) != "auto":
@@ -100,7 +113,7 @@ def _tell_discount(learner: rv.Learner) -> None:
 
 def _named(options: Any) -> set[str]:
     """Return what the command itself names, to be imported."""
-    return {options.agent, options.env, options.imagine, *(value for _, value in options.settings)}
+    return {options.agent, options.env, options.imagine or "off", *(value for _, value in options.settings)}
 
 
 def _refuse_without_resume(options: Any) -> None:
@@ -163,6 +176,15 @@ def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
     before = held.call or directory.read_call()
     stands = records_in(directory.journal_file) if exists(directory.journal_file) else 0
     start = stands if before is None else before.start
+    if options.budget is not None:
+        asked = options.budget - start if options.steps is None else options.steps
+        if start + asked > options.budget or asked < 0:
+            raise ConfigError(
+                f"{directory.path} stands at step {stands}, which leaves {max(0, options.budget - stands)} of "
+                f"--budget {options.budget}; raise the budget, or lower --steps"
+            )
+        if asked or options.steps is not None:
+            return Call(start, asked)
     if options.steps is not None:
         return Call(start, options.steps)
     if before is not None:
@@ -179,11 +201,12 @@ def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
 def _asked(command: str) -> int:
     """Return the steps asked for by the command that began a run, which was killed before it wrote them down."""
     words = shlex.split(command)
-    for word, value in zip(words, [*words[1:], ""], strict=True):
-        text = value if word == "--steps" else word.removeprefix("--steps=")
-        if word.startswith("--steps"):
-            with contextlib.suppress(ValueError):
-                return whole_number(text.replace("_", ""))  # earlier versions accepted 20_000
+    for flag in ("--steps", "--budget"):
+        for word, value in zip(words, [*words[1:], ""], strict=True):
+            text = value if word == flag else word.removeprefix(f"{flag}=")
+            if word.startswith(flag):
+                with contextlib.suppress(ValueError):
+                    return whole_number(text.replace("_", ""))  # earlier versions accepted 20_000
     return STEPS
 
 
@@ -207,9 +230,10 @@ def _refuse_other(directory: RunDirectory, options: Any, held: Config) -> None:
     other = {name: pair for name, pair in there.items() if pair[0] != pair[1]}
     _refuse_other_log(directory, options, held)
     remedy = "resume with the same, or choose another --out"
-    if not other and not options.relearn:
+    if not other and not (options.relearn and options.agent != AUTO):
         other = differences(options, held.agent)
-        remedy += ", or learn the journal again with --relearn"
+        keeps = "; auto keeps the agent of a run, so name it there" if options.agent == AUTO else ""
+        remedy += f", or learn the journal again with --relearn{keeps}"
     for name, (found, asked) in other.items():
         raise ConfigError(
             f"{directory.path} holds a run with {name} {found!r}, but the command has {asked!r}; {remedy}"

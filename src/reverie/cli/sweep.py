@@ -6,7 +6,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
-from reverie.cli.auto_agent import AUTO, explicit
+from reverie.cli.auto_agent import AUTO, refuse_budget
 from reverie.cli.train import STEPS, add_budget, add_evaluation, add_imagination
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
@@ -20,7 +20,8 @@ def run(options: Any) -> int:
     from reverie.cli.run_sweep import sweep
 
     raise_if_interrupted()
-    return sweep(explicit(options))
+    refuse_budget(options)
+    return sweep(options)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

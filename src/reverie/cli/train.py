@@ -6,7 +6,7 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
-from reverie.cli.auto_agent import AUTO, explicit
+from reverie.cli.auto_agent import AUTO, refuse_budget
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 from reverie.models import MODELS
@@ -17,7 +17,7 @@ PLANNERS = ("ilqg", "mpc")  # that drive real episodes: those of `Imagination.pl
 
 def run(options: Any) -> int | None:
     """Learn as the options say; exit status 1 where some of several seeds failed."""
-    options = explicit(options)
+    refuse_budget(options)
     if options.seeds is not None:
         from reverie.cli.run_sweep import train_seeds
 
@@ -99,7 +99,6 @@ def add_imagination(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan",
         choices=("off", *PLANNERS),
-        default="off",
         metavar="|".join(PLANNERS),
         help="let a planner drive a share of the episodes: ilqg on the fitted model, mpc on exact physics (off)",
     )

@@ -101,7 +101,7 @@ class EnvAdapter:
             raise DivergedError(
                 f"{self.name}: the action of step {number} is {sent.tolist()}, not finite; it was not sent"
             )
-        return sent
+        return sent[()]  # a discrete action as a number, as its space draws it: some environments look it up in a dict
 
     def reset(self, seed: int) -> np.ndarray:
         """Start an episode and return the first observation [n].

@@ -84,9 +84,10 @@ class Improvement(msgspec.Struct):
     random_open: list[Count]
     random: tuple[Count, float]
     newest: list[float]
+    random_range: list[float] = []  # missing in older versions
 
     def __post_init__(self):
-        returns = (*(gained for _, gained in self.open), self.random[1], *self.newest)
+        returns = (*(gained for _, gained in self.open), self.random[1], *self.newest, *self.random_range)
         if not all(map(math.isfinite, returns)):
             raise ValueError("improvement is not finite")
 

@@ -10,6 +10,7 @@ from reverie.data.running_returns import RunningReturns
 from reverie.training.advice import scales_to_set
 
 NEWEST = 10  # episodes that are compared with those of warm-up
+SAME = 1e-6  # returns differ by no more than this share of their size where they are the same but for rounding
 LEAST_RANDOM = 3  # episodes of warm-up; the return of fewer is too often better by chance
 
 
@@ -25,6 +26,7 @@ class Improvement:
         self._steps = 0
         self._random: list[int] = []  # numbers of the open episodes that began with random actions
         self._random_count, self._random_sum = 0, 0.0
+        self._random_range: list[float] = []  # the lowest and the highest; none of a run of before they were kept
         self._newest: deque[float] = deque(maxlen=NEWEST)
 
     def see(self, reward: float, last: bool, episode: int) -> None:
@@ -36,6 +38,8 @@ class Improvement:
         if last and episode in self._random:
             self._random.remove(episode)
             self._random_count, self._random_sum = self._random_count + 1, self._random_sum + gained
+            before = self._random_range or ([gained] if self._random_count == 1 else [])
+            self._random_range = [min(*before, gained), max(*before, gained)] if before else []
         elif last:
             self._newest.append(gained)
 
@@ -53,14 +57,20 @@ class Improvement:
     def absent(self) -> bool:
         """Whether the newest episodes are, on average, no better than random ones."""
         enough = self._random_count >= LEAST_RANDOM and len(self._newest) == NEWEST
-        return enough and self.newest <= self.random
+        return enough and (self.newest <= self.random or self._never_change)
+
+    @property
+    def _never_change(self) -> bool:
+        """Whether all these episodes returned the same."""
+        seen = [*self._random_range, *self._newest]
+        return bool(self._random_range) and max(seen) - min(seen) <= SAME * max(map(abs, seen))
 
     def text(self, requirements: DataRequirements) -> str:
         """Return what to say where improvement is absent."""
-        if set(self._newest) == {self.random}:
+        if self._never_change:
             return (
-                f"nothing has improved since warm-up (each episode returned {self.random:.3g}, whatever the actions were): "
-                "look whether rewards depend on actions (`reverie check ENV`)"
+                f"nothing has improved since warm-up: each episode returned {self.random:.3g}, so rewards do not depend on "
+                "actions, or no episode has come to where they do: look at the reward, or explore more"
             )
         newest, random = (f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}" for x in (self.newest, self.random))
         return (
@@ -77,6 +87,7 @@ class Improvement:
             "open": self._returns.facts(),
             "random_open": list(self._random),
             "random": [self._random_count, self._random_sum],
+            "random_range": list(self._random_range),
             "newest": list(self._newest),
         }
 
@@ -85,5 +96,6 @@ class Improvement:
         self._steps, self._random = facts["steps"], list(facts["random_open"])
         self._returns.restore(facts["open"])
         self._random_count, self._random_sum = facts["random"]
+        self._random_range = list(facts.get("random_range", []))
         self._newest.clear()
         self._newest.extend(facts["newest"])

@@ -56,7 +56,8 @@ from reverie.training.units import Units
 class Learner(AskTell):
     """An agent that learns and acts, with a run directory from which it continues exactly where it stopped.
 
-    config: the settings of an algorithm, such as `rv.NAF()`.  seed: decides every random draw.
+    config: the settings of an algorithm, such as `rv.NAF()`, or a function of the environment's `rv.EnvSpec` that returns
+        them, such as `functools.partial(rv.recommended, budget=2000)`.  seed: decides every random draw.
     env: a domain, a Gymnasium id, "package.module:callable", a callable that returns an environment, or an environment.
     spec: in place of `env` where your own program runs the loop.  out: the run directory; None: a temporary one.
     evaluation_env: for `evaluate`; by default made like `env`.  tensorboard: also write the tables' numbers there.
@@ -73,7 +74,7 @@ class Learner(AskTell):
 
     def __init__(
         self,
-        config: Algorithm,
+        config: Algorithm | Callable[[EnvSpec], Algorithm],
         env: EnvSource | None = None,
         *,
         spec: EnvSpec | None = None,
@@ -97,7 +98,7 @@ class Learner(AskTell):
 
     def _open(self, given: LearnerArguments, prepare: Callable[[RunDirectory, Trainer], Config] | None = None) -> None:
         learner_arguments.require_possible(given)
-        config, env = learner_arguments.paced(given.config, given.clock), given.env
+        env = given.env
         if given.tensorboard:
             require_tensorboard()
         self.seed = int(given.seed)
@@ -107,7 +108,7 @@ class Learner(AskTell):
         self.spec: EnvSpec = given.spec if first is None else first.spec
         limiter = Limiter(self.spec, given.limits)
         raise_if_interrupted()
-        config, agent = resource_estimates.fitting(config, self.spec)
+        config, agent = resource_estimates.fitting(learner_arguments.settings_for(given, self.spec), self.spec)
         self.config = config
         self._turns: EnvTurns | None = None
         others = learner_arguments.more_envs(self.spec.name, env, agent.requirements.worlds - 1)

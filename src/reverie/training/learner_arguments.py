@@ -28,7 +28,7 @@ LONGEST_REASON = 500  # characters of the reason for an abort
 class LearnerArguments(NamedTuple):
     """What a learner is opened with: the arguments of `Learner`, perhaps wrong ones, and the size of recorded states."""
 
-    config: Any  # an Algorithm
+    config: Any  # an Algorithm, or a function (EnvSpec) -> Algorithm
     env: EnvSource | None
     spec: Any  # an EnvSpec, or None beside an environment
     seed: Any
@@ -46,8 +46,9 @@ class LearnerArguments(NamedTuple):
 def require_possible(given: LearnerArguments) -> None:
     """Raise ConfigError unless these make a learner."""
     config, spec, limits, hang_after = given.config, given.spec, given.limits, given.hang_after
-    if isinstance(config, type) or not isinstance(config, Algorithm):
-        raise ConfigError(f"the first argument is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
+    if not is_choice(config):
+        require_algorithm("the first argument", config)
+        paced(config, given.clock)
     if (given.env is None) == (spec is None):
         raise ConfigError(
             "give either env= (an environment) or spec= (an rv.EnvSpec, where your program owns the loop)"
@@ -60,6 +61,29 @@ def require_possible(given: LearnerArguments) -> None:
         raise ConfigError(f"hang_after is {shown(hang_after)}; give seconds above 0, or None for no limit")
     if whole("seed", given.seed) >= 2**32:
         raise ConfigError(f"seed is {shown(given.seed)}; give a whole number from 0 to 2**32 - 1")
+
+
+def is_choice(config: Any) -> bool:
+    """Return whether `config` is a function that chooses an algorithm's settings for an environment."""
+    return callable(config) and not isinstance(config, type | Algorithm)
+
+
+def require_algorithm(what: str, config: Any) -> None:
+    """Raise ConfigError unless `config` are an algorithm's settings."""
+    if isinstance(config, type) or not isinstance(config, Algorithm):
+        raise ConfigError(f"{what} is {shown(config)}; give an algorithm's settings, such as rv.NAF()")
+
+
+def settings_for(given: LearnerArguments, spec: EnvSpec) -> Algorithm:
+    """Return the algorithm's settings for an environment of `spec`, and for the clock.
+
+    Raises ConfigError where a function chose what are none, or as `paced` does.
+    """
+    config = given.config
+    if is_choice(config):
+        config = config(spec)
+        require_algorithm("what the first argument returned", config)
+    return paced(config, given.clock)
 
 
 def paced(config: Any, clock: Any) -> Any:

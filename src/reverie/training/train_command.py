@@ -8,10 +8,10 @@ from typing import Any
 def train_words(options: Mapping[str, Any], settings: Iterable[tuple[str, str]]) -> list[str]:
     """Return the words of a `reverie train`.
 
-    options: values by name: agent, env, and any of steps, imagine, plan, seed, evaluate_every, evaluate_episodes and
+    options: values by name: agent, env, and any of steps, budget, imagine, plan, seed, evaluate_every, evaluate_episodes and
     stop_at; None, or "off", leaves an option out.  settings: name and text of each --set.
     """
-    words = ["reverie", "train", options["agent"], options["env"], *_given(options, "steps")]
+    words = ["reverie", "train", options["agent"], options["env"], *_given(options, "steps", "budget")]
     for name, text in settings:
         words += ["--set", f"{name}={text}"]
     return [*words, *_given(options, "imagine", "plan", "seed", "evaluate_every", "evaluate_episodes", "stop_at")]
