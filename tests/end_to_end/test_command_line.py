@@ -163,7 +163,7 @@ def test_completion_without_its_library_is_named(monkeypatch):
 def test_list_names_each_algorithm_with_one_line():
     facts = one_object("list")
     assert {"reacher", "gripper_m", "walker2d"} <= facts["domains"].keys()
-    assert {"naf", "ddpg", "sac", "xqc", "ppo", "dqn"} <= facts["algorithms"].keys() == ALGORITHMS.keys() and {
+    assert {"naf", "ddpg", "sac", "xqc", "ppo", "dqn"} <= facts["algorithms"].keys() == {*ALGORITHMS, "auto"} and {
         "domains",
         "models",
         "experiments",

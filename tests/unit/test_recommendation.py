@@ -1,6 +1,7 @@
 """The agent that is recommended for a budget: it can learn there, and the command that names it means the same."""
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 import reverie as rv
@@ -69,13 +70,13 @@ def test_an_environment_is_looked_at_in_place_of_a_spec():
     assert rv.recommended(lambda: own, 2000) == rv.recommended(PENDULUM, 2000) and Closing.closed == 1
 
 
-@pytest.mark.parametrize("budget", [0, 1, FEWEST - 1])
+@pytest.mark.parametrize("budget", [-1, 0, 1, FEWEST - 1, np.int32(7)])
 def test_too_small_a_budget_is_refused_with_what_to_do_instead(budget):
     with pytest.raises(rv.ConfigError, match=r"(?s)too small.*response matrix.*PyAT.*Bayesian optimisation.*Xopt"):
         rv.recommended(PENDULUM, budget)
 
 
-@pytest.mark.parametrize("budget", [2000.0, "2000", None, True, -5, 2**70])
+@pytest.mark.parametrize("budget", [2000.0, "2000", None, True, 2**70])
 def test_a_budget_is_a_whole_number(budget):
     with pytest.raises(rv.ConfigError, match=r"^budget is .*; give a whole number of at"):
         rv.recommended(PENDULUM, budget)

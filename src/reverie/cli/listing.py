@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reverie.cli import plan, solve
+from reverie.cli.auto_agent import AUTO
 from reverie.cli.groups import Method
 from reverie.cli.output import emit
 from reverie.core.errors import unknown
@@ -20,6 +21,9 @@ from reverie.core.words import count, typed
 NAME, VALUE = 17, 12  # characters of a column
 CALLBACKS = ("Evaluate", "SaveBest", "StopAtReturn", "Progress")  # of `rv`, for `Learner.learn(callbacks=…)`
 ENVIRONMENTS = "environments"
+CHOSEN = (
+    "One of these, with settings, for a budget of real steps: reverie train auto ENV --budget N (docs/how-to/budget.md)"
+)
 KINDS = "  any Gymnasium id with Box or Discrete actions, or package.module:callable (`reverie check ENV`)"
 
 
@@ -74,7 +78,10 @@ def _groups() -> dict[str, dict[str, Entry]]:
 
     studies = _studies()
     return {
-        "algorithms": {name: Entry(ALGORITHMS.text(name), _of_class(ALGORITHMS, name)) for name in ALGORITHMS},
+        "algorithms": {
+            **{name: Entry(ALGORITHMS.text(name), _of_class(ALGORITHMS, name)) for name in ALGORITHMS},
+            AUTO: Entry(CHOSEN, lambda: [_option("budget", None, "real steps that you can spend")]),
+        },
         "models": {
             **{name: Entry(MODELS.text(name), _of_class(MODELS, name)) for name in MODELS},
             "imagination": Entry(first_line("reverie.imagination.settings"), _imagination),

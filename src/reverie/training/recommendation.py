@@ -1,5 +1,6 @@
 """`recommended`: an agent and its settings for the real steps that somebody can spend.  docs/how-to/budget.md has the table."""
 
+import numbers
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -72,8 +73,9 @@ def recommendation(spec: EnvSpec | EnvSource, budget: int, imagination: bool | s
 
 def _affordable(budget: Any) -> int:
     """Return a budget as a whole number.  Raises ConfigError where it is none, or too small for any agent."""
-    steps = whole("budget", budget)
-    if steps < FEWEST:
+    few = isinstance(budget, numbers.Integral) and not isinstance(budget, bool) and budget < FEWEST
+    steps = int(budget) if few else whole("budget", budget, FEWEST)
+    if few:
         raise ConfigError(
             f"a budget of {count(steps, 'step')} is too small for any agent here (at least {FEWEST}): measure a response "
             "matrix and invert it (numpy.linalg.lstsq, PyAT), or use Bayesian optimisation (Xopt, Badger, BoTorch)"
