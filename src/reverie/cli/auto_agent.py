@@ -54,5 +54,6 @@ def say(options: Any) -> None:
     from reverie.cli.output import note
     from reverie.training.train_command import train_words
 
-    note(f"auto: {shlex.join(train_words(vars(options), (options.chosen | dict(options.settings)).items()))}")
+    said = {name: getattr(options, name) for name in ("agent", "env", "steps", "imagine", "plan")}
+    note(f"auto: {shlex.join(train_words(said, (options.chosen | dict(options.settings)).items()))}")
     note(f"auto: {options.reason}")

@@ -18,7 +18,6 @@ from reverie.training.agent_config import model_class_of
 FEWEST = 50  # real steps that any agent here can learn from
 USUAL_MODEL = "linear"  # where imagination is asked for
 MANY_STEPS, MANY_ACTIONS = 10_000, 3  # from here on XQC
-SHORT = 100  # steps of an episode, up to which starts explore enough for little noise
 SCALES: Mapping[str, Any] = {
     "reward_scale": "auto",
     "discount": "auto",
@@ -112,13 +111,10 @@ def _discrete(spec: EnvSpec, budget: int, model: str | None) -> Recommendation:
 
 def _continuous(spec: EnvSpec, budget: int, model: str | None) -> Recommendation:
     if budget >= MANY_STEPS and spec.action_dim >= MANY_ACTIONS:
-        width = {"hidden": (256,) * 4}  # half of the paper's: a third of the time
+        width = {"hidden": (256,) * 4}  # half of the paper's
         return Recommendation("xqc", width, model, f"{_of(spec, budget)}: XQC climbs on where NAF slows down")
-    settings = {**SCALES, "warmup_steps": min(200, budget // 5)}
+    settings = {**SCALES, "warmup_steps": min(200, budget // 4)}
     reason = f"{_of(spec, budget)}: NAF needs the fewest, with scales that it finds itself"
-    if spec.max_episode_steps is not None and spec.max_episode_steps <= SHORT:
-        settings |= {"noise_scale": 0.1}
-        reason += f"; episodes of {count(spec.max_episode_steps, 'step')} start often, so little noise explores enough"
     return Recommendation("naf", settings, model, reason)
 
 
