@@ -18,6 +18,7 @@ from reverie.training.agent_config import model_class_of
 FEWEST = 50  # real steps that any agent here can learn from
 USUAL_MODEL = "linear"  # where imagination is asked for
 MANY_STEPS, MANY_ACTIONS = 10_000, 3  # from here on XQC
+SHORT = 100  # steps of an episode, up to which there are many starts, and little noise explores enough
 SCALES: Mapping[str, Any] = {
     "reward_scale": "auto",
     "discount": "auto",
@@ -115,6 +116,9 @@ def _continuous(spec: EnvSpec, budget: int, model: str | None) -> Recommendation
         return Recommendation("xqc", width, model, f"{_of(spec, budget)}: XQC climbs on where NAF slows down")
     settings = {**SCALES, "warmup_steps": min(200, budget // 4)}
     reason = f"{_of(spec, budget)}: NAF needs the fewest, with scales that it finds itself"
+    if spec.max_episode_steps is not None and spec.max_episode_steps <= SHORT:
+        settings |= {"noise_scale": 0.1}
+        reason += f"; episodes of {count(spec.max_episode_steps, 'step')} start often, so little noise explores enough"
     return Recommendation("naf", settings, model, reason)
 
 
