@@ -13,7 +13,7 @@ SHOTS = 50  # in an episode
 STEP = 1 / 12  # the largest change of a mirror in one shot; mirrors move within [0, 1]
 WIDTH = 0.125  # of the beam: how far it may miss one monitor, for a loss of 40 % of the light
 ALIGNED = 0.95  # share of the light with which an episode ends
-DRIFT = 0.01  # standard deviation of how the best positions move between episodes
+SPREAD = 0.05  # standard deviation of the best positions, which are others in each episode
 CONDITION = 3.0  # of the response matrix
 
 
@@ -25,7 +25,7 @@ def response(mirrors: int) -> np.ndarray:
 
 
 class Alignment(gym.Env[np.ndarray, np.ndarray]):
-    """Find the light from mirrors that stand anywhere; the best positions drift from episode to episode.
+    """Find the light from mirrors that stand anywhere; the best positions are others in each episode.
 
     Observations: readings of the monitors [mirrors], with noise.  Actions: changes of the mirrors.  The reward is the
     share of the light minus 1.
@@ -54,10 +54,9 @@ class Alignment(gym.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Let the machine drift, and start with mirrors that stand anywhere."""
+        """Start with mirrors that stand anywhere, and other best positions than before."""
         super().reset(seed=seed)
-        moved = self.best + DRIFT * self.np_random.standard_normal(len(self.best))
-        self.best = np.clip(moved, 0.3, 0.7)
+        self.best = np.clip(0.5 + SPREAD * self.np_random.standard_normal(len(self.best)), 0.3, 0.7)
         self.positions = self.np_random.uniform(0.0, 1.0, len(self.best))
         return self._observe(), {}
 

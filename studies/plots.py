@@ -12,15 +12,15 @@ HEIGHT, DPI = 3.4, 100  # inches; dots per inch
 Axes = Any
 
 
-def panels(columns: int, width: float, height: float = HEIGHT) -> list[Axes]:
-    """Return the axes of a new figure, side by side.  width, height: of the figure, in inches."""
+def panels(columns: int, width: float, height: float = HEIGHT, rows: int = 1) -> list[Axes]:
+    """Return the axes of a new figure, row by row.  width, height: of the figure, in inches."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    _, found = plt.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
-    return list(found[0])
+    _, found = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False)
+    return list(found.flat)
 
 
 def axes(width: float = 6.0, height: float = HEIGHT) -> Axes:

@@ -1,15 +1,16 @@
-"""How many real steps NAF takes to a goal, by what is set for it and what is left to it."""
+"""How many real steps agents take to a goal: NAF by what is set for it, and the agent that is recommended for the budget."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
 import reverie as rv
-from studies import alignment, plant
+from studies import alignment, plant, plots
 from studies.doc_tables import table
 from studies.learning import tested_by_steps
 from studies.store import Store
@@ -18,8 +19,9 @@ from studies.summaries import curves, reached, where
 
 COLUMNS = ("task", "variant", "seed", "step", "return_mean", "return_std", "solved")
 SEEDS = 10
-FIRST_SEED = {"quarter": 20}  # its settings were chosen on seeds 10 to 15
+QUARTER_FROM = 20  # its settings were chosen on lower seeds
 EPISODES = 10  # of a test
+COMPARED = "numbers", "recommended"
 CASES = 50  # of a verification of the beam, without noise
 FIRST_CASE = 1000  # seed of the first
 
@@ -34,8 +36,10 @@ class Task(NamedTuple):
     in_words: str
     scored: str = "return_mean"
     cases: Callable[[], gym.Env[Any, Any]] | None = None  # a verification: the environment without noise
-    variants: tuple[str, ...] = ("numbers", "scale-and-discount", "all-three", "quarter")
+    variants: tuple[str, ...] = COMPARED
     first_seed: int = 10  # the learning rate was chosen on seeds 0 to 4 of beam4
+    seeds: int = SEEDS
+    recommended_from: int = 20  # its settings were chosen on lower seeds, and on 40 to 45
 
 
 def _beam(mirrors: int) -> Task:
@@ -48,6 +52,7 @@ def _beam(mirrors: int) -> Task:
         scored="solved",
         cases=partial(alignment.make_env, mirrors, 0.0),
         variants=tuple(v for v in VARIANTS if v != "tenth"),
+        recommended_from=30,
     )
 
 
@@ -64,9 +69,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "slow-all": ALL_THREE | SLOW,
     "recent": SCALES | {"recent_share": 0.5},
     "quarter": ALL_THREE | SLOW | {"observation_scale": 0.25},
+    "recommended": {},
 }
 NAMES = {
-    "numbers": "defaults: scale 1, discount .99",
+    "numbers": "`rv.NAF()`",
     "tenth": "reward scale .1",
     "scale": "reward scale `auto`",
     "scale-and-discount": "reward scale and discount `auto` (1)",
@@ -75,21 +81,35 @@ NAMES = {
     "slow-all": "(2), learning rate .0003",
     "recent": "(1), `recent_share` .5",
     "quarter": "(2), learning rate .0003, `observation_scale` .25",
+    "recommended": "`rv.recommended`",
 }
 
 
 TASKS = {
     "beam4": _beam(4),
-    "plant": Task(plant.make_env, 2000, 500, 1.1 * plant.TUNED_RETURN, "plant: within 10 % of a tuned PI controller"),
+    "plant": Task(
+        plant.make_env,
+        steps=2000,
+        every=500,
+        goal=1.1 * plant.TUNED_RETURN,
+        in_words="plant: within 10 % of a tuned PI controller",
+        variants=("numbers", "scale-and-discount", "all-three", "quarter", "recommended"),
+        recommended_from=30,
+    ),
     "Pendulum-v1": Task(
         "Pendulum-v1",
         steps=2000,
         every=500,
         goal=-200.0,
         in_words="Pendulum-v1: -200",
-        variants=("numbers", "tenth", "scale", "scale-and-discount", "quarter"),
+        variants=("numbers", "tenth", "scale", "scale-and-discount", "recommended"),
         first_seed=0,
     ),
+    "InvertedPendulum-v5": Task("InvertedPendulum-v5", 3000, 500, 950.0, "InvertedPendulum-v5: 950"),
+    "MountainCarContinuous-v0": Task(
+        "MountainCarContinuous-v0", 15_000, 2500, 90.0, "MountainCarContinuous-v0: 90", seeds=3
+    ),
+    "Reacher-v5": Task("Reacher-v5", 8000, 1000, -6.0, "Reacher-v5: -6", recommended_from=30),
 }
 
 
@@ -115,7 +135,7 @@ def _run(name: str, variant: str, seed: int) -> Iterator[Row]:
     def verified(learner: rv.Learner) -> Row:
         return {"solved": None if task.cases is None else _solved(learner, task.cases)}
 
-    agent = rv.NAF(**VARIANTS[variant])
+    agent = rv.recommended(task.env, task.steps) if variant == "recommended" else rv.NAF(**VARIANTS[variant])
     yield from tested_by_steps(agent, task.env, seed, task.steps, task.every, EPISODES, verified)
 
 
@@ -167,29 +187,61 @@ def _table(name: str) -> list[str]:
     return table(("NAF with", "seeds", *(f"by {step:,}" for step in steps), "at the end"), rows)
 
 
+def _budget_table() -> list[str]:
+    """Return, by task, how many seeds of the defaults and of the recommended agent came to the goal, as a table."""
+    rows: list[list[object]] = []
+    for name, found in _facts(Store(STUDY).rows()).items():
+        cells: list[object] = [TASKS[name].in_words, TASKS[name].steps]
+        for variant in COMPARED:
+            own = found[variant]
+            cells.append(f"{max(own['arrived'].values())} of {own['seeds']} ({own['at_the_end']})")
+        median = found["recommended"]["median"]
+        rows.append([*cells, "–" if median is None else round(median)])
+    heads = "task and goal", "budget", *(NAMES[variant] for variant in COMPARED), "steps, median"
+    return table(heads, rows)
+
+
+def _draw(rows: list[Row], path: Path) -> None:
+    """Draw the curves of the defaults and of the recommended agent, a panel for each task."""
+    panels = plots.panels(3, 9.0, 5.0, rows=2)
+    for axes, (name, task) in zip(panels, TASKS.items(), strict=True):
+        for variant, colour in zip(COMPARED, (plots.GREY, plots.GREEN), strict=True):
+            if found := curves(rows, x="step", y=task.scored, task=name, variant=variant):
+                plots.band(axes, found, colour, NAMES[variant].strip("`"))
+        axes.axhline(task.goal, color=plots.GOLD, linestyle=":", linewidth=1)
+        plots.label(axes, "real steps", "cases solved" if task.cases else "greedy return", name)
+    panels[1].legend(frameon=False, fontsize=8, loc="center right")
+    plots.save(panels[0], path)
+
+
 def _shown(task: Task) -> list[int]:
     """Return three numbers of steps at which a table has a column."""
     return [task.every * math.ceil(task.steps * share / task.every) for share in (0.5, 0.75, 1.0)]
 
 
+def _first_seed(task: Task, variant: str) -> int:
+    return {"quarter": QUARTER_FROM, "recommended": task.recommended_from}.get(variant, task.first_seed)
+
+
 def _cells() -> tuple[Cell, ...]:
     return tuple(
-        (name, variant, FIRST_SEED.get(variant, task.first_seed) + seed)
+        (name, variant, _first_seed(task, variant) + seed)
         for seed in range(SEEDS)
         for name, task in TASKS.items()
         for variant in task.variants
+        if seed < task.seeds
     )
 
 
 STUDY = Study(
     name="samples",
-    question="How many real steps does NAF take, by what is set for it and what is left to it?",
+    question="How many real steps does NAF take, by what is set for it, and the agent that is recommended for the budget?",
     variants=tuple(VARIANTS),
     tasks=tuple(TASKS),
     seeds=SEEDS,
     scored=f"the greedy return over {EPISODES} episodes, and on the beam how many of {CASES} cases are solved without noise",
-    minutes=45,
-    quoted=("docs/naf.md",),
+    minutes=110,
+    quoted=("docs/naf.md", "docs/how-to/budget.md"),
     columns=COLUMNS,
     key=("task", "variant", "seed"),
     cells=_cells(),
@@ -199,5 +251,6 @@ STUDY = Study(
     settings=lambda stem: {"steps": TASKS[stem].steps, "goal": TASKS[stem].goal, "variants": VARIANTS},
     verdict=_verdict,
     facts=_facts,
-    tables={name: partial(_table, name) for name in TASKS},
+    tables={name: partial(_table, name) for name in TASKS} | {"budget": _budget_table},
+    pictures={"how-to/budget.png": _draw},
 )
