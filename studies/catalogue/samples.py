@@ -251,6 +251,7 @@ STUDY = Study(
     settings=lambda stem: {"steps": TASKS[stem].steps, "goal": TASKS[stem].goal, "variants": VARIANTS},
     verdict=_verdict,
     facts=_facts,
-    tables={name: partial(_table, name) for name in TASKS} | {"budget": _budget_table},
+    tables={name: partial(_table, name) for name, task in TASKS.items() if task.variants != COMPARED}
+    | {"budget": _budget_table},
     pictures={"how-to/budget.png": _draw},
 )

@@ -167,7 +167,9 @@ def test_three_in_a_row_end_learning_with_the_last_good_state_kept(name, tmp_pat
         for act in (lambda: one.predict([0.0, 0.0]), lambda: one.predict([0.0, 0.0], explore=True), one.save):
             with pytest.raises(rv.DivergedError):
                 act()
-    assert [row["kind"] for row in read_rows(tmp_path / "events.csv")] == ["skipped", "diverged"]
+    kinds = [row["kind"] for row in read_rows(tmp_path / "events.csv")]
+    # values of this world lie beyond the atoms of XQC, which has nothing to do with what is broken
+    assert [kind for kind in kinds if kind != "target beyond"] == ["skipped", "diverged"]
     assert SavedPolicy(tmp_path).step == 24
 
 
