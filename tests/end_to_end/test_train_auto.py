@@ -65,14 +65,16 @@ def test_a_budget_is_not_overspent_by_resuming(tmp_path):
 
 
 def test_a_run_that_was_killed_before_its_first_step_takes_the_budget(tmp_path):
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
     out = tmp_path / "run"
-    done(*AUTO, "--budget", "60", "--out", out)
-    for file in (RunDirectory(out).journal_file, RunDirectory(out).latest_file):
-        file.unlink()
-    for table in ("metrics.csv", "episodes.csv", "eval.csv"):
-        (out / table).unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "write_call", killed)
+        assert reverie(*AUTO, "--budget", "60", "--out", out)[0] != 0
     command = shlex.join(["reverie", *map(str, AUTO), "--budget", "60"])
     assert run_train._asked(command) == 60
+    assert one_object(*AUTO, "--out", out, "--resume")["steps"] == 60
 
 
 def test_imagination_is_not_changed_by_resuming(trained):

@@ -7,6 +7,8 @@ import pytest
 import reverie as rv
 from reverie.cli import build_parser
 from reverie.cli.agents import agent_of
+from reverie.cli.auto_agent import complete
+from reverie.core.words import typed
 from reverie.training.recommendation import FEWEST, recommendation
 
 PENDULUM = rv.EnvSpec(3, [-2.0], [2.0], name="pendulum", max_episode_steps=200)
@@ -30,11 +32,12 @@ def test_it_can_learn_there_and_begins_to_early(name, budget):
 @pytest.mark.parametrize("imagination", [None, True, "neural"])
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("name", SPECS)
-def test_its_words_mean_the_same_on_the_command_line(name, budget, imagination):
+def test_its_names_mean_the_same_on_the_command_line(name, budget, imagination):
     found = recommendation(SPECS[name], budget, imagination)
-    agent, *rest = found.words.split()
-    options = build_parser().parse_args(["train", agent, "Env-v1", *rest])
-    options.imagine = options.imagine or "off"
+    settings = [word for setting in found.settings.items() for word in ("--set", f"{setting[0]}={typed(setting[1])}")]
+    imagine = [] if found.model is None else ["--imagine", found.model]
+    options = build_parser().parse_args(["train", found.name, "Env-v1", *settings, *imagine])
+    complete(options)
     assert agent_of(options)[0] == found.algorithm == rv.recommended(SPECS[name], budget, imagination)
     assert found.reason and "\n" not in found.reason
 

@@ -1,5 +1,6 @@
 """Acting: by a deterministic policy with noise added, or by draws from a stochastic policy."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import jax
@@ -8,8 +9,18 @@ import numpy as np
 from jaxtyping import Float
 
 from reverie.core.agent import Act, AgentState, Begin, Explore, Greedy, Memory, Policy, ReadPolicy
+from reverie.maths import normalise
 from reverie.maths.array_types import Array
 from reverie.maths.exploration import Noise
+from reverie.maths.networks import Layers, Moments
+
+
+class ActorPolicy(NamedTuple):
+    """What acting by an actor's network reads."""
+
+    actor: Layers
+    moments: Sequence[Moments]  # of batch normalisation, per normalised layer
+    observations: normalise.Moments | None  # None where observations are not normalised
 
 
 class ShapeNoise(Protocol):

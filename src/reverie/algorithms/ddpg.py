@@ -26,7 +26,7 @@ import optax
 from jaxtyping import Float, Int
 
 from reverie.algorithms import updates
-from reverie.algorithms.acting import acting
+from reverie.algorithms.acting import ActorPolicy, acting
 from reverie.algorithms.hyperparameters import DeterministicPolicySettings
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
@@ -72,14 +72,6 @@ class DDPGState(NamedTuple):
     critic_optimiser: optax.OptState
     observations: normalise.Moments  # untouched where observations are not normalised
     updates: Int[Array, ""]
-
-
-class Policy(NamedTuple):
-    """What acting reads."""
-
-    actor: Layers
-    moments: Sequence[Moments]
-    observations: normalise.Moments | None  # None where observations are not normalised
 
 
 # ---- the networks
@@ -225,11 +217,11 @@ def _build(config: DDPG, spec: EnvSpec) -> Agent:
         del key  # the update draws nothing
         return updates.over_minibatches(functools.partial(update_once, config, optimiser), state, batches)
 
-    def policy(state: DDPGState) -> Policy:
+    def policy(state: DDPGState) -> ActorPolicy:
         seen = updates.moments_in_use(state.observations, config.normalised_size)
-        return Policy(state.actor, state.moments, seen)
+        return ActorPolicy(state.actor, state.moments, seen)
 
-    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
+    def greedy(policy: ActorPolicy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """μ(x)."""
         x = updates.normalise_observation(policy.observations, observation)
         return mu(policy.actor, policy.moments, x, config.normalisation)[0]

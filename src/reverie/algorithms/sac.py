@@ -23,8 +23,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from reverie.algorithms import soft_actor_critic, updates
+from reverie.algorithms.acting import ActorPolicy
 from reverie.algorithms.hyperparameters import OffPolicySettings
-from reverie.algorithms.soft_actor_critic import LayerMoments, Policy, State, update_temperature
+from reverie.algorithms.soft_actor_critic import LayerMoments, State, update_temperature
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
 from reverie.core.types import Transition
@@ -260,7 +261,7 @@ def _build(config: SAC, spec: EnvSpec) -> Agent:
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
 
-    def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
+    def gaussian_of(policy: ActorPolicy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
         mean, log_std, _ = gaussian(policy.actor, policy.moments, x, config.normalisation)
         return mean, log_std
 

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Float, Int
 
 from reverie.algorithms import updates
-from reverie.algorithms.acting import drawing
+from reverie.algorithms.acting import ActorPolicy, drawing
 from reverie.algorithms.hyperparameters import ReplaySettings
 from reverie.core.agent import Act, Agent, Begin, Diagnose, Explore, Greedy, Init, Metrics, ReadPolicy
 from reverie.core.env_spec import EnvSpec
@@ -43,18 +43,10 @@ class State(NamedTuple):
     updates: Int[Array, ""]
 
 
-class Policy(NamedTuple):
-    """What acting reads."""
-
-    actor: Layers
-    moments: Sequence[Moments]
-    observations: normalise.Moments | None  # None where observations are not normalised
-
-
 class Gaussian(Protocol):
     """Reads a policy's distribution before tanh."""
 
-    def __call__(self, policy: Policy, x: Array, /) -> tuple[Array, Array]:
+    def __call__(self, policy: ActorPolicy, x: Array, /) -> tuple[Array, Array]:
         """Return (mean [..., m], log σ [..., m]) at x [..., n], observations that are standardised already."""
         ...
 
@@ -80,13 +72,13 @@ def acting(action_dim: int, policy: ReadPolicy, gaussian: Gaussian) -> SoftActin
     """Return the acting half of an agent whose action is u = tanh(mean + σ ε), and tanh(mean) when it is greedy."""
 
     def act_with(
-        policy: Policy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"] | float
+        policy: ActorPolicy, observation: Float[Array, "*b n"], noise: Float[Array, "*b m"] | float
     ) -> Float[Array, "*b m"]:
         mean, log_std = gaussian(policy, updates.normalise_observation(policy.observations, observation))
         xp = mean.__array_namespace__()
         return xp.tanh(mean + xp.exp(log_std) * noise)
 
-    def greedy(policy: Policy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
+    def greedy(policy: ActorPolicy, observation: Float[Array, "*b n"]) -> Float[Array, "*b m"]:
         """Return the tanh of the policy's mean."""
         return act_with(policy, observation, 0.0)
 
@@ -158,9 +150,9 @@ def agent_of(
         given = batches, jax.random.split(key, batches.reward.shape[0])
         return updates.over_minibatches(update_once, state, given)
 
-    def policy(state: State) -> Policy:
+    def policy(state: State) -> ActorPolicy:
         seen = updates.moments_in_use(state.observations, config.normalised_size)
-        return Policy(state.actor, state.moments["actor"], seen)
+        return ActorPolicy(state.actor, state.moments["actor"], seen)
 
     begin, act, explore, greedy = acting(spec.action_dim, policy, gaussian)
     return Agent(spec, config.requirements, init, begin, act, update, diagnose, policy, greedy, explore)

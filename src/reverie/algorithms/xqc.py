@@ -31,8 +31,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from reverie.algorithms import soft_actor_critic, updates
+from reverie.algorithms.acting import ActorPolicy
 from reverie.algorithms.hyperparameters import ReplaySettings
-from reverie.algorithms.soft_actor_critic import Policy, State
+from reverie.algorithms.soft_actor_critic import State
 from reverie.core.agent import Agent, Metrics, built_once, require_continuous
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
@@ -326,7 +327,7 @@ def _build(config: XQC, spec: EnvSpec) -> Agent:
     n, m = spec.observation_dim, spec.action_dim
     optimiser = optax.adam(config.learning_rate)
 
-    def gaussian_of(policy: Policy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
+    def gaussian_of(policy: ActorPolicy, x: Float[Array, "*b n"]) -> tuple[Float[Array, "*b m"], Float[Array, "*b m"]]:
         mean, log_std, _ = gaussian(policy.actor, x, policy.moments)
         return mean, log_std
 

@@ -22,12 +22,12 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     """Return the settings of the agent, and those that --set named, as `Agent.flat` has them.
 
     A name is looked for among the agent's settings, then imagination's, then the model's; "model.NAME" is the model's.
-    `options.chosen` may have settings of the agent that --set overrides.
+    `options.chosen` has settings of the agent that --set overrides.
     Raises ConfigError for what is unknown or cannot work.
     """
     kind: Any = _class_of(options.agent)
-    model, plan = _model_of(options.imagine or "off"), options.plan or "off"
-    if model is None and plan != "off":
+    model = _model_of(options.imagine)
+    if model is None and options.plan != "off":
         raise ConfigError(
             "--plan needs a model: --imagine linear or exact (and --set rollout_length=0 to plan without imagining)"
         )
@@ -38,8 +38,8 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
         owners |= {f"model.{field.name}": (model, "model.") for field in dataclasses.fields(model)}
     owners |= {field.name: (kind, "") for field in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
-    before = {name: coerce(kind, name, text) for name, text in getattr(options, "chosen", {}).items()}
-    parts: dict[Any, dict[str, Any]] = {kind: before, Imagination: {"plan": plan}, model: {}}
+    before = {name: coerce(kind, name, text) for name, text in options.chosen.items()}
+    parts: dict[Any, dict[str, Any]] = {kind: before, Imagination: {"plan": options.plan}, model: {}}
     for name, text in options.settings:
         if name not in owners:
             raise unknown("setting", name, owners)
@@ -96,7 +96,7 @@ def differences(options: Any, held: Agent) -> dict[str, tuple[str, str]]:
     there, asked = _names(held), {name: getattr(options, name) for name in ("agent", "imagine", "plan")}
     if options.agent == AUTO:
         asked = {name: there[name] if value in (None, AUTO) else value for name, value in asked.items()}
-    return {name: (value, asked[name] or "off") for name, value in there.items() if (asked[name] or "off") != value}
+    return {name: (value, asked[name]) for name, value in there.items() if asked[name] != value}
 
 
 def _names(held: Agent) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 import argparse
 import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from reverie.algorithms import ALGORITHMS
+from reverie.cli import argument_types as types
 from reverie.core.errors import ConfigError
 from reverie.core.words import typed
 
@@ -12,13 +14,27 @@ if TYPE_CHECKING:
     from reverie.core.env_spec import EnvSpec
 
 AUTO = "auto"
+STEPS = 20_000  # to learn for, where neither --steps nor --budget is given
 
 
-def refuse_budget(options: Any) -> None:
-    """Raise ConfigError where another agent than `auto` has a budget."""
-    is_other = options.agent in ALGORITHMS or ":" in options.agent
-    if is_other and options.budget is not None:
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add what `auto` chooses by.  `chosen` is for the settings that it chooses, as typed, and `reason` says why."""
+    text = "with auto: real steps that you can spend (all are taken)"
+    parser.add_argument("--budget", type=types.whole, metavar="N", help=text)
+    parser.set_defaults(chosen={}, reason="")
+
+
+def complete(options: Any) -> None:
+    """Set imagination and planner to "off" where an agent is named and they are not; `auto` still has to know.
+
+    Raises ConfigError where another agent than `auto` has a budget.
+    """
+    if options.agent == AUTO:
+        return
+    is_known = options.agent in ALGORITHMS or ":" in options.agent
+    if is_known and options.budget is not None:
         raise ConfigError(f"--budget is what `auto` chooses by: `reverie train auto …`; {options.agent} takes --steps")
+    options.imagine, options.plan = options.imagine or "off", options.plan or "off"
 
 
 def require_budget(options: Any) -> None:
@@ -39,21 +55,27 @@ def chosen(options: Any, env: "EnvSpec | str") -> Any:
     from reverie.training.recommendation import recommendation
 
     found = recommendation(env, options.budget, options.imagine or None)
-    named = {"agent": found.name, "imagine": found.model, "steps": steps_of(options), "budget": None}
-    named |= {"chosen": {name: typed(value) for name, value in found.settings.items()}, "reason": found.reason}
+    named = {"agent": found.name, "imagine": found.model or "off", "plan": options.plan or "off", "budget": None}
+    named |= {"steps": steps_of(options), "reason": found.reason}
+    named |= {"chosen": {name: typed(value) for name, value in found.settings.items()}}
     return argparse.Namespace(**vars(options) | named)
 
 
 def steps_of(options: Any) -> int:
-    """Return how many steps a command learns for: --steps, or else the whole budget."""
-    return options.budget if options.steps is None else options.steps
+    """Return how many steps a command learns for: --steps, or else the whole budget, or else STEPS."""
+    if options.steps is not None:
+        return options.steps
+    return STEPS if options.budget is None else options.budget
 
 
-def say(options: Any) -> None:
-    """Say on stderr what was chosen, as the command that means the same, and why."""
+def say(options: Any, settings: Iterable[tuple[str, str]]) -> None:
+    """Say on stderr what was chosen, as the command that means the same, and why.
+
+    settings: name and text of those that were typed.
+    """
     from reverie.cli.output import note
     from reverie.training.train_command import train_words
 
     said = {name: getattr(options, name) for name in ("agent", "env", "steps", "imagine", "plan")}
-    note(f"auto: {shlex.join(train_words(said, (options.chosen | dict(options.settings)).items()))}")
+    note(f"auto: {shlex.join(train_words(said, (options.chosen | dict(settings)).items()))}")
     note(f"auto: {options.reason}")

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reverie.cli import argument_types as types
-from reverie.cli.auto_agent import AUTO
 from reverie.core.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -50,6 +49,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def _agents() -> Iterable[str]:
     from reverie.algorithms import ALGORITHMS
+    from reverie.cli.auto_agent import AUTO
 
     return [*ALGORITHMS, AUTO]
 

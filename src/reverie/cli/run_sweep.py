@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from reverie.cli import run_report, stopping
 from reverie.cli.agents import agent_of
-from reverie.cli.auto_agent import AUTO, chosen, require_budget, say
+from reverie.cli.auto_agent import AUTO, chosen, require_budget, say, steps_of
 from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
-from reverie.cli.train import STEPS, usual_evaluate_every
+from reverie.cli.train import usual_evaluate_every
 from reverie.core.errors import ConfigError
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import count
@@ -97,8 +97,8 @@ def _planned(options: Any, verb: Verb, grid: Sequence[list[Pair]]) -> _Plan:
     store.require(verb, version, asked)
     cells = seeds_first(by_setting)
     _require_distinct(cells)
-    if hasattr(options, "chosen"):
-        say(argparse.Namespace(**vars(options) | ({"settings": []} if verb == "sweep" else {})))
+    if options.chosen:
+        say(options, options.settings if verb == "train" else [])
     return _Plan(store, verb, version, asked, cells)
 
 
@@ -139,7 +139,7 @@ def _run(options: Any, plan: _Plan) -> int:
 
 def _asked(options: Any) -> dict[str, Any]:
     """Return what all runs of a folder have in common.  Raises ConfigError where none of them would get a score."""
-    steps = STEPS if options.steps is None else options.steps
+    steps = steps_of(options)
     every = options.evaluate_every
     if every is None:
         every = min(steps, usual_evaluate_every(options.env, steps))
@@ -147,10 +147,9 @@ def _asked(options: Any) -> dict[str, Any]:
         raise ConfigError(
             f"--evaluate-every {every} is more than a run's {count(steps, 'step')}: none would be evaluated"
         )
-    found = {"agent": options.agent, "env": options.env}
-    found |= {"imagine": options.imagine or "off", "plan": options.plan or "off"}
+    found = {"agent": options.agent, "env": options.env, "imagine": options.imagine, "plan": options.plan}
     found |= {"steps": steps, "evaluate_every": every, "evaluate_episodes": options.evaluate_episodes}
-    found |= {"chosen": options.chosen} if hasattr(options, "chosen") else {}
+    found |= {"chosen": options.chosen} if options.chosen else {}
     return found | {"stop_at": options.stop_at}
 
 
@@ -164,7 +163,7 @@ def _cells(options: Any, pairs: list[Pair], asked: dict[str, Any], verb: Verb) -
     """Return the cells of one combination, one per seed.  Raises ConfigError where a setting refuses its value."""
     agent, found = agent_of(argparse.Namespace(**vars(options) | {"settings": pairs}))
     settings = {name: in_words(found[name]) for name in sorted(found)}
-    line, own = train_words(asked, (getattr(options, "chosen", {}) | dict(pairs)).items()), written(agent)
+    line, own = train_words(asked, (options.chosen | dict(pairs)).items()), written(agent)
     return [
         SweepCell(
             agent=own,

@@ -9,9 +9,9 @@ from typing import Any
 import reverie as rv
 from reverie.cli import stopping
 from reverie.cli.agents import agent_of, agent_to_go_on_with, differences
-from reverie.cli.auto_agent import AUTO, chosen, require_budget, say, steps_of
+from reverie.cli.auto_agent import AUTO, STEPS, chosen, require_budget, say, steps_of
 from reverie.cli.output import emit, note
-from reverie.cli.train import STEPS, usual_evaluate_every
+from reverie.cli.train import usual_evaluate_every
 from reverie.core.agent import Algorithm
 from reverie.core.errors import ConfigError, ReverieError, with_advice
 from reverie.core.words import count, mean_of_last, number, whole_number
@@ -33,8 +33,7 @@ from reverie.training.train_command import resume_words
 def train(options: Any) -> None:
     """Train as the options say."""
     _refuse_without_resume(options)
-    is_auto = options.agent == AUTO
-    agent = functools.partial(_choose, options) if is_auto else agent_of(options)[0]
+    agent = functools.partial(_choose, options) if options.agent == AUTO else agent_of(options)[0]
     if options.collectors is not None:  # so that no run is begun that cannot learn
         require_backend(options.backend or "local")
         imagines, rollout = options.imagine not in (None, "off"), getattr(agent, "rollout", 0)
@@ -66,7 +65,7 @@ def train(options: Any) -> None:
         require_budget(options)
         if options.resume:
             _begin_there(directory, options)
-        amount = steps_of(options) if is_auto else STEPS if options.steps is None else options.steps
+        amount = steps_of(options)
         line = _resume_line(options, amount, out)
         nothing = f"reverie: interrupted; {stopping.NOTHING}"
         stopping.set_message(lambda how_far: _saved(0, how_far, line) if directory.holds_run else nothing)
@@ -98,7 +97,7 @@ def _choose(options: Any, spec: rv.EnvSpec) -> Algorithm:
     """Return the settings of the agent that `auto` stands for in an environment."""
     options = chosen(options, spec)
     agent, _ = agent_of(options)
-    say(options)
+    say(options, options.settings)
     return agent
 
 
@@ -113,7 +112,7 @@ def _tell_discount(learner: rv.Learner) -> None:
 
 def _named(options: Any) -> set[str]:
     """Return what the command itself names, to be imported."""
-    return {options.agent, options.env, options.imagine or "off", *(value for _, value in options.settings)}
+    return {options.agent, options.env, options.imagine, *(value for _, value in options.settings)}
 
 
 def _refuse_without_resume(options: Any) -> None:
@@ -176,17 +175,18 @@ def _call(directory: RunDirectory, held: Config, options: Any) -> Call:
     before = held.call or directory.read_call()
     stands = records_in(directory.journal_file) if exists(directory.journal_file) else 0
     start = stands if before is None else before.start
+    steps = options.steps
     if options.budget is not None:
-        asked = options.budget - start if options.steps is None else options.steps
-        if start + asked > options.budget or asked < 0:
+        left = options.budget - start
+        if left < (steps or 0):
             raise ConfigError(
                 f"{directory.path} stands at step {stands}, which leaves {max(0, options.budget - stands)} of "
                 f"--budget {options.budget}; raise the budget, or lower --steps"
             )
-        if asked or options.steps is not None:
-            return Call(start, asked)
-    if options.steps is not None:
-        return Call(start, options.steps)
+        if steps is None and left:  # none is left: as without a budget
+            steps = left
+    if steps is not None:
+        return Call(start, steps)
     if before is not None:
         return before
     if not stands:

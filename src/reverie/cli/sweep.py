@@ -6,8 +6,8 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
-from reverie.cli.auto_agent import AUTO, refuse_budget
-from reverie.cli.train import STEPS, add_budget, add_evaluation, add_imagination
+from reverie.cli.auto_agent import AUTO, STEPS, add_budget, complete
+from reverie.cli.train import add_evaluation, add_imagination
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 
@@ -20,7 +20,7 @@ def run(options: Any) -> int:
     from reverie.cli.run_sweep import sweep
 
     raise_if_interrupted()
-    refuse_budget(options)
+    complete(options)
     return sweep(options)
 
 

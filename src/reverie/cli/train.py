@@ -6,18 +6,17 @@ from typing import Any
 from reverie.algorithms import ALGORITHMS
 from reverie.cli import argument_types as types
 from reverie.cli import groups
-from reverie.cli.auto_agent import AUTO, refuse_budget
+from reverie.cli.auto_agent import AUTO, STEPS, add_budget, complete
 from reverie.core.interrupts import raise_if_interrupted
 from reverie.core.words import either
 from reverie.models import MODELS
 
-STEPS = 20_000  # where --steps is left out
 PLANNERS = ("ilqg", "mpc")  # that drive real episodes: those of `Imagination.plan`
 
 
 def run(options: Any) -> int | None:
     """Learn as the options say; exit status 1 where some of several seeds failed."""
-    refuse_budget(options)
+    complete(options)
     if options.seeds is not None:
         from reverie.cli.run_sweep import train_seeds
 
@@ -79,13 +78,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     groups.add_hang_after(parser)
     parser.add_argument("--tensorboard", action="store_true", help="write the numbers for TensorBoard too")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-
-
-def add_budget(parser: argparse.ArgumentParser) -> None:
-    """Add what `auto` chooses by."""
-    parser.add_argument(
-        "--budget", type=types.whole, metavar="N", help="with auto: real steps that you can spend (all are taken)"
-    )
 
 
 def add_imagination(parser: argparse.ArgumentParser) -> None:

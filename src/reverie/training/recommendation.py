@@ -9,7 +9,7 @@ from reverie.core.agent import Algorithm
 from reverie.core.argument_checks import shown, whole
 from reverie.core.env_spec import EnvSpec
 from reverie.core.errors import ConfigError
-from reverie.core.words import count, either, typed
+from reverie.core.words import count, either
 from reverie.environments.env_factory import EnvSource, make_env
 from reverie.imagination.settings import Imagination
 from reverie.models import MODELS
@@ -29,7 +29,7 @@ SCALES: Mapping[str, Any] = {
 
 
 class Recommendation(NamedTuple):
-    """An agent, by the words of `reverie train`, and why it is recommended."""
+    """An agent, by the names of the command line, and why it is recommended."""
 
     name: str
     settings: Mapping[str, Any]
@@ -41,14 +41,6 @@ class Recommendation(NamedTuple):
         """The agent's settings, inside imagination where a model is named."""
         agent = ALGORITHMS[self.name](**self.settings)
         return agent if self.model is None else Imagination(agent, model_class_of(self.model)())
-
-    @property
-    def words(self) -> str:
-        """The agent as it is typed after `reverie train`, without the environment."""
-        imagine = [] if self.model is None else [f"--imagine {self.model}"]
-        return " ".join(
-            [self.name, *(f"--set {name}={typed(value)}" for name, value in self.settings.items()), *imagine]
-        )
 
 
 def recommended(spec: EnvSpec | EnvSource, budget: int, imagination: bool | str | None = None) -> Algorithm:
@@ -62,7 +54,7 @@ def recommended(spec: EnvSpec | EnvSource, budget: int, imagination: bool | str 
 
 
 def recommendation(spec: EnvSpec | EnvSource, budget: int, imagination: bool | str | None = None) -> Recommendation:
-    """Return what `recommended` returns, in words, and why.  Arguments and errors are its own."""
+    """Return what `recommended` returns, by name, and why.  Arguments and errors are its own."""
     budget = _affordable(budget)
     model = _model(imagination)
     known = spec if isinstance(spec, EnvSpec) else _spec_of(spec)
