@@ -8,7 +8,7 @@ those 18, and of what the paper does not print.  Reward scales bring the return 
 | reacher, cartpole, peg | NAF | `studies/catalogue/naf.py`; why cartpole's discount is not .99: `studies/analyses/values.py` |
 | gripper | NAF, on its single start | `studies/catalogue/imagine.py` |
 | swimmer6, cheetah | one seed of NAF | `studies/data/trials/trials.csv` |
-| ant, walker2d, canada2d (DDPG) | one seed of NAF and one of DDPG; 120 episodes | `studies/data/trials/trials.csv` |
+| ant, walker2d, gripper_m, canada2d (DDPG) | one seed of NAF and one of DDPG; 120 episodes | `studies/data/trials/trials.csv` |
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,7 @@ TUNED: Mapping[str, Mapping[str, Any]] = {
     "reacher_single": {**ARM, "reward_scale": 20.0},
     "gripper": {**ARM, "reward_scale": 5.0},
     "gripper_single": {**ARM, "reward_scale": 5.0},
+    "gripper_m": {**ARM, "batch_size": 64, "reward_scale": 2.0},
     "swimmer6": {"batch_size": 100, "target_rate": 0.005, "observation_normalisation": True, "reward_scale": 0.1},
     "ant": WALKERS,
     "walker2d": WALKERS,
@@ -40,6 +41,7 @@ TUNED: Mapping[str, Mapping[str, Any]] = {
 # two of the 18 configurations'.  Why: docs/naf.md, docs/reproduce.md.
 TUNED_PER_AGENT: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("naf", "swimmer6"): {"learning_rate": 3e-3},
+    ("ddpg", "gripper_m"): {"normalisation": "batch_inputs", "observation_normalisation": False},
     ("ddpg", "canada2d"): {
         "normalisation": "none",
         "observation_normalisation": True,
