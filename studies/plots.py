@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 GREEN, GREY, RED, BLUE, GOLD = "#0b6e4f", "#7b8794", "#b5432a", "#2f5f98", "#b8860b"
-HEIGHT, DPI = 3.4, 100  # inches; dots per inch
+HEIGHT, DPI, COLOURS = 3.4, 100, 128  # inches; dots per inch; of a saved picture
 
 Axes = Any
 
@@ -35,10 +35,14 @@ def label(axes: Axes, x: str, y: str, title: str) -> None:
 
 
 def save(axes: Axes, path: Path, dpi: int = DPI, **options: Any) -> None:
-    """Save the figure that some axes belong to, and close it."""
+    """Save the figure that some axes belong to, in few colours so that the file is small, and close it."""
     import matplotlib.pyplot as plt
+    from PIL import Image
 
     axes.figure.savefig(path, dpi=dpi, **options)
+    with Image.open(path) as drawn:
+        few = drawn.convert("RGB").quantize(COLOURS)
+    few.save(path, optimize=True)
     plt.close(axes.figure)
 
 

@@ -16,6 +16,7 @@ COMMANDS = (
     "fig2 --domains reacher_single --variants small-naf,layer-naf,fitted,neural --seeds 5",
     "table1 --domains peg,cartpole,reacher,swimmer6 --seeds 4",
     "table1 --domains canada2d --seeds 4",
+    "table1 --domains ant --seeds 4 --episodes 1230",
     "table1 --domains cheetah --seeds 4 --episodes 1000",
     "table2 --domains reacher,canada2d --variants true-naf,true-imagined,true-mpc --seeds 4 --episodes 80",
     "fig3 --domains cartpole,peg --variants naf-p --seeds 4",
