@@ -277,7 +277,7 @@ def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
         dreams = learner.trainer.source.replay
         x, u = generator.normal(size=(50, 2)), generator.uniform(-1, 1, (50, 1))
         truth = -np.sum(x * x, axis=1) - 0.1 * np.sum(u * u, axis=1)
-        np.testing.assert_allclose(dreams.reward_model.reward(x, u), truth, atol=0.05)
+        np.testing.assert_allclose(dreams.reward_model.reward(x, u, linear_step(x, u, 0)), truth, atol=0.05)
         assert dreams.report["reward"] < 0.05 and dreams.report["nrmse_3"] < 0.05 and dreams.imagined_fraction == 1.0
         rows = Transition.unpack(dreams.fictional.rows[: len(dreams.fictional)], 2, 1)
         np.testing.assert_allclose(rows.next_observation, linear_step(rows.observation, rows.action, 0), atol=0.02)

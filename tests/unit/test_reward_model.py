@@ -28,13 +28,41 @@ def test_a_quadratic_reward_is_found(generator, model):
     assert model.gain.r2 == pytest.approx(1.0, abs=1e-6)
     x, u = generator.standard_normal((50, 4)), generator.uniform(-1, 1, (50, 2))
     truth = 1.0 - (x**2).sum(1) - 0.1 * (u**2).sum(1)
-    np.testing.assert_allclose(model.reward(x, u), truth, atol=1e-3)
+    np.testing.assert_allclose(model.gain.value(np.hstack([x, u])), truth, atol=1e-3)
+
+
+REWARDS = {
+    "of where a step leads": lambda e: np.exp(-((e.states[1:, :2]) ** 2).sum(1)),
+    "of where it leads and of the action": lambda e: np.exp(-((e.states[1:, :2]) ** 2).sum(1)) - e.actions[:, 0] ** 2,
+    "of where it begins and of the action": lambda e: np.cos(e.states[:-1, 0]) - 2.0 * np.tanh(e.actions[:, 1]),
+}
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_a_reward_that_is_no_quadratic_is_found_from_few_episodes(generator, name):
+    """In states that jump, so that x, x' and u tell nothing of each other."""
+    episodes = [
+        Episode(generator.uniform(-2, 2, (41, 2)), generator.uniform(-1, 1, (40, 2)), np.zeros(40)) for _ in range(10)
+    ]
+    episodes = [replace(e, rewards=REWARDS[name](e)) for e in episodes]
+    model = reward.fit(episodes[:5]).dynamics
+    assert model.error(episodes[5:]) < 0.3
+    assert int(model.inputs) == list(REWARDS).index(name)
+
+
+def test_few_steps_do_not_make_rewards_run_away(generator):
+    """A quadratic of [x; u] has more coefficients than these samples; its predictions elsewhere were far off."""
+    few = [Episode(e.states[:6], e.actions[:5], e.rewards[:5]) for e in linear_episodes(generator, 3)[0]]
+    seen = np.concatenate([e.rewards for e in few])
+    x = generator.standard_normal((200, 4))
+    found = reward.fit(few).dynamics.reward(x, generator.uniform(-1, 1, (200, 2)), x)
+    assert np.abs(found - seen.mean()).max() < 10 * np.abs(seen - seen.mean()).max()
 
 
 def test_the_cost_of_a_concave_reward_is_its_negative(generator, model):
     C, c, c0 = model.cost(2)
     y = generator.uniform(-1, 1, (50, 6))
-    np.testing.assert_allclose(0.5 * ((y @ C) * y).sum(1) + y @ c + c0, -model.reward(y[:, :4], y[:, 4:]), atol=1e-3)
+    np.testing.assert_allclose(0.5 * ((y @ C) * y).sum(1) + y @ c + c0, -model.gain.value(y), atol=1e-3)
 
 
 def test_directions_that_reward_leaving_become_flat(episodes):
@@ -91,15 +119,15 @@ def test_constant_coordinates_and_rewards_do_no_harm(episodes):
         for e in episodes
     ]
     model = reward.fit(still).dynamics
-    np.testing.assert_allclose(model.reward(still[0].states[:-1], still[0].actions), -3.0)
+    np.testing.assert_allclose(model.reward(still[0].states[:-1], still[0].actions, still[0].states[1:]), -3.0)
     assert model.gain.r2 == 0
     assert all(np.isfinite(a).all() for a in (*model.arrays().values(), *model.cost(2)))
 
 
 def test_it_comes_back_from_its_arrays_to_the_bit(episodes, model):
     again = RewardModel.restore(model.arrays())
-    x, u = episodes[0].states[:-1], episodes[0].actions
-    np.testing.assert_array_equal(again.reward(x, u), model.reward(x, u))
+    x, u, after = episodes[0].states[:-1], episodes[0].actions, episodes[0].states[1:]
+    np.testing.assert_array_equal(again.reward(x, u, after), model.reward(x, u, after))
     np.testing.assert_array_equal(again.terminated(x), model.terminated(x))
 
 

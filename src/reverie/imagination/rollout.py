@@ -99,9 +99,9 @@ def rollout_model_of(
     """
 
     def reward(x: Array, u: Array, x_next: Array, c: Array) -> Array:
-        del x_next, c
+        del c
         assert reward_model is not None
-        return reward_model.reward(np.asarray(x), np.asarray(u))
+        return reward_model.reward(np.asarray(x), np.asarray(u), np.asarray(x_next))
 
     def terminated(x: Array) -> Array:
         assert reward_model is not None
