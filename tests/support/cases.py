@@ -67,6 +67,7 @@ CASES = {
         variants=(
             {},
             {"trunk": "shared", "normalisation": "batch", "value_bound": True},
+            {"value_bound": True, "reward_scale": "auto"},
             {"noise": "precision", "mean_bound": "clip"},
         ),
     ),

@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Float, Int
 
@@ -52,7 +53,8 @@ class NAF(DeterministicPolicySettings):
     mean_bound: Literal["tanh", "clip"] = "tanh"
     """How μ stays in [-1, 1].  tanh: smooth, and max_u Q = V within the box; clip: μ itself is free."""
     value_bound: bool = False
-    """Clip V' to what the rewards seen allow, the lowest or the highest (or 0) for ever: values cannot run away."""
+    """Clip V' to what the rewards seen allow: the lowest or the highest (or 0) for ever, those of terminal steps once.  So
+    values cannot run away."""
 
     name = "naf"
 
@@ -79,7 +81,7 @@ class NAFState(NamedTuple):
     target: Params  # V's part alone: nothing else of a target network is ever read
     optimiser: optax.OptState
     observations: normalise.Moments  # untouched where observations are not normalised
-    rewards: Float[Array, "2"] | None  # the lowest and the highest seen, or 0, scaled; None where they bound no value
+    limits: Float[Array, "2"] | None  # the lowest and the highest that V' may be, scaled; None: it may be anything
     updates: Int[Array, ""]
 
 
@@ -93,6 +95,7 @@ class Policy(NamedTuple):
 
 
 HEADS = ("value", "mean", "lower")
+UNLIMITED = float(np.finfo(np.float32).max)  # a limit of values that are not limited
 
 
 # ---- the network.  Gu et al. 2016, section 4
@@ -159,16 +162,6 @@ def q_value(
 # ---- the update.  Gu et al. 2016, Algorithm 1
 
 
-def track_rewards(rewards: Float[Array, "2"], reward: Float[Array, "B"]) -> Float[Array, "2"]:
-    """Return the lowest and the highest reward seen, or 0 [2], after those of a minibatch [B]; both scaled."""
-    return jnp.stack([jnp.minimum(rewards[0], reward.min()), jnp.maximum(rewards[1], reward.max())])
-
-
-def clip_value(v: Float[Array, "B"], rewards: Float[Array, "2"], discount: float) -> Float[Array, "B"]:
-    """Return V' [B] clipped to [low, high]/(1 - γ): Σ γᵗ r lies between, ended early or not.  Difference 9."""
-    return v.clip(*(rewards / (1 - discount)))
-
-
 def q_loss(
     params: Params,
     moments: LayerMoments,
@@ -192,10 +185,9 @@ def update_once(
 ) -> tuple[NAFState, Metrics]:
     """Return (state, metrics) after one minibatch [B, ...]: the innermost loop of Algorithm 1."""
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
-    rewards, next_value = state.rewards, value(state.target, state.moments, x_next, config.normalisation, training=True)
-    if rewards is not None:  # `value_bound`
-        rewards = track_rewards(rewards, config.fixed_reward_scale * batch.reward)
-        next_value = clip_value(next_value, rewards, config.discount_factor)
+    next_value = value(state.target, state.moments, x_next, config.normalisation, training=True)
+    if state.limits is not None:
+        next_value = next_value.clip(*state.limits)
     y = updates.td_target(batch, next_value, config.discount_factor, config.fixed_reward_scale)
     params, opt_state, error, (used, q_mean) = updates.gradient_step(
         q_loss, optimiser, state.params, state.optimiser,
@@ -203,7 +195,7 @@ def update_once(
     )  # fmt: skip
     moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
     target = networks.move_towards(state.target, value_part(params), config.target_rate)
-    new = NAFState(params, moments, target, opt_state, observations, rewards, state.updates + 1)
+    new = NAFState(params, moments, target, opt_state, observations, state.limits, state.updates + 1)
     return new, {"loss": error, "q_mean": q_mean}
 
 
@@ -223,6 +215,11 @@ def diagnose(config: NAF, state: NAFState, batch: Transition) -> Metrics:
         "p_condition": jnp.median((scales[..., 0] / scales[..., -1]) ** 2),
         "mean_saturated": updates.saturated_share(mean),
     }
+
+
+def limit_values(state: NAFState, low: float, high: float) -> NAFState:
+    """Return the state with the lowest and the highest that V' may be, scaled.  Difference 9."""
+    return state._replace(limits=np.clip([low, high], -UNLIMITED, UNLIMITED).astype(np.float32))
 
 
 # ---- acting
@@ -260,9 +257,9 @@ def _init(
     params = init_params(key, observation_dim, action_dim, config.hidden, config.trunk, config.normalisation)
     moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
     target = updates.target_copy(value_part(params))
-    rewards = jnp.zeros(2, jnp.float32) if config.value_bound else None
+    limits = jnp.array([-UNLIMITED, UNLIMITED], jnp.float32) if config.value_bound else None
     zero = jnp.zeros((), jnp.int32)
-    return NAFState(params, moments, target, optimiser.init(params), normalise.init(observation_dim), rewards, zero)
+    return NAFState(params, moments, target, optimiser.init(params), normalise.init(observation_dim), limits, zero)
 
 
 def _policy(config: NAF, state: NAFState) -> Policy:
@@ -299,7 +296,10 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
     shaping = {"shape": shape} if config.shapes_noise else {}
     begin, act, explore = acting(config.exploration, m, policy, greedy, **shaping)
     diagnosis = functools.partial(diagnose, config)
-    return Agent(spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore)
+    limit = limit_values if config.value_bound else None
+    return Agent(
+        spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore, limit_values=limit
+    )
 
 
 __all__ = ["NAF", "NAFState"]

@@ -114,6 +114,14 @@ class Explore(Protocol):
         ...
 
 
+class LimitValues(Protocol):
+    """Limits what an agent may think states are worth."""
+
+    def __call__(self, state: AgentState, low: float, high: float, /) -> AgentState:
+        """Return the state after which updates take no state of the environment to be worth less or more, as scaled."""
+        ...
+
+
 class Agent(NamedTuple):
     """An algorithm built for one environment.  Every array is in `state` (learnt) or `memory` (noise of one episode).
 
@@ -132,6 +140,7 @@ class Agent(NamedTuple):
     policy: ReadPolicy
     greedy: Greedy
     explore: Explore
+    limit_values: LimitValues | None = None  # called before updates, with what rewards allow; None: there is no limit
     imagination: Any = None  # settings of imagination (`reverie.imagination.settings`), or None
 
 

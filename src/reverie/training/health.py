@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
-from numpy.typing import ArrayLike
 
 from reverie.core.agent import Agent
-from reverie.data.outliers import FAR_REWARD, ReplacedOutliers
+from reverie.data.outliers import ReplacedOutliers
+from reverie.data.value_limits import ValueLimits
 from reverie.environments.clipped_values import LARGEST
 from reverie.training.advice import scales_to_set
 from reverie.training.improvement import Improvement
+from reverie.training.logged_experience import LoggedExperience
 
 ROW_OF_SKIPS = 3  # so many undone updates in a row end learning
 OUTSIDE = 0.1  # how far values may lie outside the range that rewards allow, as a share of that range
@@ -82,29 +83,20 @@ def stuck_share(actions: np.ndarray) -> float:
     return float(np.mean(np.abs(actions.mean(axis=0)) > STUCK))
 
 
-def _usual(rewards: np.ndarray) -> np.ndarray:
-    """Return rewards without outliers by their size alone."""
-    return rewards[np.abs(rewards) < FAR_REWARD]
-
-
 class Health:
     """Counters of problems.  `new` holds the notices that have not been taken yet.
 
-    logged: rewards [N] of logged transitions, which count like those of real steps.  warmup_steps: random actions at the
-        start.
+    logged: logged transitions, whose rewards count like those of real steps.  warmup_steps: random actions at the start.
     """
 
-    def __init__(self, agent: Agent, logged: ArrayLike = (), warmup_steps: int = 0):
+    def __init__(self, agent: Agent, logged: LoggedExperience | None = None, warmup_steps: int = 0):
         self._requirements = agent.requirements
         self._discount = agent.requirements.discount
         self.improvement = Improvement(warmup_steps)
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
-        self._logged = _usual(np.asarray(logged, float))
-        self.low, self.high = (
-            self._logged.min(initial=0.0).item(),
-            self._logged.max(initial=0.0).item(),
-        )  # so far, and 0
+        self._logged = (np.zeros(0), np.zeros(0, bool)) if logged is None else (logged.rewards, logged.terminated)
+        self.limits = ValueLimits(*self._logged)
         self._lasting: dict[str, int] = {}  # rows of metrics that each problem has lasted
         self._clipped: set[str] = set()  # names of the numbers already reported as clipped
         self.new: list[Notice] = []
@@ -114,14 +106,10 @@ class Health:
 
         last: the episode ended.  episode: its number.
         """
-        reward = row.item(sum(self._sizes))
+        place = sum(self._sizes)
+        reward, terminated = row.item(place), row.item(place + 1) == 0.0
         self.improvement.see(reward, last, episode)
-        if not -FAR_REWARD < reward < FAR_REWARD:
-            return
-        if reward < self.low:
-            self.low = reward
-        elif reward > self.high:
-            self.high = reward
+        self.limits.see(reward, terminated)
 
     def _name_of(self, place: int) -> str:
         """Return what an entry of a packed transition is, in words."""
@@ -193,19 +181,19 @@ class Health:
         return [kind for kind, rows in self._lasting.items() if rows >= PATIENCE]
 
     def _allowed(self, row: dict[str, Any], scale: float) -> tuple[float, float]:
-        """Return the lowest and highest value that the rewards so far allow, if each were repeated for ever."""
+        """Return the lowest and highest value that the rewards so far allow."""
         assert self._discount is not None
         # An entropy bonus comes on top of rewards: nats times the temperature.
         bonus = max(0.0, row.get("entropy", 0.0) * row.get("temperature", 0.0))
-        ahead = 1.0 / (1.0 - self._discount)
-        return scale * self.low * ahead, (scale * self.high + bonus) * ahead
+        low, high = self.limits.values(self._discount)
+        return scale * low, scale * high + bonus / (1.0 - self._discount)
 
     def _excess(self, row: dict[str, Any], scale: float) -> float:
         """Return how far the mean value lies outside the allowed range, as a share of its width; 0 if within.
 
         While all rewards are 0 they say nothing of values.
         """
-        if self._discount is None or self._discount >= 1.0 or "value_mean" not in row or self.low == self.high:
+        if self._discount is None or self._discount >= 1.0 or "value_mean" not in row or not any(self.limits.rewards):
             return 0.0
         low, high = self._allowed(row, scale)
         outside = max(low - row["value_mean"], row["value_mean"] - high, 0.0)
@@ -252,8 +240,9 @@ class Health:
 
         facts: None for a checkpoint that was written before these counters existed.
         """
-        rewards = np.concatenate([self._logged, _usual(rows[:, sum(self._sizes)])])
-        self.low, self.high = rewards.min(initial=0.0).item(), rewards.max(initial=0.0).item()
+        place = sum(self._sizes)
+        own = rows[:, place].astype(float), rows[:, place + 1] == 0.0
+        self.limits = ValueLimits(*(np.concatenate(pair) for pair in zip(self._logged, own, strict=True)))
         if facts is not None:
             self.skipped, self.in_a_row = facts["skipped"], facts["in_a_row"]
             self._lasting, self._clipped = dict(facts["lasting"]), set(facts["clipped"])

@@ -67,6 +67,11 @@ class LoggedExperience:
         return self._found.rewards
 
     @property
+    def terminated(self) -> np.ndarray:
+        """Whether each of them ended in a terminal state."""
+        return self._found.terminated
+
+    @property
     def rewards_and_ends(self) -> Iterator[tuple[float, bool]]:
         """Each transition's reward, and whether the next one does not continue it."""
         found = self._found

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from reverie.core.agent import Agent
+from reverie.core.agent import Agent, AgentState
 from reverie.data.return_scale import ReturnScale
+from reverie.data.value_limits import ValueLimits
 from reverie.training.logged_experience import LoggedExperience
 
 NAME = "reward_scale"  # column of metrics.csv
@@ -22,9 +23,10 @@ class RewardScaling:
     """
 
     def __init__(self, agent: Agent, logged: LoggedExperience | None):
-        self._fixed = agent.requirements.reward_scale
+        self._fixed, self._limit = agent.requirements.reward_scale, agent.limit_values
+        self._discount = agent.requirements.discount or 0.0
         self._reward = agent.spec.observation_dim + agent.spec.action_dim  # its column in packed transitions
-        self._returns = ReturnScale(agent.requirements.discount or 0.0) if self._fixed is None else None
+        self._returns = ReturnScale(self._discount) if self._fixed is None else None
         if self._returns is not None and logged is not None:
             for reward, last in logged.rewards_and_ends:
                 self._returns.see(reward, last)
@@ -46,6 +48,12 @@ class RewardScaling:
         """Scale the rewards of packed transitions [..., width] in place, if updates do not do it."""
         if self._returns is not None:
             rows[..., self._reward] *= self._returns.value
+
+    def limited(self, state: AgentState, limits: ValueLimits) -> AgentState:
+        """Return an agent's state that knows what values the rewards allow, if the agent asks for that."""
+        if self._limit is None:
+            return state
+        return self._limit(state, *(self.value * end for end in limits.values(self._discount)))
 
     @property
     def metrics(self) -> dict[str, float]:

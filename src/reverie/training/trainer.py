@@ -62,7 +62,7 @@ class Trainer:
         usual = requirements.warmup_steps
         self.warmup_steps = usual if logged is None else logged.warmup_steps(usual)
         self.reward_scaling = RewardScaling(agent, logged)
-        self.health = Health(agent, () if logged is None else logged.rewards, self.warmup_steps)
+        self.health = Health(agent, logged, self.warmup_steps)
         self.outliers = Outliers(self.replay, n, m)
         self._diverged: str | None = None
         self.state_dim = 0 if source is None else source.state_dim
@@ -142,7 +142,7 @@ class Trainer:
     def advice(self) -> str:
         """What to do when learning diverged."""
         n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
-        paid = max(-self.health.low, self.health.high)
+        paid = max(map(abs, self.health.limits.rewards))
         return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
 
     def _set_outliers_aside(self) -> None:
@@ -287,7 +287,8 @@ class Trainer:
             rows = self._minibatches()
         self.reward_scaling.apply(rows)
         self._before, self._updated_at = self.state, (self.steps, self.episodes)
-        self.state, self._flat = self._update(self.state, rows, np.uint32(self.updates))
+        limited = self.reward_scaling.limited(self.state, self.health.limits)
+        self.state, self._flat = self._update(limited, rows, np.uint32(self.updates))
         self.updates += 1
         self.minibatches += len(rows) if not requirements.rollout else requirements.updates_per_step
 
