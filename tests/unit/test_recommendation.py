@@ -34,10 +34,18 @@ def test_it_can_learn_there_and_begins_to_early(name, budget):
 @pytest.mark.parametrize("name", SPECS)
 def test_its_names_mean_the_same_on_the_command_line(name, budget, imagination):
     found = recommendation(SPECS[name], budget, imagination)
-    settings = [word for setting in found.settings.items() for word in ("--set", f"{setting[0]}={typed(setting[1])}")]
+    chosen = {**found.settings, **found.imagination}
+    settings = [word for name, value in chosen.items() for word in ("--set", f"{name}={typed(value)}")]
     imagine = [] if found.model is None else ["--imagine", found.model]
     options = build_parser().parse_args(["train", found.name, "Env-v1", *settings, *imagine])
     complete(options)
+    by_choice = build_parser().parse_args(["train", found.name, "Env-v1", *imagine, "--set", "learning_rate=0.5"])
+    complete(by_choice)
+    by_choice.chosen = {name: typed(value) for name, value in chosen.items()}
+    agent, named = agent_of(by_choice)
+    assert named == {"learning_rate": 0.5}
+    own = agent.agent if imagine else agent
+    assert own.learning_rate == 0.5
     assert agent_of(options)[0] == found.algorithm == rv.recommended(SPECS[name], budget, imagination)
     assert found.reason and "\n" not in found.reason
 
@@ -53,6 +61,16 @@ def test_imagination_is_there_where_it_is_asked_for():
         agent = rv.recommended(PENDULUM, 2000, imagination=asked)
         assert isinstance(agent, rv.Imagination) and isinstance(agent.model, model) and agent.agent == plain
     assert rv.recommended(PENDULUM, 2000, imagination="off") == plain
+
+
+def test_short_episodes_have_noise_that_does_not_drift_and_models_see_more_of_it():
+    beam = SPECS["beam"]
+    plain, imagining = rv.recommended(beam, 800), rv.recommended(beam, 800, imagination=True)
+    assert (plain.noise, plain.noise_scale, plain.warmup_steps) == ("gaussian", 0.3, 100)
+    assert (imagining.agent.noise, imagining.agent.noise_scale) == ("gaussian", 0.6)
+    assert (imagining.model.episodes, imagining.model.time_varying, imagining.adaptive) == (2, False, False)
+    assert rv.recommended(beam, 800, imagination="neural").agent == plain
+    assert rv.recommended(beam, 100).warmup_steps == 25
 
 
 class Closing(gym.Wrapper):

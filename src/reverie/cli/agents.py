@@ -22,7 +22,7 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     """Return the settings of the agent, and those that --set named, as `Agent.flat` has them.
 
     A name is looked for among the agent's settings, then imagination's, then the model's; "model.NAME" is the model's.
-    `options.chosen` has settings of the agent that --set overrides.
+    `options.chosen` has settings that --set overrides.
     Raises ConfigError for what is unknown or cannot work.
     """
     kind: Any = _class_of(options.agent)
@@ -38,14 +38,15 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
         owners |= {f"model.{field.name}": (model, "model.") for field in dataclasses.fields(model)}
     owners |= {field.name: (kind, "") for field in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
-    before = {name: coerce(kind, name, text) for name, text in options.chosen.items()}
-    parts: dict[Any, dict[str, Any]] = {kind: before, Imagination: {"plan": options.plan}, model: {}}
-    for name, text in options.settings:
+    parts: dict[Any, dict[str, Any]] = {kind: {}, Imagination: {"plan": options.plan}, model: {}}
+    for name, text in (*options.chosen.items(), *options.settings):
         if name not in owners:
             raise unknown("setting", name, owners)
         owner, prefix = owners[name]
         short = name.removeprefix("model.")
         parts[owner][short] = found[prefix + short] = coerce(owner, short, text)
+    asked = {name for name, _ in options.settings}
+    found = {name: value for name, value in found.items() if name in asked or name.removeprefix("model.") in asked}
     import_noise(parts[kind])
     agent = kind(**parts[kind])
     if model is not None:

@@ -57,7 +57,8 @@ def chosen(options: Any, env: "EnvSpec | str") -> Any:
     found = recommendation(env, options.budget, options.imagine or None)
     named = {"agent": found.name, "imagine": found.model or "off", "plan": options.plan or "off", "budget": None}
     named |= {"steps": steps_of(options), "reason": found.reason}
-    named |= {"chosen": {name: typed(value) for name, value in found.settings.items()}}
+    settings = {**found.settings, **found.imagination}
+    named |= {"chosen": {name: typed(value) for name, value in settings.items()}}
     return argparse.Namespace(**vars(options) | named)
 
 

@@ -17,8 +17,9 @@ from reverie.training.agent_config import model_class_of
 
 FEWEST = 50  # real steps that any agent here can learn from
 USUAL_MODEL = "linear"  # where imagination is asked for
+MODEL = "model."  # before the names of its settings
 MANY_STEPS, MANY_ACTIONS = 10_000, 3  # from here on XQC
-SHORT = 100  # steps of an episode, up to which there are many starts, and little noise explores enough
+SHORT = 100  # steps of an episode, up to which there are many starts, so that noise need not drift to explore
 SCALES: Mapping[str, Any] = {
     "reward_scale": "auto",
     "discount": "auto",
@@ -26,6 +27,11 @@ SCALES: Mapping[str, Any] = {
     "observation_scale": 0.25,
     "learning_rate": 3e-4,
 }
+WARMUP_EPISODES = 2  # of short ones
+FROM_STARTS: Mapping[str, Any] = {"noise": "gaussian", "noise_scale": 0.3}  # exploration in short episodes
+# With imagination, models need actions of all sizes; one model of all steps is fitted after the second episode.
+IMAGINED: Mapping[str, Any] = {"noise_scale": 0.6, "observation_scale": 0.5}
+IMAGINATION: Mapping[str, Any] = {"adaptive": False, "model.time_varying": False, "model.episodes": 2}
 
 
 class Recommendation(NamedTuple):
@@ -34,13 +40,18 @@ class Recommendation(NamedTuple):
     name: str
     settings: Mapping[str, Any]
     model: str | None  # to imagine with
+    imagination: Mapping[str, Any]  # its settings; those of the model begin with "model."
     reason: str
 
     @property
     def algorithm(self) -> Algorithm:
         """The agent's settings, inside imagination where a model is named."""
         agent = ALGORITHMS[self.name](**self.settings)
-        return agent if self.model is None else Imagination(agent, model_class_of(self.model)())
+        if self.model is None:
+            return agent
+        of_model = {name.removeprefix(MODEL): v for name, v in self.imagination.items() if name.startswith(MODEL)}
+        others = {name: value for name, value in self.imagination.items() if not name.startswith(MODEL)}
+        return Imagination(agent, model_class_of(self.model)(**of_model), **others)
 
 
 def recommended(spec: EnvSpec | EnvSource, budget: int, imagination: bool | str | None = None) -> Algorithm:
@@ -99,19 +110,23 @@ def _spec_of(source: Any) -> EnvSpec:
 def _discrete(spec: EnvSpec, budget: int, model: str | None) -> Recommendation:
     settings = {"warmup_steps": min(1000, budget // 10), "epsilon_steps": min(10_000, budget // 2)}
     reason = f"{_of(spec, budget)}: only DQN has discrete actions"
-    return Recommendation("dqn", settings, model, reason)
+    return Recommendation("dqn", settings, model, {}, reason)
 
 
 def _continuous(spec: EnvSpec, budget: int, model: str | None) -> Recommendation:
     if budget >= MANY_STEPS and spec.action_dim >= MANY_ACTIONS:
         width = {"hidden": (256,) * 4}  # half of the paper's
-        return Recommendation("xqc", width, model, f"{_of(spec, budget)}: XQC climbs on where NAF slows down")
-    settings = {**SCALES, "warmup_steps": min(200, budget // 4)}
-    reason = f"{_of(spec, budget)}: NAF needs the fewest, with scales that it finds itself"
+        return Recommendation("xqc", width, model, {}, f"{_of(spec, budget)}: XQC climbs on where NAF slows down")
+    warmup, imagination = min(200, budget // 4), {}
+    settings, reason = dict(SCALES), f"{_of(spec, budget)}: NAF needs the fewest, with scales that it finds itself"
     if spec.max_episode_steps is not None and spec.max_episode_steps <= SHORT:
-        settings |= {"noise_scale": 0.1}
-        reason += f"; episodes of {count(spec.max_episode_steps, 'step')} start often, so little noise explores enough"
-    return Recommendation("naf", settings, model, reason)
+        warmup = min(warmup, WARMUP_EPISODES * spec.max_episode_steps)
+        settings |= FROM_STARTS
+        reason += f"; episodes of {count(spec.max_episode_steps, 'step')} start often, so the noise need not drift"
+        if model == USUAL_MODEL:
+            settings |= IMAGINED
+            imagination = IMAGINATION
+    return Recommendation("naf", settings | {"warmup_steps": warmup}, model, imagination, reason)
 
 
 def _of(spec: EnvSpec, budget: int) -> str:
