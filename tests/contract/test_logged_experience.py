@@ -345,7 +345,7 @@ def test_models_are_fitted_to_real_episodes_alone(logged):
 def test_values_that_logged_rewards_allow_are_no_problem(logged):
     with learner_on(logged) as learner:
         rewards = learner.trainer.logged.rewards
-        assert learner.trainer.health.limits.rewards == pytest.approx((min(0, rewards.min()), max(0, rewards.max())))
+        assert learner.trainer.health.bounds.rewards == pytest.approx((min(0, rewards.min()), max(0, rewards.max())))
 
 
 def test_metrics_say_the_share(tmp_path, logged):

@@ -11,7 +11,7 @@ from reverie.maths import networks
 from transcription import Adam, as_float32, as_float64, assert_close, gradient, hidden_layer, mlp, perturbed
 
 N, M, B, I = 3, 2, 4, 3
-LIMITS = -0.002, 0.001  # of values; among those of a new network
+BOUNDS = -0.002, 0.001  # of values; among those of a new network
 SETTINGS = {
     "paper": {"normalisation": "batch", "target_rate": 0.001},
     "normalised inputs": {"normalisation": "batch_inputs", "target_rate": 0.02},
@@ -69,7 +69,7 @@ def test_three_updates_equal_the_equations(name, generator):
     # step.  With this key there is none.
     state = agent.init(jax.random.key(4 if config.normalisation == "batch_inputs" else 1))
     if config.value_bound:
-        state = agent.limit_values(state, *LIMITS)
+        state = agent.bound_values(state, *BOUNDS)
     batch = batches(generator)
     found, metrics = jax.jit(agent.update)(state, jax.tree.map(np.float32, batch), jax.random.key(2))
 
@@ -87,8 +87,8 @@ def test_three_updates_equal_the_equations(name, generator):
         v_next, _ = network(target, moments, x_next, ["value"], config.normalisation, training=True)
         best = v_next["value"][:, 0]
         if config.value_bound:
-            clipped += np.mean((best < LIMITS[0]) | (best > LIMITS[1])) / I
-            best = np.clip(best, *LIMITS)
+            clipped += np.mean((best < BOUNDS[0]) | (best > BOUNDS[1])) / I
+            best = np.clip(best, *BOUNDS)
         y = config.reward_scale * r + config.discount * alive * best
 
         def forward(p, x=x, u=u, moments=moments):
@@ -105,7 +105,7 @@ def test_three_updates_equal_the_equations(name, generator):
 
     if config.value_bound:
         assert 0 < clipped < 1  # some values, not all
-        np.testing.assert_array_equal(found.limits, np.float32(LIMITS))
+        np.testing.assert_array_equal(found.bounds, np.float32(BOUNDS))
     assert float(metrics["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)
     assert float(metrics["q_mean"]) == pytest.approx(np.mean(qs), rel=1e-4, abs=1e-6)
     for ours, theirs in ((found.params, params), (found.moments, moments), (found.target, target)):

@@ -71,6 +71,8 @@ def test_short_episodes_have_noise_that_does_not_drift_and_models_see_more_of_it
     assert (imagining.model.episodes, imagining.model.time_varying, imagining.adaptive) == (2, False, False)
     assert rv.recommended(beam, 800, imagination="neural").agent == plain
     assert rv.recommended(beam, 100).warmup_steps == 25
+    once = rv.EnvSpec(3, [-1.0], [1.0], max_episode_steps=1)
+    assert rv.recommended(once, 800).warmup_steps == 50
 
 
 class Closing(gym.Wrapper):

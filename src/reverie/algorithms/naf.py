@@ -81,7 +81,7 @@ class NAFState(NamedTuple):
     target: Params  # V's part alone: nothing else of a target network is ever read
     optimiser: optax.OptState
     observations: normalise.Moments  # untouched where observations are not normalised
-    limits: Float[Array, "2"] | None  # the lowest and the highest that V' may be, scaled; None: it may be anything
+    bounds: Float[Array, "2"] | None  # the lowest and the highest that V' may be, scaled; None: it may be anything
     updates: Int[Array, ""]
 
 
@@ -95,7 +95,7 @@ class Policy(NamedTuple):
 
 
 HEADS = ("value", "mean", "lower")
-UNLIMITED = float(np.finfo(np.float32).max)  # a limit of values that are not limited
+UNBOUNDED = float(np.finfo(np.float32).max)  # a bound of values that have none
 
 
 # ---- the network.  Gu et al. 2016, section 4
@@ -186,8 +186,8 @@ def update_once(
     """Return (state, metrics) after one minibatch [B, ...]: the innermost loop of Algorithm 1."""
     observations, x, x_next = updates.normalise_batch(state.observations, batch, config.normalised_size)
     next_value = value(state.target, state.moments, x_next, config.normalisation, training=True)
-    if state.limits is not None:
-        next_value = next_value.clip(*state.limits)
+    if state.bounds is not None:
+        next_value = next_value.clip(*state.bounds)
     y = updates.td_target(batch, next_value, config.discount_factor, config.fixed_reward_scale)
     params, opt_state, error, (used, q_mean) = updates.gradient_step(
         q_loss, optimiser, state.params, state.optimiser,
@@ -195,7 +195,7 @@ def update_once(
     )  # fmt: skip
     moments = networks.move_towards(state.moments, used, networks.MOMENTS_RATE)
     target = networks.move_towards(state.target, value_part(params), config.target_rate)
-    new = NAFState(params, moments, target, opt_state, observations, state.limits, state.updates + 1)
+    new = NAFState(params, moments, target, opt_state, observations, state.bounds, state.updates + 1)
     return new, {"loss": error, "q_mean": q_mean}
 
 
@@ -217,9 +217,9 @@ def diagnose(config: NAF, state: NAFState, batch: Transition) -> Metrics:
     }
 
 
-def limit_values(state: NAFState, low: float, high: float) -> NAFState:
+def bound_values(state: NAFState, low: float, high: float) -> NAFState:
     """Return the state with the lowest and the highest that V' may be, scaled.  Difference 9."""
-    return state._replace(limits=np.clip([low, high], -UNLIMITED, UNLIMITED).astype(np.float32))
+    return state._replace(bounds=np.clip([low, high], -UNBOUNDED, UNBOUNDED).astype(np.float32))
 
 
 # ---- acting
@@ -257,9 +257,9 @@ def _init(
     params = init_params(key, observation_dim, action_dim, config.hidden, config.trunk, config.normalisation)
     moments = {name: networks.init_moments(params[name][: -1 if name in HEADS else None]) for name in params}
     target = updates.target_copy(value_part(params))
-    limits = jnp.array([-UNLIMITED, UNLIMITED], jnp.float32) if config.value_bound else None
+    bounds = jnp.array([-UNBOUNDED, UNBOUNDED], jnp.float32) if config.value_bound else None
     zero = jnp.zeros((), jnp.int32)
-    return NAFState(params, moments, target, optimiser.init(params), normalise.init(observation_dim), limits, zero)
+    return NAFState(params, moments, target, optimiser.init(params), normalise.init(observation_dim), bounds, zero)
 
 
 def _policy(config: NAF, state: NAFState) -> Policy:
@@ -296,9 +296,9 @@ def _build(config: NAF, spec: EnvSpec) -> Agent:
     shaping = {"shape": shape} if config.shapes_noise else {}
     begin, act, explore = acting(config.exploration, m, policy, greedy, **shaping)
     diagnosis = functools.partial(diagnose, config)
-    limit = limit_values if config.value_bound else None
+    bound = bound_values if config.value_bound else None
     return Agent(
-        spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore, limit_values=limit
+        spec, config.requirements, init, begin, act, update, diagnosis, policy, greedy, explore, bound_values=bound
     )
 
 

@@ -114,7 +114,7 @@ class Explore(Protocol):
         ...
 
 
-class LimitValues(Protocol):
+class BoundValues(Protocol):
     """Limits what an agent may think states are worth."""
 
     def __call__(self, state: AgentState, low: float, high: float, /) -> AgentState:
@@ -140,7 +140,9 @@ class Agent(NamedTuple):
     policy: ReadPolicy
     greedy: Greedy
     explore: Explore
-    limit_values: LimitValues | None = None  # called before updates, with what rewards allow; None: there is no limit
+    bound_values: BoundValues | None = (
+        None  # called before updates, with what rewards allow; None: they are not bounded
+    )
     imagination: Any = None  # settings of imagination (`reverie.imagination.settings`), or None
 
 

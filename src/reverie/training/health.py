@@ -11,7 +11,7 @@ import optax
 
 from reverie.core.agent import Agent
 from reverie.data.outliers import ReplacedOutliers
-from reverie.data.value_limits import ValueLimits
+from reverie.data.value_bounds import ValueBounds
 from reverie.environments.clipped_values import LARGEST
 from reverie.training.advice import scales_to_set
 from reverie.training.improvement import Improvement
@@ -96,7 +96,7 @@ class Health:
         self._sizes = agent.spec.observation_dim, agent.spec.action_dim
         self.skipped = self.in_a_row = 0
         self._logged = (np.zeros(0), np.zeros(0, bool)) if logged is None else (logged.rewards, logged.terminated)
-        self.limits = ValueLimits(*self._logged)
+        self.bounds = ValueBounds(*self._logged)
         self._lasting: dict[str, int] = {}  # rows of metrics that each problem has lasted
         self._clipped: set[str] = set()  # names of the numbers already reported as clipped
         self.new: list[Notice] = []
@@ -109,7 +109,7 @@ class Health:
         place = sum(self._sizes)
         reward, terminated = row.item(place), row.item(place + 1) == 0.0
         self.improvement.see(reward, last, episode)
-        self.limits.see(reward, terminated)
+        self.bounds.see(reward, terminated)
 
     def _name_of(self, place: int) -> str:
         """Return what an entry of a packed transition is, in words."""
@@ -185,7 +185,7 @@ class Health:
         assert self._discount is not None
         # An entropy bonus comes on top of rewards: nats times the temperature.
         bonus = max(0.0, row.get("entropy", 0.0) * row.get("temperature", 0.0))
-        low, high = self.limits.values(self._discount)
+        low, high = self.bounds.values(self._discount)
         return scale * low, scale * high + bonus / (1.0 - self._discount)
 
     def _excess(self, row: dict[str, Any], scale: float) -> float:
@@ -193,7 +193,7 @@ class Health:
 
         While all rewards are 0 they say nothing of values.
         """
-        if self._discount is None or self._discount >= 1.0 or "value_mean" not in row or not any(self.limits.rewards):
+        if self._discount is None or self._discount >= 1.0 or "value_mean" not in row or not any(self.bounds.rewards):
             return 0.0
         low, high = self._allowed(row, scale)
         outside = max(low - row["value_mean"], row["value_mean"] - high, 0.0)
@@ -242,7 +242,7 @@ class Health:
         """
         place = sum(self._sizes)
         own = rows[:, place].astype(float), rows[:, place + 1] == 0.0
-        self.limits = ValueLimits(*(np.concatenate(pair) for pair in zip(self._logged, own, strict=True)))
+        self.bounds = ValueBounds(*(np.concatenate(pair) for pair in zip(self._logged, own, strict=True)))
         if facts is not None:
             self.skipped, self.in_a_row = facts["skipped"], facts["in_a_row"]
             self._lasting, self._clipped = dict(facts["lasting"]), set(facts["clipped"])

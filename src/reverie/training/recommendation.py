@@ -27,7 +27,7 @@ SCALES: Mapping[str, Any] = {
     "observation_scale": 0.25,
     "learning_rate": 3e-4,
 }
-WARMUP_EPISODES = 2  # of short ones
+WARMUP_EPISODES, LEAST_WARMUP = 2, 50  # of short ones; steps
 FROM_STARTS: Mapping[str, Any] = {"noise": "gaussian", "noise_scale": 0.3}  # exploration in short episodes
 # With imagination, models need actions of all sizes; one model of all steps is fitted after the second episode.
 IMAGINED: Mapping[str, Any] = {"noise_scale": 0.6, "observation_scale": 0.5}
@@ -120,7 +120,7 @@ def _continuous(spec: EnvSpec, budget: int, model: str | None) -> Recommendation
     warmup, imagination = min(200, budget // 4), {}
     settings, reason = dict(SCALES), f"{_of(spec, budget)}: NAF needs the fewest, with scales that it finds itself"
     if spec.max_episode_steps is not None and spec.max_episode_steps <= SHORT:
-        warmup = min(warmup, WARMUP_EPISODES * spec.max_episode_steps)
+        warmup = min(warmup, max(LEAST_WARMUP, WARMUP_EPISODES * spec.max_episode_steps))
         settings |= FROM_STARTS
         reason += f"; episodes of {count(spec.max_episode_steps, 'step')} start often, so the noise need not drift"
         if model == USUAL_MODEL:

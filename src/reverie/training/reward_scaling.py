@@ -9,7 +9,7 @@ import numpy as np
 
 from reverie.core.agent import Agent, AgentState
 from reverie.data.return_scale import ReturnScale
-from reverie.data.value_limits import ValueLimits
+from reverie.data.value_bounds import ValueBounds
 from reverie.training.logged_experience import LoggedExperience
 
 NAME = "reward_scale"  # column of metrics.csv
@@ -23,7 +23,7 @@ class RewardScaling:
     """
 
     def __init__(self, agent: Agent, logged: LoggedExperience | None):
-        self._fixed, self._limit = agent.requirements.reward_scale, agent.limit_values
+        self._fixed, self._bound = agent.requirements.reward_scale, agent.bound_values
         self._discount = agent.requirements.discount or 0.0
         self._reward = agent.spec.observation_dim + agent.spec.action_dim  # its column in packed transitions
         self._returns = ReturnScale(self._discount) if self._fixed is None else None
@@ -49,11 +49,11 @@ class RewardScaling:
         if self._returns is not None:
             rows[..., self._reward] *= self._returns.value
 
-    def limited(self, state: AgentState, limits: ValueLimits) -> AgentState:
+    def bounded(self, state: AgentState, bounds: ValueBounds) -> AgentState:
         """Return an agent's state that knows what values the rewards allow, if the agent asks for that."""
-        if self._limit is None:
+        if self._bound is None:
             return state
-        return self._limit(state, *(self.value * end for end in limits.values(self._discount)))
+        return self._bound(state, *(self.value * end for end in bounds.values(self._discount)))
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -142,7 +142,7 @@ class Trainer:
     def advice(self) -> str:
         """What to do when learning diverged."""
         n, rows = self.agent.spec.observation_dim, self.replay.rows[: len(self.replay)]
-        paid = max(map(abs, self.health.limits.rewards))
+        paid = max(map(abs, self.health.bounds.rewards))
         return advice.against_divergence(self.agent.requirements, paid, advice.largest(rows[:, :n]))
 
     def _set_outliers_aside(self) -> None:
@@ -287,8 +287,8 @@ class Trainer:
             rows = self._minibatches()
         self.reward_scaling.apply(rows)
         self._before, self._updated_at = self.state, (self.steps, self.episodes)
-        limited = self.reward_scaling.limited(self.state, self.health.limits)
-        self.state, self._flat = self._update(limited, rows, np.uint32(self.updates))
+        bounded = self.reward_scaling.bounded(self.state, self.health.bounds)
+        self.state, self._flat = self._update(bounded, rows, np.uint32(self.updates))
         self.updates += 1
         self.minibatches += len(rows) if not requirements.rollout else requirements.updates_per_step
 

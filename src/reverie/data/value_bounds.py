@@ -2,7 +2,7 @@
 
 A return is Σ γᵗ r_t over steps of which only the last may be terminal. So it lies between the lowest and the highest of
 three numbers: 0, a reward of a terminal step, and another reward over 1 - γ. A large reward for reaching a goal, which ends
-the episode, can be earned once, and limits values far more than if it could be repeated for ever.
+the episode, can be earned once, and bounds values far more closely than if it could be repeated for ever.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from reverie.data.outliers import FAR_REWARD
 
 
-class ValueLimits:
+class ValueBounds:
     """The lowest and the highest rewards so far, of steps that end in a terminal state and of others; 0 counts as seen."""
 
     def __init__(self, rewards: Float[np.ndarray, "N"], terminated: Bool[np.ndarray, "N"]):
