@@ -216,14 +216,15 @@ def _imagination_table() -> list[str]:
 
 def _draw(rows: list[Row], path: Path) -> None:
     """Draw the curves of the defaults and of the recommended agent, a panel for each task."""
-    panels = plots.panels(3, 9.0, 5.0, rows=2)
+    panels = plots.panels(3, 9.0, 5.3, rows=2)
     for axes, (name, task) in zip(panels, TASKS.items(), strict=True):
         for variant, colour in COLOURS.items():
             if found := curves(rows, x="step", y=task.scored, task=name, variant=variant):
                 plots.band(axes, found, colour, NAMES[variant].replace("`", ""))
         axes.axhline(task.goal, color=plots.GOLD, linestyle=":", linewidth=1)
         plots.label(axes, "real steps", "cases solved" if task.cases else "greedy return", name)
-    panels[0].legend(frameon=False, fontsize=7, loc="center right")
+    lines = panels[0].get_legend_handles_labels()
+    panels[0].figure.legend(*lines, loc="outside lower center", ncols=len(COLOURS), frameon=False, fontsize=9)
     plots.save(panels[0], path)
 
 
