@@ -270,6 +270,24 @@ def test_dreams_begin_in_what_the_model_was_fitted_to():
         assert trainer.source.replay.refused == 1
 
 
+def test_rewards_are_fitted_anew_where_an_older_checkpoint_has_quadratics_alone():
+    agent = dreaming(rv.LinearGaussian(episodes=3, prior="pooled"))
+    with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:
+        learner.learn(episodes=5)
+        arrays, facts = learner.trainer.source.replay.snapshot()
+    x, u = np.zeros((1, 2)), np.zeros((1, 1))
+    expected = learner.trainer.source.replay.reward_model.reward(x, u, x)
+    older = {name: array for name, array in arrays.items() if "smooth" not in name and "inputs" not in name}
+    with rv.Learner(agent, worlds.LinearWorld, seed=1) as other:
+        replay = other.trainer.source.replay
+        replay.restore(older, facts)
+        np.testing.assert_allclose(replay.reward_model.reward(x, u, x), expected, atol=0.05)
+        replay.restore(arrays, facts)
+        np.testing.assert_array_equal(replay.reward_model.reward(x, u, x), expected)
+    with pytest.raises(KeyError):
+        replay.restore({name: array for name, array in arrays.items() if "inputs" not in name}, facts)
+
+
 def test_rewards_and_deaths_are_fitted_where_they_are_not_known(generator):
     agent = dreaming(rv.LinearGaussian(episodes=3, prior="pooled"), adaptive=True)
     with rv.Learner(agent, worlds.LinearWorld, seed=1) as learner:

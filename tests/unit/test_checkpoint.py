@@ -25,6 +25,13 @@ def test_round_trip_is_exact(path):
     assert tree["state"][1].shape == () and tree["state"][1].dtype == np.int32 and tree["state"][1] == 7
 
 
+def test_an_array_of_an_older_name_is_found(tmp_path):
+    bounds = np.float32([-1.0, 2.0])
+    checkpoint.save(tmp_path / "old.safetensors", {"state": {"rewards": bounds}}, FACTS)
+    tree, _ = checkpoint.load(tmp_path / "old.safetensors", {"state": {"bounds": bounds}})
+    np.testing.assert_array_equal(tree["state"]["bounds"], bounds)
+
+
 def test_any_flipped_byte_is_found(path):
     data = path.read_bytes()
     for i in range(len(data)):

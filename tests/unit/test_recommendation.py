@@ -7,7 +7,7 @@ import pytest
 import reverie as rv
 from reverie.cli import build_parser
 from reverie.cli.agents import agent_of
-from reverie.cli.auto_agent import complete
+from reverie.cli.auto_agent import complete, with_chosen
 from reverie.core.words import typed
 from reverie.training.recommendation import FEWEST, recommendation
 
@@ -48,6 +48,13 @@ def test_its_names_mean_the_same_on_the_command_line(name, budget, imagination):
     assert own.learning_rate == 0.5
     assert agent_of(options)[0] == found.algorithm == rv.recommended(SPECS[name], budget, imagination)
     assert found.reason and "\n" not in found.reason
+
+
+@pytest.mark.parametrize("spelling", ["episodes", "model.episodes"])
+def test_the_command_that_is_said_has_a_setting_of_the_model_once(spelling):
+    options = build_parser().parse_args(["train", "naf", "Env-v1", "--imagine", "linear"])
+    options.chosen = {"learning_rate": "0.1", "model.episodes": "2"}
+    assert with_chosen(options, [(spelling, "3")]) == {"learning_rate": "0.1", spelling: "3"}
 
 
 def test_discrete_actions_are_for_dqn():

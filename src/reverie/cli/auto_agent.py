@@ -69,6 +69,13 @@ def steps_of(options: Any) -> int:
     return STEPS if options.budget is None else options.budget
 
 
+def with_chosen(options: Any, settings: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the settings that were chosen and not typed, and those that were: name and text."""
+    own = dict(settings)
+    replaced = {name.removeprefix("model.") for name in own}  # the model's may be typed without the prefix
+    return {name: text for name, text in options.chosen.items() if name.removeprefix("model.") not in replaced} | own
+
+
 def say(options: Any, settings: Iterable[tuple[str, str]]) -> None:
     """Say on stderr what was chosen, as the command that means the same, and why.
 
@@ -78,5 +85,5 @@ def say(options: Any, settings: Iterable[tuple[str, str]]) -> None:
     from reverie.training.train_command import train_words
 
     said = {name: getattr(options, name) for name in ("agent", "env", "steps", "imagine", "plan")}
-    note(f"auto: {shlex.join(train_words(said, (options.chosen | dict(settings)).items()))}")
+    note(f"auto: {shlex.join(train_words(said, with_chosen(options, settings).items()))}")
     note(f"auto: {options.reason}")

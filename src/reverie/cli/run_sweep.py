@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from reverie.cli import run_report, stopping
 from reverie.cli.agents import agent_of
-from reverie.cli.auto_agent import AUTO, chosen, require_budget, say, steps_of
+from reverie.cli.auto_agent import AUTO, chosen, require_budget, say, steps_of, with_chosen
 from reverie.cli.cell_progress import FAILED, CellTexts, run_cells
 from reverie.cli.output import emit, note
 from reverie.cli.report import OUTPUT
@@ -163,7 +163,7 @@ def _cells(options: Any, pairs: list[Pair], asked: dict[str, Any], verb: Verb) -
     """Return the cells of one combination, one per seed.  Raises ConfigError where a setting refuses its value."""
     agent, found = agent_of(argparse.Namespace(**vars(options) | {"settings": pairs}))
     settings = {name: in_words(found[name]) for name in sorted(found)}
-    line, own = train_words(asked, (options.chosen | dict(pairs)).items()), written(agent)
+    line, own = train_words(asked, with_chosen(options, pairs).items()), written(agent)
     return [
         SweepCell(
             agent=own,

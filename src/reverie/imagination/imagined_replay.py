@@ -353,7 +353,10 @@ class ImaginedReplay:
         self.fictional.added = facts["added"]
         self.dynamics = self.model.restore(part("dynamics")) if facts["known"] else None
         rewards = part("outcome")
-        self.reward_model = RewardModel.restore(rewards) if rewards else None
+        older = bool(rewards) and not any(
+            name.startswith("smooth.") for name in rewards
+        )  # rewards are quadratics alone
+        self.reward_model = RewardModel.restore(rewards) if rewards and not older else None
         for place, episodes in (("episode", self.history), ("old", self.old)):
             for i in range(self.history.maxlen or 0):
                 if found := part(f"{place}{i}"):
@@ -362,6 +365,8 @@ class ImaginedReplay:
         for i in range(self.model.episodes):
             if f"rows{i}" in arrays:
                 self._rows.append(arrays[f"rows{i}"])
+        if older:
+            self._fit_reward_model(list(self.history))
         if now := part("now"):
             self._now = OpenEpisode.restored(now)
         require_working_models(self.dynamics, self.reward_model, self.old)

@@ -21,6 +21,8 @@ FORMAT = "reverie-checkpoint-4"
 REMEDY = "delete it to continue from the journal, or use `reverie recover`"
 INFINITE = ("dreams/low", "dreams/high")  # bounds of the states seen, infinite before the first step
 
+RENAMED = {"state/rewards": "state/bounds"}  # arrays of older checkpoints: NAF's, which is replaced before each update
+
 
 class _Header(msgspec.Struct):
     """The part of safetensors' header that we use."""
@@ -92,6 +94,7 @@ def load(path: Path, like: Any, free: str | None = None, kind: type | None = Non
     Raises StorageError where the file is damaged, foreign, of another agent, or holds what no learner writes.
     """
     arrays, facts = read(path)
+    arrays = {RENAMED.get(name, name): values for name, values in arrays.items()}
     if kind is not None:
         try:
             convert(facts, kind)
