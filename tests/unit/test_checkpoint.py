@@ -30,6 +30,10 @@ def test_an_array_of_an_older_name_is_found(tmp_path):
     checkpoint.save(tmp_path / "old.safetensors", {"state": {"rewards": bounds}}, FACTS)
     tree, _ = checkpoint.load(tmp_path / "old.safetensors", {"state": {"bounds": bounds}})
     np.testing.assert_array_equal(tree["state"]["bounds"], bounds)
+    tree, _ = checkpoint.load(
+        tmp_path / "old.safetensors", {"state": {"rewards": bounds}}
+    )  # an agent's of the user's own
+    np.testing.assert_array_equal(tree["state"]["rewards"], bounds)
 
 
 def test_any_flipped_byte_is_found(path):

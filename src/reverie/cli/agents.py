@@ -39,14 +39,13 @@ def agent_of(options: Any) -> tuple[Algorithm, dict[str, Any]]:
     owners |= {field.name: (kind, "") for field in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
     parts: dict[Any, dict[str, Any]] = {kind: {}, Imagination: {"plan": options.plan}, model: {}}
-    for name, text in (*options.chosen.items(), *options.settings):
-        if name not in owners:
-            raise unknown("setting", name, owners)
-        owner, prefix = owners[name]
-        short = name.removeprefix("model.")
-        parts[owner][short] = found[prefix + short] = coerce(owner, short, text)
-    asked = {name for name, _ in options.settings}
-    found = {name: value for name, value in found.items() if name in asked or name.removeprefix("model.") in asked}
+    for given, into in ((options.chosen.items(), {}), (options.settings, found)):
+        for name, text in given:
+            if name not in owners:
+                raise unknown("setting", name, owners)
+            owner, prefix = owners[name]
+            short = name.removeprefix("model.")
+            parts[owner][short] = into[prefix + short] = coerce(owner, short, text)
     import_noise(parts[kind])
     agent = kind(**parts[kind])
     if model is not None:

@@ -353,9 +353,8 @@ class ImaginedReplay:
         self.fictional.added = facts["added"]
         self.dynamics = self.model.restore(part("dynamics")) if facts["known"] else None
         rewards = part("outcome")
-        older = bool(rewards) and not any(
-            name.startswith("smooth.") for name in rewards
-        )  # rewards are quadratics alone
+        # In older checkpoints rewards are quadratics alone.
+        older = bool(rewards) and not any(name.startswith("smooth.") for name in rewards)
         self.reward_model = RewardModel.restore(rewards) if rewards and not older else None
         for place, episodes in (("episode", self.history), ("old", self.old)):
             for i in range(self.history.maxlen or 0):

@@ -23,7 +23,7 @@ What the paper does not say:
 | subject                     | here                                                                                 |
 |-----------------------------|--------------------------------------------------------------------------------------|
 | state that models see       | the environment's physical state if it shows one, else the observation               |
-| reward and termination      | the domain's own functions if it has them, else fitted ones (`models/reward.py`)      |
+| reward and termination      | the domain's own functions if it has them, else fitted ones (`models/reward.py`)     |
 | next states                 | the model's mean; with `model_noise` drawn with its covariance                       |
 | R_f over refits             | keeps the last `fictional_capacity` transitions; with `fresh` emptied at each refit  |
 | end of a rollout            | the time limit, or the first state outside the range of real states (`RANGE_MARGIN`) |

@@ -94,13 +94,15 @@ def load(path: Path, like: Any, free: str | None = None, kind: type | None = Non
     Raises StorageError where the file is damaged, foreign, of another agent, or holds what no learner writes.
     """
     arrays, facts = read(path)
-    arrays = {RENAMED.get(name, name): values for name, values in arrays.items()}
     if kind is not None:
         try:
             convert(facts, kind)
         except ValueError as error:
             raise StorageError(f"{path} holds invalid facts ({error}); {REMEDY}") from None
     wanted = _named(like)
+    for older, name in RENAMED.items():
+        if older in arrays and older not in wanted and name in wanted:
+            arrays[name] = arrays.pop(older)
     for name, leaf in wanted.items():
         found = arrays.get(name)
         if found is None or found.shape != np.shape(leaf) or found.dtype != leaf.dtype:
